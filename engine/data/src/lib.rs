@@ -1,0 +1,1 @@
+//! Datasets: archives, images, sampling.

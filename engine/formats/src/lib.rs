@@ -1,0 +1,1 @@
+//! Bytes to IR and back: Keras, TFLite.

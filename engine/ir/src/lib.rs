@@ -1,0 +1,1 @@
+//! The model IR: ops, types, shapes, verifier, patches.

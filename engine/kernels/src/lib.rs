@@ -1,0 +1,1 @@
+//! Reference and fast kernels over slices and shapes.

@@ -1,0 +1,1 @@
+//! Records to markdown, plots, CSV and JUnit.

@@ -1,0 +1,1 @@
+//! IR graph to executable plan.

@@ -1,0 +1,1 @@
+//! Instances, keys, DAG, budget, run record.
