@@ -1,0 +1,1 @@
+//! Fast kernels, bit-identical to the reference ones.
