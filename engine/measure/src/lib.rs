@@ -1,1 +1,28 @@
-//! Metrics, latency statistics, sizes, memory.
+//! What a model is worth, as plain values: classification metrics, agreement of two models, latency, memory, sizes.
+//!
+//! Every type here serializes (kebab-case keys) and has a JSON schema, so a measurement can be cached and rendered
+//! later. Functions are pure; the exceptions read facts of this process and machine and say so ([`memory`],
+//! [`machine`]). Time comes from a [`Clock`] that the caller brings. Nothing here prints.
+//!
+//! Names follow scikit-learn; where a definition has variants (percentiles, ties, empty classes) the module states
+//! which one is used.
+
+pub mod agreement;
+pub mod classification;
+mod error;
+mod figure;
+pub mod latency;
+pub mod machine;
+pub mod memory;
+pub mod sizes;
+
+pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
+pub use classification::{
+    BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, MeanMetrics, Metrics, Tally, argmax,
+};
+pub use error::MeasureError;
+pub use figure::{Direction, Figure, Unit};
+pub use latency::{Benchmark, Clock, Protocol, Summary, Timings};
+pub use machine::Machine;
+pub use memory::{MemoryGauge, MemoryUse};
+pub use sizes::{Compressor, FileSize, Sizes, TensorBytes};

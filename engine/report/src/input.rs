@@ -1,0 +1,213 @@
+//! What a report is made of: facts of the recipe, and one document per measured variant and step.
+//!
+//! A [`ReportInput`] is the whole of it: it is written beside the report as `record.json`, and the same input renders the
+//! same bytes.
+
+use measure::{Agreement, Benchmark, Figure, Metrics, Sizes, TensorBytes, Unit};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::questions::Question;
+
+/// Everything that a report says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReportInput {
+    /// Heading of the report.
+    pub title: String,
+    /// What was run.
+    pub recipe: RecipeFacts,
+    /// Name of the variant that the others are compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// The documents, in the order in which variants shall appear.
+    pub entries: Vec<Entry>,
+    /// The questions to answer; when empty, those that the entries allow ([`Question::defaults`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
+}
+
+/// What was run, as far as someone needs to know to run it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RecipeFacts {
+    /// Name of the recipe.
+    pub name: String,
+    /// Digest of the resolved recipe, with its algorithm: `sha256:ab12…`.
+    pub digest: String,
+    /// The command that made this report.
+    pub command: String,
+    /// Values of the recipe's params, the seed among them, as name and text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<(String, String)>,
+    /// Version of this program.
+    pub tool_version: String,
+}
+
+/// One document about one variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Entry {
+    /// Name of the variant: `int8-0.8`. Documents of equal name stand in one row.
+    pub variant: String,
+    /// The step that made the document.
+    pub step: String,
+    /// Where on the axes and `each` choices the variant lies, as name and value: `model` = `int8`, `fraction` = `0.8`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coordinates: Vec<(String, String)>,
+    /// What was found.
+    pub document: Document,
+}
+
+/// What a step found about a variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Document {
+    /// Quality on a dataset.
+    Metrics(Metrics),
+    /// Latency and memory.
+    Benchmark(Benchmark),
+    /// Bytes, raw and packed.
+    Sizes(Sizes),
+    /// Closeness to another model.
+    Agreement(Agreement),
+    /// What the model consists of, and whether the request took effect.
+    Model(ModelSummary),
+    /// What ranges were taken from.
+    Calibration(CalibrationSummary),
+}
+
+impl Document {
+    /// What the document is, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Metrics(_) => "metrics",
+            Self::Benchmark(_) => "benchmark",
+            Self::Sizes(_) => "sizes",
+            Self::Agreement(_) => "agreement",
+            Self::Model(_) => "model",
+            Self::Calibration(_) => "calibration",
+        }
+    }
+
+    /// The named numbers in it, as gates and tables call them.
+    pub fn figures(&self) -> Vec<Figure> {
+        use measure::Direction::{Lower, Neutral};
+        match self {
+            Self::Metrics(metrics) => metrics.figures(),
+            Self::Benchmark(benchmark) => benchmark.figures(),
+            Self::Sizes(sizes) => sizes.figures(),
+            Self::Agreement(agreement) => agreement.figures(),
+            Self::Model(model) => {
+                let mut figures = vec![Figure::new(
+                    "parameters",
+                    model.parameters as f64,
+                    Unit::Count,
+                    Lower,
+                )];
+                figures.extend(
+                    model
+                        .macs
+                        .map(|macs| Figure::new("macs", macs as f64, Unit::Count, Lower)),
+                );
+                figures
+            }
+            Self::Calibration(calibration) => {
+                vec![Figure::new(
+                    "calibration-samples",
+                    calibration.samples as f64,
+                    Unit::Count,
+                    Neutral,
+                )]
+            }
+        }
+    }
+
+    /// The figure of this name, if the document has it.
+    pub fn figure(&self, name: &str) -> Option<Figure> {
+        self.figures()
+            .into_iter()
+            .find(|figure| figure.name == name)
+    }
+}
+
+/// What a model consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModelSummary {
+    /// Weights and biases, counted as elements.
+    pub parameters: u64,
+    /// Multiply–accumulates for one sample; `None` where the graph holds operators that are not counted.
+    pub macs: Option<u64>,
+    /// Nodes of the graph.
+    pub layers: u64,
+    /// Stored tensors by element type.
+    pub tensors: Vec<TensorBytes>,
+    /// What the last step asked for and what became of it; empty for a model as imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effect: Vec<EffectRow>,
+}
+
+/// Proof of effect: one thing that was asked for, and what was found in the result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EffectRow {
+    /// The node concerned.
+    pub layer: String,
+    /// Its tensor, or the role of it: `weights`, `bias`, `output`.
+    pub tensor: String,
+    /// What was asked for: `i8`.
+    pub requested: String,
+    /// What is there: `i8`, `f32`.
+    pub actual: String,
+    /// Whether the request took effect here.
+    pub took_effect: bool,
+    /// Why not, or how: `per channel, 16 scales`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What calibration ranges were taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CalibrationSummary {
+    /// How ranges were chosen: `minmax`.
+    pub method: String,
+    /// Samples seen.
+    pub samples: u64,
+    /// Samples there were to choose from.
+    pub population: u64,
+    /// Samples seen of each class, as name and count.
+    pub per_class: Vec<(String, u64)>,
+    /// What is doubtful about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// The outcome of one expectation of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Verdict {
+    /// What was expected, in words: `quality.accuracy of int8-0.8 drops from base by at most 0.01`.
+    pub name: String,
+    /// Where the recipe says so: `recipe.yaml:31:5`.
+    pub place: String,
+    /// How it went.
+    pub outcome: Outcome,
+    /// The number found and the limit, or why there is none.
+    pub message: String,
+}
+
+/// How an expectation went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// It could not be judged: a step that it needs failed.
+    Error,
+    /// It was not judged: a step that it needs was left out of this run.
+    Skipped,
+}
