@@ -21,6 +21,8 @@ pub struct Closeness {
     pub elements: u64,
     /// How many of them are equal.
     pub equal: u64,
+    /// How many could not enter the errors below, because one side is infinite or not a number.
+    pub not_finite: u64,
     /// Greatest absolute error.
     pub max_abs_error: f64,
     /// Mean absolute error.
@@ -69,24 +71,15 @@ impl Agreement {
         let Closeness {
             elements,
             equal,
+            not_finite: _,
             max_abs_error,
             mean_abs_error,
             cosine,
             snr_db,
         } = self.closeness;
         let mut figures = vec![
-            Figure::new(
-                "max-abs-error",
-                max_abs_error,
-                Unit::Plain,
-                Direction::Lower,
-            ),
-            Figure::new(
-                "mean-abs-error",
-                mean_abs_error,
-                Unit::Plain,
-                Direction::Lower,
-            ),
+            Figure::new("max-abs-error", max_abs_error, Unit::Plain, Direction::Lower),
+            Figure::new("mean-abs-error", mean_abs_error, Unit::Plain, Direction::Lower),
             Figure::new(
                 "equal",
                 equal as f64 / elements.max(1) as f64,
@@ -112,6 +105,7 @@ impl Agreement {
 struct Sums {
     elements: u64,
     equal: u64,
+    not_finite: u64,
     max: f64,
     error: f64,
     error_squared: f64,
@@ -124,16 +118,14 @@ impl Sums {
     fn add(&mut self, reference: &[f32], candidate: &[f32]) {
         for (&r, &c) in reference.iter().zip(candidate) {
             let (r, c) = (f64::from(r), f64::from(c));
-            // Equal infinities differ by NaN but are no error.
-            let error = if r == c { 0.0 } else { (c - r).abs() };
             self.elements += 1;
             self.equal += u64::from(r == c);
-            // `f64::max` would drop a NaN; an error that is not a number must show.
-            self.max = if error.is_nan() || error > self.max {
-                error
-            } else {
-                self.max
-            };
+            if !r.is_finite() || !c.is_finite() {
+                self.not_finite += 1;
+                continue;
+            }
+            let error = (c - r).abs();
+            self.max = self.max.max(error);
             self.error += error;
             self.error_squared += error * error;
             self.reference_squared += r * r;
@@ -154,8 +146,9 @@ impl Sums {
         Closeness {
             elements: self.elements,
             equal: self.equal,
+            not_finite: self.not_finite,
             max_abs_error: self.max,
-            mean_abs_error: self.error / self.elements.max(1) as f64,
+            mean_abs_error: self.error / (self.elements - self.not_finite).max(1) as f64,
             // Rounding can carry the cosine of equal vectors past one.
             cosine: cosine.map(|cosine| cosine.clamp(-1.0, 1.0)),
             snr_db: Some(snr).filter(|snr| snr.is_finite()),
@@ -204,22 +197,14 @@ impl AgreementTally {
             self.top1 += u64::from(decision == other);
             self.top5 += u64::from(rank(candidate, decision) < 5);
         }
-        self.width = Some(
-            self.width
-                .map_or(reference.len(), |width| width.min(reference.len())),
-        );
+        self.width = Some(self.width.map_or(reference.len(), |width| width.min(reference.len())));
         self.outputs.add(reference, candidate);
         self.samples += 1;
         Ok(())
     }
 
     /// Adds one sample's values of an inner tensor, kept in the order in which names first appear.
-    pub fn add_layer(
-        &mut self,
-        name: &str,
-        reference: &[f32],
-        candidate: &[f32],
-    ) -> Result<(), MeasureError> {
+    pub fn add_layer(&mut self, name: &str, reference: &[f32], candidate: &[f32]) -> Result<(), MeasureError> {
         if reference.len() != candidate.len() {
             return Err(MeasureError::LengthMismatch {
                 what: "elements of a layer in the two models",
@@ -280,15 +265,13 @@ mod tests {
         let Closeness {
             elements,
             equal,
+            not_finite: _,
             max_abs_error,
             mean_abs_error,
             cosine,
             snr_db,
         } = found.closeness;
-        assert_eq!(
-            (elements, equal, max_abs_error, mean_abs_error),
-            (3, 1, 2.0, 1.0)
-        );
+        assert_eq!((elements, equal, max_abs_error, mean_abs_error), (3, 1, 2.0, 1.0));
         assert!((cosine.expect("defined") - 10.0 / 154.0_f64.sqrt()).abs() < 1e-15);
         assert!((snr_db.expect("defined") - 10.0 * 2.8_f64.log10()).abs() < 1e-15);
         assert_eq!((found.top1, found.top5), (Some(0.0), None));
@@ -305,10 +288,7 @@ mod tests {
     #[test]
     fn a_dead_candidate_has_no_angle() {
         let found = agreement(&[(&[3.0, 4.0], &[0.0, 0.0])]);
-        assert_eq!(
-            (found.closeness.cosine, found.closeness.snr_db),
-            (None, Some(0.0))
-        );
+        assert_eq!((found.closeness.cosine, found.closeness.snr_db), (None, Some(0.0)));
     }
 
     #[test]
@@ -324,12 +304,8 @@ mod tests {
     fn layers_keep_their_order_and_their_own_sums() {
         let mut tally = AgreementTally::new();
         for _ in 0..2 {
-            tally
-                .add_layer("conv", &[1.0], &[1.5])
-                .expect("equal lengths");
-            tally
-                .add_layer("add", &[2.0], &[2.0])
-                .expect("equal lengths");
+            tally.add_layer("conv", &[1.0], &[1.5]).expect("equal lengths");
+            tally.add_layer("add", &[2.0], &[2.0]).expect("equal lengths");
             tally.add(&[1.0], &[1.0]).expect("equal lengths");
         }
         let layers = tally.finish("base").expect("samples").layers;
@@ -341,10 +317,17 @@ mod tests {
     }
 
     #[test]
+    fn infinite_values_are_counted_and_left_out_of_the_errors() {
+        let found = agreement(&[(&[f32::INFINITY, 1.0, 2.0], &[f32::INFINITY, f32::NEG_INFINITY, 2.5])]).closeness;
+        assert_eq!((found.elements, found.equal, found.not_finite), (3, 1, 2));
+        assert_eq!((found.max_abs_error, found.mean_abs_error), (0.5, 0.5));
+    }
+
+    #[test]
     fn what_cannot_be_compared_is_refused() {
         let mut tally = AgreementTally::new();
         insta::assert_snapshot!(tally.add(&[1.0], &[1.0, 2.0]).unwrap_err(), @"outputs of the two models: 1 and 2 values; both sides must describe the same samples");
-        insta::assert_snapshot!(tally.add(&[1.0, 1.0], &[1.0, f32::NAN]).unwrap_err(), @"");
-        insta::assert_snapshot!(tally.finish("base").unwrap_err(), @"");
+        insta::assert_snapshot!(tally.add(&[1.0, 1.0], &[1.0, f32::NAN]).unwrap_err(), @"sample 0: output 1 is not a number; the model overflows or its weights hold NaN");
+        insta::assert_snapshot!(tally.finish("base").unwrap_err(), @"no samples: at least one is needed; is the dataset empty?");
     }
 }

@@ -80,11 +80,7 @@ impl ConfusionMatrix {
             .map(|row| (row, counts.get(row).map_or(0, Vec::len)))
             .find(|&(row, found)| row >= n || found != n);
         if let Some((row, found)) = wrong {
-            return Err(MeasureError::NotSquare {
-                classes: n,
-                row,
-                found,
-            });
+            return Err(MeasureError::NotSquare { classes: n, row, found });
         }
         let samples = counts
             .iter()
@@ -114,9 +110,7 @@ impl ConfusionMatrix {
 
     /// Samples whose true class was predicted: the trace.
     pub fn correct(&self) -> u64 {
-        (0..self.classes.len())
-            .map(|class| self.counts[class][class])
-            .sum()
+        (0..self.classes.len()).map(|class| self.counts[class][class]).sum()
     }
 
     /// Samples of a true class: the sum of its row.
@@ -155,11 +149,7 @@ struct OneAgainstRest {
 
 /// `part / whole`, 0 where the whole is 0 (`zero_division=0`).
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 impl OneAgainstRest {
@@ -350,10 +340,8 @@ impl Metrics {
                 }
             })
             .collect();
-        let mean =
-            |metric: fn(&ClassMetrics) -> f64| per_class.iter().map(metric).sum::<f64>() / n as f64;
-        let count =
-            |empty: &dyn Fn(usize) -> bool| (0..n).filter(|&class| empty(class)).count() as u64;
+        let mean = |metric: fn(&ClassMetrics) -> f64| per_class.iter().map(metric).sum::<f64>() / n as f64;
+        let count = |empty: &dyn Fn(usize) -> bool| (0..n).filter(|&class| empty(class)).count() as u64;
         Ok(Self {
             samples,
             arithmetic: arithmetic.into(),
@@ -401,12 +389,7 @@ impl Metrics {
             share("specificity", specificity),
             share("f1", f1),
             share("g-mean", g_mean),
-            Figure::new(
-                "samples",
-                self.samples as f64,
-                Unit::Count,
-                Direction::Neutral,
-            ),
+            Figure::new("samples", self.samples as f64, Unit::Count, Direction::Neutral),
         ]);
         figures
     }
@@ -460,11 +443,7 @@ impl Tally {
     }
 
     /// Adds a sample by its scores, one per class, quantized or not.
-    pub fn add_scores<T: PartialOrd + Copy>(
-        &mut self,
-        label: usize,
-        scores: &[T],
-    ) -> Result<(), MeasureError> {
+    pub fn add_scores<T: PartialOrd + Copy>(&mut self, label: usize, scores: &[T]) -> Result<(), MeasureError> {
         let classes = self.confusion.classes.len();
         if scores.len() != classes {
             return Err(MeasureError::ScoreCount {
@@ -473,10 +452,7 @@ impl Tally {
                 classes,
             });
         }
-        if let Some(class) = scores
-            .iter()
-            .position(|score| score.partial_cmp(score).is_none())
-        {
+        if let Some(class) = scores.iter().position(|score| score.partial_cmp(score).is_none()) {
             return Err(MeasureError::NotANumber {
                 sample: self.samples,
                 class,
@@ -498,10 +474,7 @@ impl Tally {
 
     fn count(&mut self, label: usize, decision: usize) -> Result<(), MeasureError> {
         let classes = self.confusion.classes.len();
-        if let Some(label) = [label, decision]
-            .into_iter()
-            .find(|&index| index >= classes)
-        {
+        if let Some(label) = [label, decision].into_iter().find(|&index| index >= classes) {
             return Err(MeasureError::LabelOutOfRange {
                 sample: self.samples,
                 label,
@@ -519,12 +492,7 @@ impl Tally {
         if self.confusion.classes != other.confusion.classes {
             return Err(MeasureError::DifferentClasses { left, right });
         }
-        for (row, others) in self
-            .confusion
-            .counts
-            .iter_mut()
-            .zip(&other.confusion.counts)
-        {
+        for (row, others) in self.confusion.counts.iter_mut().zip(&other.confusion.counts) {
             for (count, more) in row.iter_mut().zip(others) {
                 *count += more;
             }
@@ -537,5 +505,108 @@ impl Tally {
     /// The metrics; an error when nothing was added. `arithmetic` names what computed the scores.
     pub fn finish(self, arithmetic: impl Into<String>) -> Result<Metrics, MeasureError> {
         Metrics::of(self.confusion, self.top5, arithmetic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(n: usize) -> Vec<String> {
+        (0..n).map(|class| format!("c{class}")).collect()
+    }
+
+    fn metrics(counts: Vec<Vec<u64>>) -> Metrics {
+        let confusion = ConfusionMatrix::from_counts(names(counts.len()), counts).expect("square");
+        Metrics::of(confusion, None, "float32").expect("samples")
+    }
+
+    /// Eight of ten sick and ninety-five of a hundred well people are told apart: precision is 8/13 and sensitivity
+    /// 8/10. With the axes swapped the two would trade places.
+    #[test]
+    fn rows_are_true_classes_and_columns_predicted_ones() {
+        let found = metrics(vec![vec![95, 5], vec![2, 8]]).binary.expect("two classes");
+        assert_eq!((found.false_positive, found.false_negative), (5, 2));
+        assert_eq!(
+            (found.precision, found.sensitivity, found.specificity),
+            (8.0 / 13.0, 0.8, 0.95)
+        );
+        assert_eq!(found.f1, 16.0 / 23.0);
+        assert_eq!(found.g_mean, (0.8_f64 * 0.95).sqrt());
+    }
+
+    #[test]
+    fn the_first_of_equal_scores_wins() {
+        assert_eq!(argmax(&[1_i8, 7, 7, 3]), Some(1));
+        assert_eq!(argmax(&[f32::NAN, 1.0, 2.0]), Some(2));
+        assert_eq!(argmax::<f32>(&[]), None);
+        assert_eq!(rank(&[7_i8, 7, 7], 2), 2);
+    }
+
+    #[test]
+    fn a_class_never_found_makes_the_g_mean_zero() {
+        let found = metrics(vec![vec![10, 0, 0], vec![10, 0, 0], vec![0, 0, 0]]);
+        assert_eq!(found.mean.g_mean, 0.0);
+        assert_eq!(
+            (found.per_class[0].specificity, found.per_class[2].specificity),
+            (0.0, 1.0)
+        );
+        assert_eq!(
+            found.zero_division,
+            ZeroDivision {
+                value: 0.0,
+                without_support: 1,
+                never_predicted: 2
+            }
+        );
+    }
+
+    #[test]
+    fn the_interval_stays_inside_and_open_at_the_ends() {
+        let all = Interval::wilson(10, 10);
+        assert!(all.high <= 1.0 && all.low < 0.75);
+        let none = Interval::wilson(0, 10);
+        assert!(none.low >= 0.0 && none.high > 0.25);
+        assert!(all.overlaps(all) && !all.overlaps(none));
+    }
+
+    #[test]
+    fn top_five_needs_scores_and_six_classes() {
+        let mut tally = Tally::new(names(6));
+        tally.add_scores(5, &[0, 0, 0, 0, 0, 0]).expect("six scores");
+        tally.add_scores(4, &[0, 0, 0, 0, 0, 0]).expect("six scores");
+        assert_eq!(tally.clone().finish("int8").map(|metrics| metrics.top5), Ok(Some(0.5)));
+        tally.add_decision(1, 1).expect("a class");
+        assert_eq!(tally.finish("int8").map(|metrics| metrics.top5), Ok(None));
+    }
+
+    #[test]
+    fn samples_that_cannot_be_counted_are_named() {
+        let mut tally = Tally::new(names(3));
+        tally.add_scores(0, &[1.0, 0.0, 0.0]).expect("three scores");
+        insta::assert_snapshot!(tally.add_scores(0, &[1.0]).unwrap_err(), @"sample 1: 1 scores for 3 classes; does the dataset list as many classes as the model?");
+        insta::assert_snapshot!(tally.add_scores(0, &[1.0, f64::NAN, 0.0]).unwrap_err(), @"sample 1: output 1 is not a number; the model overflows or its weights hold NaN");
+        insta::assert_snapshot!(tally.add_scores(3, &[1.0, 0.0, 0.0]).unwrap_err(), @"sample 1: label 3 is not in 0..3; does the dataset list as many classes as the model?");
+        insta::assert_snapshot!(tally.merge(&Tally::new(names(2))).unwrap_err(), @"tallies of 3 and 2 classes cannot be merged");
+        insta::assert_snapshot!(Tally::new(names(3)).finish("float32").unwrap_err(), @"no samples: at least one is needed; is the dataset empty?");
+        insta::assert_snapshot!(Tally::new(names(1)).finish("float32").unwrap_err(), @"1 classes: at least two are needed to classify");
+        assert_eq!(tally.finish("float32").map(|metrics| metrics.samples), Ok(1));
+    }
+
+    #[test]
+    fn a_damaged_matrix_is_not_read() {
+        let read = |json| serde_json::from_str::<ConfusionMatrix>(json).unwrap_err().to_string();
+        insta::assert_snapshot!(read(r#"{"classes":["a","b"],"counts":[[1,2]]}"#), @"confusion matrix: 2 classes need 2 rows of 2 counts, row 1 has 0");
+        insta::assert_snapshot!(read(r#"{"classes":["a"],"counts":[[1],[2]]}"#), @"confusion matrix: 1 classes need 1 rows of 1 counts, row 1 has 1");
+        insta::assert_snapshot!(read(r#"{"classes":["a"],"counts":[[18446744073709551615]]}"#), @"confusion matrix: the counts add up to more than 2^61; the file is damaged");
+    }
+
+    #[test]
+    fn metrics_survive_json() {
+        let found = metrics(vec![vec![3, 1], vec![0, 2]]);
+        let text = serde_json::to_string(&found).expect("numbers are finite");
+        assert_eq!(serde_json::from_str::<Metrics>(&text).expect("own output"), found);
+        let schema = schemars::schema_for!(Metrics);
+        assert!(schema.pointer("/$defs/ConfusionMatrix/properties/counts").is_some());
     }
 }

@@ -37,13 +37,11 @@ pub enum MeasureError {
         classes: usize,
     },
     /// A score that compares with nothing.
-    #[error(
-        "sample {sample}: the score of class {class} is not a number; the model overflows or its weights hold NaN"
-    )]
+    #[error("sample {sample}: output {class} is not a number; the model overflows or its weights hold NaN")]
     NotANumber {
         /// Number of the sample, counted from 0 in the order added.
         sample: u64,
-        /// Index of the class.
+        /// Index of the score.
         class: usize,
     },
     /// Two lists that describe the same samples differ in length.
@@ -57,9 +55,7 @@ pub enum MeasureError {
         right: usize,
     },
     /// A confusion matrix whose counts are not square over its classes.
-    #[error(
-        "confusion matrix: {classes} classes need {classes} rows of {classes} counts, row {row} has {found}"
-    )]
+    #[error("confusion matrix: {classes} classes need {classes} rows of {classes} counts, row {row} has {found}")]
     NotSquare {
         /// How many classes are named.
         classes: usize,

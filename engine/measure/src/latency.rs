@@ -118,12 +118,8 @@ pub fn time<M, E: From<MeasureError>>(
         result.map(|()| ms)
     };
     let first_ms = one()?;
-    let warmup = (0..protocol.warmup)
-        .map(|_| one())
-        .collect::<Result<Vec<_>, E>>()?;
-    let steady = (0..protocol.runs)
-        .map(|_| one())
-        .collect::<Result<Vec<_>, E>>()?;
+    let warmup = (0..protocol.warmup).map(|_| one()).collect::<Result<Vec<_>, E>>()?;
+    let steady = (0..protocol.runs).map(|_| one()).collect::<Result<Vec<_>, E>>()?;
 
     Ok(Timings {
         load_ms,
@@ -141,7 +137,7 @@ pub fn time<M, E: From<MeasureError>>(
 fn timed<T>(clock: &dyn Clock, action: impl FnOnce() -> T) -> (T, f64) {
     let start = clock.now();
     let value = action();
-    (value, clock.now().saturating_sub(start).as_secs_f64() * 1e3)
+    (value, clock.now().saturating_sub(start).as_nanos() as f64 / 1e6)
 }
 
 /// A benchmark of one model on one runtime of one machine.
@@ -192,13 +188,8 @@ impl Benchmark {
             ms("max-ms", max),
             ms("std-ms", std),
         ];
-        for (name, bytes) in [
-            ("after-load-bytes", memory.after_load),
-            ("peak-bytes", memory.peak),
-        ] {
-            figures.extend(
-                bytes.map(|bytes| Figure::new(name, bytes as f64, Unit::Bytes, Direction::Lower)),
-            );
+        for (name, bytes) in [("after-load-bytes", memory.after_load), ("peak-bytes", memory.peak)] {
+            figures.extend(bytes.map(|bytes| Figure::new(name, bytes as f64, Unit::Bytes, Direction::Lower)));
         }
         figures
     }
@@ -265,16 +256,9 @@ mod tests {
         .expect("runs");
         assert_eq!(timings.load_ms, 5.0);
         assert_eq!(timings.first_ms, 0.9);
+        assert_eq!(timings.warmup.map(|warmup| (warmup.runs, warmup.max)), Some((2, 0.3)));
         assert_eq!(
-            timings.warmup.map(|warmup| (warmup.runs, warmup.max)),
-            Some((2, 0.3))
-        );
-        assert_eq!(
-            (
-                timings.steady.runs,
-                timings.steady.max,
-                timings.steady.median
-            ),
+            (timings.steady.runs, timings.steady.max, timings.steady.median),
             (3, 0.12, 0.11)
         );
         assert_eq!(

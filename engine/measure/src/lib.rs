@@ -17,9 +17,7 @@ pub mod memory;
 pub mod sizes;
 
 pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
-pub use classification::{
-    BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, MeanMetrics, Metrics, Tally, argmax,
-};
+pub use classification::{BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, MeanMetrics, Metrics, Tally, argmax};
 pub use error::MeasureError;
 pub use figure::{Direction, Figure, Unit};
 pub use latency::{Benchmark, Clock, Protocol, Summary, Timings};

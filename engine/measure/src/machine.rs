@@ -34,15 +34,13 @@ impl Machine {
 
 /// The first processor's name in the text of `/proc/cpuinfo` (x86 `model name`, Arm `Model` or `Hardware`).
 fn cpu_name(cpuinfo: &str) -> Option<String> {
-    ["model name", "Model", "Hardware", "cpu model"]
-        .iter()
-        .find_map(|key| {
-            cpuinfo
-                .lines()
-                .filter_map(|line| line.split_once(':'))
-                .find(|(name, value)| name.trim() == *key && !value.trim().is_empty())
-                .map(|(_, value)| value.split_whitespace().collect::<Vec<_>>().join(" "))
-        })
+    ["model name", "Model", "Hardware", "cpu model"].iter().find_map(|key| {
+        cpuinfo
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, value)| name.trim() == *key && !value.trim().is_empty())
+            .map(|(_, value)| value.split_whitespace().collect::<Vec<_>>().join(" "))
+    })
 }
 
 macro_rules! present {
@@ -75,8 +73,7 @@ mod tests {
 
     #[test]
     fn the_processor_is_named_as_the_system_names_it() {
-        let x86 =
-            "processor\t: 0\nmodel\t\t: 17\nmodel name\t: Example  9000 CPU\n\nprocessor\t: 1\n";
+        let x86 = "processor\t: 0\nmodel\t\t: 17\nmodel name\t: Example  9000 CPU\n\nprocessor\t: 1\n";
         assert_eq!(cpu_name(x86).as_deref(), Some("Example 9000 CPU"));
         let arm = "processor\t: 0\nBogoMIPS\t: 108.00\n\nModel\t\t: Example Board Rev 1\n";
         assert_eq!(cpu_name(arm).as_deref(), Some("Example Board Rev 1"));

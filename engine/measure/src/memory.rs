@@ -78,10 +78,7 @@ mod tests {
         assert_eq!(status_bytes(text, "VmRSS"), Some(512 * 1024));
         assert_eq!(status_bytes(text, "VmSwap"), None);
         assert_eq!(status_bytes("VmRSS:\tmany kB\n", "VmRSS"), None);
-        assert_eq!(
-            status_bytes("VmRSS:\t18446744073709551615 kB\n", "VmRSS"),
-            None
-        );
+        assert_eq!(status_bytes("VmRSS:\t18446744073709551615 kB\n", "VmRSS"), None);
     }
 
     #[cfg(target_os = "linux")]
@@ -95,10 +92,7 @@ mod tests {
         drop(std::hint::black_box(block));
         if gauge.reset_peak() {
             let after = gauge.peak().expect("linux tells the peak");
-            assert!(
-                after < with_block,
-                "{after} after a reset, {with_block} before"
-            );
+            assert!(after < with_block, "{after} after a reset, {with_block} before");
         }
     }
 }

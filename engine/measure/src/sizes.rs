@@ -38,11 +38,7 @@ impl Default for Compressor {
 
 impl std::fmt::Display for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}, {} level {}",
-            self.format, self.implementation, self.level
-        )
+        write!(f, "{}, {} level {}", self.format, self.implementation, self.level)
     }
 }
 
@@ -67,9 +63,7 @@ impl FileSize {
         let packed = |content| -> zip::result::ZipResult<(u64, u64)> {
             let archive = zip_one(content)?;
             let zip_bytes = archive.len() as u64;
-            let deflated = ZipArchive::new(Cursor::new(archive))?
-                .by_index(0)?
-                .compressed_size();
+            let deflated = ZipArchive::new(Cursor::new(archive))?.by_index(0)?.compressed_size();
             Ok((deflated, zip_bytes))
         };
         let (deflated_bytes, zip_bytes) = packed(content).map_err(|error| MeasureError::Pack {
@@ -131,18 +125,15 @@ impl TensorBytes {
     pub fn summarize<'a>(tensors: impl IntoIterator<Item = (&'a str, u64, u64)>) -> Vec<Self> {
         let mut sums: Vec<Self> = Vec::new();
         for (dtype, elements, bytes) in tensors {
-            let index = sums
-                .iter()
-                .position(|sum| sum.dtype == dtype)
-                .unwrap_or_else(|| {
-                    sums.push(Self {
-                        dtype: dtype.to_owned(),
-                        tensors: 0,
-                        elements: 0,
-                        bytes: 0,
-                    });
-                    sums.len() - 1
+            let index = sums.iter().position(|sum| sum.dtype == dtype).unwrap_or_else(|| {
+                sums.push(Self {
+                    dtype: dtype.to_owned(),
+                    tensors: 0,
+                    elements: 0,
+                    bytes: 0,
                 });
+                sums.len() - 1
+            });
             let sum = &mut sums[index];
             sum.tensors += 1;
             sum.elements += elements;
@@ -167,9 +158,7 @@ pub struct Sizes {
 
 impl Sizes {
     /// Weighs files given as (name, content).
-    pub fn of<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<Self, MeasureError> {
+    pub fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, MeasureError> {
         let files = files
             .into_iter()
             .map(|(name, content)| FileSize::of(name, content))
@@ -193,22 +182,14 @@ impl Sizes {
 
     /// How much deflate takes away from all files, in percent; see [`FileSize::deflation_percent`].
     pub fn deflation_percent(&self) -> f64 {
-        percent_saved(
-            self.bytes(),
-            self.files.iter().map(|file| file.deflated_bytes).sum(),
-        )
+        percent_saved(self.bytes(), self.files.iter().map(|file| file.deflated_bytes).sum())
     }
 
     /// The named numbers: `bytes`, `zip-bytes`, `deflation-percent`.
     pub fn figures(&self) -> Vec<Figure> {
         vec![
             Figure::new("bytes", self.bytes() as f64, Unit::Bytes, Direction::Lower),
-            Figure::new(
-                "zip-bytes",
-                self.zip_bytes() as f64,
-                Unit::Bytes,
-                Direction::Lower,
-            ),
+            Figure::new("zip-bytes", self.zip_bytes() as f64, Unit::Bytes, Direction::Lower),
             Figure::new(
                 "deflation-percent",
                 self.deflation_percent(),
@@ -263,22 +244,11 @@ mod tests {
 
     #[test]
     fn sums_go_over_all_files_and_the_compressor_is_named() {
-        let sizes =
-            Sizes::of([("a", [0_u8; 10].as_slice()), ("b", [1_u8; 30].as_slice())]).expect("packs");
+        let sizes = Sizes::of([("a", [0_u8; 10].as_slice()), ("b", [1_u8; 30].as_slice())]).expect("packs");
         assert_eq!(sizes.bytes(), 40);
-        assert_eq!(
-            sizes.zip_bytes(),
-            sizes.files[0].zip_bytes + sizes.files[1].zip_bytes
-        );
-        assert_eq!(
-            sizes.compressor.to_string(),
-            "zip, deflate, zlib-rs level 9"
-        );
-        let names: Vec<String> = sizes
-            .figures()
-            .into_iter()
-            .map(|figure| figure.name)
-            .collect();
+        assert_eq!(sizes.zip_bytes(), sizes.files[0].zip_bytes + sizes.files[1].zip_bytes);
+        assert_eq!(sizes.compressor.to_string(), "zip, deflate, zlib-rs level 9");
+        let names: Vec<String> = sizes.figures().into_iter().map(|figure| figure.name).collect();
         assert_eq!(names, ["bytes", "zip-bytes", "deflation-percent"]);
     }
 
