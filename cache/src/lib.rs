@@ -1,1 +1,75 @@
 //! Content-addressed store of blobs and action records.
+//!
+//! Owns digests, blobs, action keys, records, locks, garbage collection, healing and the memo of file digests.
+//! Knows bytes and files; what a model or a step is stays with the callers.
+//!
+//! # How it is used
+//!
+//! 1. Describe the work as an [`Action`]: op, revision, parameters, the content of every input by port, environment.
+//!    [`Action::key`] is its SHA-256 identity.
+//! 2. [`Store::lookup`] answers with a [`Record`] whose blobs are all present, or says why not.
+//! 3. On a miss, take [`Store::lock`], look up once more (another process may have finished meanwhile), do the work,
+//!    [`Store::put`] every output, then [`Store::publish`] the record.
+//! 4. [`Record::content`] enters the actions of later steps as an input. It depends on what was made and not on how,
+//!    so a changed step with an unchanged result stops a rebuild there.
+//!
+//! Only success has a record: a failure has nothing to publish, hence failures are never cached.
+//!
+//! # On disk
+//!
+//! ```text
+//! ROOT/format                          layout number; a larger one than ours is refused
+//! ROOT/v1/cas/sha256/ab/<64 hex>       blobs, read-only
+//! ROOT/v1/ac/sha256/ab/<64 hex>        action records: one line of checksum, then JSON
+//! ROOT/v1/tmp                          files being written; a leftover is garbage
+//! ROOT/v1/locks                        one lock per action key in flight, one for the sessions
+//! ROOT/v1/runs                         the last action of each step instance, for explanations; the stat memo
+//! ROOT/v1/quarantine                   damaged files, moved out of the way for a look
+//! ```
+//!
+//! # Why a wrong answer cannot come out
+//!
+//! - A file appears under its final name by rename, complete and synced; a record appears after all its blobs.
+//!   A process killed at any point leaves at most files in `tmp` and blobs that no record names.
+//! - A record is a hit only if its checksum holds, its action hashes to the key asked for, and every blob is there with
+//!   the right size.
+//! - Bytes that leave the store ([`Store::read`], [`Store::materialize`]) are hashed on the way. With SHA-NI that costs
+//!   0.6 ms per megabyte, less than decoding any model or image from them, so there is no unchecked way out
+//!   but [`Store::path`]. A mismatch moves the blob to `quarantine`: from then on its records miss, and running again heals.
+//! - Locks only save work. Without them (some network file systems have none) two processes may do the same work and
+//!   publish the same record twice.
+//!
+//! # Remote caches
+//!
+//! The key is the digest of a Remote Execution API v2 `Action` message (see [`Action::encode`]), so one key can serve this store and a
+//! remote one. The record is JSON rather than that API's `ActionResult`: it must hold the artifact's kind, notes and the action
+//! itself for explanations, which `ActionResult` has no fields for, and people debug a cache with a pager. An `ActionResult`
+//! is made from a record's blobs when one is sent.
+
+mod action;
+mod collect;
+mod difference;
+mod digest;
+mod error;
+mod layout;
+mod lock;
+mod memo;
+mod reapi;
+mod record;
+mod results;
+mod runs;
+mod seal;
+mod store;
+mod verify;
+
+pub use action::{Action, ActionKey, EncodedAction};
+pub use collect::{GcReport, Stats};
+pub use difference::{Difference, compare};
+pub use digest::{BlobRef, Digest, DigestError};
+pub use error::CacheError;
+pub use lock::{Guard, Session};
+pub use memo::StatMemo;
+pub use record::{Record, content_of};
+pub use results::{Lookup, MissReason};
+pub use store::Store;
+pub use verify::VerifyReport;

@@ -1,0 +1,182 @@
+//! Blobs in and out.
+
+use std::fs::{self, File, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::digest::{BlobRef, Digest, hash_file, hash_through};
+use crate::error::{At, CacheError, if_exists};
+use crate::layout::{Layout, persist};
+
+/// A content-addressed store in a folder. Any number of processes and threads may use one folder at once.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) layout: Layout,
+}
+
+impl Store {
+    /// Opens the store in the folder `root`, which is made if it is missing.
+    ///
+    /// Errors: a folder made by a newer version, a folder or disk that cannot be written.
+    pub fn open(root: &Path) -> Result<Store, CacheError> {
+        Ok(Store {
+            layout: Layout::open(root)?,
+        })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.layout.root
+    }
+
+    /// Stores `bytes`.
+    pub fn put(&self, bytes: &[u8]) -> Result<BlobRef, CacheError> {
+        let blob = BlobRef::of(bytes);
+        if !self.is_intact(&blob)? {
+            let mut tmp = self.layout.create_tmp()?;
+            tmp.write_all(bytes).writing(tmp.path())?;
+            persist(tmp, &self.path(&blob.digest))?;
+        }
+        Ok(blob)
+    }
+
+    /// Stores everything that `reader` yields. The digest is of the bytes that were stored, whatever happens to their
+    /// source meanwhile.
+    pub fn put_reader(&self, reader: &mut dyn Read) -> Result<BlobRef, CacheError> {
+        self.ingest(reader, |source| CacheError::Input { source })
+    }
+
+    /// Stores a copy of the file at `path`, as [`Store::put_reader`] does.
+    pub fn put_file(&self, path: &Path) -> Result<BlobRef, CacheError> {
+        self.put_open_file(&mut File::open(path).reading(path)?, path)
+    }
+
+    /// [`Store::put_file`] for a file that is open already; `path` is its name for errors.
+    pub(crate) fn put_open_file(&self, file: &mut File, path: &Path) -> Result<BlobRef, CacheError> {
+        self.ingest(file, |source| CacheError::Io {
+            verb: "read",
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn ingest(
+        &self,
+        reader: &mut dyn Read,
+        broken: impl FnOnce(std::io::Error) -> CacheError,
+    ) -> Result<BlobRef, CacheError> {
+        let mut tmp = self.layout.create_tmp()?;
+        let blob = hash_through(
+            reader,
+            |chunk| {
+                let written = tmp.write_all(chunk);
+                written.writing(tmp.path())
+            },
+            broken,
+        )?;
+        if !self.is_intact(&blob)? {
+            persist(tmp, &self.path(&blob.digest))?;
+        }
+        Ok(blob)
+    }
+
+    /// Whether the blob is stored with its bytes unchanged. Read in full, so that putting a blob heals a damaged one:
+    /// reading is cheap beside the sync that writing again would cost.
+    fn is_intact(&self, blob: &BlobRef) -> Result<bool, CacheError> {
+        if !self.contains(blob)? {
+            return Ok(false);
+        }
+        let path = self.path(&blob.digest);
+        Ok(if_exists(hash_file(&path)).reading(&path)? == Some(*blob))
+    }
+
+    /// Whether the blob is present with the right size. Its bytes are not read.
+    pub fn contains(&self, blob: &BlobRef) -> Result<bool, CacheError> {
+        let path = self.path(&blob.digest);
+        let metadata = if_exists(fs::metadata(&path)).reading(&path)?;
+        Ok(metadata.is_some_and(|metadata| metadata.is_file() && metadata.len() == blob.size))
+    }
+
+    /// The bytes of a blob, verified.
+    ///
+    /// Errors: [`CacheError::Missing`]; [`CacheError::Damaged`], after which the records that name the blob miss.
+    pub fn read(&self, blob: &BlobRef) -> Result<Vec<u8>, CacheError> {
+        let path = self.path(&blob.digest);
+        let mut file = self.open_blob(blob)?;
+        let mut bytes = Vec::with_capacity(blob.size as usize);
+        file.read_to_end(&mut bytes).reading(&path)?;
+        self.expect(blob, BlobRef::of(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// Where the blob's file is, if it is stored. Unverified and read-only: for memory maps and for people.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.layout.blob(digest)
+    }
+
+    /// Writes a verified copy of the blob to `dest`, making its folder where it is missing. A reader of `dest` sees
+    /// the old file or the new one; after an error it is the old one. A file that holds these bytes already is left
+    /// untouched, time stamp included. The copy is not synced: it can be made again.
+    pub fn materialize(&self, blob: &BlobRef, dest: &Path) -> Result<(), CacheError> {
+        let mut file = self.open_blob(blob)?;
+        if let Some(metadata) = if_exists(fs::symlink_metadata(dest)).reading(dest)?
+            && metadata.is_file()
+            && metadata.len() == blob.size
+            && hash_file(dest).reading(dest)? == *blob
+        {
+            return Ok(());
+        }
+        let folder = dest
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let writing = |error| CacheError::Io {
+            verb: "write",
+            path: dest.to_owned(),
+            source: error,
+        };
+        fs::create_dir_all(folder).map_err(writing)?;
+        let mut tmp = tempfile::Builder::new()
+            .prefix(".pipeline-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            .map_err(writing)?;
+        let path = self.path(&blob.digest);
+        let found = hash_through(
+            &mut file,
+            |chunk| tmp.write_all(chunk).map_err(writing),
+            |source| CacheError::Io {
+                verb: "read",
+                path,
+                source,
+            },
+        )?;
+        self.expect(blob, found)?;
+        tmp.persist(dest).map_err(|failed| writing(failed.error))?;
+        Ok(())
+    }
+
+    /// The blob's file, with the right size.
+    fn open_blob(&self, blob: &BlobRef) -> Result<File, CacheError> {
+        let path = self.path(&blob.digest);
+        let Some(file) = if_exists(File::open(&path)).reading(&path)? else {
+            return Err(CacheError::Missing { digest: blob.digest });
+        };
+        if file.metadata().reading(&path)?.len() != blob.size {
+            self.expect(blob, hash_file(&path).reading(&path)?)?;
+        }
+        Ok(file)
+    }
+
+    fn expect(&self, expected: &BlobRef, found: BlobRef) -> Result<(), CacheError> {
+        if found == *expected {
+            return Ok(());
+        }
+        self.layout.set_aside(&self.path(&expected.digest))?;
+        Err(CacheError::Damaged {
+            expected: *expected,
+            found,
+        })
+    }
+}
