@@ -1,1 +1,28 @@
-//! The model IR: ops, types, shapes, verifier, patches.
+//! The model IR: a graph of closed, plainly typed operators over channels-last tensors.
+//!
+//! This crate owns what a network *is*: operators ([`Op`]), tensors and their quantization ([`Tensor`]), shape inference,
+//! the verifier, patches and the passes made of them, and a text form for tests and storage. It reads no files and
+//! executes nothing.
+//!
+//! A graph describes one sample: the leading dimension of its inputs and outputs is 1, and the runtime maps the
+//! graph over many samples.
+
+mod constant;
+mod error;
+mod graph;
+pub mod ops;
+pub mod passes;
+mod patch;
+mod quantization;
+mod shape;
+mod text;
+mod verify;
+
+pub use constant::Constant;
+pub use error::{GraphError, InferError};
+pub use graph::{Graph, Node, NodeId, Tensor, TensorId};
+pub use ops::Op;
+pub use patch::Patch;
+pub use quantization::{QuantParams, Quantization, Scale};
+pub use shape::{ElementType, Shape, TensorType};
+pub use text::{GraphText, TensorText};

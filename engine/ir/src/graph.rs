@@ -1,0 +1,398 @@
+//! The graph: tensors and nodes in arenas, with typed ids and unique, stable names.
+
+use std::collections::HashMap;
+
+use crate::{Constant, ElementType, GraphError, InferError, Op, Quantization, TensorType};
+
+/// A tensor of one graph. Ids do not outlive [`Graph::apply`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(pub(crate) u32);
+
+/// A node of one graph. Ids do not outlive [`Graph::apply`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) u32);
+
+impl TensorId {
+    /// Position in [`Graph::tensors`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl NodeId {
+    /// Position in [`Graph::nodes`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A value: graph input, constant, or what a node makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Unique in the graph; kept by passes and exporters.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// How stored integers map to real numbers; `None` for float tensors and plain integers.
+    pub quantization: Option<Quantization>,
+    /// The data of a constant.
+    pub data: Option<Constant>,
+}
+
+impl Tensor {
+    /// Whether the tensor holds quantized integers.
+    pub fn is_quantized(&self) -> bool {
+        self.quantization.is_some() && !self.ty.element.is_float()
+    }
+}
+
+/// One operator applied to tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Unique in the graph.
+    pub name: String,
+    /// What it does.
+    pub op: Op,
+    /// What it reads, in the operator's order; optional trailing inputs are left out.
+    pub inputs: Vec<TensorId>,
+    /// What it writes.
+    pub outputs: Vec<TensorId>,
+}
+
+impl Node {
+    /// The only (or first) output.
+    pub fn output(&self) -> TensorId {
+        self.outputs[0]
+    }
+}
+
+/// A network. Nodes are in topological order; every change goes through [`Graph::apply`] or the builder methods.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Graph {
+    /// What the network is called.
+    pub name: String,
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) inputs: Vec<TensorId>,
+    pub(crate) outputs: Vec<TensorId>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Self {
+        Graph {
+            name: name.into(),
+            ..Graph::default()
+        }
+    }
+
+    /// All tensors; [`TensorId::index`] is the position.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// All nodes in topological order; [`NodeId::index`] is the position.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The ids of all nodes in topological order.
+    pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// The ids of all tensors.
+    pub fn tensor_ids(&self) -> impl Iterator<Item = TensorId> + use<> {
+        (0..self.tensors.len() as u32).map(TensorId)
+    }
+
+    /// The tensors that a caller feeds.
+    pub fn inputs(&self) -> &[TensorId] {
+        &self.inputs
+    }
+
+    /// The tensors that a caller reads.
+    pub fn outputs(&self) -> &[TensorId] {
+        &self.outputs
+    }
+
+    /// A tensor.
+    pub fn tensor(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.index()]
+    }
+
+    /// A tensor, to change its quantization or data in place; [`Graph::verify`] says whether it still fits.
+    pub fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
+        &mut self.tensors[id.index()]
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// A node, to change its attributes in place; [`Graph::verify`] says whether it still fits.
+    pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.index()]
+    }
+
+    /// The data of a constant tensor.
+    pub fn constant_data(&self, id: TensorId) -> Option<&Constant> {
+        self.tensor(id).data.as_ref()
+    }
+
+    /// The tensor called `name`.
+    pub fn find(&self, name: &str) -> Option<TensorId> {
+        self.tensors
+            .iter()
+            .position(|t| t.name == name)
+            .map(|i| TensorId(i as u32))
+    }
+
+    /// The node that makes `tensor`; `None` for inputs and constants.
+    pub fn producer(&self, tensor: TensorId) -> Option<NodeId> {
+        self.nodes
+            .iter()
+            .position(|n| n.outputs.contains(&tensor))
+            .map(|i| NodeId(i as u32))
+    }
+
+    /// The nodes that read `tensor`, in topological order, each once.
+    pub fn consumers(&self, tensor: TensorId) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(move |(_, n)| n.inputs.contains(&tensor))
+            .map(|(i, _)| NodeId(i as u32))
+    }
+
+    /// The only reader of `tensor`, when there is exactly one and the graph does not return the tensor itself.
+    pub fn only_consumer(&self, tensor: TensorId) -> Option<NodeId> {
+        let mut readers = self.consumers(tensor);
+        let first = readers.next()?;
+        (readers.next().is_none() && !self.outputs.contains(&tensor)).then_some(first)
+    }
+
+    /// `base`, or `base_1`, `base_2`, … : the first that no tensor and no node has.
+    pub fn fresh_name(&self, base: &str) -> String {
+        let taken =
+            |name: &str| self.tensors.iter().any(|t| t.name == name) || self.nodes.iter().any(|n| n.name == name);
+        if !taken(base) {
+            return base.to_owned();
+        }
+        // More numbers than names: one of them is free.
+        let limit = self.tensors.len() + self.nodes.len() + 1;
+        let mut candidates = (1..=limit).map(|i| format!("{base}_{i}"));
+        candidates
+            .find(|name| !taken(name))
+            .unwrap_or_else(|| format!("{base}_{limit}"))
+    }
+
+    /// Adds a tensor that the caller feeds.
+    pub fn input(&mut self, name: impl Into<String>, ty: TensorType) -> TensorId {
+        let id = self.push_tensor(Tensor {
+            name: name.into(),
+            ty,
+            quantization: None,
+            data: None,
+        });
+        self.inputs.push(id);
+        id
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, name: impl Into<String>, data: Constant) -> TensorId {
+        self.push_tensor(Tensor {
+            name: name.into(),
+            ty: data.ty(),
+            quantization: None,
+            data: Some(data.dense()),
+        })
+    }
+
+    /// Adds a tensor that a node added later will make.
+    pub fn push_tensor(&mut self, tensor: Tensor) -> TensorId {
+        let id = TensorId(self.tensors.len() as u32);
+        self.tensors.push(tensor);
+        id
+    }
+
+    /// Adds a node after all others; its outputs are named after it and typed by inference.
+    ///
+    /// # Errors
+    /// The inputs do not fit the operator.
+    pub fn add(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: &[TensorId],
+    ) -> Result<TensorId, GraphError> {
+        let outputs = self.add_many(name, op, inputs)?;
+        outputs
+            .first()
+            .copied()
+            .ok_or(GraphError::Text("an operator without outputs".into()))
+    }
+
+    /// Like [`Graph::add`], for operators with several outputs (`name`, `name:1`, …).
+    pub fn add_many(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: &[TensorId],
+    ) -> Result<Vec<TensorId>, GraphError> {
+        let (name, op) = (name.into(), op.into());
+        let types: Vec<&TensorType> = inputs.iter().map(|&i| &self.tensor(i).ty).collect();
+        let inferred = op.infer(&types).map_err(|source| GraphError::Infer {
+            node: name.clone(),
+            op: op.name(),
+            source,
+        })?;
+        let outputs = inferred
+            .into_iter()
+            .enumerate()
+            .map(|(i, ty)| {
+                let name = if i == 0 { name.clone() } else { format!("{name}:{i}") };
+                self.push_tensor(Tensor {
+                    name,
+                    ty,
+                    quantization: None,
+                    data: None,
+                })
+            })
+            .collect::<Vec<_>>();
+        self.push_node(Node {
+            name,
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+        });
+        Ok(outputs)
+    }
+
+    /// Adds a complete node after all others, its output tensors included already.
+    pub fn push_node(&mut self, node: Node) -> NodeId {
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(node);
+        id
+    }
+
+    /// Declares what the caller reads.
+    pub fn set_outputs(&mut self, outputs: &[TensorId]) {
+        self.outputs = outputs.to_vec();
+    }
+
+    /// Number of trained values: the elements of all constants that nodes read as data (shape constants are attributes).
+    pub fn parameters(&self) -> usize {
+        self.tensors
+            .iter()
+            .filter_map(|t| t.data.as_ref())
+            .map(Constant::len)
+            .sum()
+    }
+
+    /// Multiply–accumulate operations for one sample.
+    pub fn macs(&self) -> u64 {
+        self.nodes.iter().map(|n| self.node_macs(n)).sum()
+    }
+
+    /// Multiply–accumulate operations of one node for one sample.
+    pub fn node_macs(&self, node: &Node) -> u64 {
+        let types: Vec<&TensorType> = node.inputs.iter().map(|&i| &self.tensor(i).ty).collect();
+        node.op.macs(&types, &self.tensor(node.output()).ty)
+    }
+
+    /// Sorts nodes topologically (stable), drops what no output needs, and renumbers the ids.
+    ///
+    /// Inputs are kept even when nothing reads them.
+    pub(crate) fn normalize(&mut self) -> Result<(), GraphError> {
+        let producer: HashMap<TensorId, usize> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .flat_map(|(i, n)| n.outputs.iter().map(move |&o| (o, i)))
+            .collect();
+        // Depth-first from the outputs, in order: 1 = being visited, 2 = placed.
+        let mut state = vec![0u8; self.nodes.len()];
+        let mut needed = vec![false; self.nodes.len()];
+        let mut stack: Vec<usize> = self.outputs.iter().filter_map(|o| producer.get(o).copied()).collect();
+        while let Some(i) = stack.pop() {
+            if !std::mem::replace(&mut needed[i], true) {
+                stack.extend(self.nodes[i].inputs.iter().filter_map(|t| producer.get(t).copied()));
+            }
+        }
+        let mut order = Vec::with_capacity(self.nodes.len());
+        for root in (0..self.nodes.len()).filter(|&i| needed[i]) {
+            let mut work = vec![(root, false)];
+            while let Some((i, done)) = work.pop() {
+                if done {
+                    state[i] = 2;
+                    order.push(i);
+                } else if state[i] == 0 {
+                    state[i] = 1;
+                    work.push((i, true));
+                    for &t in self.nodes[i].inputs.iter().rev() {
+                        if let Some(&p) = producer.get(&t) {
+                            if state[p] == 1 {
+                                return Err(GraphError::Cycle {
+                                    node: self.nodes[p].name.clone(),
+                                });
+                            }
+                            work.push((p, false));
+                        }
+                    }
+                }
+            }
+        }
+        let mut slots: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        self.nodes = order.into_iter().filter_map(|i| slots[i].take()).collect();
+        self.drop_unused_tensors();
+        Ok(())
+    }
+
+    fn drop_unused_tensors(&mut self) {
+        let mut used = vec![false; self.tensors.len()];
+        let referenced = self
+            .inputs
+            .iter()
+            .chain(&self.outputs)
+            .chain(self.nodes.iter().flat_map(|n| n.inputs.iter().chain(&n.outputs)));
+        referenced.for_each(|t| used[t.index()] = true);
+        let mut renumbered = vec![TensorId(u32::MAX); self.tensors.len()];
+        let mut kept = Vec::new();
+        for (i, tensor) in std::mem::take(&mut self.tensors).into_iter().enumerate() {
+            if used[i] {
+                renumbered[i] = TensorId(kept.len() as u32);
+                kept.push(tensor);
+            }
+        }
+        self.tensors = kept;
+        let all = self.inputs.iter_mut().chain(&mut self.outputs);
+        let all = all.chain(
+            self.nodes
+                .iter_mut()
+                .flat_map(|n| n.inputs.iter_mut().chain(&mut n.outputs)),
+        );
+        all.for_each(|t| *t = renumbered[t.index()]);
+    }
+
+    /// Constants by element type, in bytes.
+    pub fn weight_bytes(&self) -> Vec<(ElementType, usize)> {
+        let constants = || self.tensors.iter().filter(|t| t.data.is_some());
+        ElementType::NAMES
+            .iter()
+            .map(|&(e, _)| (e, constants().filter(|t| t.ty.element == e).map(|t| t.ty.bytes()).sum()))
+            .filter(|&(_, n)| n > 0)
+            .collect()
+    }
+}
+
+impl From<(&Node, InferError)> for GraphError {
+    fn from((node, source): (&Node, InferError)) -> Self {
+        GraphError::Infer {
+            node: node.name.clone(),
+            op: node.op.name(),
+            source,
+        }
+    }
+}

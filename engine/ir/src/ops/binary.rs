@@ -1,0 +1,67 @@
+//! Elementwise functions of two tensors, with NumPy broadcasting.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::window::Activation;
+use super::{Example, Operator, arity, shape_error};
+use crate::{InferError, TensorType};
+
+macro_rules! binary {
+    ($(#[$doc:meta])* $name:ident $text:literal $($activation:ident)?) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $(
+                /// Clamp of the output.
+                #[serde(default, skip_serializing_if = "Activation::is_none")]
+                pub $activation: Activation,
+            )?
+        }
+
+        impl Operator for $name {
+            const NAME: &'static str = $text;
+
+            fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
+                arity(inputs, 2..=2, "two tensors")?;
+                let shape = inputs[0].shape.broadcast(&inputs[1].shape);
+                let shape = shape.ok_or_else(|| shape_error("second input", format!("a shape that broadcasts with {}", inputs[0].shape), inputs[1]))?;
+                Ok(vec![TensorType { element: inputs[0].element, shape }])
+            }
+
+            fn examples() -> Vec<Example> {
+                vec![
+                    Example::new($name::default(), &[&[1, 3, 3, 4], &[1, 3, 3, 4]], &[]),
+                    Example::new($name::default(), &[&[1, 3, 3, 4], &[1, 1, 1, 4]], &[]),
+                    Example::new($name::default(), &[&[1, 3, 3, 4]], &[&[4]]),
+                ]
+            }
+        }
+    };
+}
+
+binary! {
+    /// `a + b`.
+    Add "add" activation
+}
+binary! {
+    /// `a − b`.
+    Sub "sub" activation
+}
+binary! {
+    /// `a · b`.
+    Mul "mul" activation
+}
+binary! {
+    /// `a / b`. Float only.
+    Div "div" activation
+}
+binary! {
+    /// The lesser of `a` and `b`.
+    Minimum "minimum"
+}
+binary! {
+    /// The greater of `a` and `b`.
+    Maximum "maximum"
+}
