@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import ai_edge_litert
 import numpy as np
@@ -169,6 +170,9 @@ def main():
     arguments.add_argument("--quantize", action="store_true", help="convert float inputs to the model's input type")
     arguments.add_argument("--dequantize", action="store_true", help="write outputs as float32 numbers")
     args = arguments.parse_args()
+    for path in [args.model, *args.input]:
+        if not Path(path).is_file():
+            arguments.error(f"{path}: no such file")
 
     if args.describe:
         print(json.dumps(describe(args.model), indent=1))

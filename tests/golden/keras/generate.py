@@ -32,6 +32,11 @@ PACKAGES = {"keras3": "keras", "keras2": "tf_keras"}
 SAMPLES = 3
 
 
+def seed_of(name):
+    """Differs from fixture to fixture, the same at every run."""
+    return zlib.crc32(name.encode())
+
+
 def draw_weight(name, shape, rng):
     """Values of the size that the weight's role wants."""
     role = name.split("/")[-1].split(":")[0]
@@ -82,11 +87,8 @@ def numbered(letter, arrays):
     return {f"{letter}{i}": array for i, array in enumerate(arrays)}
 
 
-def evaluate(network, name, rng, folder):
+def store(network, name, inputs, outputs, folder):
     """Writes inputs and outputs; returns their description."""
-    inputs = draw_inputs(network, name, rng)
-    outputs = network(inputs if len(inputs) > 1 else inputs[0], training=False)
-    outputs = [np.array(y) for y in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
     assert all(np.isfinite(y).all() for y in outputs), name
     np.savez_compressed(folder / f"{name}.npz", **numbered("x", inputs), **numbered("y", outputs))
     return {
@@ -94,6 +96,14 @@ def evaluate(network, name, rng, folder):
         "outputs": {key: list(y.shape) for key, y in numbered("y", outputs).items()},
         "layers": sorted({type(layer).__name__ for layer in flat_layers(network)}),
     }
+
+
+def evaluate(network, name, rng, folder):
+    """Computes the outputs for drawn inputs and stores both."""
+    inputs = draw_inputs(network, name, rng)
+    outputs = network(inputs if len(inputs) > 1 else inputs[0], training=False)
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return store(network, name, inputs, [np.array(y) for y in outputs], folder)
 
 
 def write_split(k, dialect, rng, folder):
@@ -116,7 +126,7 @@ def write_split(k, dialect, rng, folder):
 def write(k, dialect, name, folder):
     """One fixture; returns its description."""
     k.backend.clear_session()
-    seed = zlib.crc32(name.encode())
+    seed = seed_of(name)
     k.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     if name == "split":
@@ -129,6 +139,15 @@ def write(k, dialect, name, folder):
     network.save(folder / f"{name}.h5", include_optimizer=name == "compiled")
     network = k.models.load_model(folder / f"{name}.h5", compile=False)  # the outputs are those of the file
     return {"seed": seed, "files": [f"{name}.h5"]} | evaluate(network, name, rng, folder)
+
+
+def write_manifest(dialect, versions, fixtures):
+    """Replaces the dialect's entry in `manifest.json`."""
+    path = HERE / "manifest.json"
+    manifest = json.loads(path.read_text()) if path.exists() else {}
+    versions |= {"tensorflow": tf.__version__, "numpy": np.__version__, "h5py": h5py.__version__}
+    manifest[dialect] = {"versions": versions, "fixtures": fixtures}
+    path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
 def main():
@@ -146,18 +165,7 @@ def main():
     if args.only:
         return
 
-    manifest_path = HERE / "manifest.json"
-    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
-    manifest[args.dialect] = {
-        "versions": {
-            PACKAGES[args.dialect]: k.__version__,
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-            "h5py": h5py.__version__,
-        },
-        "fixtures": fixtures,
-    }
-    manifest_path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    write_manifest(args.dialect, {PACKAGES[args.dialect]: k.__version__}, fixtures)
 
 
 if __name__ == "__main__":
