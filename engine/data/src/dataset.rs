@@ -1,0 +1,186 @@
+//! A loaded dataset: samples, labels, the names of its classes and samples.
+
+use std::ops::Deref;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Format;
+
+/// Samples with their labels, in a fixed order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// The arrays; the first axis counts samples.
+    pub samples: Samples,
+    /// Index into `classes` per sample; absent for unlabelled data.
+    pub labels: Option<Vec<u32>>,
+    /// Names of all classes of the data (also of those without a kept sample), in label order.
+    pub classes: Vec<String>,
+    /// Per sample its file name, or `file#index` in files of many.
+    pub names: Vec<String>,
+    /// Samples and class folders left out because of `on-error: skip`: name and reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Dataset {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One array of samples: `[N, H, W, C]` for images, `[N, …]` for anything else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values,
+}
+
+/// The numbers of [`Samples`], in C order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Raw bytes, as images have.
+    U8(Bytes),
+    /// Floats.
+    F32(Vec<f32>),
+}
+
+impl Samples {
+    /// Samples of `shape` (with the leading sample axis), or `None` if the number of values is another.
+    pub fn new(shape: Vec<usize>, values: Values) -> Option<Self> {
+        let len = match &values {
+            Values::U8(bytes) => bytes.len(),
+            Values::F32(floats) => floats.len(),
+        };
+        let expected = shape
+            .iter()
+            .try_fold(1usize, |product, &side| product.checked_mul(side))?;
+        (!shape.is_empty() && expected == len).then_some(Self { shape, values })
+    }
+
+    /// Shape with the leading sample axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Shape of one sample.
+    pub fn sample_shape(&self) -> &[usize] {
+        &self.shape[1..]
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of values of one sample.
+    pub fn sample_len(&self) -> usize {
+        self.sample_shape().iter().product()
+    }
+
+    /// All values.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The values, given away.
+    pub fn into_values(self) -> Values {
+        self.values
+    }
+
+    /// The values of sample `index`, or `None` past the end.
+    pub fn get(&self, index: usize) -> Option<Sample<'_>> {
+        if index >= self.len() {
+            return None;
+        }
+        let range = index * self.sample_len()..(index + 1) * self.sample_len();
+        Some(match &self.values {
+            Values::U8(bytes) => Sample::U8(&bytes[range]),
+            Values::F32(floats) => Sample::F32(&floats[range]),
+        })
+    }
+}
+
+/// The values of one sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sample<'a> {
+    /// Bytes.
+    U8(&'a [u8]),
+    /// Floats.
+    F32(&'a [f32]),
+}
+
+/// Bytes that may begin inside a larger buffer, so that an array is used where it was read, behind its header.
+#[derive(Clone, Debug, Default)]
+pub struct Bytes {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Bytes {
+    /// The bytes of `buffer` from `start` on; none if `start` lies behind its end.
+    pub fn from_offset(buffer: Vec<u8>, start: usize) -> Self {
+        let start = start.min(buffer.len());
+        Self { buffer, start }
+    }
+
+    /// The bytes alone; copies only when they do not begin at the start of their buffer.
+    pub fn into_vec(mut self) -> Vec<u8> {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+        }
+        self.buffer
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(buffer: Vec<u8>) -> Self {
+        Self { buffer, start: 0 }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+}
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+/// What [`load`](crate::load) found, for a record or a log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// The format, recognized or named.
+    pub format: Format,
+    /// All splits with their numbers of samples.
+    pub splits: Vec<(String, usize)>,
+    /// Samples in the chosen split, before `classes`, `count` and `fraction`.
+    pub available: usize,
+    /// Samples loaded.
+    pub loaded: usize,
+    /// Samples loaded per class, in label order; empty for unlabelled data.
+    pub per_class: Vec<usize>,
+    /// Shape of one sample.
+    pub sample_shape: Vec<usize>,
+    /// Files that belong to no sample.
+    pub other_files: usize,
+    /// What a person should know: classes missing from the draw, samples left out.
+    pub warnings: Vec<String>,
+}

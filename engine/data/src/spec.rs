@@ -1,0 +1,313 @@
+//! The settings of a dataset, as a recipe writes them.
+//!
+//! These types are the vocabulary of the `dataset` step: their derived JSON schema drives its checks and
+//! completion. [`Spec::check`] finds what the schema cannot say.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+
+/// What to load and how.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Spec {
+    /// Format of the files; `auto` recognizes it by their names and contents.
+    pub format: Format,
+    /// Which part: `train`, `test`, `all`, or the name of a folder such as `val`. May be left out where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+    /// Keep only samples of these classes. Labels and the list of classes stay those of the whole data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Keep this many samples, drawn with `seed`. Excludes `fraction`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub count: Option<usize>,
+    /// Keep this share of the samples (0 < fraction ≤ 1, rounded to the nearest count, at least one), drawn with `seed`. Excludes `count`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub fraction: Option<f64>,
+    /// Seed of the draw. A larger draw with the same seed contains the smaller one.
+    pub seed: u64,
+    /// Draw so that every class keeps its share.
+    pub stratified: bool,
+    /// What to do with images that do not decode and with empty class folders.
+    pub on_error: OnError,
+    /// Resize every image, before `crop`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize: Option<Resize>,
+    /// Cut `[height, width]` out of the middle of every image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<[u32; 2]>,
+    /// Colour of the images; image folders default to `rgb`, arrays stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub color: Option<Color>,
+    /// Order of the axes in the stored arrays (format `numpy`). Loaded samples are always channels-last.
+    pub layout: Layout,
+}
+
+/// Format of a dataset's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Format {
+    /// Recognize it.
+    #[default]
+    Auto,
+    /// CIFAR-10 binary batches: `data_batch_N.bin`, `test_batch.bin`, `batches.meta.txt`.
+    Cifar10,
+    /// CIFAR-100 binary: `train.bin`, `test.bin`, `fine_label_names.txt`. Labels are the fine ones.
+    Cifar100,
+    /// JPEG or PNG files as `<split>/<class>/<name>` or `<class>/<name>`; classes in alphabetical order.
+    ImageFolder,
+    /// MNIST-style IDX pairs: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, gzipped or not.
+    Idx,
+    /// NumPy arrays in an `.npz` or as `.npy` files: `x_train`/`y_train`/`x_test`/`y_test`, `x`/`y`, `images`/`labels`, ….
+    Numpy,
+}
+
+impl Format {
+    /// The name used in recipes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::ImageFolder => "image-folder",
+            Self::Idx => "idx",
+            Self::Numpy => "numpy",
+        }
+    }
+}
+
+/// Part of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Split {
+    /// The training part: `train`, `training`.
+    Train,
+    /// The test part: `test`, `testing`, `t10k`.
+    Test,
+    /// Every part, in the order train, test, then others by name.
+    All,
+    /// Another part by its name, such as `val`.
+    Named(String),
+}
+
+impl From<String> for Split {
+    fn from(name: String) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Self::Train,
+            "test" | "testing" | "t10k" => Self::Test,
+            "all" => Self::All,
+            _ => Self::Named(name),
+        }
+    }
+}
+
+impl From<Split> for String {
+    fn from(split: Split) -> Self {
+        split.name().to_owned()
+    }
+}
+
+impl Split {
+    /// The name used in recipes.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+            Self::All => "all",
+            Self::Named(name) => name,
+        }
+    }
+
+    /// Whether people customarily call a folder of this name a split.
+    pub(crate) fn is_customary(name: &str) -> bool {
+        matches!(
+            name.to_ascii_lowercase().as_str(),
+            "train" | "training" | "test" | "testing" | "t10k" | "val" | "valid" | "validation" | "dev" | "eval"
+        )
+    }
+}
+
+/// What to do with a sample that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// Refuse the dataset and name the first such sample.
+    #[default]
+    Fail,
+    /// Leave the sample out and list it.
+    Skip,
+}
+
+/// A new size for every image: exactly one of `shorter` and `to`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Resize {
+    /// Length of the shorter side; the other follows, rounded down (as torchvision's `Resize(int)`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub shorter: Option<u32>,
+    /// `[height, width]`, whatever the proportions of the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<[u32; 2]>,
+    /// How new pixels are computed.
+    pub method: Method,
+}
+
+/// How a resized pixel is computed from its neighbours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The nearest pixel, as Pillow's `NEAREST`.
+    Nearest,
+    /// Pillow's `BILINEAR`: antialiased where it shrinks. The default of torchvision.
+    #[default]
+    Bilinear,
+    /// Pillow's `BICUBIC` (a = −0.5), antialiased where it shrinks.
+    Bicubic,
+    /// Pillow's `LANCZOS` (3 lobes), antialiased where it shrinks.
+    Lanczos,
+    /// TensorFlow's `tf.image.resize(…, "bilinear")`: half-pixel centres, no antialiasing; makes float samples.
+    TfBilinear,
+}
+
+/// Colour channels of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Color {
+    /// One channel, luma by Pillow's `convert("L")` (ITU-R 601).
+    Gray,
+    /// Three channels; gray is repeated, transparency dropped.
+    Rgb,
+}
+
+impl Color {
+    /// Number of channels.
+    pub const fn channels(self) -> usize {
+        match self {
+            Self::Gray => 1,
+            Self::Rgb => 3,
+        }
+    }
+}
+
+/// Order of the axes of stored arrays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// As stored; `[N, H, W]` arrays of `u8` are gray images and get their channel axis.
+    #[default]
+    Auto,
+    /// `[N, H, W, C]`.
+    Hwc,
+    /// `[N, C, H, W]`, turned to `[N, H, W, C]`.
+    Chw,
+    /// `[N, H, W]`, turned to `[N, H, W, 1]`.
+    Hw,
+}
+
+impl Spec {
+    /// Finds settings that contradict each other or cannot be met by any data.
+    pub fn check(&self) -> Result<(), DataError> {
+        let wrong = |key, why: &str| {
+            Err(DataError::Setting {
+                key,
+                why: why.to_owned(),
+            })
+        };
+        if self.count.is_some() && self.fraction.is_some() {
+            return wrong("count", "excludes `fraction`; give one of them");
+        }
+        if self.count == Some(0) {
+            return wrong("count", "0 samples asked for; give at least 1, or leave it out for all");
+        }
+        if let Some(fraction) = self.fraction
+            && !(fraction > 0.0 && fraction <= 1.0)
+        {
+            return Err(DataError::Setting {
+                key: "fraction",
+                why: format!("{fraction} is not in 0 < fraction ≤ 1"),
+            });
+        }
+        if self.classes.as_ref().is_some_and(Vec::is_empty) {
+            return wrong(
+                "classes",
+                "empty list; name at least one class, or leave it out for all",
+            );
+        }
+        if let Some(resize) = self.resize {
+            match (resize.shorter, resize.to) {
+                (Some(_), Some(_)) => {
+                    return wrong("resize", "`shorter` excludes `to`; give one of them");
+                }
+                (None, None) => {
+                    return wrong("resize", "give `shorter: N` or `to: [height, width]`");
+                }
+                (Some(side), None) => check_sides("resize.shorter", [side, side])?,
+                (None, Some(sides)) => check_sides("resize.to", sides)?,
+            }
+        }
+        self.crop.map_or(Ok(()), |sides| check_sides("crop", sides))
+    }
+}
+
+/// The longest side of an image that a recipe may ask for.
+const LONGEST_SIDE: u32 = 1 << 14;
+
+fn check_sides(key: &'static str, sides: [u32; 2]) -> Result<(), DataError> {
+    sides
+        .iter()
+        .find(|&&side| side == 0 || side > LONGEST_SIDE)
+        .map_or(Ok(()), |side| {
+            Err(DataError::Setting {
+                key,
+                why: format!("side of {side} pixels is not in 1..={LONGEST_SIDE}"),
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(json: &str) -> String {
+        let spec: Spec = serde_json::from_str(json).expect("well-formed");
+        spec.check().expect_err("should be refused").to_string()
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        insta::assert_snapshot!(complaint(r#"{"count": 3, "fraction": 0.5}"#), @"count: excludes `fraction`; give one of them");
+        insta::assert_snapshot!(complaint(r#"{"count": 0}"#), @"count: 0 samples asked for; give at least 1, or leave it out for all");
+        insta::assert_snapshot!(complaint(r#"{"fraction": 1.5}"#), @"fraction: 1.5 is not in 0 < fraction ≤ 1");
+        insta::assert_snapshot!(complaint(r#"{"classes": []}"#), @"classes: empty list; name at least one class, or leave it out for all");
+        insta::assert_snapshot!(complaint(r#"{"resize": {"method": "bicubic"}}"#), @"resize: give `shorter: N` or `to: [height, width]`");
+        insta::assert_snapshot!(complaint(r#"{"resize": {"shorter": 256, "to": [2, 3]}}"#), @"resize: `shorter` excludes `to`; give one of them");
+        insta::assert_snapshot!(complaint(r#"{"crop": [224, 0]}"#), @"crop: side of 0 pixels is not in 1..=16384");
+    }
+
+    #[test]
+    fn splits_have_aliases_and_custom_names() {
+        let split = |name: &str| Split::from(name.to_owned());
+        assert_eq!(split("training"), Split::Train);
+        assert_eq!(split("t10k"), Split::Test);
+        assert_eq!(split("val"), Split::Named("val".into()));
+        assert_eq!(serde_json::to_string(&split("val")).expect("plain"), "\"val\"");
+    }
+
+    #[test]
+    fn a_spec_survives_its_json_form() {
+        let json = r#"{"format":"image-folder","split":"val","count":100,"seed":7,"stratified":true,"on-error":"skip","resize":{"shorter":256,"method":"tf-bilinear"},"crop":[224,224],"color":"rgb","layout":"auto"}"#;
+        let spec: Spec = serde_json::from_str(json).expect("known keys");
+        assert_eq!(serde_json::to_string(&spec).expect("plain"), json);
+        assert!(
+            serde_json::from_str::<Spec>(r#"{"shuffle": true}"#).is_err(),
+            "unknown keys are refused"
+        );
+    }
+}
