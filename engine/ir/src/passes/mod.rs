@@ -1,1 +1,72 @@
-//! Passes over the graph: each looks for a pattern and returns a patch.
+//! Passes: each looks for one pattern and returns a patch; [`run`] applies it and looks again.
+//!
+//! A pass never changes what a network computes, beyond the rounding of its constants.
+
+mod batch_norm;
+mod fuse_activation;
+mod fuse_pad;
+mod identity;
+mod lower;
+
+use crate::{Graph, GraphError, InferError, NodeId, Patch};
+
+/// Looks at one node: what to replace, or `None` when the pattern is not there.
+pub type Rule = fn(&Graph, NodeId) -> Result<Option<Patch>, InferError>;
+
+/// The rules of [`fold`], by name.
+pub const FOLD: &[(&str, Rule)] = &[
+    ("remove-identity", identity::remove_identity),
+    ("fuse-pad", fuse_pad::fuse_pad),
+    ("fold-batch-norm", batch_norm::fold_batch_norm),
+    ("fuse-activation", fuse_activation::fuse_activation),
+];
+
+/// The rules of [`lower`], by name.
+pub const LOWER: &[(&str, Rule)] = &[
+    ("batch-norm-to-mul-add", batch_norm::batch_norm_to_mul_add),
+    ("swish-to-sigmoid-mul", lower::swish),
+    ("hard-sigmoid-to-clamp", lower::hard_sigmoid),
+    ("div-by-constant-to-mul", lower::div_by_constant),
+];
+
+/// How often a rule was applied, in the order of the rules; those that never were are left out.
+pub type Applied = Vec<(&'static str, usize)>;
+
+/// Removes what inference does not need and merges batch norms, zero padding and clamps into their neighbours.
+///
+/// Folding is idempotent, and keeps the name of every tensor that remains.
+pub fn fold(graph: &mut Graph) -> Result<Applied, GraphError> {
+    run(graph, FOLD)
+}
+
+/// Expresses operators that TFLite does not have by those that it has.
+pub fn lower(graph: &mut Graph) -> Result<Applied, GraphError> {
+    run(graph, LOWER)
+}
+
+/// Applies each rule wherever it matches until none does.
+pub fn run(graph: &mut Graph, rules: &[(&'static str, Rule)]) -> Result<Applied, GraphError> {
+    let mut counts = vec![0; rules.len()];
+    loop {
+        let before: usize = counts.iter().sum();
+        for (count, (_, rule)) in counts.iter_mut().zip(rules) {
+            while let Some(patch) = first_match(graph, *rule)? {
+                graph.apply(patch)?;
+                *count += 1;
+            }
+        }
+        if counts.iter().sum::<usize>() == before {
+            let names = rules.iter().map(|(name, _)| *name);
+            return Ok(names.zip(counts).filter(|&(_, n)| n > 0).collect());
+        }
+    }
+}
+
+fn first_match(graph: &Graph, rule: Rule) -> Result<Option<Patch>, GraphError> {
+    for id in graph.node_ids() {
+        if let Some(patch) = rule(graph, id).map_err(|e| GraphError::from((graph.node(id), e)))? {
+            return Ok(Some(patch));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,90 @@
+//! Operators that TFLite does not have, expressed by those that it has.
+
+use crate::ops::{Activation, Add, HardSigmoid, Minimum, Mul, Sigmoid};
+use crate::{Constant, Graph, InferError, NodeId, Op, Patch};
+
+/// `swish(x)` becomes `x · sigmoid(x)`.
+pub fn swish(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+    let node = graph.node(id);
+    let Op::Swish(_) = node.op else { return Ok(None) };
+    let mut patch = Patch::new(graph);
+    let gate = patch.node(format!("{}/sigmoid", node.name), Sigmoid {}, &node.inputs)?;
+    let product = patch.node(node.name.clone(), Mul::default(), &[node.inputs[0], gate])?;
+    patch.replace(node.output(), product);
+    patch.remove(id);
+    Ok(Some(patch))
+}
+
+/// `min(max(alpha·x + beta, 0), 1)` becomes a multiplication, an addition with a fused clamp at 0, and a minimum with 1.
+pub fn hard_sigmoid(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+    let node = graph.node(id);
+    let Op::HardSigmoid(HardSigmoid { alpha, beta }) = node.op else {
+        return Ok(None);
+    };
+    let mut patch = Patch::new(graph);
+    let mut scalar = |what: &str, value: f32| {
+        patch.constant(
+            format!("{}/{what}", node.name),
+            Constant::f32([1], vec![value]).expect("one value"),
+        )
+    };
+    let (alpha, beta, one) = (scalar("alpha", alpha), scalar("beta", beta), scalar("one", 1.0));
+    let scaled = patch.node(format!("{}/mul", node.name), Mul::default(), &[node.inputs[0], alpha])?;
+    let shifted = patch.node(
+        format!("{}/add", node.name),
+        Add {
+            activation: Activation::Relu,
+        },
+        &[scaled, beta],
+    )?;
+    let clamped = patch.node(node.name.clone(), Minimum::default(), &[shifted, one])?;
+    patch.replace(node.output(), clamped);
+    patch.remove(id);
+    Ok(Some(patch))
+}
+
+/// `x / c` becomes `x · (1/c)`, which integer arithmetic has.
+pub fn div_by_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+    let node = graph.node(id);
+    let Op::Div(div) = &node.op else { return Ok(None) };
+    let Some(divisor) = graph.constant_data(node.inputs[1]) else {
+        return Ok(None);
+    };
+    let Some(values) = divisor.as_f32().filter(|v| v.iter().all(|&x| x != 0.0)) else {
+        return Ok(None);
+    };
+    let inverse = Constant::f32(divisor.dims(), values.iter().map(|&v| 1.0 / v).collect()).expect("as many as before");
+    let mut patch = Patch::new(graph);
+    let factor = patch.constant(format!("{}/reciprocal", node.name), inverse);
+    let product = patch.node(
+        node.name.clone(),
+        Mul {
+            activation: div.activation,
+        },
+        &[node.inputs[0], factor],
+    )?;
+    patch.replace(node.output(), product);
+    patch.remove(id);
+    Ok(Some(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::{Div, Swish};
+    use crate::{Constant, Graph, TensorType};
+
+    #[test]
+    fn lowered_operators_keep_the_name_of_their_output() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", TensorType::f32([1, 4]));
+        let s = g.add("s", Swish {}, &[x]).unwrap();
+        let h = g.add("h", super::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[s]).unwrap();
+        let c = g.constant("c", Constant::f32([1], vec![4.0]).unwrap());
+        let d = g.add("d", Div::default(), &[h, c]).unwrap();
+        g.set_outputs(&[d]);
+        super::super::lower(&mut g).unwrap();
+        let ops: Vec<_> = g.nodes().iter().map(|n| n.op.name()).collect();
+        assert_eq!(ops, ["sigmoid", "mul", "mul", "add", "minimum", "mul"]);
+        assert!(["s", "h", "d"].iter().all(|n| g.find(n).is_some()));
+    }
+}
