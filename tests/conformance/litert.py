@@ -105,14 +105,19 @@ def check_inputs(interpreter, inputs):
 
 
 def allocate(interpreter, batch):
-    """Makes room for `batch` samples at once; False where the graph is fixed to its own batch size."""
+    """Makes room for `batch` samples at once; False where the graph is fixed to its own batch size.
+
+    Some graphs compute shapes while they run, so a trial run on whatever the buffers hold must show the batch.
+    """
     try:
         for detail in interpreter.get_input_details():
             interpreter.resize_tensor_input(detail["index"], [batch, *detail["shape"][1:]])
         interpreter.allocate_tensors()
+        interpreter.invoke()
     except (RuntimeError, ValueError):
         return False
-    return all(len(detail["shape"]) and detail["shape"][0] == batch for detail in interpreter.get_output_details())
+    shapes = [interpreter.get_tensor(detail["index"]).shape for detail in interpreter.get_output_details()]
+    return all(shape[:1] == (batch,) for shape in shapes)
 
 
 def run_chunk(path, resolver, threads, batch, inputs):

@@ -208,9 +208,11 @@ def main():
     making = ["import", "load", *(f"convert {variant}" for variant in VARIANTS)]
     SECONDS["make all four"] = round(sum(SECONDS[stage] for stage in making), 4)
     SECONDS["total"] = round(time.perf_counter() - STARTED, 4)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
     record = {
         "seconds": SECONDS,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_memory_mb": usage.ru_maxrss // 1024,
         "machine": host,
         "tensorflow": tf.__version__,
         "images": len(labels),
