@@ -14,9 +14,7 @@ mod multiplier;
 
 pub use activation::{Activation, ClampF32, ClampI8};
 pub(crate) use fixed_point::{exp_on_negative_values, reciprocal};
-pub use fixed_point::{
-    rounding_divide_by_pot, saturating_rounding_doubling_high_mul, saturating_shift_left,
-};
+pub use fixed_point::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul, saturating_shift_left};
 pub use linear::LinearParams;
 pub use multiplier::{QuantizedMultiplier, Rounding};
 

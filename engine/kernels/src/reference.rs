@@ -5,13 +5,45 @@
 //! LiteRT's `tflite/kernels/internal/reference/`.
 
 mod add;
+mod batch_norm;
 mod conv2d;
 mod depthwise_conv2d;
+mod div;
+mod extremum;
 mod fully_connected;
+mod hard_swish;
+mod hybrid;
+mod layout;
+mod mean;
+mod mul;
+mod pool;
+mod quantize;
+mod relu;
+mod resize;
+mod softmax;
 mod transpose_conv2d;
+mod unary;
 
 pub use add::{AddParams, add_f32, add_i8, sub_f32, sub_i8};
+pub use batch_norm::{BatchNormParams, batch_norm_f32};
 pub use conv2d::{conv2d_f32, conv2d_i8};
 pub use depthwise_conv2d::{depthwise_conv2d_f32, depthwise_conv2d_i8};
+pub use div::{DivParams, div_f32, div_i8};
+pub use extremum::{maximum_f32, maximum_i8, minimum_f32, minimum_i8};
 pub use fully_connected::{fully_connected_f32, fully_connected_i8};
+pub use hard_swish::{HardSwishParams, hard_swish_i8};
+pub use hybrid::{conv2d_hybrid, depthwise_conv2d_hybrid, fully_connected_hybrid};
+pub use layout::{concat, pad, reshape, slice, split, transpose};
+pub use mean::{MeanParams, mean_f32, mean_i8};
+pub use mul::{MulParams, mul_f32, mul_i8};
+pub use pool::{average_pool2d_f32, average_pool2d_i8, max_pool2d_f32, max_pool2d_i8};
+pub use quantize::{
+    Byte, RequantizeParams, dequantize, quantize, quantize_dynamic, quantize_dynamic_symmetric, requantize,
+};
+pub use relu::{
+    LeakyReluParams, PReluParams, ReluParams, leaky_relu_f32, leaky_relu_i8, prelu_f32, prelu_i8, relu_f32, relu_i8,
+};
+pub use resize::{resize_bilinear_f32, resize_bilinear_i8, resize_nearest};
+pub use softmax::{SoftmaxParams, softmax_f32, softmax_i8};
 pub use transpose_conv2d::{transpose_conv2d_f32, transpose_conv2d_i8};
+pub use unary::{Table, Unary, table_i8, unary_f32};

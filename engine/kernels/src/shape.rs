@@ -4,8 +4,10 @@
 //! outside the input are skipped wherever they fall.
 
 mod broadcast;
+mod reduce;
 
 pub use broadcast::Broadcast;
+pub use reduce::Reduce;
 
 /// A two-dimensional convolution, `NHWC` with `OHWI` weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,16 +213,47 @@ impl Pool2dShape {
     }
 }
 
+/// A change of height and width of `NHWC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the field names are the documentation; layouts are stated above"
+)]
+pub struct Resize2dShape {
+    pub batch: usize,
+    pub in_h: usize,
+    pub in_w: usize,
+    pub channels: usize,
+    pub out_h: usize,
+    pub out_w: usize,
+    pub coordinates: ResizeCoordinates,
+}
+
+/// Which input coordinate an output coordinate means, along an axis of `in` and `out` pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResizeCoordinates {
+    /// `x · in / out`: the corner of the first pixel is fixed. TensorFlow 1's default.
+    #[default]
+    Asymmetric,
+    /// `(x + 1/2) · in / out − 1/2`: pixels are areas. TensorFlow 2's, PyTorch's and ONNX's default.
+    HalfPixel,
+    /// `x · (in − 1) / (out − 1)`: the first and last pixel are fixed.
+    AlignCorners,
+}
+
+impl Resize2dShape {
+    /// Elements of the input, `[batch, in_h, in_w, channels]`.
+    pub fn input_len(&self) -> usize {
+        self.batch * self.in_h * self.in_w * self.channels
+    }
+
+    /// Elements of the output, `[batch, out_h, out_w, channels]`.
+    pub fn output_len(&self) -> usize {
+        self.batch * self.out_h * self.out_w * self.channels
+    }
+}
+
 /// The input coordinate that tap `k` of a window reads for output coordinate `out`, or `None` in the padding.
-pub(crate) fn tap(
-    out: usize,
-    stride: usize,
-    k: usize,
-    dilation: usize,
-    pad: usize,
-    len: usize,
-) -> Option<usize> {
-    (out * stride + k * dilation)
-        .checked_sub(pad)
-        .filter(|&at| at < len)
+pub(crate) fn tap(out: usize, stride: usize, k: usize, dilation: usize, pad: usize, len: usize) -> Option<usize> {
+    (out * stride + k * dilation).checked_sub(pad).filter(|&at| at < len)
 }

@@ -53,11 +53,7 @@ impl Activation {
     /// A bound outside the integers that `i8` has costs nothing: the range of `i8` is the tighter clamp.
     pub fn clamp_i8(self, output: Quantization) -> ClampI8 {
         // Division and rounding in f32 as in the source: in f64 a bound near a tie may fall on the other side.
-        let quantize = |real: f32| {
-            output
-                .zero_point
-                .saturating_add((real / output.scale).round() as i32)
-        };
+        let quantize = |real: f32| output.zero_point.saturating_add((real / output.scale).round() as i32);
         let (lowest, highest) = (i32::from(i8::MIN), i32::from(i8::MAX));
         let (min, max) = match self {
             Self::None => (lowest, highest),
@@ -96,13 +92,7 @@ mod tests {
     #[test]
     fn relu6_ends_where_six_is() {
         let clamp = Activation::Relu6.clamp_i8(Quantization::new(0.1, -100));
-        assert_eq!(
-            clamp,
-            ClampI8 {
-                min: -100,
-                max: -40
-            }
-        );
+        assert_eq!(clamp, ClampI8 { min: -100, max: -40 });
     }
 
     #[test]

@@ -107,10 +107,7 @@ fn one_over_one_plus_x(x: i32) -> i32 {
 pub(crate) fn reciprocal(x: i32, integer_bits: i32) -> (i32, i32) {
     let headroom = x.leading_zeros();
     let without_leading_one = ((x as u32).wrapping_shl(headroom)).wrapping_sub(1 << 31) as i32;
-    (
-        one_over_one_plus_x(without_leading_one),
-        integer_bits - headroom as i32,
-    )
+    (one_over_one_plus_x(without_leading_one), integer_bits - headroom as i32)
 }
 
 #[cfg(test)]
@@ -123,10 +120,7 @@ mod tests {
 
     #[test]
     fn the_high_product_rounds_and_saturates() {
-        assert_eq!(
-            saturating_rounding_doubling_high_mul(i32::MIN, i32::MIN),
-            i32::MAX
-        );
+        assert_eq!(saturating_rounding_doubling_high_mul(i32::MIN, i32::MIN), i32::MAX);
         assert_eq!(saturating_rounding_doubling_high_mul(3, 1 << 30), 2);
         assert_eq!(saturating_rounding_doubling_high_mul(-3, 1 << 30), -1);
         assert_eq!(saturating_rounding_doubling_high_mul(-4, 1 << 30), -2);
@@ -147,10 +141,7 @@ mod tests {
         for step in 1..1000 {
             let raw = -step * (1 << 16) - step * step;
             let expected = (f64::from(raw) / f64::from(1 << 26)).exp();
-            assert!(
-                (q31(exp_on_negative_values(raw, 5)) - expected).abs() < 2e-6,
-                "{raw}"
-            );
+            assert!((q31(exp_on_negative_values(raw, 5)) - expected).abs() < 2e-6, "{raw}");
         }
         assert_eq!(exp_on_negative_values(0, 5), i32::MAX);
     }
@@ -160,10 +151,7 @@ mod tests {
         for x in [1 << 19, (1 << 19) + 1, 3 << 19, (10 << 19) + 77, i32::MAX] {
             let (m, e) = reciprocal(x, 12);
             let expected = f64::from(1 << 19) / f64::from(x);
-            assert!(
-                (q31(m) / 2.0_f64.powi(e) / expected - 1.0).abs() < 1e-8,
-                "{x}"
-            );
+            assert!((q31(m) / 2.0_f64.powi(e) / expected - 1.0).abs() < 1e-8, "{x}");
         }
     }
 }

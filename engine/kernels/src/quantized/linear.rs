@@ -40,8 +40,7 @@ impl LinearParams {
             "{} weight scales for {channels} channels",
             weight_scales.len()
         );
-        let scale =
-            |weight: f32| f64::from(input.scale) * f64::from(weight) / f64::from(output.scale);
+        let scale = |weight: f32| f64::from(input.scale) * f64::from(weight) / f64::from(output.scale);
         let scales: Vec<f64> = weight_scales
             .iter()
             .cycle()
@@ -68,8 +67,7 @@ impl LinearParams {
             Rounding::Single => self.multipliers[channel].apply_single(acc),
             Rounding::Float => (f64::from(acc) * self.scales[channel]).round() as i32,
         };
-        self.clamp
-            .apply(scaled.saturating_add(self.output_zero_point))
+        self.clamp.apply(scaled.saturating_add(self.output_zero_point))
     }
 }
 

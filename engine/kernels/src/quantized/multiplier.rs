@@ -22,8 +22,8 @@ pub enum Rounding {
 
 /// A non-negative real factor as `multiplier · 2^(shift − 31)`.
 ///
-/// `multiplier` is 0 or in `2^30 ..= 2^31 − 1`, so that 31 bits of the factor are kept whatever its size; `shift` is in
-/// `−31 ..= 30`, positive to the left.
+/// `multiplier` is 0 or, as made here, in `2^30 ..= 2^31 − 1`, so that 31 bits of the factor are kept whatever its size; `shift` is in
+/// `−31 ..= 31`, positive to the left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuantizedMultiplier {
     /// The significand, as a fraction of 2^31.
@@ -39,6 +39,11 @@ impl QuantizedMultiplier {
         shift: 0,
     };
 
+    const LARGEST: Self = Self {
+        multiplier: i32::MAX,
+        shift: 31,
+    };
+
     /// The nearest representable factor. Source: `QuantizeMultiplier` (`kernels/internal/quantization_util.cc`).
     ///
     /// `real` is taken apart into a fraction in `0.5..1` and an exponent; the fraction is rounded to 31 bits.
@@ -46,17 +51,14 @@ impl QuantizedMultiplier {
     /// - The fraction may round up to 1, which as `2^31` does not fit an `i32`: it is halved and the exponent grows.
     /// - Below `2^−32` all bits of any 32-bit integer would be shifted out, and shifting by more than 31 is undefined:
     ///   the factor is 0.
-    /// - From `2^30` on (the source leaves this to its callers) it saturates. Negative numbers and not-a-number, which
+    /// - From `2^31` on (the source leaves this to its callers) it saturates. Negative numbers and not-a-number, which
     ///   no valid quantization yields, give 0.
     pub fn from_real(real: f64) -> Self {
         if real.is_nan() || real <= 0.0 {
             return Self::ZERO;
         }
         if real.is_infinite() {
-            return Self {
-                multiplier: i32::MAX,
-                shift: 30,
-            };
+            return Self::LARGEST;
         }
         let (fraction, mut shift) = frexp(real);
         let mut fixed = (fraction * f64::from(1u32 << 31)).round() as i64;
@@ -66,14 +68,11 @@ impl QuantizedMultiplier {
         }
         match shift {
             ..-31 => Self::ZERO,
-            -31..=30 => Self {
+            -31..=31 => Self {
                 multiplier: fixed as i32,
                 shift,
             },
-            31.. => Self {
-                multiplier: i32::MAX,
-                shift: 30,
-            },
+            32.. => Self::LARGEST,
         }
     }
 
@@ -98,9 +97,9 @@ impl QuantizedMultiplier {
     /// `TFLITE_SINGLE_ROUNDING`.
     ///
     /// The whole product is kept in 64 bits and shifted once; half of the divisor, added before, turns the shift (which floors) into
-    /// rounding.
+    /// rounding. At least one bit must be shifted out for that, so factors end at `2^30`.
     pub fn apply_single(self, x: i32) -> i32 {
-        let total_shift = 31 - self.shift;
+        let total_shift = (31 - self.shift).max(1);
         let round = 1_i64 << (total_shift - 1);
         let result = (i64::from(x) * i64::from(self.multiplier) + round) >> total_shift;
         result.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
@@ -119,8 +118,7 @@ fn frexp(x: f64) -> (f64, i32) {
     };
     let bits = normal.to_bits();
     let exponent = (bits >> FRACTION_BITS) as i32 - HALF_EXPONENT as i32 - offset;
-    let fraction =
-        f64::from_bits(bits & ((1 << FRACTION_BITS) - 1) | HALF_EXPONENT << FRACTION_BITS);
+    let fraction = f64::from_bits(bits & ((1 << FRACTION_BITS) - 1) | HALF_EXPONENT << FRACTION_BITS);
     (fraction, exponent)
 }
 
@@ -158,8 +156,8 @@ mod tests {
     fn what_no_quantization_yields_does_no_harm() {
         assert_eq!(parts(f64::NAN), (0, 0));
         assert_eq!(parts(-1.0), (0, 0));
-        assert_eq!(parts(f64::INFINITY), (i32::MAX, 30));
-        assert_eq!(parts(1e300), (i32::MAX, 30));
+        assert_eq!(parts(f64::INFINITY), (i32::MAX, 31));
+        assert_eq!(parts(1e300), (i32::MAX, 31));
     }
 
     #[test]

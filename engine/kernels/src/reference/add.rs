@@ -30,25 +30,15 @@ pub struct AddParams {
 
 impl AddParams {
     /// Source: `Prepare` in `kernels/add.cc` and `kernels/sub.cc`.
-    pub fn new(
-        a: Quantization,
-        b: Quantization,
-        output: Quantization,
-        activation: Activation,
-    ) -> Self {
+    pub fn new(a: Quantization, b: Quantization, output: Quantization, activation: Activation) -> Self {
         let twice_larger = 2.0 * a.scale.max(b.scale);
-        let real_output =
-            f64::from(twice_larger) / f64::from((1 << LEFT_SHIFT) as f32 * output.scale);
+        let real_output = f64::from(twice_larger) / f64::from((1 << LEFT_SHIFT) as f32 * output.scale);
         Self {
             a_zero_point: a.zero_point,
             b_zero_point: b.zero_point,
             output_zero_point: output.zero_point,
-            a_multiplier: QuantizedMultiplier::from_real(
-                f64::from(a.scale) / f64::from(twice_larger),
-            ),
-            b_multiplier: QuantizedMultiplier::from_real(
-                f64::from(b.scale) / f64::from(twice_larger),
-            ),
+            a_multiplier: QuantizedMultiplier::from_real(f64::from(a.scale) / f64::from(twice_larger)),
+            b_multiplier: QuantizedMultiplier::from_real(f64::from(b.scale) / f64::from(twice_larger)),
             output_multiplier: QuantizedMultiplier::from_real(real_output),
             clamp: activation.clamp_i8(output),
         }
@@ -69,10 +59,8 @@ impl AddParams {
     fn common(&self, a: i8, b: i8) -> (i32, i32) {
         let shifted = |q: i8, zero_point: i32| (i32::from(q) - zero_point) * (1 << LEFT_SHIFT);
         (
-            self.a_multiplier
-                .apply_double(shifted(a, self.a_zero_point)),
-            self.b_multiplier
-                .apply_double(shifted(b, self.b_zero_point)),
+            self.a_multiplier.apply_double(shifted(a, self.a_zero_point)),
+            self.b_multiplier.apply_double(shifted(b, self.b_zero_point)),
         )
     }
 
@@ -106,13 +94,7 @@ pub fn sub_f32(shape: &Broadcast, clamp: ClampF32, a: &[f32], b: &[f32], output:
 }
 
 /// `output = f(a, b)` over a broadcast.
-pub(super) fn zip<T: Copy, U>(
-    shape: &Broadcast,
-    a: &[T],
-    b: &[T],
-    output: &mut [U],
-    f: impl Fn(T, T) -> U,
-) {
+pub(super) fn zip<T: Copy, U>(shape: &Broadcast, a: &[T], b: &[T], output: &mut [U], f: impl Fn(T, T) -> U) {
     assert_eq!(output.len(), shape.output_len(), "elements of the output");
     let mut output = output.iter_mut();
     shape.for_each(|i, j| {

@@ -15,19 +15,11 @@ pub fn conv2d_i8(
     bias: Option<&[i32]>,
     output: &mut [i8],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for_each_output(shape, |out, at| {
         let mut acc = 0_i32;
         for_each_tap(shape, at, |i, w| {
-            acc = acc.wrapping_add(
-                i32::from(weights[w]) * (i32::from(input[i]) - params.input_zero_point),
-            );
+            acc = acc.wrapping_add(i32::from(weights[w]) * (i32::from(input[i]) - params.input_zero_point));
         });
         acc = acc.wrapping_add(bias.map_or(0, |bias| bias[at.channel]));
         output[out] = params.requantize(at.channel, acc);
@@ -45,13 +37,7 @@ pub fn conv2d_f32(
     bias: Option<&[f32]>,
     output: &mut [f32],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for_each_output(shape, |out, at| {
         let mut total = 0.0;
         for_each_tap(shape, at, |i, w| total += input[i] * weights[w]);
@@ -69,30 +55,12 @@ pub(super) struct At {
 }
 
 /// Panics unless the lengths fit the shape.
-pub(super) fn check(
-    shape: &Conv2dShape,
-    input: usize,
-    weights: usize,
-    bias: Option<usize>,
-    output: usize,
-) {
-    assert_eq!(
-        shape.in_c % shape.groups,
-        0,
-        "groups divide the input channels"
-    );
-    assert_eq!(
-        shape.out_c % shape.groups,
-        0,
-        "groups divide the output channels"
-    );
+pub(super) fn check(shape: &Conv2dShape, input: usize, weights: usize, bias: Option<usize>, output: usize) {
+    assert_eq!(shape.in_c % shape.groups, 0, "groups divide the input channels");
+    assert_eq!(shape.out_c % shape.groups, 0, "groups divide the output channels");
     assert_eq!(input, shape.input_len(), "elements of the input");
     assert_eq!(weights, shape.weights_len(), "elements of the weights");
-    assert_eq!(
-        bias.unwrap_or(shape.out_c),
-        shape.out_c,
-        "elements of the bias"
-    );
+    assert_eq!(bias.unwrap_or(shape.out_c), shape.out_c, "elements of the bias");
     assert_eq!(output, shape.output_len(), "elements of the output");
 }
 
@@ -103,15 +71,7 @@ pub(super) fn for_each_output(shape: &Conv2dShape, mut visit: impl FnMut(usize, 
         for y in 0..shape.out_h {
             for x in 0..shape.out_w {
                 for channel in 0..shape.out_c {
-                    visit(
-                        out,
-                        At {
-                            batch,
-                            y,
-                            x,
-                            channel,
-                        },
-                    );
+                    visit(out, At { batch, y, x, channel });
                     out += 1;
                 }
             }
@@ -124,25 +84,11 @@ pub(super) fn for_each_tap(shape: &Conv2dShape, at: At, mut visit: impl FnMut(us
     let depth = shape.group_in_c();
     let first_channel = at.channel / shape.group_out_c() * depth;
     for ky in 0..shape.k_h {
-        let Some(y) = tap(
-            at.y,
-            shape.stride_h,
-            ky,
-            shape.dilation_h,
-            shape.pad_top,
-            shape.in_h,
-        ) else {
+        let Some(y) = tap(at.y, shape.stride_h, ky, shape.dilation_h, shape.pad_top, shape.in_h) else {
             continue;
         };
         for kx in 0..shape.k_w {
-            let Some(x) = tap(
-                at.x,
-                shape.stride_w,
-                kx,
-                shape.dilation_w,
-                shape.pad_left,
-                shape.in_w,
-            ) else {
+            let Some(x) = tap(at.x, shape.stride_w, kx, shape.dilation_w, shape.pad_left, shape.in_w) else {
                 continue;
             };
             let pixel = ((at.batch * shape.in_h + y) * shape.in_w + x) * shape.in_c + first_channel;

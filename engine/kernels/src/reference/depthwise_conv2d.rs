@@ -15,19 +15,11 @@ pub fn depthwise_conv2d_i8(
     bias: Option<&[i32]>,
     output: &mut [i8],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for_each_output(shape, |out, at| {
         let mut acc = 0_i32;
         for_each_tap(shape, at, |i, w| {
-            acc = acc.wrapping_add(
-                i32::from(weights[w]) * (i32::from(input[i]) - params.input_zero_point),
-            );
+            acc = acc.wrapping_add(i32::from(weights[w]) * (i32::from(input[i]) - params.input_zero_point));
         });
         acc = acc.wrapping_add(bias.map_or(0, |bias| bias[at.channel]));
         output[out] = params.requantize(at.channel, acc);
@@ -45,13 +37,7 @@ pub fn depthwise_conv2d_f32(
     bias: Option<&[f32]>,
     output: &mut [f32],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for_each_output(shape, |out, at| {
         let mut total = 0.0;
         for_each_tap(shape, at, |i, w| total += input[i] * weights[w]);
@@ -69,20 +55,10 @@ pub(super) struct At {
 }
 
 /// Panics unless the lengths fit the shape.
-pub(super) fn check(
-    shape: &DepthwiseConv2dShape,
-    input: usize,
-    weights: usize,
-    bias: Option<usize>,
-    output: usize,
-) {
+pub(super) fn check(shape: &DepthwiseConv2dShape, input: usize, weights: usize, bias: Option<usize>, output: usize) {
     assert_eq!(input, shape.input_len(), "elements of the input");
     assert_eq!(weights, shape.weights_len(), "elements of the weights");
-    assert_eq!(
-        bias.unwrap_or(shape.out_c()),
-        shape.out_c(),
-        "elements of the bias"
-    );
+    assert_eq!(bias.unwrap_or(shape.out_c()), shape.out_c(), "elements of the bias");
     assert_eq!(output, shape.output_len(), "elements of the output");
 }
 
@@ -93,15 +69,7 @@ pub(super) fn for_each_output(shape: &DepthwiseConv2dShape, mut visit: impl FnMu
         for y in 0..shape.out_h {
             for x in 0..shape.out_w {
                 for channel in 0..shape.out_c() {
-                    visit(
-                        out,
-                        At {
-                            batch,
-                            y,
-                            x,
-                            channel,
-                        },
-                    );
+                    visit(out, At { batch, y, x, channel });
                     out += 1;
                 }
             }
@@ -110,32 +78,14 @@ pub(super) fn for_each_output(shape: &DepthwiseConv2dShape, mut visit: impl FnMu
 }
 
 /// Calls `visit(input index, weight index)` for the products of the output at `at`, in the order rows, columns.
-pub(super) fn for_each_tap(
-    shape: &DepthwiseConv2dShape,
-    at: At,
-    mut visit: impl FnMut(usize, usize),
-) {
+pub(super) fn for_each_tap(shape: &DepthwiseConv2dShape, at: At, mut visit: impl FnMut(usize, usize)) {
     let in_channel = at.channel / shape.multiplier;
     for ky in 0..shape.k_h {
-        let Some(y) = tap(
-            at.y,
-            shape.stride_h,
-            ky,
-            shape.dilation_h,
-            shape.pad_top,
-            shape.in_h,
-        ) else {
+        let Some(y) = tap(at.y, shape.stride_h, ky, shape.dilation_h, shape.pad_top, shape.in_h) else {
             continue;
         };
         for kx in 0..shape.k_w {
-            let Some(x) = tap(
-                at.x,
-                shape.stride_w,
-                kx,
-                shape.dilation_w,
-                shape.pad_left,
-                shape.in_w,
-            ) else {
+            let Some(x) = tap(at.x, shape.stride_w, kx, shape.dilation_w, shape.pad_left, shape.in_w) else {
                 continue;
             };
             let pixel = ((at.batch * shape.in_h + y) * shape.in_w + x) * shape.in_c + in_channel;

@@ -15,13 +15,7 @@ pub fn fully_connected_i8(
     bias: Option<&[i32]>,
     output: &mut [i8],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for row in 0..shape.rows {
         let input = &input[row * shape.in_features..][..shape.in_features];
         for o in 0..shape.out_features {
@@ -47,13 +41,7 @@ pub fn fully_connected_f32(
     bias: Option<&[f32]>,
     output: &mut [f32],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for row in 0..shape.rows {
         let input = &input[row * shape.in_features..][..shape.in_features];
         for o in 0..shape.out_features {
@@ -62,20 +50,13 @@ pub fn fully_connected_f32(
             for (&x, &w) in input.iter().zip(weights) {
                 total += x * w;
             }
-            output[row * shape.out_features + o] =
-                clamp.apply(total + bias.map_or(0.0, |bias| bias[o]));
+            output[row * shape.out_features + o] = clamp.apply(total + bias.map_or(0.0, |bias| bias[o]));
         }
     }
 }
 
 /// Panics unless the lengths fit the shape.
-pub(super) fn check(
-    shape: &FullyConnectedShape,
-    input: usize,
-    weights: usize,
-    bias: Option<usize>,
-    output: usize,
-) {
+pub(super) fn check(shape: &FullyConnectedShape, input: usize, weights: usize, bias: Option<usize>, output: usize) {
     assert_eq!(input, shape.input_len(), "elements of the input");
     assert_eq!(weights, shape.weights_len(), "elements of the weights");
     assert_eq!(

@@ -16,19 +16,11 @@ pub fn transpose_conv2d_i8(
     bias: Option<&[i32]>,
     output: &mut [i8],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for_each_output(shape, |out, at| {
         let mut acc = 0_i32;
         for_each_tap(shape, at, |i, w| {
-            acc = acc.wrapping_add(
-                (i32::from(input[i]) - params.input_zero_point) * i32::from(weights[w]),
-            );
+            acc = acc.wrapping_add((i32::from(input[i]) - params.input_zero_point) * i32::from(weights[w]));
         });
         acc = acc.wrapping_add(bias.map_or(0, |bias| bias[at.channel]));
         output[out] = params.requantize(at.channel, acc);
@@ -46,13 +38,7 @@ pub fn transpose_conv2d_f32(
     bias: Option<&[f32]>,
     output: &mut [f32],
 ) {
-    check(
-        shape,
-        input.len(),
-        weights.len(),
-        bias.map(<[_]>::len),
-        output.len(),
-    );
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
     for_each_output(shape, |out, at| {
         let mut total = 0.0;
         for_each_tap(shape, at, |i, w| total += input[i] * weights[w]);
@@ -70,20 +56,10 @@ struct At {
 }
 
 /// Panics unless the lengths fit the shape.
-fn check(
-    shape: &TransposeConv2dShape,
-    input: usize,
-    weights: usize,
-    bias: Option<usize>,
-    output: usize,
-) {
+fn check(shape: &TransposeConv2dShape, input: usize, weights: usize, bias: Option<usize>, output: usize) {
     assert_eq!(input, shape.input_len(), "elements of the input");
     assert_eq!(weights, shape.weights_len(), "elements of the weights");
-    assert_eq!(
-        bias.unwrap_or(shape.out_c),
-        shape.out_c,
-        "elements of the bias"
-    );
+    assert_eq!(bias.unwrap_or(shape.out_c), shape.out_c, "elements of the bias");
     assert_eq!(output, shape.output_len(), "elements of the output");
 }
 
@@ -94,15 +70,7 @@ fn for_each_output(shape: &TransposeConv2dShape, mut visit: impl FnMut(usize, At
         for y in 0..shape.out_h {
             for x in 0..shape.out_w {
                 for channel in 0..shape.out_c {
-                    visit(
-                        out,
-                        At {
-                            batch,
-                            y,
-                            x,
-                            channel,
-                        },
-                    );
+                    visit(out, At { batch, y, x, channel });
                     out += 1;
                 }
             }

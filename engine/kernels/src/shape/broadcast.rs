@@ -47,13 +47,7 @@ impl Broadcast {
     pub fn for_each(&self, mut visit: impl FnMut(usize, usize)) {
         for flat in 0..self.output_len() {
             let (mut rest, mut a, mut b) = (flat, 0, 0);
-            for ((&dim, &a_stride), &b_stride) in self
-                .dims
-                .iter()
-                .zip(&self.a_strides)
-                .zip(&self.b_strides)
-                .rev()
-            {
+            for ((&dim, &a_stride), &b_stride) in self.dims.iter().zip(&self.a_strides).zip(&self.b_strides).rev() {
                 let at = rest % dim;
                 rest /= dim;
                 a += at * a_stride;

@@ -173,3 +173,66 @@ fn only_double_rounding_explains_convolution() {
     assert!(differs(Rounding::Single));
     assert!(differs(Rounding::Float));
 }
+
+#[test]
+fn conv2d_hybrid_equals_litert() {
+    for case in cases("conv2d_hybrid") {
+        let shape = conv_shape(&case);
+        let (input, weights, bias) = (case.f32s("input"), case.i8s("weights"), case.f32_bias());
+        let mut scratch = vec![0; input.len() / shape.batch];
+        let mut output = vec![0.0; shape.output_len()];
+        reference::conv2d_hybrid(
+            &shape,
+            case.scales("weights"),
+            case.activation().clamp_f32(),
+            &input,
+            &weights,
+            bias.as_deref(),
+            &mut scratch,
+            &mut output,
+        );
+        case.assert_f32_bits(&output);
+    }
+}
+
+#[test]
+fn depthwise_conv2d_hybrid_equals_litert() {
+    for case in cases("depthwise_conv2d_hybrid") {
+        let shape = depthwise_shape(&case);
+        let (input, weights, bias) = (case.f32s("input"), case.i8s("weights"), case.f32_bias());
+        let mut scratch = vec![0; input.len() / shape.batch];
+        let mut output = vec![0.0; shape.output_len()];
+        reference::depthwise_conv2d_hybrid(
+            &shape,
+            case.scales("weights"),
+            case.activation().clamp_f32(),
+            &input,
+            &weights,
+            bias.as_deref(),
+            &mut scratch,
+            &mut output,
+        );
+        case.assert_f32_bits(&output);
+    }
+}
+
+#[test]
+fn fully_connected_hybrid_equals_litert() {
+    for case in cases("fully_connected_hybrid") {
+        let shape = fully_connected_shape(&case);
+        let (input, weights, bias) = (case.f32s("input"), case.i8s("weights"), case.f32_bias());
+        let mut scratch = vec![0; shape.in_features];
+        let mut output = vec![0.0; shape.output_len()];
+        reference::fully_connected_hybrid(
+            &shape,
+            case.scales("weights"),
+            case.activation().clamp_f32(),
+            &input,
+            &weights,
+            bias.as_deref(),
+            &mut scratch,
+            &mut output,
+        );
+        case.assert_f32_bits(&output);
+    }
+}

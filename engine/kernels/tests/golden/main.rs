@@ -3,5 +3,6 @@
 //! The `.golden` files beside this one were written by the `make_*.py` scripts, which run models of one operator with LiteRT's
 //! reference kernels; `MANIFEST.txt` names the versions and seeds.
 
+mod elementwise;
 mod file;
 mod linear;

@@ -1,0 +1,80 @@
+//! Softmax over the last dimension: `e^(beta·x) / Σ e^(beta·x)`.
+
+use crate::quantized::{
+    ClampI8, Quantization, QuantizedMultiplier, exp_on_negative_values, reciprocal, rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+};
+
+/// Integer bits of `beta · scale · (q − max)`: below −32 the exponential is nothing.
+const DIFFERENCE_BITS: u32 = 5;
+/// Integer bits of the sum of exponentials: rows of up to 4096 elements cannot overflow it.
+const SUM_BITS: i32 = 12;
+
+/// Parameters of an integer softmax; made once, used for every call. The output's scale is 1/256 and its zero point −128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoftmaxParams {
+    /// `beta · input scale · 2^26`: differences of integers become `Q5.26`.
+    pub multiplier: QuantizedMultiplier,
+    /// Differences below this would overflow `Q5.26`; their exponential is 0.
+    pub least_difference: i32,
+}
+
+impl SoftmaxParams {
+    /// Source: `PreprocessSoftmaxScaling` and `CalculateInputRadius` (`kernels/internal/quantization_util.cc`).
+    pub fn new(input: Quantization, beta: f32) -> Self {
+        let fraction_bits = 31 - DIFFERENCE_BITS;
+        let real = f64::from(beta) * f64::from(input.scale) * f64::from(1 << fraction_bits);
+        let multiplier = QuantizedMultiplier::from_real(real.min(f64::from(i32::MAX)));
+        let largest = f64::from((1 << DIFFERENCE_BITS) - 1) * f64::from(1 << fraction_bits);
+        Self {
+            multiplier,
+            least_difference: -((largest / 2.0_f64.powi(multiplier.shift)).floor() as i32),
+        }
+    }
+}
+
+/// Integer softmax of rows of `depth` elements.
+///
+/// Source: `reference_ops::Softmax` (`softmax.h`): all in fixed point. The row's largest value is subtracted first, so that exponents are never positive and
+/// exponentials fit `Q0.31`; they are summed as `Q12.19`, and every element is multiplied by the reciprocal of the sum.
+pub fn softmax_i8(depth: usize, params: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
+        let max = input.iter().copied().max().map_or(0, i32::from);
+        let exponential = |q: i8| {
+            let difference = i32::from(q) - max;
+            (difference >= params.least_difference)
+                .then(|| exp_on_negative_values(params.multiplier.apply_double(difference), DIFFERENCE_BITS))
+        };
+        let sum = input.iter().filter_map(|&q| exponential(q)).fold(0_i32, |sum, e| {
+            sum.wrapping_add(rounding_divide_by_pot(e, SUM_BITS as u32))
+        });
+        let (scale, bits_over_unit) = reciprocal(sum, SUM_BITS);
+        let exponent = (bits_over_unit + 31 - 8).clamp(0, 31) as u32;
+        for (&q, slot) in input.iter().zip(output) {
+            *slot = match exponential(q) {
+                Some(e) => {
+                    let share = rounding_divide_by_pot(saturating_rounding_doubling_high_mul(scale, e), exponent);
+                    ClampI8::ALL.apply(share + i32::from(i8::MIN))
+                }
+                None => i8::MIN,
+            };
+        }
+    }
+}
+
+/// Float softmax of rows of `depth` elements, summed in order. Source: `reference_ops::Softmax` (`softmax.h`).
+pub fn softmax_f32(depth: usize, beta: f32, input: &[f32], output: &mut [f32]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
+        let max = input.iter().fold(f32::MIN, |max, &x| max.max(x));
+        let mut sum = 0.0;
+        for (&x, slot) in input.iter().zip(&mut *output) {
+            *slot = f64::from((x - max) * beta).exp() as f32;
+            sum += *slot;
+        }
+        for slot in output {
+            *slot /= sum;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Smooth activations: the functions of one number, over slices of `f32`, and over `i8` by table.
+//!
+//! Exponentials are computed in `f64` and rounded to `f32`: within half a unit in the last place whatever the platform's
+//! mathematical library does, so that tables (and with them integer outputs) are the same everywhere.
+
+mod erfc;
+
+use crate::quantized::Quantization;
+use erfc::erfc;
+
+/// A function of one number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unary {
+    /// `1 / (1 + e^(−x))`.
+    Logistic,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `x` from zero on, `alpha · (e^x − 1)` below. Source: Clevert et al. 2015. LiteRT has `alpha` 1 alone.
+    Elu {
+        /// The limit for small numbers is its negative.
+        alpha: f32,
+    },
+    /// `x · Φ(x)`, with the normal distribution function. Source: Hendrycks and Gimpel 2016; `GeluTransform` (`gelu.h`).
+    Gelu,
+    /// The same with `Φ` approximated by a hyperbolic tangent. Source: `GeluTransformApproximate` (`gelu.h`).
+    GeluTanh,
+    /// `x · logistic(x)`. Source: Ramachandran et al. 2017.
+    Swish,
+    /// `x · min(max(x + 3, 0), 6) / 6`. Source: `reference_ops::HardSwish` (`hard_swish.h`).
+    HardSwish,
+    /// `min(max(slope · x + offset, 0), 1)`. Keras has 1/6 and 1/2 (before version 3: 0.2 and 1/2), ONNX 0.2 and 1/2 unless stated.
+    HardSigmoid {
+        /// Factor of `x`.
+        slope: f32,
+        /// Value at zero.
+        offset: f32,
+    },
+}
+
+impl Unary {
+    /// The function's value.
+    pub fn apply(self, x: f32) -> f32 {
+        match self {
+            Self::Logistic => logistic(x),
+            Self::Tanh => tanh(x),
+            Self::Elu { alpha } => {
+                if x < 0.0 {
+                    alpha * f64::from(x).exp_m1() as f32
+                } else {
+                    x
+                }
+            }
+            Self::Gelu => 0.5 * x * (erfc(f64::from(x * -std::f32::consts::FRAC_1_SQRT_2)) as f32),
+            Self::GeluTanh => {
+                const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+                0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * (x + 0.044_715 * x * x * x)))
+            }
+            Self::Swish => x * logistic(x),
+            Self::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Self::HardSigmoid { slope, offset } => (slope * x + offset).clamp(0.0, 1.0),
+        }
+    }
+}
+
+fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + f64::from(-x).exp() as f32)
+}
+
+fn tanh(x: f32) -> f32 {
+    f64::from(x).tanh() as f32
+}
+
+/// `output = function(input)`.
+pub fn unary_f32(function: Unary, input: &[f32], output: &mut [f32]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    for (&x, slot) in input.iter().zip(output) {
+        *slot = function.apply(x);
+    }
+}
+
+/// A function from `i8` to `i8` as its 256 values, in the order of the input's bits as `u8`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table([i8; 256]);
+
+impl Table {
+    /// The table of `function` between two quantizations. Source: `LUTPopulateInt8` (`kernels/internal/common.h`): all in `f32`, a product with
+    /// the inverse of the output scale, rounded half away from zero before the zero point is added.
+    ///
+    /// LiteRT computes logistic, tanh, elu and gelu of `i8` in this way. It demands an output scale of 1/256 and zero point −128 of the logistic function.
+    pub fn new(input: Quantization, output: Quantization, function: impl Fn(f32) -> f32) -> Self {
+        let inverse = 1.0 / output.scale;
+        let mut table = [0; 256];
+        for q in i8::MIN..=i8::MAX {
+            let x = input.scale * (i32::from(q) - input.zero_point) as f32;
+            let rescaled = (function(x) * inverse).round() + output.zero_point as f32;
+            table[usize::from(q as u8)] = (rescaled as i32).clamp(i32::from(i8::MIN), i32::from(i8::MAX)) as i8;
+        }
+        Self(table)
+    }
+
+    /// The values, in the order of the input's bits as `u8`: 0 ..= 127, then −128 ..= −1.
+    pub fn values(&self) -> &[i8; 256] {
+        &self.0
+    }
+}
+
+/// `output = table[input]`. Source: `optimized_integer_ops::LookupTable`, which `BUILTIN_REF` uses, too.
+pub fn table_i8(table: &Table, input: &[i8], output: &mut [i8]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    for (&q, slot) in input.iter().zip(output) {
+        *slot = table.0[usize::from(q as u8)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unary;
+
+    #[test]
+    fn known_values() {
+        let cases = [
+            (Unary::Logistic, 0.0, 0.5),
+            (Unary::Logistic, -100.0, 0.0),
+            (Unary::Tanh, 20.0, 1.0),
+            (Unary::Elu { alpha: 2.0 }, -100.0, -2.0),
+            (Unary::Elu { alpha: 2.0 }, 3.0, 3.0),
+            (Unary::Gelu, 1.0, 0.841_344_7),
+            (Unary::Gelu, -1.0, -0.158_655_26),
+            (Unary::GeluTanh, 1.0, 0.841_192),
+            (Unary::Swish, 1.0, 0.731_058_6),
+            (Unary::HardSwish, -3.0, 0.0),
+            (Unary::HardSwish, 1.0, 4.0 / 6.0),
+            (
+                Unary::HardSigmoid {
+                    slope: 0.2,
+                    offset: 0.5,
+                },
+                1.0,
+                0.7,
+            ),
+            (
+                Unary::HardSigmoid {
+                    slope: 0.2,
+                    offset: 0.5,
+                },
+                -3.0,
+                0.0,
+            ),
+        ];
+        for (function, x, expected) in cases {
+            let y: f32 = function.apply(x);
+            assert!((y - expected).abs() <= 1e-6, "{function:?} of {x} is {y}");
+        }
+    }
+}
