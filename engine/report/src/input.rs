@@ -3,7 +3,7 @@
 //! A [`ReportInput`] is the whole of it: it is written beside the report as `record.json`, and the same input renders the
 //! same bytes.
 
-use measure::{Agreement, Benchmark, Figure, Metrics, Sizes, TensorBytes, Unit};
+use measure::{Agreement, Benchmark, Direction, Figure, Metrics, Sizes, TensorBytes, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -92,42 +92,19 @@ impl Document {
 
     /// The named numbers in it, as gates and tables call them.
     pub fn figures(&self) -> Vec<Figure> {
-        use measure::Direction::{Lower, Neutral};
         match self {
             Self::Metrics(metrics) => metrics.figures(),
             Self::Benchmark(benchmark) => benchmark.figures(),
             Self::Sizes(sizes) => sizes.figures(),
             Self::Agreement(agreement) => agreement.figures(),
-            Self::Model(model) => {
-                let mut figures = vec![Figure::new(
-                    "parameters",
-                    model.parameters as f64,
-                    Unit::Count,
-                    Lower,
-                )];
-                figures.extend(
-                    model
-                        .macs
-                        .map(|macs| Figure::new("macs", macs as f64, Unit::Count, Lower)),
-                );
-                figures
-            }
-            Self::Calibration(calibration) => {
-                vec![Figure::new(
-                    "calibration-samples",
-                    calibration.samples as f64,
-                    Unit::Count,
-                    Neutral,
-                )]
-            }
+            Self::Model(model) => model.figures(),
+            Self::Calibration(calibration) => calibration.figures(),
         }
     }
 
     /// The figure of this name, if the document has it.
     pub fn figure(&self, name: &str) -> Option<Figure> {
-        self.figures()
-            .into_iter()
-            .find(|figure| figure.name == name)
+        self.figures().into_iter().find(|figure| figure.name == name)
     }
 }
 
@@ -146,6 +123,17 @@ pub struct ModelSummary {
     /// What the last step asked for and what became of it; empty for a model as imported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effect: Vec<EffectRow>,
+}
+
+impl ModelSummary {
+    /// The named numbers: `parameters`, and where known `macs`.
+    pub fn figures(&self) -> Vec<Figure> {
+        let count = |name: &str, value: u64| Figure::new(name, value as f64, Unit::Count, Direction::Lower);
+        let macs = self.macs.map(|macs| count("macs", macs));
+        std::iter::once(count("parameters", self.parameters))
+            .chain(macs)
+            .collect()
+    }
 }
 
 /// Proof of effect: one thing that was asked for, and what was found in the result.
@@ -182,6 +170,18 @@ pub struct CalibrationSummary {
     /// What is doubtful about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+impl CalibrationSummary {
+    /// The named numbers: `calibration-samples`.
+    pub fn figures(&self) -> Vec<Figure> {
+        vec![Figure::new(
+            "calibration-samples",
+            self.samples as f64,
+            Unit::Count,
+            Direction::Neutral,
+        )]
+    }
 }
 
 /// The outcome of one expectation of a recipe.

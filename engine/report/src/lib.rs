@@ -3,13 +3,31 @@
 //! Everything is a pure function of its input value: no metric is computed here, no file opened, no clock read. The
 //! same input gives the same bytes.
 
+mod compare;
+mod csv;
 mod error;
 mod input;
+mod junit;
+mod markdown;
+mod metrics_page;
+mod numbers;
+mod pictures;
+mod plots;
 mod questions;
+mod render;
+mod sections;
+mod step_summary;
+mod summary;
+mod template;
+mod variants;
 
+pub use compare::{RunFigures, VariantFigure, compare};
+pub use csv::csv;
 pub use error::ReportError;
 pub use input::{
-    CalibrationSummary, Document, EffectRow, Entry, ModelSummary, Outcome, RecipeFacts,
-    ReportInput, Verdict,
+    CalibrationSummary, Document, EffectRow, Entry, ModelSummary, Outcome, RecipeFacts, ReportInput, Verdict,
 };
+pub use junit::junit;
 pub use questions::Question;
+pub use render::{ReportFile, render};
+pub use step_summary::step_summary;

@@ -1,10 +1,28 @@
-//! The questions that a report answers, each by a pure function over the entries.
+//! The questions that a report answers: a registry of pure functions over the gathered entries.
+//!
+//! An answer is sentences with numbers and units, a table, sometimes a plot. It is honest about what the numbers allow:
+//! a difference that the intervals do not support is called that, and a question whose entries are missing says what is
+//! missing.
+
+mod accuracy;
+mod against;
+mod best;
+mod dominance;
+mod sizes;
+mod trend;
+
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::markdown::{Markdown, Table, code};
+use crate::variants::Variants;
+
+pub(crate) use dominance::standings;
+
 /// A question about the variants. Names are those of variants, or of the step that makes a family of them (`int8` for
-/// `int8-0.01`, `int8-0.8`).
+/// `int8-0.01`, `int8-0.8`); `*` means all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Question {
@@ -36,4 +54,98 @@ pub enum Question {
     },
     /// Which variants are smaller or more accurate than all others, and which are beaten in both?
     Dominance,
+}
+
+/// What a report says to a question.
+pub(crate) struct Answer {
+    pub(crate) heading: Markdown,
+    pub(crate) text: Markdown,
+    pub(crate) table: Option<Table>,
+    /// File name without extension, and the drawing.
+    pub(crate) plot: Option<(String, String)>,
+}
+
+impl Answer {
+    fn new(heading: Markdown, text: impl Into<String>) -> Self {
+        Self {
+            heading,
+            text: Markdown::trusted(text),
+            table: None,
+            plot: None,
+        }
+    }
+
+    /// An answer that cannot be given, and what it would need.
+    fn missing(heading: Markdown, needs: &str) -> Self {
+        Self::new(heading, format!("Not answered: {needs}."))
+    }
+
+    fn with_table(self, table: Table) -> Self {
+        Self {
+            table: Some(table).filter(|table| !table.is_empty()),
+            ..self
+        }
+    }
+}
+
+impl Question {
+    /// The questions that entries allow, for a report that names none: sizes where files were weighed, the best against
+    /// the baseline, the trend along each numeric axis of a family with three or more points, dominance.
+    pub(crate) fn defaults(variants: &Variants<'_>) -> Vec<Self> {
+        let mut questions = Vec::new();
+        if variants.all.iter().any(|v| v.sizes.is_some() || v.model.is_some()) {
+            questions.push(Self::Sizes);
+        }
+        if let Some(baseline) = variants.baseline().filter(|baseline| baseline.metrics.is_some()) {
+            questions.push(Self::Best {
+                of: "*".to_owned(),
+                against: baseline.name.clone(),
+            });
+        }
+        questions.extend(trend::possible(variants));
+        if dominance::standings(variants).len() > 1 {
+            questions.push(Self::Dominance);
+        }
+        questions
+    }
+
+    /// The answer, from the variants alone.
+    pub(crate) fn answer(&self, variants: &Variants<'_>) -> Answer {
+        match self {
+            Self::Sizes => sizes::answer(variants),
+            Self::Against { variant, against } => against::answer(variants, variant, against),
+            Self::Best { of, against } => best::answer(variants, of, against),
+            Self::Trend { of, over } => trend::answer(variants, of, over),
+            Self::Dominance => dominance::answer(variants),
+        }
+    }
+}
+
+/// A family's name in a heading.
+fn family(name: &str) -> String {
+    if name == "*" {
+        "all variants".to_owned()
+    } else {
+        code(name).to_string()
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Names in code type, each once, in the order given.
+fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut seen = BTreeSet::new();
+    let unique: Vec<String> = names
+        .into_iter()
+        .filter(|name| seen.insert(*name))
+        .map(|name| code(name).to_string())
+        .collect();
+    list(&unique)
 }

@@ -1,0 +1,166 @@
+//! Places labels beside points so that no label covers another, a point or an error bar.
+//!
+//! Greedy over a fixed list of positions around each point, nearest first, with a second and third round in which each
+//! label may move now that the others stand. No randomness: equal input gives equal places.
+
+use super::{text, theme};
+
+/// An axis-parallel box in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Box2 {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
+impl Box2 {
+    /// Area shared with another box.
+    pub(super) fn overlap(&self, other: &Self) -> f64 {
+        let width = self.right.min(other.right) - self.left.max(other.left);
+        let height = self.bottom.min(other.bottom) - self.top.max(other.top);
+        width.max(0.0) * height.max(0.0)
+    }
+
+    fn inside(&self, frame: &Self) -> bool {
+        self.left >= frame.left && self.right <= frame.right && self.top >= frame.top && self.bottom <= frame.bottom
+    }
+}
+
+/// Where a label went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Placed {
+    /// The box it covers.
+    pub(super) area: Box2,
+    /// Whether it is far enough from its point to need a line to it.
+    pub(super) led: bool,
+}
+
+/// Distances of a label from its point, in pixels; from the third on a leader is drawn.
+const RADII: [f64; 9] = [9.0, 13.0, 20.0, 30.0, 42.0, 58.0, 78.0, 104.0, 136.0];
+const LEADER_FROM: f64 = 18.0;
+/// Directions tried, in sixteenths of a turn: right first, as one reads.
+const TURNS: [u32; 16] = [0, 8, 4, 12, 2, 14, 6, 10, 1, 15, 7, 9, 3, 13, 5, 11];
+
+/// Places one label per point within `frame`, clear of `obstacles` (points are obstacles by themselves).
+pub(super) fn place(points: &[(f64, f64)], labels: &[String], frame: Box2, obstacles: &[Box2]) -> Vec<Placed> {
+    const DOT: f64 = 7.0;
+    let mut taken: Vec<Box2> = obstacles.to_vec();
+    taken.extend(points.iter().map(|&(x, y)| Box2 {
+        left: x - DOT,
+        top: y - DOT,
+        right: x + DOT,
+        bottom: y + DOT,
+    }));
+    let mut placed: Vec<Option<Placed>> = vec![None; points.len()];
+    for _ in 0..3 {
+        for index in 0..points.len() {
+            let others = placed.iter().enumerate().filter(|&(other, _)| other != index);
+            let blocked: Vec<Box2> = others
+                .filter_map(|(_, place)| place.map(|place| place.area))
+                .chain(taken.iter().copied())
+                .collect();
+            placed[index] = Some(best(points[index], &labels[index], &frame, &blocked));
+        }
+    }
+    placed.into_iter().flatten().collect()
+}
+
+/// The first position that covers nothing, or the one that covers least.
+fn best(point: (f64, f64), label: &str, frame: &Box2, blocked: &[Box2]) -> Placed {
+    let size = (text::width(label, theme::SMALL_SIZE) + 4.0, theme::SMALL_SIZE * 1.25);
+    let mut least: Option<(f64, Placed)> = None;
+    for radius in RADII {
+        for turn in TURNS {
+            let area = beside(point, size, radius, turn);
+            let covered: f64 = blocked.iter().map(|other| area.overlap(other)).sum();
+            let outside = if area.inside(frame) { 0.0 } else { 1e6 };
+            let cost = covered + outside;
+            if least.as_ref().is_none_or(|(known, _)| cost < *known) {
+                least = Some((
+                    cost,
+                    Placed {
+                        area,
+                        led: radius > LEADER_FROM,
+                    },
+                ));
+            }
+            if cost == 0.0 {
+                break;
+            }
+        }
+        if least.as_ref().is_some_and(|(cost, _)| *cost == 0.0) {
+            break;
+        }
+    }
+    least.map_or(
+        Placed {
+            area: beside(point, size, RADII[0], 0),
+            led: false,
+        },
+        |(_, placed)| placed,
+    )
+}
+
+/// The box of a label of `size` whose nearest edge lies `radius` away from the point, `turn` sixteenths around it.
+fn beside((x, y): (f64, f64), (width, height): (f64, f64), radius: f64, turn: u32) -> Box2 {
+    let (sin, cos) = (f64::from(turn) * std::f64::consts::TAU / 16.0).sin_cos();
+    let centre = (x + cos * (radius + width / 2.0), y - sin * (radius + height / 2.0));
+    Box2 {
+        left: centre.0 - width / 2.0,
+        top: centre.1 - height / 2.0,
+        right: centre.0 + width / 2.0,
+        bottom: centre.1 + height / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_a_dense_cluster_do_not_overlap() {
+        let points: Vec<(f64, f64)> = (0..14)
+            .map(|n| (200.0 + f64::from(n % 5) * 9.0, 200.0 + f64::from(n / 5) * 7.0))
+            .collect();
+        let labels: Vec<String> = (0..14).map(|n| format!("int8-0.{n:02}-per-tensor")).collect();
+        let frame = Box2 {
+            left: 0.0,
+            top: 0.0,
+            right: 600.0,
+            bottom: 400.0,
+        };
+        let placed = place(&points, &labels, frame, &[]);
+        assert_eq!(placed.len(), 14);
+        for (index, one) in placed.iter().enumerate() {
+            assert!(one.area.inside(&frame), "{one:?}");
+            for other in &placed[index + 1..] {
+                assert_eq!(one.area.overlap(&other.area), 0.0, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lone_label_stands_to_the_right() {
+        let frame = Box2 {
+            left: 0.0,
+            top: 0.0,
+            right: 200.0,
+            bottom: 200.0,
+        };
+        let placed = place(&[(50.0, 50.0)], &["base".to_owned()], frame, &[]);
+        assert!(placed[0].area.left > 50.0 && !placed[0].led);
+    }
+
+    #[test]
+    fn a_label_at_the_right_edge_goes_to_the_other_side() {
+        let frame = Box2 {
+            left: 0.0,
+            top: 0.0,
+            right: 200.0,
+            bottom: 200.0,
+        };
+        let placed = place(&[(190.0, 100.0)], &["baseline".to_owned()], frame, &[]);
+        assert!(placed[0].area.right < 190.0);
+    }
+}

@@ -1,0 +1,71 @@
+//! Which of a family is the most accurate, and how does it do against another variant?
+
+use measure::Metrics;
+
+use crate::markdown::{Markdown, code};
+use crate::numbers;
+use crate::variants::{Variant, Variants};
+
+use super::accuracy::sentence;
+use super::{Answer, family, names};
+
+pub(super) fn answer(variants: &Variants<'_>, of: &str, against: &str) -> Answer {
+    let heading = Markdown::trusted(format!(
+        "How does the best of {} do against {}?",
+        family(of),
+        code(against)
+    ));
+    let Some((reference, reference_metrics)) = variants.family(against).first().and_then(|v| Some((*v, v.metrics?)))
+    else {
+        return Answer::missing(heading, &format!("{} was not evaluated", code(against)));
+    };
+    let measured: Vec<(&Variant<'_>, &Metrics)> = variants
+        .family(of)
+        .into_iter()
+        .filter(|variant| variant.name != reference.name)
+        .filter_map(|variant| Some((variant, variant.metrics?)))
+        .collect();
+    // Of equal accuracies the smaller file, then the first.
+    let rank = |(variant, metrics): &(&Variant<'_>, &Metrics)| {
+        (metrics.accuracy, variant.sizes.map_or(0, |s| u64::MAX - s.bytes()))
+    };
+    let best = measured
+        .iter()
+        .fold(None, |best: Option<&(&Variant<'_>, &Metrics)>, one| match best {
+            Some(known) if rank(one) <= rank(known) => Some(known),
+            _ => Some(one),
+        });
+    let Some((best, metrics)) = best else {
+        return Answer::missing(heading, &format!("no variant of {} was evaluated", family(of)));
+    };
+    let mut text = format!(
+        "The most accurate is {}: {}.",
+        code(&best.name),
+        sentence(metrics, reference_metrics)
+    );
+    let close = |other: &&(&Variant<'_>, &Metrics)| {
+        other.0.name != best.name && other.1.accuracy_interval.overlaps(metrics.accuracy_interval)
+    };
+    let peers: Vec<&str> = measured
+        .iter()
+        .filter(close)
+        .map(|(variant, _)| variant.name.as_str())
+        .collect();
+    if !peers.is_empty() {
+        text += &format!(" Its interval overlaps those of {}.", names(peers));
+    }
+    if let Some((new, old)) = best.sizes.zip(reference.sizes) {
+        let (new, old) = (new.bytes() as f64, old.bytes() as f64);
+        text += &format!(" Its file has {} of the bytes", numbers::percent(new / old));
+        if let Some((fast, slow)) = best.benchmark.zip(reference.benchmark) {
+            let (fast, slow) = (fast.timings.steady.median, slow.timings.steady.median);
+            text += &format!(
+                ", and the median run takes {} instead of {}",
+                numbers::milliseconds(fast),
+                numbers::milliseconds(slow)
+            );
+        }
+        text.push('.');
+    }
+    Answer::new(heading, text)
+}

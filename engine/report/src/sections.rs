@@ -1,0 +1,370 @@
+//! The sections of the report page, as values for its template.
+
+use std::collections::BTreeMap;
+
+use measure::{Agreement, Closeness, LayerAgreement};
+use minijinja::{Value, context};
+
+use crate::input::{EffectRow, ReportInput};
+use crate::markdown::{Markdown, Table, code, code_block, html};
+use crate::numbers;
+use crate::summary;
+use crate::variants::{Variant, Variants};
+
+fn plain(text: impl Into<String>) -> Markdown {
+    Markdown::trusted(text)
+}
+
+/// What this is about, in a line or two.
+pub(crate) fn introduction(input: &ReportInput, variants: &Variants<'_>) -> Value {
+    let count = variants.all.len();
+    let noun = if count == 1 { "variant" } else { "variants" };
+    let mut text = format!("{count} {noun} made by the recipe {}", code(&input.recipe.name));
+    if let Some(baseline) = variants.baseline() {
+        text += &format!(", compared with {}", code(&baseline.name));
+    }
+    plain(text + ".").into()
+}
+
+/// How to read the summary: which values are best, what was tested, with which arithmetic, packed and timed how.
+pub(crate) fn notes(variants: &Variants<'_>) -> Vec<Value> {
+    let mut notes = vec![plain(
+        "Best values are **bold**. Below a value stands what it is against the baseline: accuracy in percentage points, sizes and times as how many times smaller.",
+    )];
+    if variants.baseline().is_none() {
+        notes = vec![plain("Best values are **bold**.")];
+    }
+    let evaluated = || variants.all.iter().filter_map(|v| Some((v, v.metrics?)));
+    if evaluated().next().is_some() {
+        notes.push(grouped(
+            "Samples evaluated",
+            evaluated().map(|(v, m)| (v, numbers::count(m.samples))),
+        ));
+        notes.push(grouped(
+            "Arithmetic",
+            evaluated().map(|(v, m)| (v, m.arithmetic.clone())),
+        ));
+        notes.push(plain(
+            "Intervals are Wilson's, 95 %. G-mean is the geometric mean of the classes' sensitivities.",
+        ));
+    }
+    let weighed = variants
+        .all
+        .iter()
+        .filter_map(|v| Some((v, v.sizes?.compressor.to_string())));
+    if weighed.clone().next().is_some() {
+        notes.push(grouped("Zip bytes are of one archive per file, packed as", weighed));
+    }
+    notes.into_iter().map(Value::from).collect()
+}
+
+/// `Label: value.` where all variants agree, else each value with its variants.
+fn grouped<'v, 'a: 'v>(label: &str, values: impl Iterator<Item = (&'v Variant<'a>, String)>) -> Markdown {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (variant, value) in values {
+        groups.entry(value).or_default().push(code(&variant.name).to_string());
+    }
+    let several = groups.len() > 1;
+    let texts: Vec<String> = groups
+        .into_iter()
+        .map(|(value, names)| {
+            let value = Markdown::text(&value);
+            if several {
+                format!("{value} ({})", names.join(", "))
+            } else {
+                value.to_string()
+            }
+        })
+        .collect();
+    plain(format!("{label}: {}.", texts.join("; ")))
+}
+
+/// The stages of every timed variant.
+pub(crate) fn latency(variants: &Variants<'_>, plot: &str) -> Value {
+    let mut table = Table::of_numbers(&[
+        "Variant",
+        "Load",
+        "First run",
+        "Warm-up median",
+        "Median",
+        "Mean ± std",
+        "p90",
+        "p99",
+        "Runs",
+        "Memory after load",
+        "Peak",
+    ]);
+    let timed = || variants.all.iter().filter_map(|v| Some((v, v.benchmark?)));
+    for (variant, benchmark) in timed() {
+        let timings = &benchmark.timings;
+        let steady = &timings.steady;
+        let ms = |value| plain(numbers::milliseconds(value));
+        let memory = |bytes: Option<u64>| plain(bytes.map(numbers::mebibytes).unwrap_or_default());
+        table.push(vec![
+            summary::name(variants, variant),
+            ms(timings.load_ms),
+            ms(timings.first_ms),
+            timings.warmup.map(|warmup| ms(warmup.median)).unwrap_or_default(),
+            ms(steady.median),
+            plain(format!(
+                "{} ± {}",
+                numbers::significant(steady.mean, 3),
+                numbers::milliseconds(steady.std)
+            )),
+            ms(steady.p90),
+            ms(steady.p99),
+            plain(numbers::count(steady.runs)),
+            memory(timings.memory.after_load),
+            memory(timings.memory.peak),
+        ]);
+    }
+    let threads = |n: usize| {
+        if n == 1 {
+            "1 thread".to_owned()
+        } else {
+            format!("{n} threads")
+        }
+    };
+    let notes = [
+        grouped(
+            "Runtime",
+            timed().map(|(v, b)| (v, format!("{}, {}", b.runtime, threads(b.threads)))),
+        ),
+        grouped(
+            "Machine",
+            timed().map(|(v, b)| {
+                let features = if b.machine.features.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", b.machine.features.join(" "))
+                };
+                (
+                    v,
+                    format!(
+                        "{}, {} hardware threads, {}{features}",
+                        b.machine.cpu, b.machine.cores, b.machine.os
+                    ),
+                )
+            }),
+        ),
+        plain(
+            "Load, first run, warm-up and steady state are timed apart; percentiles interpolate linearly between ranks. Memory is that of the whole process.",
+        ),
+    ];
+    context! {
+        plot => plot,
+        table => Value::from(table.without_empty_columns().render()),
+        notes => notes.into_iter().map(Value::from).collect::<Vec<_>>(),
+    }
+}
+
+/// Names, pictures and pages of the evaluated variants.
+pub(crate) fn confusions(variants: &Variants<'_>) -> Vec<Value> {
+    let evaluated = variants.all.iter().filter(|v| v.metrics.is_some());
+    evaluated
+        .map(|variant| {
+            context! {
+                name => Value::from(code(&variant.name)),
+                name_text => variant.name.as_str(),
+                image => Value::from(plain(format!("{}-confusion-matrix.png", variant.slug))),
+                page => Value::from(plain(format!("{}-metrics.md", variant.slug))),
+            }
+        })
+        .collect()
+}
+
+/// What was asked of each variant and what became of it.
+pub(crate) fn effects(variants: &Variants<'_>) -> Vec<Value> {
+    let asked = variants
+        .all
+        .iter()
+        .filter_map(|v| Some((v, &v.model?.effect)).filter(|(_, effect)| !effect.is_empty()));
+    asked
+        .map(|(variant, effect)| {
+            let mut table = Table::of_text(&["Layer", "Tensor", "Requested", "Actual", "Took effect", "Why"]);
+            for row in effect {
+                let EffectRow {
+                    layer,
+                    tensor,
+                    requested,
+                    actual,
+                    took_effect,
+                    reason,
+                } = row;
+                let took = if *took_effect { plain("yes") } else { plain("no").bold() };
+                let reason = reason.as_deref().map(Markdown::text).unwrap_or_default();
+                table.push(vec![
+                    code(layer),
+                    Markdown::text(tensor),
+                    Markdown::text(requested),
+                    Markdown::text(actual),
+                    took,
+                    reason,
+                ]);
+            }
+            let taken = effect.iter().filter(|row| row.took_effect).count();
+            let summary = format!("{}: {taken} of {} took effect", html(&variant.name), effect.len());
+            details(summary, &table.without_empty_columns())
+        })
+        .collect()
+}
+
+fn details(summary: String, table: &Table) -> Value {
+    context! { summary => Value::from(plain(summary)), table => Value::from(table.render()) }
+}
+
+/// Closeness of outputs per variant, and per layer where asked for; nothing when no model was verified.
+pub(crate) fn agreement(variants: &Variants<'_>) -> Option<Value> {
+    let mut table = Table::of_numbers(&[
+        "Variant",
+        "Reference",
+        "Samples",
+        "Equal elements",
+        "Max abs error",
+        "Mean abs error",
+        "Cosine",
+        "SNR",
+        "Top-1",
+        "Top-5",
+    ]);
+    let mut layers = Vec::new();
+    for (variant, agreement) in variants.all.iter().filter_map(|v| Some((v, v.agreement?))) {
+        let Agreement {
+            reference,
+            samples,
+            closeness,
+            top1,
+            top5,
+            layers: per_layer,
+        } = agreement;
+        let share = |share: &Option<f64>| plain(share.map(numbers::percent).unwrap_or_default());
+        let mut row = vec![code(&variant.name), code(reference), plain(numbers::count(*samples))];
+        row.extend(closeness_cells(closeness));
+        row.extend([share(top1), share(top5)]);
+        table.push(row);
+        if !per_layer.is_empty() {
+            let mut table = Table::of_numbers(&[
+                "Layer",
+                "Equal elements",
+                "Max abs error",
+                "Mean abs error",
+                "Cosine",
+                "SNR",
+            ]);
+            for LayerAgreement { name, closeness } in per_layer {
+                let mut row = vec![code(name)];
+                row.extend(closeness_cells(closeness));
+                table.push(row);
+            }
+            let summary = format!("{} against {}, layer by layer", html(&variant.name), html(reference));
+            layers.push(details(summary, &table.without_empty_columns()));
+        }
+    }
+    if table.is_empty() {
+        return None;
+    }
+    Some(context! { table => Value::from(table.without_empty_columns().render()), layers => layers })
+}
+
+fn closeness_cells(closeness: &Closeness) -> [Markdown; 5] {
+    let Closeness {
+        elements,
+        equal,
+        not_finite,
+        max_abs_error,
+        mean_abs_error,
+        cosine,
+        snr_db,
+    } = *closeness;
+    let infinite = if not_finite > 0 {
+        format!("<br>{} not finite", numbers::count(not_finite))
+    } else {
+        String::new()
+    };
+    let cosine = cosine.map(|cosine| format!("{cosine:.6}"));
+    let snr = match snr_db {
+        Some(snr) => format!("{snr:.1} dB"),
+        None if equal == elements => "no noise".to_owned(),
+        None => String::new(),
+    };
+    [
+        plain(format!(
+            "{}{infinite}",
+            numbers::percent(equal as f64 / elements.max(1) as f64)
+        )),
+        plain(numbers::significant(max_abs_error, 3)),
+        plain(numbers::significant(mean_abs_error, 3)),
+        plain(cosine.unwrap_or_default()),
+        plain(snr),
+    ]
+}
+
+/// What ranges were taken from, and what is doubtful about it; nothing when no variant was calibrated.
+pub(crate) fn calibration(variants: &Variants<'_>) -> Option<Value> {
+    let mut table = Table::of_numbers(&["Variant", "Method", "Samples", "Of", "Classes seen", "Per class"]);
+    let mut warnings = Vec::new();
+    for (variant, calibration) in variants.all.iter().filter_map(|v| Some((v, v.calibration?))) {
+        let counts = || calibration.per_class.iter().map(|(_, count)| *count);
+        let seen = counts().filter(|count| *count > 0).count();
+        let range = match (counts().min(), counts().max()) {
+            (Some(min), Some(max)) if min < max => format!("{}–{}", numbers::count(min), numbers::count(max)),
+            (Some(same), _) => numbers::count(same),
+            (None, _) => String::new(),
+        };
+        let classes = if calibration.per_class.is_empty() {
+            String::new()
+        } else {
+            format!("{seen} of {}", calibration.per_class.len())
+        };
+        table.push(vec![
+            code(&variant.name),
+            Markdown::text(&calibration.method),
+            plain(numbers::count(calibration.samples)),
+            plain(numbers::count(calibration.population)),
+            plain(classes),
+            plain(range),
+        ]);
+        let warned = calibration
+            .warnings
+            .iter()
+            .map(|text| format!("{}: {}", code(&variant.name), Markdown::text(text)));
+        warnings.extend(warned.map(|text| Value::from(plain(text))));
+    }
+    if table.is_empty() {
+        return None;
+    }
+    Some(context! { table => Value::from(table.without_empty_columns().render()), warnings => warnings })
+}
+
+/// The command that made the report.
+pub(crate) fn command(input: &ReportInput) -> Value {
+    code_block("sh", &input.recipe.command).into()
+}
+
+/// Recipe, digest, version, params and machine.
+pub(crate) fn facts(input: &ReportInput, variants: &Variants<'_>) -> Table {
+    let recipe = &input.recipe;
+    let mut table = Table::of_text(&["What", "Value"]);
+    table.push(vec![plain("Recipe"), code(&recipe.name)]);
+    table.push(vec![plain("Digest of the recipe"), code(&recipe.digest)]);
+    table.push(vec![plain("Version of pipeline"), code(&recipe.tool_version)]);
+    for (name, value) in &recipe.params {
+        table.push(vec![plain(format!("Param {}", code(name))), code(value)]);
+    }
+    let machines: std::collections::BTreeSet<String> = variants
+        .all
+        .iter()
+        .filter_map(|v| {
+            v.benchmark.map(|b| {
+                format!(
+                    "{}, {} hardware threads, {}",
+                    b.machine.cpu, b.machine.cores, b.machine.os
+                )
+            })
+        })
+        .collect();
+    for machine in machines {
+        table.push(vec![plain("Timed on"), Markdown::text(&machine)]);
+    }
+    table
+}
