@@ -222,11 +222,53 @@ pub fn render_all(diagnostics: &[Diagnostic], paint: Paint) -> String {
         .join("\n\n")
 }
 
-/// Sorts complaints by place, the command line first, and drops repetitions.
-pub(crate) fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    diagnostics.sort_by(|a, b| a.place.cmp(&b.place).then_with(|| a.message.cmp(&b.message)));
-    diagnostics.dedup();
-    diagnostics
+/// The complaints gathered so far about one recipe.
+pub(crate) struct Complaints {
+    source: Arc<SourceText>,
+    list: Vec<Diagnostic>,
+}
+
+impl Complaints {
+    /// No complaints yet.
+    pub fn new(source: &Arc<SourceText>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            list: Vec::new(),
+        }
+    }
+
+    /// A complaint to complete and [`push`](Self::push).
+    pub fn at(&self, place: impl Into<Place>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(&self.source, place, message)
+    }
+
+    /// The recipe's text.
+    pub fn text(&self) -> &str {
+        &self.source.text
+    }
+
+    /// Adds a complaint.
+    pub fn push(&mut self, complaint: Diagnostic) {
+        self.list.push(complaint);
+    }
+
+    /// Adds complaints.
+    pub fn extend(&mut self, complaints: impl IntoIterator<Item = Diagnostic>) {
+        self.list.extend(complaints);
+    }
+
+    /// Whether there is nothing to complain about.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All complaints by place, the command line first, each one once.
+    pub fn in_order(mut self) -> Vec<Diagnostic> {
+        self.list
+            .sort_by(|a, b| a.place.cmp(&b.place).then_with(|| a.message.cmp(&b.message)));
+        self.list.dedup();
+        self.list
+    }
 }
 
 #[cfg(test)]

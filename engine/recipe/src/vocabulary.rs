@@ -37,6 +37,8 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::shape::Shapes;
+
 pub use port::{Kinds, Port, Ports, SourceRef, kind};
 
 /// Schema keyword of a [`Port`]: the list of artifact kinds it accepts.
@@ -96,6 +98,21 @@ impl ArtifactKind {
             Self::Agreement => "agreement",
             Self::File => "file",
             Self::Report => "report",
+        }
+    }
+
+    /// The name in a sentence: "a model", "ranges".
+    pub(crate) fn with_article(self) -> &'static str {
+        match self {
+            Self::Model => "a model",
+            Self::Dataset => "a dataset",
+            Self::Ranges => "ranges",
+            Self::Metrics => "metrics",
+            Self::Benchmark => "a benchmark",
+            Self::Sizes => "sizes",
+            Self::Agreement => "an agreement",
+            Self::File => "a file",
+            Self::Report => "a report",
         }
     }
 
@@ -206,6 +223,13 @@ impl OpSpec {
         }
     }
 
+    /// Schema keywords of the parameters that recipes are not checked against, with their paths.
+    ///
+    /// Empty for a sound op: a test over the whole vocabulary asserts that.
+    pub fn unchecked_keywords(&self) -> Vec<String> {
+        Shapes::of(self).unsupported
+    }
+
     /// The schemas of the struct's fields by their names in the recipe.
     pub(crate) fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.schema
@@ -236,7 +260,7 @@ pub(crate) fn names_an_input(schema: &Value) -> bool {
         .any(|keyword| schema.get(keyword).is_some())
 }
 
-fn kinds_of(list: &Value) -> Vec<ArtifactKind> {
+pub(crate) fn kinds_of(list: &Value) -> Vec<ArtifactKind> {
     list.as_array()
         .into_iter()
         .flatten()

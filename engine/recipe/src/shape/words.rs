@@ -1,0 +1,146 @@
+//! Shapes in words, for messages and reference pages.
+
+use serde_json::{Number, Value};
+
+use super::{Bounds, Choice, Fields, Shape};
+use crate::ArtifactKind;
+
+impl Shape {
+    /// What is expected: "a number from 0 to 1", "one of `a` or `b`", "a list of integers".
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Any => "any value".into(),
+            Self::Null => "nothing".into(),
+            Self::Bool => "`true` or `false`".into(),
+            Self::Integer(bounds) => format!("an integer{}", bounds.words()),
+            Self::Number(bounds) => format!("a number{}", bounds.words()),
+            Self::String { least: 0 } => "a string".into(),
+            Self::String { .. } => "a string that is not empty".into(),
+            Self::Choice(choices) => match &choices[..] {
+                [only] => quoted(&only.value),
+                choices => format!(
+                    "one of {}",
+                    choices.iter().map(|c| quoted(&c.value)).collect::<Vec<_>>().join(", ")
+                ),
+            },
+            Self::List {
+                items,
+                least,
+                most,
+                unique,
+            } => {
+                let different = if *unique { "different " } else { "" };
+                format!("a list of {}{different}{}", count(*least, *most), items.several())
+            }
+            Self::Tuple(items) => {
+                let items: Vec<_> = items.iter().map(Self::expected).collect();
+                format!("a list of {}", items.join(" and "))
+            }
+            Self::Struct(fields) => fields.words(),
+            Self::OneOf(shapes) => shapes.iter().map(Self::expected).collect::<Vec<_>>().join(", or "),
+            Self::Optional(shape) => shape.expected(),
+            Self::Port(kinds) => format!("the name of a step that makes {}", kind_words(kinds)),
+            Self::Ports(kinds) => format!("a list of steps that make {}", kind_words(kinds)),
+            Self::Source => "the name of a source".into(),
+        }
+    }
+
+    fn several(&self) -> String {
+        match self {
+            Self::Any => "values".into(),
+            Self::Bool => "`true` and `false`".into(),
+            Self::Integer(bounds) => format!("integers{}", bounds.words()),
+            Self::Number(bounds) => format!("numbers{}", bounds.words()),
+            Self::String { .. } => "strings".into(),
+            Self::Choice(choices) => choices.iter().map(|c| quoted(&c.value)).collect::<Vec<_>>().join(", "),
+            other => format!("items, each {}", other.expected()),
+        }
+    }
+}
+
+impl Fields {
+    fn words(&self) -> String {
+        let names: Vec<_> = self.list.iter().map(|field| format!("`{}`", field.name)).collect();
+        match names.is_empty() {
+            true => "a mapping".into(),
+            false => format!("a mapping with {}", names.join(", ")),
+        }
+    }
+}
+
+impl Bounds {
+    /// " from 0 to 1", " above 0", or nothing. The limits of the machine's integers are left unsaid.
+    fn words(&self) -> String {
+        let said = |limit: &Option<Number>| limit.clone().filter(|limit| !is_a_machine_limit(limit));
+        let mut words = match (said(&self.minimum), said(&self.maximum)) {
+            (Some(least), Some(most)) => format!(" from {least} to {most}"),
+            (Some(least), None) => format!(" of at least {least}"),
+            (None, Some(most)) => format!(" of at most {most}"),
+            (None, None) => String::new(),
+        };
+        if let Some(above) = &self.above {
+            words.push_str(&format!(" above {above}"));
+        }
+        if let Some(below) = &self.below {
+            words.push_str(&format!(
+                "{} below {below}",
+                if self.above.is_some() { " and" } else { "" }
+            ));
+        }
+        if let Some(unit) = &self.multiple_of {
+            words.push_str(&format!(" divisible by {unit}"));
+        }
+        words
+    }
+}
+
+impl Choice {
+    /// The value as it is written in a recipe.
+    pub fn written(&self) -> String {
+        written(&self.value)
+    }
+}
+
+/// A value as it is written in a recipe, on one line.
+pub(crate) fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.is_empty() => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// "a model", "a model or file", "any artifact".
+pub(crate) fn kind_words(kinds: &[ArtifactKind]) -> String {
+    if kinds.len() == ArtifactKind::ALL.len() {
+        return "any artifact".into();
+    }
+    let names: Vec<_> = kinds.iter().map(|kind| kind.with_article()).collect();
+    names.join(" or ")
+}
+
+fn quoted(value: &Value) -> String {
+    format!("`{}`", written(value))
+}
+
+fn count(least: u64, most: Option<u64>) -> String {
+    match (least, most) {
+        (0, None) => String::new(),
+        (least, None) => format!("at least {least} "),
+        (least, Some(most)) if least == most => format!("{least} "),
+        (0, Some(most)) => format!("at most {most} "),
+        (least, Some(most)) => format!("{least} to {most} "),
+    }
+}
+
+fn is_a_machine_limit(limit: &Number) -> bool {
+    limit.as_i128().is_some_and(|limit| {
+        [
+            i64::MAX as i128,
+            i32::MAX as i128,
+            u32::MAX as i128,
+            i64::MIN as i128,
+            i32::MIN as i128,
+        ]
+        .contains(&limit)
+    })
+}
