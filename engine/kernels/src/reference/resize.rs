@@ -88,10 +88,9 @@ impl Between<f32> {
         let at = at as f32;
         let ratio = input as f32 / output as f32;
         let from = match coordinates {
-            ResizeCoordinates::Asymmetric => at * ratio,
             ResizeCoordinates::HalfPixel => (at + 0.5) * ratio - 0.5,
             ResizeCoordinates::AlignCorners if output > 1 => at * ((input - 1) as f32 / (output - 1) as f32),
-            ResizeCoordinates::AlignCorners => at * ratio,
+            ResizeCoordinates::AlignCorners | ResizeCoordinates::Asymmetric => at * ratio,
         };
         let lower = from.floor().max(0.0) as usize;
         let upper = (from.ceil().max(0.0) as usize).min(input - 1);
@@ -109,12 +108,11 @@ impl Between<i64> {
         let (at, input, output) = (at as i64, input as i64, output as i64);
         let ratio = (ONE * input + output / 2) / output;
         let from = match coordinates {
-            ResizeCoordinates::Asymmetric => at * ratio,
             ResizeCoordinates::HalfPixel => at * ratio + ratio / 2 - ONE / 2,
             ResizeCoordinates::AlignCorners if output > 1 => {
                 at * ((ONE * (input - 1) + (output - 1) / 2) / (output - 1))
             }
-            ResizeCoordinates::AlignCorners => at * ratio,
+            ResizeCoordinates::AlignCorners | ResizeCoordinates::Asymmetric => at * ratio,
         };
         // With rounded ratios the last pixel may come to lie beyond the input; the source reads outside the image there.
         let lower = (from / ONE).clamp(0, input - 1);

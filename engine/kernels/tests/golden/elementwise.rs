@@ -110,10 +110,10 @@ fn div_i8_equals_litert() {
 #[test]
 fn minimum_and_maximum_i8_equal_litert() {
     check_binary("minimum_i8", |_, shape, a, b, output| {
-        reference::minimum_i8(shape, a, b, output)
+        reference::minimum_i8(shape, a, b, output);
     });
     check_binary("maximum_i8", |_, shape, a, b, output| {
-        reference::maximum_i8(shape, a, b, output)
+        reference::maximum_i8(shape, a, b, output);
     });
 }
 

@@ -121,10 +121,6 @@ impl Case {
         f32::from_bits(hex(self.word(param)))
     }
 
-    pub fn flag(&self, param: &str) -> bool {
-        self.word(param) == "True"
-    }
-
     pub fn activation(&self) -> Activation {
         match self.word("activation") {
             "none" => Activation::None,
@@ -195,18 +191,27 @@ impl Case {
 
     /// Requires the bits of `got` to be those of the recorded output.
     pub fn assert_f32_bits(&self, got: &[f32]) {
-        self.assert_f32(got, |_| 0.0);
-    }
-
-    /// Requires `got` to be within `tolerance(recorded value)` of the recorded output; not-a-number equals itself.
-    pub fn assert_f32(&self, got: &[f32], tolerance: impl Fn(f32) -> f32) {
         let want = self.f32s("output");
         assert_eq!(got.len(), want.len(), "{}: elements", self.name);
-        let close = |got: f32, want: f32| {
-            got == want || (got - want).abs() <= tolerance(want) || (got.is_nan() && want.is_nan())
+        let differ = |&i: &usize| got[i].to_bits() != want[i].to_bits();
+        let wrong: Vec<_> = (0..got.len())
+            .filter(differ)
+            .map(|i| (i, got[i], want[i]))
+            .take(8)
+            .collect();
+        assert!(wrong.is_empty(), "{}: (index, got, want): {wrong:?}", self.name);
+    }
+
+    /// Requires `got` to be within `tolerance(index, recorded value)` of the recorded output; not-a-number equals itself.
+    pub fn assert_f32(&self, got: &[f32], tolerance: impl Fn(usize, f32) -> f32) {
+        let want = self.f32s("output");
+        assert_eq!(got.len(), want.len(), "{}: elements", self.name);
+        let close = |i: usize| {
+            let (got, want) = (got[i], want[i]);
+            got == want || (got - want).abs() <= tolerance(i, want) || (got.is_nan() && want.is_nan())
         };
         let wrong: Vec<_> = (0..got.len())
-            .filter(|&i| !close(got[i], want[i]))
+            .filter(|&i| !close(i))
             .map(|i| (i, got[i], want[i]))
             .take(8)
             .collect();

@@ -6,7 +6,7 @@ use kernels::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, Tra
 
 use crate::file::{Case, cases};
 
-fn conv_shape(case: &Case) -> Conv2dShape {
+pub fn conv_shape(case: &Case) -> Conv2dShape {
     Conv2dShape {
         batch: case.usize("batch"),
         in_h: case.usize("in_h"),
@@ -27,7 +27,7 @@ fn conv_shape(case: &Case) -> Conv2dShape {
     }
 }
 
-fn depthwise_shape(case: &Case) -> DepthwiseConv2dShape {
+pub fn depthwise_shape(case: &Case) -> DepthwiseConv2dShape {
     DepthwiseConv2dShape {
         batch: case.usize("batch"),
         in_h: case.usize("in_h"),
@@ -47,7 +47,7 @@ fn depthwise_shape(case: &Case) -> DepthwiseConv2dShape {
     }
 }
 
-fn transpose_shape(case: &Case) -> TransposeConv2dShape {
+pub fn transpose_shape(case: &Case) -> TransposeConv2dShape {
     TransposeConv2dShape {
         batch: case.usize("batch"),
         in_h: case.usize("in_h"),
@@ -65,7 +65,7 @@ fn transpose_shape(case: &Case) -> TransposeConv2dShape {
     }
 }
 
-fn fully_connected_shape(case: &Case) -> FullyConnectedShape {
+pub fn fully_connected_shape(case: &Case) -> FullyConnectedShape {
     FullyConnectedShape {
         rows: case.usize("rows"),
         in_features: case.usize("in_features"),

@@ -5,4 +5,6 @@
 
 mod elementwise;
 mod file;
+mod float;
 mod linear;
+mod spatial;
