@@ -1,1 +1,36 @@
-//! Fast kernels, bit-identical to the reference ones.
+//! Fast kernels: what [`reference`](crate::reference) computes, as fast as the processor can.
+//!
+//! - One sample at a time; threads run different samples. Kernels keep no state: `run` takes `&self`, allocates nothing, and its result
+//!   depends on its inputs only. Weights are packed once, by `new`.
+//! - Images are channels-last in buffers with a border that is physically there ([`Plane`]), so convolutions need neither
+//!   im2col nor bounds checks per tap. The border is filled by whoever owns the buffer, once.
+//! - Integer activations are bytes `q + 128` (`u8`), because the processor multiplies unsigned activations by signed weights;
+//!   only a model's edges have `i8`. Integer results equal the reference's in every bit, on every
+//!   [`Isa`].
+//! - Float results differ from the reference's, and between instruction sets, by the order of sums and by fused
+//!   multiplication and addition: for a sum of `n` products by at most about `n · 2^-24 · Σ |x · w|`.
+//! - A slice or plane that does not fit is a mistake of the caller and panics, before anything is computed.
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined is compiled without the instruction set: see `simd`"
+)]
+
+mod aligned;
+mod conv;
+mod dense;
+mod depthwise;
+mod isa;
+mod plane;
+mod product;
+mod requantize;
+mod simd;
+
+pub use aligned::{Aligned, Element};
+pub use conv::{FloatConv, IntConv};
+pub use dense::{FloatDense, IntDense};
+pub use depthwise::{FloatDepthwise, IntDepthwise};
+pub use isa::Isa;
+pub use plane::{Border, Plane, View, ViewMut};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! The depthwise convolution in `f32`.
+#![expect(
+    unsafe_code,
+    reason = "the inner loop reads through pointers; bounds are checked once per call"
+)]
+
+use super::{Geometry, Rows, Strip, channels_first, grouped};
+use crate::fast::aligned::Aligned;
+use crate::fast::conv::FloatConv;
+use crate::fast::isa::{FloatIsa, Isa};
+use crate::fast::plane::{Plane, View, ViewMut};
+use crate::fast::simd::{FloatTask, Floats};
+use crate::quantized::ClampF32;
+use crate::shape::DepthwiseConv2dShape;
+
+/// Vectors of outputs computed at a time.
+const TILE: usize = 4;
+
+/// A float depthwise convolution: packed weights `1HWC`, bias and clamp.
+#[derive(Debug, Clone)]
+pub struct FloatDepthwise(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    Lanes(Lanes),
+    Groups(FloatConv),
+}
+
+#[derive(Debug, Clone)]
+struct Lanes {
+    isa: FloatIsa,
+    geometry: Geometry,
+    /// `[blocks][taps][lanes]`.
+    weights: Aligned<f32>,
+    /// `[blocks][lanes]`.
+    bias: Aligned<f32>,
+    clamp: ClampF32,
+}
+
+impl FloatDepthwise {
+    /// Packs the weights, `[1, k_h, k_w, out_c]`, for `isa`, which must be available. `shape.batch` is 1.
+    pub fn new(isa: Isa, shape: &DepthwiseConv2dShape, weights: &[f32], bias: Option<&[f32]>, clamp: ClampF32) -> Self {
+        assert_eq!(weights.len(), shape.weights_len(), "number of weights");
+        assert!(
+            bias.is_none_or(|bias| bias.len() == shape.out_c()),
+            "one bias per output channel"
+        );
+        if shape.multiplier != 1 {
+            let weights = channels_first(shape, weights);
+            return Self(Form::Groups(FloatConv::new(
+                isa,
+                &grouped(shape),
+                &weights,
+                bias,
+                clamp,
+            )));
+        }
+        let isa = FloatIsa::new(isa);
+        let lanes = isa.lanes();
+        let geometry = Geometry::new(shape, lanes);
+        let taps = shape.k_h * shape.k_w;
+        let mut packed = Aligned::filled(geometry.blocks() * taps * lanes, 0.0);
+        let mut lane_bias = Aligned::filled(geometry.blocks() * lanes, 0.0);
+        for (block, i) in (0..geometry.blocks()).flat_map(|block| (0..lanes).map(move |i| (block, i))) {
+            if let Some(channel) = geometry.channel(block, i) {
+                lane_bias[block * lanes + i] = bias.map_or(0.0, |bias| bias[channel]);
+                for tap in 0..taps {
+                    packed[(block * taps + tap) * lanes + i] = weights[tap * shape.in_c + channel];
+                }
+            }
+        }
+        Self(Form::Lanes(Lanes {
+            isa,
+            geometry,
+            weights: packed,
+            bias: lane_bias,
+            clamp,
+        }))
+    }
+
+    /// Convolves `input`, whose border is filled with `0.0` and is at least
+    /// [`Border::of_depthwise`](crate::fast::Border::of_depthwise).
+    pub fn run(&self, input: View<'_, f32>, mut output: ViewMut<'_, f32>) {
+        match &self.0 {
+            Form::Groups(conv) => conv.run(input, output, None),
+            Form::Lanes(lanes) => {
+                let rows = lanes.geometry.rows(input.plane(), output.plane());
+                lanes.isa.run(Sweep {
+                    lanes,
+                    rows,
+                    input,
+                    output: output.data(),
+                });
+            }
+        }
+    }
+}
+
+/// All rows of a layer.
+struct Sweep<'a> {
+    lanes: &'a Lanes,
+    rows: Rows,
+    input: View<'a, f32>,
+    output: &'a mut [f32],
+}
+
+impl FloatTask for Sweep<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Floats>(self, simd: S) {
+        let Self {
+            lanes,
+            rows,
+            input,
+            output,
+        } = self;
+        let geometry = &lanes.geometry;
+        let taps = geometry.window.kernel[0] * geometry.window.kernel[1];
+        for y in 0..rows.count {
+            for block in 0..geometry.blocks() {
+                let strip = geometry.strip(block);
+                // SAFETY: `Geometry::rows` has checked that all taps of all outputs lie in the input's buffer, and the output is as
+                // long as its plane; a strip does not leave its row. Packed arrays have a vector per block (and tap).
+                unsafe {
+                    let channel = if geometry.flat { 0 } else { block * geometry.width };
+                    let row = Row {
+                        lanes,
+                        input: input.plane(),
+                        from: input.data().as_ptr().add(rows.from + y * rows.from_step + channel),
+                        to: output.as_mut_ptr().add(rows.to + y * rows.to_step + channel),
+                        weights: lanes.weights.as_ptr().add(block * taps * S::FLOAT_LANES),
+                        bias: simd.load(lanes.bias.as_ptr().add(block * S::FLOAT_LANES)),
+                        strip,
+                    };
+                    let adjacent = !geometry.flat && geometry.window.dilation[1] == 1;
+                    match (adjacent, geometry.window.kernel[1], geometry.window.stride[1]) {
+                        (true, 3, 1) => row.run::<S, 3, 1>(simd),
+                        (true, 3, 2) => row.run::<S, 3, 2>(simd),
+                        (true, 5, 1) => row.run::<S, 5, 1>(simd),
+                        (true, 5, 2) => row.run::<S, 5, 2>(simd),
+                        _ => row.run::<S, ANY, 1>(simd),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The width of a kernel that no code is specialized for.
+const ANY: usize = 0;
+
+/// A row of outputs of one block.
+struct Row<'a, V> {
+    lanes: &'a Lanes,
+    input: &'a Plane,
+    from: *const f32,
+    to: *mut f32,
+    weights: *const f32,
+    bias: V,
+    strip: Strip,
+}
+
+impl<V: Copy> Row<'_, V> {
+    /// Computes the row, for kernels `K_W` wide (or [`ANY`]) that move by `STRIDE` pixels.
+    ///
+    /// # Safety
+    /// All elements that the strip and the kernel's taps reach are in the buffers of `from` and `to`.
+    #[inline(always)]
+    unsafe fn run<S: Floats<V = V>, const K_W: usize, const STRIDE: usize>(&self, simd: S) {
+        let Strip { count, n, last, .. } = self.strip;
+        let whole = if last == n { count } else { count - 1 };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut at = 0;
+            while at + TILE <= whole {
+                self.tile::<S, K_W, STRIDE, TILE>(simd, at, n);
+                at += TILE;
+            }
+            while at < whole {
+                self.tile::<S, K_W, STRIDE, 1>(simd, at, n);
+                at += 1;
+            }
+            if at < count {
+                self.tile::<S, K_W, STRIDE, 1>(simd, at, last);
+            }
+        }
+    }
+
+    /// Computes `COUNT` vectors of `n` elements, from the one at `at` on.
+    ///
+    /// # Safety
+    /// As for [`Row::run`].
+    #[inline(always)]
+    unsafe fn tile<S: Floats<V = V>, const K_W: usize, const STRIDE: usize, const COUNT: usize>(
+        &self,
+        simd: S,
+        at: usize,
+        n: usize,
+    ) {
+        let mut acc = [self.bias; COUNT];
+        // SAFETY: the caller's promise.
+        unsafe {
+            let from = self.from.add(at * self.strip.from_step);
+            if K_W == ANY {
+                self.sum_taps(simd, from, n, &mut acc);
+            } else {
+                self.sum_columns::<S, K_W, STRIDE, COUNT>(simd, from, n, &mut acc);
+            }
+            let ClampF32 { min, max } = self.lanes.clamp;
+            let (low, high) = (simd.splat(min), simd.splat(max));
+            for (i, acc) in acc.into_iter().enumerate() {
+                simd.store_first(
+                    self.to.add((at + i) * self.strip.to_step),
+                    n,
+                    simd.clamp(acc, low, high),
+                );
+            }
+        }
+    }
+
+    /// Adds the products of all taps, tap by tap.
+    ///
+    /// # Safety
+    /// As for [`Row::run`].
+    #[inline(always)]
+    unsafe fn sum_taps<S: Floats<V = V>, const COUNT: usize>(
+        &self,
+        simd: S,
+        from: *const f32,
+        n: usize,
+        acc: &mut [V; COUNT],
+    ) {
+        let geometry = &self.lanes.geometry;
+        for (tap, position) in geometry.taps().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let w = simd.load(self.weights.add(tap * S::FLOAT_LANES));
+                let x = from.add(geometry.offset(self.input, position));
+                for (i, acc) in acc.iter_mut().enumerate() {
+                    *acc = simd.mul_add(simd.load_first(x.add(i * self.strip.from_step), n), w, *acc);
+                }
+            }
+        }
+    }
+
+    /// The same for kernels without horizontal dilation: every column of the input is loaded once for all outputs that see it.
+    ///
+    /// # Safety
+    /// As for [`Row::run`].
+    #[inline(always)]
+    unsafe fn sum_columns<S: Floats<V = V>, const K_W: usize, const STRIDE: usize, const COUNT: usize>(
+        &self,
+        simd: S,
+        from: *const f32,
+        n: usize,
+        acc: &mut [V; COUNT],
+    ) {
+        let geometry = &self.lanes.geometry;
+        for ky in 0..geometry.window.kernel[0] {
+            // SAFETY: the caller's promise; the columns are those under the kernel at the `COUNT` outputs.
+            unsafe {
+                let line = from.add(geometry.offset(self.input, (ky, 0)));
+                let weights = self.weights.add(ky * K_W * S::FLOAT_LANES);
+                let mut w = [self.bias; K_W];
+                for (kx, w) in w.iter_mut().enumerate() {
+                    *w = simd.load(weights.add(kx * S::FLOAT_LANES));
+                }
+                for column in 0..(COUNT - 1) * STRIDE + K_W {
+                    let x = simd.load_first(line.add(column * self.input.channels), n);
+                    for (i, acc) in acc.iter_mut().enumerate() {
+                        if column >= i * STRIDE && column - i * STRIDE < K_W {
+                            *acc = simd.mul_add(x, w[column - i * STRIDE], *acc);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

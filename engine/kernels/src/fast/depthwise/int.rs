@@ -1,0 +1,374 @@
+//! The depthwise convolution of bytes.
+//!
+//! Four taps at a time: four vectors of activations are interleaved so that every 32-bit lane has the four bytes of its channel,
+//! and one multiplication of bytes does four taps of all of them. Kernels of up to four rows are walked by columns, so that the
+//! next output to the right, one pixel further, finds all but one of its columns already interleaved.
+#![expect(
+    unsafe_code,
+    reason = "the inner loop reads through pointers; bounds are checked once per call"
+)]
+
+use super::{Geometry, Rows, Strip, channels_first, grouped};
+use crate::fast::aligned::Aligned;
+use crate::fast::conv::IntConv;
+use crate::fast::isa::{IntIsa, Isa};
+use crate::fast::plane::{Plane, View, ViewMut};
+use crate::fast::requantize::{BIAS, ByMode, Requantizer};
+use crate::fast::simd::{IntTask, Ints, Mode, Task, quad_channel};
+use crate::quantized::LinearParams;
+use crate::shape::DepthwiseConv2dShape;
+
+/// Taps that one multiplication does.
+const GROUP: usize = 4;
+
+/// An integer depthwise convolution: packed `i8` weights `1HWC`, bias, and requantization as
+/// [`depthwise_conv2d_i8`](crate::reference::depthwise_conv2d_i8) defines it. Activations are bytes `q + 128`.
+#[derive(Debug, Clone)]
+pub struct IntDepthwise(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    Lanes(Lanes),
+    Groups(Box<IntConv>),
+}
+
+#[derive(Debug, Clone)]
+struct Lanes {
+    isa: IntIsa,
+    geometry: Geometry,
+    /// The taps of each multiplication, as indices into `[k_h, k_w]`; missing ones repeat the first, with weight 0.
+    groups: Vec<[(usize, usize); GROUP]>,
+    /// `[blocks][groups][4]` times the packed weights of a vector.
+    weights: Aligned<i8>,
+    /// Bias with the zero point folded in, `[blocks][4][lanes]`.
+    bias: Aligned<i32>,
+    requantizer: Requantizer,
+}
+
+impl IntDepthwise {
+    /// Packs the weights, `[1, k_h, k_w, out_c]`, for `isa`, which must be available. `shape.batch` is 1.
+    pub fn new(
+        isa: Isa,
+        shape: &DepthwiseConv2dShape,
+        params: &LinearParams,
+        weights: &[i8],
+        bias: Option<&[i32]>,
+    ) -> Self {
+        assert_eq!(weights.len(), shape.weights_len(), "number of weights");
+        assert!(
+            bias.is_none_or(|bias| bias.len() == shape.out_c()),
+            "one bias per output channel"
+        );
+        if shape.multiplier != 1 {
+            let weights = channels_first(shape, weights);
+            return Self(Form::Groups(Box::new(IntConv::new(
+                isa,
+                &grouped(shape),
+                params,
+                &weights,
+                bias,
+            ))));
+        }
+        let isa = IntIsa::new(isa);
+        Self(Form::Lanes(isa.run(Pack {
+            isa,
+            shape,
+            params,
+            weights,
+            bias,
+        })))
+    }
+
+    /// Convolves `input`, whose border is filled with the input's zero point (as a byte: + 128) and is at least
+    /// [`Border::of_depthwise`](crate::fast::Border::of_depthwise).
+    pub fn run(&self, input: View<'_, u8>, mut output: ViewMut<'_, u8>) {
+        match &self.0 {
+            Form::Groups(conv) => conv.run(input, output),
+            Form::Lanes(lanes) => {
+                let rows = lanes.geometry.rows(input.plane(), output.plane());
+                lanes.isa.run(Sweep {
+                    lanes,
+                    rows,
+                    input,
+                    output: output.data(),
+                });
+            }
+        }
+    }
+}
+
+/// The taps, four by four.
+fn groups(k_h: usize, k_w: usize) -> Vec<[(usize, usize); GROUP]> {
+    let group = |taps: &[(usize, usize)]| std::array::from_fn(|i| taps.get(i).copied().unwrap_or(taps[0]));
+    if k_h <= GROUP {
+        (0..k_w)
+            .map(|kx| group(&(0..k_h).map(|ky| (ky, kx)).collect::<Vec<_>>()))
+            .collect()
+    } else {
+        let taps: Vec<(usize, usize)> = (0..k_h).flat_map(|ky| (0..k_w).map(move |kx| (ky, kx))).collect();
+        taps.chunks(GROUP).map(group).collect()
+    }
+}
+
+struct Pack<'a> {
+    isa: IntIsa,
+    shape: &'a DepthwiseConv2dShape,
+    params: &'a LinearParams,
+    weights: &'a [i8],
+    bias: Option<&'a [i32]>,
+}
+
+impl IntTask for Pack<'_> {
+    type Out = Lanes;
+
+    #[inline(always)]
+    fn run<S: Ints>(self, simd: S) -> Lanes {
+        let Self {
+            isa,
+            shape,
+            params,
+            weights,
+            bias,
+        } = self;
+        let geometry = Geometry::new(shape, 4 * S::INT_LANES);
+        let (groups, blocks, zero) = (
+            groups(shape.k_h, shape.k_w),
+            geometry.blocks(),
+            params.input_zero_point + BIAS,
+        );
+        let mut packed = Aligned::filled(blocks * groups.len() * 4 * S::WEIGHT_BYTES, 0);
+        let mut lane_bias = Aligned::filled(blocks * 4 * S::INT_LANES, 0);
+        let mut channels = vec![None; lane_bias.len()];
+        let weight = |(ky, kx): (usize, usize), channel: usize| weights[(ky * shape.k_w + kx) * shape.in_c + channel];
+        for slot in 0..lane_bias.len() {
+            let (block, v, lane) = (slot / S::INT_LANES / 4, slot / S::INT_LANES % 4, slot % S::INT_LANES);
+            let Some(channel) = geometry.channel(block, quad_channel(4, S::INT_LANES, v, lane)) else {
+                continue;
+            };
+            let sum = geometry
+                .taps()
+                .fold(0, |sum, tap| sum + i32::from(weight(tap, channel)));
+            lane_bias[slot] = bias
+                .map_or(0, |bias| bias[channel])
+                .wrapping_sub(zero.wrapping_mul(sum));
+            channels[slot] = Some(channel);
+            for (g, taps) in groups.iter().enumerate() {
+                let mut four = [0; GROUP];
+                for (i, &tap) in taps.iter().enumerate().filter(|&(i, tap)| i == 0 || *tap != taps[0]) {
+                    four[i] = weight(tap, channel);
+                }
+                let at = ((block * groups.len() + g) * 4 + v) * S::WEIGHT_BYTES;
+                simd.pack_weights(&mut packed[at..at + S::WEIGHT_BYTES], lane, four);
+            }
+        }
+        let requantizer = Requantizer::new(params, &channels);
+        Lanes {
+            isa,
+            geometry,
+            groups,
+            weights: packed,
+            bias: lane_bias,
+            requantizer,
+        }
+    }
+}
+
+/// All rows of a layer.
+struct Sweep<'a> {
+    lanes: &'a Lanes,
+    rows: Rows,
+    input: View<'a, u8>,
+    output: &'a mut [u8],
+}
+
+impl IntTask for Sweep<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Ints>(self, simd: S) {
+        self.lanes.requantizer.dispatch(InMode { sweep: self, simd });
+    }
+}
+
+struct InMode<'a, S> {
+    sweep: Sweep<'a>,
+    simd: S,
+}
+
+impl<S: Ints> ByMode for InMode<'_, S> {
+    #[inline(always)]
+    fn run<const MODE: Mode>(self) {
+        self.simd.call(SweepMode::<MODE>(self.sweep));
+    }
+}
+
+/// [`Sweep`] in one mode of requantization.
+struct SweepMode<'a, const MODE: Mode>(Sweep<'a>);
+
+impl<S: Ints, const MODE: Mode> Task<S> for SweepMode<'_, MODE> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Sweep {
+            lanes,
+            rows,
+            input,
+            output,
+        } = self.0;
+        let geometry = &lanes.geometry;
+        for block in 0..geometry.blocks() {
+            let slot = block * 4 * S::INT_LANES;
+            // SAFETY: `Geometry::rows` has checked that all taps of all outputs lie in the input's buffer, and the output is as
+            // long as its plane; a strip does not leave its row. Packed arrays have four vectors per block (and group).
+            unsafe {
+                let mut row = Row::<S> {
+                    lanes,
+                    input: input.plane(),
+                    from: input.data().as_ptr(),
+                    to: output.as_mut_ptr(),
+                    weights: lanes
+                        .weights
+                        .as_ptr()
+                        .add(block * lanes.groups.len() * 4 * S::WEIGHT_BYTES),
+                    slot,
+                    factors: lanes.requantizer.factors::<S, 4>(simd, slot),
+                    strip: geometry.strip(block),
+                };
+                let channel = if geometry.flat { 0 } else { block * geometry.width };
+                let (from, to) = (row.from.add(rows.from + channel), row.to.add(rows.to + channel));
+                let by_columns = !geometry.flat
+                    && geometry.window.kernel[0] <= GROUP
+                    && geometry.window.kernel[1] == 3
+                    && (geometry.window.stride[1], geometry.window.dilation[1]) == (1, 1);
+                for y in 0..rows.count {
+                    row.from = from.add(y * rows.from_step);
+                    row.to = to.add(y * rows.to_step);
+                    if by_columns {
+                        row.run_columns::<MODE>(simd);
+                    } else {
+                        row.run_taps::<MODE>(simd);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row of outputs of one block.
+struct Row<'a, S: Ints> {
+    lanes: &'a Lanes,
+    input: &'a Plane,
+    from: *const u8,
+    to: *mut u8,
+    weights: *const i8,
+    slot: usize,
+    factors: [S::Rescale; 4],
+    strip: Strip,
+}
+
+impl<S: Ints> Row<'_, S> {
+    /// The activations under the taps of group `group`, interleaved.
+    ///
+    /// # Safety
+    /// `n` bytes under each tap are readable.
+    #[inline(always)]
+    unsafe fn load(&self, simd: S, from: *const u8, group: &[(usize, usize); GROUP], n: usize) -> [S::X; 4] {
+        let geometry = &self.lanes.geometry;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut rows = [from; GROUP];
+            for (row, &tap) in rows.iter_mut().zip(group) {
+                *row = from.add(geometry.offset(self.input, tap));
+            }
+            simd.interleave(rows, n)
+        }
+    }
+
+    /// What the sums start from.
+    #[inline(always)]
+    fn start(&self, simd: S) -> [S::V; 4] {
+        let mut acc = [simd.splat_int(0); 4];
+        for (v, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: a block has four vectors of lanes.
+            *acc = unsafe { simd.load_int(self.lanes.bias.as_ptr().add(self.slot + v * S::INT_LANES)) };
+        }
+        acc
+    }
+
+    /// Adds the products of group `group`.
+    #[inline(always)]
+    fn add(&self, simd: S, acc: &mut [S::V; 4], x: [S::X; 4], group: usize) {
+        for (v, (acc, x)) in acc.iter_mut().zip(x).enumerate() {
+            // SAFETY: a block has four vectors of weights per group.
+            let w = unsafe { simd.load_weights(self.weights.add((group * 4 + v) * S::WEIGHT_BYTES)) };
+            *acc = simd.dot(*acc, x, w);
+        }
+    }
+
+    /// Computes the row, every output on its own.
+    ///
+    /// # Safety
+    /// All elements that the strip and the kernel's taps reach are in the buffers of `from` and `to`.
+    #[inline(always)]
+    unsafe fn run_taps<const MODE: Mode>(&self, simd: S) {
+        let Strip {
+            count,
+            from_step,
+            to_step,
+            n,
+            last,
+        } = self.strip;
+        for i in 0..count {
+            let n = if i + 1 == count { last } else { n };
+            // SAFETY: the caller's promise.
+            unsafe {
+                let from = self.from.add(i * from_step);
+                let mut acc = self.start(simd);
+                for (g, group) in self.lanes.groups.iter().enumerate() {
+                    self.add(simd, &mut acc, self.load(simd, from, group, n), g);
+                }
+                let to = self.to.add(i * to_step);
+                self.lanes
+                    .requantizer
+                    .store::<S, MODE, 4>(simd, acc, &self.factors, self.slot, to, n);
+            }
+        }
+    }
+
+    /// Computes the row for kernels of three columns that move by one: two columns stay for the next output.
+    ///
+    /// # Safety
+    /// As for [`Row::run_taps`].
+    #[inline(always)]
+    unsafe fn run_columns<const MODE: Mode>(&self, simd: S) {
+        let Strip {
+            count,
+            from_step,
+            to_step,
+            n,
+            ..
+        } = self.strip;
+        // All groups have the same rows; the column is in the pointer.
+        let Some(first) = self.lanes.groups.first() else { return };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (mut a, mut b) = (
+                self.load(simd, self.from, first, n),
+                self.load(simd, self.from.add(from_step), first, n),
+            );
+            for i in 0..count {
+                let c = self.load(simd, self.from.add((i + 2) * from_step), first, n);
+                let mut acc = self.start(simd);
+                self.add(simd, &mut acc, a, 0);
+                self.add(simd, &mut acc, b, 1);
+                self.add(simd, &mut acc, c, 2);
+                let to = self.to.add(i * to_step);
+                self.lanes
+                    .requantizer
+                    .store::<S, MODE, 4>(simd, acc, &self.factors, self.slot, to, n);
+                (a, b) = (b, c);
+            }
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The product of bytes, summed in `i32`, and what becomes of the sums.
+//!
+//! Activations are bytes `a = q + 128`, so that `vpdpbusd` (unsigned times signed) can take them. With the zero point `z`,
+//! `Σ (q − z) · w = Σ a · w − (z + 128) · Σ w`; the second term is known when weights are packed and folded into the bias. All sums
+//! are modulo 2^32, so the order of folding does not matter.
+#![expect(
+    unsafe_code,
+    reason = "the inner loop reads through pointers; bounds are checked once per call"
+)]
+
+use super::{BLOCK, Panel, Pixels, Walk, assert_bounds, panels, tiles, with_rows};
+use crate::fast::aligned::Aligned;
+use crate::fast::isa::{IntIsa, Isa};
+use crate::fast::simd::{IntTask, Ints, Task, quad_channel};
+
+/// Packed `i8` weights, and per lane the sum that a product starts from.
+#[derive(Debug, Clone)]
+pub(in crate::fast) struct PackedInts {
+    isa: IntIsa,
+    segments: usize,
+    run_len: usize,
+    panels: Vec<Panel>,
+    /// Per panel `[segments][run_len / 4, rounded up][vectors][INT_LANES · 4]`, as the instruction set wants them.
+    weights: Aligned<i8>,
+    /// Bias with the zero point folded in, one element per lane.
+    bias: Aligned<i32>,
+    /// The output channel of each lane.
+    channels: Vec<Option<usize>>,
+}
+
+/// A packed product and how its sums become outputs.
+#[derive(Debug, Clone)]
+pub(in crate::fast) struct IntProduct<F> {
+    pub(in crate::fast) packed: PackedInts,
+    pub(in crate::fast) finish: F,
+}
+
+impl PackedInts {
+    /// Packs `weights`, `[groups · out][segments][run_len]`; a group sees `input` channels. `zero` is the byte that means zero.
+    pub(in crate::fast) fn new(
+        isa: Isa,
+        [groups, out, input]: [usize; 3],
+        [segments, run_len]: [usize; 2],
+        weights: &[i8],
+        bias: Option<&[i32]>,
+        zero: i32,
+    ) -> Self {
+        assert_eq!(weights.len(), groups * out * segments * run_len, "number of weights");
+        assert!(
+            bias.is_none_or(|bias| bias.len() == groups * out),
+            "one bias per output channel"
+        );
+        let isa = IntIsa::new(isa);
+        isa.run(Pack {
+            isa,
+            groups,
+            out,
+            input,
+            segments,
+            run_len,
+            weights,
+            bias,
+            zero,
+        })
+    }
+
+    /// The output channel of each lane; `None` for those that pad a panel.
+    pub(in crate::fast) fn channels(&self) -> &[Option<usize>] {
+        &self.channels
+    }
+}
+
+struct Pack<'a> {
+    isa: IntIsa,
+    groups: usize,
+    out: usize,
+    input: usize,
+    segments: usize,
+    run_len: usize,
+    weights: &'a [i8],
+    bias: Option<&'a [i32]>,
+    zero: i32,
+}
+
+impl IntTask for Pack<'_> {
+    type Out = PackedInts;
+
+    #[inline(always)]
+    fn run<S: Ints>(self, simd: S) -> PackedInts {
+        let Self {
+            isa,
+            groups,
+            out,
+            input,
+            segments,
+            run_len,
+            weights,
+            bias,
+            zero,
+        } = self;
+        let fours = run_len.div_ceil(4);
+        let (panels, slots, len) = panels(groups, out, input, S::INT_LANES, segments * fours * S::WEIGHT_BYTES);
+        let mut packed = Aligned::filled(len, 0);
+        let mut lane_bias = Aligned::filled(slots, 0);
+        let mut channels = vec![None; slots];
+        for panel in &panels {
+            for (v, lane) in (0..panel.vectors).flat_map(|v| (0..S::INT_LANES).map(move |lane| (v, lane))) {
+                let column = quad_channel(panel.vectors, S::INT_LANES, v, lane);
+                if column >= panel.channels {
+                    continue;
+                }
+                let (channel, slot) = (panel.channel + column, panel.slot + v * S::INT_LANES + lane);
+                let row = &weights[channel * segments * run_len..][..segments * run_len];
+                let sum = row.iter().fold(0_i32, |sum, &w| sum.wrapping_add(i32::from(w)));
+                lane_bias[slot] = bias
+                    .map_or(0, |bias| bias[channel])
+                    .wrapping_sub(zero.wrapping_mul(sum));
+                channels[slot] = Some(channel);
+                for (segment, run) in row.chunks_exact(run_len).enumerate() {
+                    for (k, four) in run.chunks(4).enumerate() {
+                        let at = panel.weights + ((segment * fours + k) * panel.vectors + v) * S::WEIGHT_BYTES;
+                        let mut padded = [0; 4];
+                        padded[..four.len()].copy_from_slice(four);
+                        simd.pack_weights(&mut packed[at..at + S::WEIGHT_BYTES], lane, padded);
+                    }
+                }
+            }
+        }
+        PackedInts {
+            isa,
+            segments,
+            run_len,
+            panels,
+            weights: packed,
+            bias: lane_bias,
+            channels,
+        }
+    }
+}
+
+/// Turns a tile of sums into outputs. A function of its own, not inlined: with it inside, the compiler runs out of
+/// registers for the sums and moves them to memory in every step of the inner loop.
+pub(in crate::fast) trait Finish {
+    /// The output's element.
+    type To: Copy;
+
+    /// Stores the rows of `acc` for the channels of `panel`, row `r` at `to[r] + panel.channel`.
+    ///
+    /// # Safety
+    /// `panel.channels` elements at each of these indices of `output` are writable.
+    unsafe fn finish<S: Ints, const VECTORS: usize>(
+        &self,
+        simd: S,
+        panel: &Panel,
+        acc: &[[S::V; VECTORS]],
+        output: *mut Self::To,
+        to: &[u32],
+    );
+}
+
+impl<F: Finish> IntProduct<F> {
+    /// Computes the pixels `to` of `output` from what `walk` finds at the pixels `from` of `input`.
+    pub(in crate::fast) fn run(
+        &self,
+        walk: Walk,
+        (input, from): (&[u8], Pixels),
+        (output, to): (&mut [F::To], Pixels),
+    ) {
+        run_ints(&self.packed, &self.finish, walk, (input, from), (output, to));
+    }
+}
+
+/// As [`IntProduct::run`], with a finish that is made for this call.
+pub(in crate::fast) fn run_ints<F: Finish>(
+    packed: &PackedInts,
+    finish: &F,
+    walk: Walk,
+    (input, from): (&[u8], Pixels),
+    (output, to): (&mut [F::To], Pixels),
+) {
+    assert_eq!(
+        [walk.lines * walk.runs, walk.run_len],
+        [packed.segments, packed.run_len],
+        "runs of the product"
+    );
+    assert_bounds(&packed.panels, &walk, (from, input.len()), (to, output.len()));
+    packed.isa.run(Sweep {
+        packed,
+        finish,
+        walk,
+        input,
+        from,
+        output,
+        to,
+    });
+}
+
+/// All tiles of a product.
+struct Sweep<'a, F: Finish> {
+    packed: &'a PackedInts,
+    finish: &'a F,
+    walk: Walk,
+    input: &'a [u8],
+    from: Pixels,
+    output: &'a mut [F::To],
+    to: Pixels,
+}
+
+impl<F: Finish> IntTask for Sweep<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Ints>(self, simd: S) {
+        let Self {
+            packed,
+            finish,
+            walk,
+            input,
+            from,
+            output,
+            to,
+        } = self;
+        let (mut from_starts, mut to_starts) = ([0; BLOCK], [0; BLOCK]);
+        let pixels = to.count();
+        let block = walk.block(size_of::<u8>());
+        for first in (0..pixels).step_by(block) {
+            let count = block.min(pixels - first);
+            from.fill(first, &mut from_starts[..count]);
+            to.fill(first, &mut to_starts[..count]);
+            for panel in &packed.panels {
+                let most = S::INT_ROWS[panel.vectors / 2];
+                for rows in tiles(count, most) {
+                    let tile = Arguments {
+                        packed,
+                        finish,
+                        walk,
+                        panel,
+                        input: input.as_ptr(),
+                        from: &from_starts[rows.clone()],
+                        output: output.as_mut_ptr(),
+                        to: &to_starts[rows.clone()],
+                    };
+                    match panel.vectors {
+                        1 => {
+                            with_rows!(rows.len(), S::INT_ROWS[0], R => simd.call(Tile::<F, R, 1>(tile)));
+                        }
+                        2 => {
+                            with_rows!(rows.len(), S::INT_ROWS[1], R => simd.call(Tile::<F, R, 2>(tile)));
+                        }
+                        _ => {
+                            with_rows!(rows.len(), S::INT_ROWS[2], R => simd.call(Tile::<F, R, 4>(tile)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a tile is computed from. `from` and `to` have one element per row of the tile.
+struct Arguments<'a, F: Finish> {
+    packed: &'a PackedInts,
+    finish: &'a F,
+    walk: Walk,
+    panel: &'a Panel,
+    input: *const u8,
+    from: &'a [u32],
+    output: *mut F::To,
+    to: &'a [u32],
+}
+
+struct Tile<'a, F: Finish, const ROWS: usize, const VECTORS: usize>(Arguments<'a, F>);
+
+impl<S: Ints, F: Finish, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, F, ROWS, VECTORS> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Arguments {
+            packed,
+            finish,
+            walk,
+            panel,
+            input,
+            from,
+            output,
+            to,
+        } = self.0;
+        // SAFETY: a panel has `VECTORS · INT_LANES` slots and as many groups of weights as the walk has steps (checked in `run_ints`),
+        // where the indices of activations and outputs are checked, too. Activations are read within the runs only.
+        unsafe {
+            let bias = packed.bias.as_ptr().add(panel.slot);
+            let mut acc = [[simd.splat_int(0); VECTORS]; ROWS];
+            for v in 0..VECTORS {
+                let bias = simd.load_int(bias.add(v * S::INT_LANES));
+                for row in &mut acc {
+                    row[v] = bias;
+                }
+            }
+            let mut weights = packed.weights.as_ptr().add(panel.weights);
+            let mut starts = [input; ROWS];
+            for (start, &at) in starts.iter_mut().zip(from) {
+                *start = input.add(at as usize + panel.input);
+            }
+            let (fours, rest) = (walk.run_len / 4, walk.run_len % 4);
+            for line in 0..walk.lines {
+                for run in 0..walk.runs {
+                    let at = line * walk.line_step + run * walk.run_step;
+                    for k in 0..fours {
+                        let mut x = [0; ROWS];
+                        for (x, start) in x.iter_mut().zip(starts) {
+                            *x = start.add(at + 4 * k).cast::<u32>().read_unaligned();
+                        }
+                        accumulate(simd, &mut acc, x, weights);
+                        weights = weights.add(VECTORS * S::WEIGHT_BYTES);
+                    }
+                    if rest != 0 {
+                        let mut x = [0; ROWS];
+                        for (x, start) in x.iter_mut().zip(starts) {
+                            *x = last_bytes(start.add(at), walk.run_len);
+                        }
+                        accumulate(simd, &mut acc, x, weights);
+                        weights = weights.add(VECTORS * S::WEIGHT_BYTES);
+                    }
+                }
+            }
+            // A copy, because sums whose address is taken would live in memory all along.
+            let sums = acc;
+            finish.finish(simd, panel, &sums, output, to);
+        }
+    }
+}
+
+/// One step of the inner loop: four activations per row times four weights per lane.
+///
+/// # Safety
+/// `VECTORS · WEIGHT_BYTES` bytes at `weights` are readable.
+#[inline(always)]
+unsafe fn accumulate<S: Ints, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    acc: &mut [[S::V; VECTORS]; ROWS],
+    x: [u32; ROWS],
+    weights: *const i8,
+) {
+    // SAFETY: the caller's promise.
+    let mut w = [unsafe { simd.load_weights(weights) }; VECTORS];
+    for (v, w) in w.iter_mut().enumerate().skip(1) {
+        // SAFETY: the caller's promise.
+        *w = unsafe { simd.load_weights(weights.add(v * S::WEIGHT_BYTES)) };
+    }
+    for (acc, x) in acc.iter_mut().zip(x) {
+        let x = simd.broadcast(x);
+        for (acc, w) in acc.iter_mut().zip(w) {
+            *acc = simd.dot(*acc, x, w);
+        }
+    }
+}
+
+/// The last `len % 4` bytes of a run of `len`, followed by zeros, without a look beyond its end.
+///
+/// # Safety
+/// `len` bytes at `run` are readable; `len` is no multiple of 4.
+#[inline(always)]
+unsafe fn last_bytes(run: *const u8, len: usize) -> u32 {
+    let rest = len % 4;
+    // SAFETY: all reads end at `run + len`.
+    unsafe {
+        if len > 4 {
+            run.add(len - 4).cast::<u32>().read_unaligned() >> (8 * (4 - rest))
+        } else {
+            (0..rest).fold(0, |four, i| four | u32::from(run.add(i).read()) << (8 * i))
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! From integer sums to the bytes of an output: [`LinearParams::requantize`] for whole vectors.
+#![expect(
+    unsafe_code,
+    reason = "reads factors and writes outputs through pointers; each function states what must hold"
+)]
+
+use super::aligned::Aligned;
+use super::product::{Finish, Panel};
+use super::simd::{ByteRange, GENERAL, Ints, Mode, RECTIFIED, SMALL, Task, quad_channel};
+use crate::quantized::{ClampI8, LinearParams, Rounding};
+
+/// `q` of an `i8` tensor is the byte `q + 128` here.
+pub(super) const BIAS: i32 = 128;
+
+/// A [`Mode`] of this module: one sum at a time by the plain function, for the roundings that have no vector form.
+const PLAIN: Mode = 3;
+
+/// The factors of a layer in the order of its lanes, and the range of its output.
+#[derive(Debug, Clone)]
+pub(super) struct Requantizer {
+    mode: Mode,
+    range: ByteRange,
+    multiplier: Aligned<i32>,
+    left: Aligned<i32>,
+    right: Aligned<i32>,
+    params: LinearParams,
+    channels: Vec<Option<usize>>,
+}
+
+impl ByteRange {
+    /// The bytes of an output with this zero point and clamp.
+    pub(super) fn new(zero_point: i32, clamp: ClampI8) -> Self {
+        Self {
+            zero: zero_point + BIAS,
+            low: (clamp.min + BIAS).clamp(0, 255),
+            high: (clamp.max + BIAS).clamp(0, 255),
+        }
+    }
+}
+
+impl Requantizer {
+    /// Lane `i` belongs to output channel `channels[i]`, or to none.
+    pub(super) fn new(params: &LinearParams, channels: &[Option<usize>]) -> Self {
+        let range = ByteRange::new(params.output_zero_point, params.clamp);
+        let lanes = channels.len();
+        let (mut multiplier, mut left, mut right) = (
+            Aligned::filled(lanes, 0),
+            Aligned::filled(lanes, 0),
+            Aligned::filled(lanes, 1),
+        );
+        let mut small = true;
+        for (lane, channel) in channels.iter().enumerate() {
+            // The factor 0 keeps the shift it was given above: any shift leaves 0.
+            let Some(factor) = channel
+                .map(|channel| params.multipliers[channel])
+                .filter(|factor| factor.multiplier != 0)
+            else {
+                continue;
+            };
+            multiplier[lane] = factor.multiplier;
+            left[lane] = factor.shift.max(0);
+            right[lane] = (-factor.shift).max(0);
+            small &= factor.shift < 0;
+        }
+        let mode = match params.rounding {
+            Rounding::Double if small && range.low >= range.zero => RECTIFIED,
+            Rounding::Double if small => SMALL,
+            Rounding::Double => GENERAL,
+            Rounding::Single | Rounding::Float => PLAIN,
+        };
+        Self {
+            mode,
+            range,
+            multiplier,
+            left,
+            right,
+            params: params.clone(),
+            channels: channels.to_vec(),
+        }
+    }
+
+    /// Runs `work` for the mode that these factors allow.
+    #[inline(always)]
+    pub(super) fn dispatch<W: ByMode>(&self, work: W) {
+        match self.mode {
+            RECTIFIED => work.run::<RECTIFIED>(),
+            SMALL => work.run::<SMALL>(),
+            GENERAL => work.run::<GENERAL>(),
+            _ => work.run::<PLAIN>(),
+        }
+    }
+
+    /// The factors of the `VECTORS` vectors of lanes from `slot` on.
+    ///
+    /// # Safety
+    /// The lanes exist.
+    #[inline(always)]
+    pub(super) unsafe fn factors<S: Ints, const VECTORS: usize>(&self, simd: S, slot: usize) -> [S::Rescale; VECTORS] {
+        let load = |at| {
+            // SAFETY: the caller's promise: the three arrays have an element per lane.
+            unsafe {
+                let (multiplier, left) = (self.multiplier.as_ptr().add(at), self.left.as_ptr().add(at));
+                simd.load_rescale(multiplier, left, self.right.as_ptr().add(at))
+            }
+        };
+        let mut factors = [load(slot); VECTORS];
+        for (v, factor) in factors.iter_mut().enumerate().skip(1) {
+            *factor = load(slot + v * S::INT_LANES);
+        }
+        factors
+    }
+
+    /// Stores the first `n` channels of a panel, whose lanes begin at `slot`, at `to`.
+    ///
+    /// # Safety
+    /// The lanes exist; `n` bytes at `to` are writable.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Ints, const MODE: Mode, const VECTORS: usize>(
+        &self,
+        simd: S,
+        sums: [S::V; VECTORS],
+        factors: &[S::Rescale; VECTORS],
+        slot: usize,
+        to: *mut u8,
+        n: usize,
+    ) {
+        // SAFETY: the caller's promise; vector `v` has channels below `n` only where it is stored.
+        unsafe {
+            if MODE == PLAIN {
+                return self.store_plain(simd, &sums, slot, to, n);
+            }
+            let mut scaled = sums;
+            for (x, factor) in scaled.iter_mut().zip(factors) {
+                *x = simd.rescale::<MODE>(*x, factor);
+            }
+            if VECTORS == 4 {
+                simd.store_quad(
+                    to,
+                    n,
+                    [scaled[0], scaled[1 % VECTORS], scaled[2 % VECTORS], scaled[3 % VECTORS]],
+                    &self.range,
+                );
+            } else {
+                for (v, x) in scaled.into_iter().enumerate() {
+                    let at = v * S::INT_LANES;
+                    simd.store_bytes(to.add(at), (n - at).min(S::INT_LANES), x, &self.range);
+                }
+            }
+        }
+    }
+
+    /// [`Requantizer::store`], a lane at a time.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn store_plain<S: Ints, const VECTORS: usize>(
+        &self,
+        simd: S,
+        sums: &[S::V; VECTORS],
+        slot: usize,
+        to: *mut u8,
+        n: usize,
+    ) {
+        let mut lanes = [0; 16];
+        for (v, &sums) in sums.iter().enumerate() {
+            // SAFETY: no vector has more than 16 lanes.
+            unsafe { simd.store_int(lanes.as_mut_ptr(), sums) }
+            for (lane, &sum) in lanes[..S::INT_LANES].iter().enumerate() {
+                let at = quad_channel(VECTORS, S::INT_LANES, v, lane);
+                if let Some(channel) = self.channels[slot + v * S::INT_LANES + lane].filter(|_| at < n) {
+                    let byte = self.params.requantize(channel, sum) as u8 ^ 0x80;
+                    // SAFETY: `n` bytes are writable.
+                    unsafe { to.add(at).write(byte) }
+                }
+            }
+        }
+    }
+}
+
+/// Work that is compiled once per [`Mode`].
+pub(super) trait ByMode {
+    /// Does the work. Implementations are `#[inline(always)]`.
+    fn run<const MODE: Mode>(self);
+}
+
+impl Finish for Requantizer {
+    type To = u8;
+
+    #[inline(always)]
+    unsafe fn finish<S: Ints, const VECTORS: usize>(
+        &self,
+        simd: S,
+        panel: &Panel,
+        acc: &[[S::V; VECTORS]],
+        output: *mut u8,
+        to: &[u32],
+    ) {
+        self.dispatch(FinishTile {
+            simd,
+            requantizer: self,
+            panel,
+            acc,
+            output,
+            to,
+        });
+    }
+}
+
+struct FinishTile<'a, S: Ints, const VECTORS: usize> {
+    simd: S,
+    requantizer: &'a Requantizer,
+    panel: &'a Panel,
+    acc: &'a [[S::V; VECTORS]],
+    output: *mut u8,
+    to: &'a [u32],
+}
+
+impl<S: Ints, const VECTORS: usize> ByMode for FinishTile<'_, S, VECTORS> {
+    #[inline(always)]
+    fn run<const MODE: Mode>(self) {
+        self.simd.call(FinishMode::<S, MODE, VECTORS>(self));
+    }
+}
+
+/// [`FinishTile`] in one mode.
+struct FinishMode<'a, S: Ints, const MODE: Mode, const VECTORS: usize>(FinishTile<'a, S, VECTORS>);
+
+impl<S: Ints, const MODE: Mode, const VECTORS: usize> Task<S> for FinishMode<'_, S, MODE, VECTORS> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let FinishTile {
+            simd: _,
+            requantizer,
+            panel,
+            acc,
+            output,
+            to,
+        } = self.0;
+        // SAFETY: the lanes of a panel exist; the outputs are writable by the promise of `Finish::finish`.
+        unsafe {
+            let factors = requantizer.factors::<S, VECTORS>(simd, panel.slot);
+            for (&sums, &to) in acc.iter().zip(to) {
+                let to = output.add(to as usize + panel.channel);
+                requantizer.store::<S, MODE, VECTORS>(simd, sums, &factors, panel.slot, to, panel.channels);
+            }
+        }
+    }
+}

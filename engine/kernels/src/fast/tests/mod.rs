@@ -1,0 +1,6 @@
+//! Property tests: fast kernels against the plain loops of [`crate::reference`], on every instruction set of this machine.
+
+mod conv;
+mod dense;
+mod depthwise;
+mod support;
