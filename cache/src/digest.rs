@@ -127,32 +127,41 @@ impl fmt::Display for BlobRef {
     }
 }
 
+/// Digest and size of bytes that come in pieces.
+#[derive(Default)]
+pub(crate) struct Hasher {
+    state: Sha256,
+    size: u64,
+}
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.state.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    pub(crate) fn finish(self) -> BlobRef {
+        BlobRef {
+            digest: Digest(self.state.finalize().into()),
+            size: self.size,
+        }
+    }
+}
+
 /// Large enough that system calls vanish beside hashing, small enough to stay in the L2 cache between hashing and writing.
 const CHUNK: usize = 256 * 1024;
 
-/// Reads to the end, handing every chunk to `each` after hashing it, and returns what was read.
-/// `broken` turns a failure of the reader into the caller's error.
-pub(crate) fn hash_through<E>(
+/// Reads to the end, handing over chunk by chunk. `broken` turns a failure of the reader into the caller's error.
+pub(crate) fn for_each_chunk<E>(
     reader: &mut dyn Read,
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
     broken: impl FnOnce(io::Error) -> E,
-) -> Result<BlobRef, E> {
+) -> Result<(), E> {
     let mut chunk = vec![0; CHUNK];
-    let mut hasher = Sha256::new();
-    let mut size = 0;
     loop {
         match reader.read(&mut chunk) {
-            Ok(0) => {
-                return Ok(BlobRef {
-                    digest: Digest(hasher.finalize().into()),
-                    size,
-                });
-            }
-            Ok(n) => {
-                hasher.update(&chunk[..n]);
-                size += n as u64;
-                each(&chunk[..n])?;
-            }
+            Ok(0) => return Ok(()),
+            Ok(n) => each(&chunk[..n])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(broken(error)),
         }
@@ -161,7 +170,13 @@ pub(crate) fn hash_through<E>(
 
 /// What the file at `path` holds now.
 pub(crate) fn hash_file(path: &Path) -> io::Result<BlobRef> {
-    hash_through(&mut File::open(path)?, |_| Ok(()), |error| error)
+    let mut hasher = Hasher::default();
+    let hash = |chunk: &[u8]| {
+        hasher.update(chunk);
+        Ok(())
+    };
+    for_each_chunk(&mut File::open(path)?, hash, |error| error)?;
+    Ok(hasher.finish())
 }
 
 #[cfg(test)]
@@ -199,18 +214,16 @@ mod tests {
     }
 
     #[test]
-    fn hashing_a_stream_equals_hashing_its_bytes() {
+    fn hashing_in_pieces_equals_hashing_at_once() {
         let bytes = vec![7; CHUNK * 2 + 1];
-        let mut seen = Vec::new();
-        let blob = hash_through(
-            &mut &bytes[..],
-            |chunk| {
-                seen.extend_from_slice(chunk);
-                Ok(())
-            },
-            |error: io::Error| error,
-        );
-        assert_eq!(blob.expect("memory"), BlobRef::of(&bytes));
-        assert_eq!(seen, bytes);
+        let mut hasher = Hasher::default();
+        let mut pieces = 0;
+        let hash = |chunk: &[u8]| {
+            hasher.update(chunk);
+            pieces += 1;
+            Ok(())
+        };
+        for_each_chunk(&mut &bytes[..], hash, |error: io::Error| error).expect("memory");
+        assert_eq!((hasher.finish(), pieces), (BlobRef::of(&bytes), 3));
     }
 }

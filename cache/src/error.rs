@@ -27,6 +27,12 @@ pub enum CacheError {
         /// Its beginning.
         found: String,
     },
+    /// A file is where the cache folder, or a folder above it, should be.
+    #[error("{}: cannot be the cache folder, a file is in the way; choose another cache folder", root.display())]
+    NotAFolder {
+        /// The cache folder.
+        root: PathBuf,
+    },
     /// Something in the cache folder may not be written.
     #[error("{}: the cache cannot be written ({source}); make the folder writable or choose another cache folder", path.display())]
     ReadOnly {
@@ -120,7 +126,7 @@ pub enum CacheError {
     /// The caller gave up waiting for a lock.
     #[error("interrupted while waiting for another run")]
     Interrupted,
-    /// A source file changed while it was being read.
+    /// A source changed while it was being read.
     #[error("{}: changed while it was read; run again when it is complete", path.display())]
     Changed {
         /// The file.

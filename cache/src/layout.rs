@@ -34,7 +34,17 @@ impl Layout {
             root: root.to_owned(),
             v1: root.join("v1"),
         };
-        fs::create_dir_all(root).writing(root)?;
+        match fs::create_dir_all(root) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Err(CacheError::NotAFolder { root: root.to_owned() });
+            }
+            made => made.writing(root)?,
+        }
         layout.check_format()?;
         for folder in [
             layout.blobs(),
@@ -48,7 +58,11 @@ impl Layout {
         }
         if !layout.format().exists() {
             layout.replace(&root.join("CACHEDIR.TAG"), TAG.as_bytes())?;
-            layout.replace(&layout.format(), format!("{FORMAT_PREFIX}{FORMAT}\n").as_bytes())?;
+            let mut format = layout.create_tmp()?;
+            writeln!(format, "{FORMAT_PREFIX}{FORMAT}").writing(format.path())?;
+            // The one file that is synced: left empty by a power failure, it would make the cache look foreign.
+            format.as_file().sync_all().writing(format.path())?;
+            persist(format, &layout.format())?;
         }
         let mut probe = layout.create_tmp()?;
         probe.write_all(b"?").writing(probe.path())?;
@@ -122,11 +136,11 @@ impl Layout {
             .writing(&tmp)
     }
 
-    /// Makes `to` hold `bytes`, at once. Not synced: for files that may be lost with the last seconds before a power failure.
+    /// Makes `to` hold `bytes`, at once.
     pub(crate) fn replace(&self, to: &Path, bytes: &[u8]) -> Result<(), CacheError> {
         let mut file = self.create_tmp()?;
         file.write_all(bytes).writing(file.path())?;
-        move_into_place(file, to)
+        persist(file, to)
     }
 
     /// Moves a damaged file out of the way. Nothing happens if it is gone already.
@@ -136,13 +150,6 @@ impl Layout {
         if_exists(fs::rename(path, to)).writing(path)?;
         Ok(())
     }
-}
-
-/// Gives a complete file its name. Synced first: after a power failure a name without its bytes would be worse than
-/// no name.
-pub(crate) fn persist(file: NamedTempFile, to: &Path) -> Result<(), CacheError> {
-    file.as_file().sync_data().writing(file.path())?;
-    move_into_place(file, to)
 }
 
 /// A file found in the store.
@@ -201,7 +208,8 @@ fn sharded(folder: PathBuf, digest: &Digest) -> PathBuf {
     path
 }
 
-fn move_into_place(file: NamedTempFile, to: &Path) -> Result<(), CacheError> {
+/// Gives a complete file its name. Not synced, see the crate's documentation.
+pub(crate) fn persist(file: NamedTempFile, to: &Path) -> Result<(), CacheError> {
     let file = match file.persist(to) {
         Ok(_) => return Ok(()),
         Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => failed.file,

@@ -1,28 +1,25 @@
-//! Remembering digests of source files, so that files that did not change are not read on every run.
+//! Remembering digests of sources, so that files and folders that did not change are not read on every run.
 //!
-//! A file is taken as unchanged while its size, times, device and inode are what they were when it was hashed. That alone would be
-//! wrong for a file that changes twice within one tick of the file system's clock, the second time after hashing (git calls
-//! such entries racily clean). Hence a digest is remembered only if the file's times were at least two seconds old when hashing
-//! began, two seconds being the coarsest tick in use (FAT). The change time is looked at as well, because programs can set
-//! the modification time back (`cp -p`, `tar -x`), but not that one.
+//! A file is taken as unchanged while its size, times, device and inode are what they were when it was read. That alone would be
+//! wrong for a file that changes twice within one tick of the file system's clock, the second time after reading (git calls
+//! such entries racily clean). Hence a digest is remembered only if all times were at least two seconds old when reading
+//! began. The change time is looked at as well, because programs can set the modification time back (`cp -p`, `tar -x`),
+//! but not that one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{BlobRef, Digest, hash_through};
+use crate::digest::{BlobRef, Hasher};
 use crate::error::{At, CacheError};
 use crate::seal::{seal, unseal};
+use crate::source::Source;
 use crate::store::Store;
 
-/// The coarsest tick of a file system's clock.
-const TICK: Duration = Duration::from_secs(2);
-
-/// Digests of source files by path, as of their last reading. Kept in the cache folder between runs.
+/// Digests of source files and folders by path, as of their last reading. Kept in the cache folder between runs.
 #[derive(Debug, Default)]
 pub struct StatMemo {
     known: BTreeMap<String, Known>,
@@ -32,43 +29,8 @@ pub struct StatMemo {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
-    stamp: Stamp,
-    digest: Digest,
-}
-
-/// What changes, or may change, when a file's content does. Times as seconds and nanoseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-    device: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
-        Stamp {
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-
-    /// Whether a change after `start` is certain to give another stamp.
-    fn settled_at(&self, start: SystemTime) -> bool {
-        let Ok(limit) = start
-            .checked_sub(TICK)
-            .unwrap_or(SystemTime::UNIX_EPOCH)
-            .duration_since(SystemTime::UNIX_EPOCH)
-        else {
-            return false;
-        };
-        let limit = (limit.as_secs() as i64, i64::from(limit.subsec_nanos()));
-        self.modified <= limit && self.changed <= limit
-    }
+    fingerprint: BlobRef,
+    blob: BlobRef,
 }
 
 impl StatMemo {
@@ -86,86 +48,57 @@ impl StatMemo {
         self.read
     }
 
-    /// The digest of the file at `path`, without storing it.
-    ///
-    /// Errors: [`CacheError::Changed`] if the file changes while it is read.
+    /// The blob that [`StatMemo::ingest`] would make of `path`, without storing it.
     pub fn digest(&mut self, path: &Path) -> Result<BlobRef, CacheError> {
         self.digest_at(path, SystemTime::now())
     }
 
-    /// The file at `path` as a blob of the store: read and copied only if it changed or the blob is gone.
+    /// The file or folder at `path` as a blob of the store: a file as its bytes, a folder as a tar archive that depends on
+    /// names and bytes alone. Read and copied only if something in it changed or the blob is gone.
     ///
-    /// Errors: as [`StatMemo::digest`], and those of [`Store::put_reader`].
+    /// Errors: [`CacheError::Changed`] if it changes meanwhile, [`CacheError::NotAFile`] for pipes, devices, cycles of links and
+    /// names that are not UTF-8, and those of [`Store::put_reader`].
     pub fn ingest(&mut self, store: &Store, path: &Path) -> Result<BlobRef, CacheError> {
         self.ingest_at(store, path, SystemTime::now())
     }
 
     fn digest_at(&mut self, path: &Path, now: SystemTime) -> Result<BlobRef, CacheError> {
-        if let Some(blob) = self.recall(path)? {
+        let source = Source::list(path)?;
+        if let Some(blob) = self.recall(path, &source)? {
             return Ok(blob);
         }
-        self.learn(path, now, |file| {
-            hash_through(
-                file,
-                |_| Ok(()),
-                |source| CacheError::Io {
-                    verb: "read",
-                    path: path.to_owned(),
-                    source,
-                },
-            )
-        })
+        let mut hasher = Hasher::default();
+        source.produce(&mut |chunk| {
+            hasher.update(chunk);
+            Ok(())
+        })?;
+        self.learn(path, &source, hasher.finish(), now)
     }
 
     fn ingest_at(&mut self, store: &Store, path: &Path, now: SystemTime) -> Result<BlobRef, CacheError> {
-        if let Some(blob) = self.recall(path)?
+        let source = Source::list(path)?;
+        if let Some(blob) = self.recall(path, &source)?
             && store.contains(&blob)?
         {
             return Ok(blob);
         }
-        self.learn(path, now, |file| store.put_open_file(file, path))
+        let blob = store.put_with(|each| source.produce(each))?;
+        self.learn(path, &source, blob, now)
     }
 
-    fn recall(&self, path: &Path) -> Result<Option<BlobRef>, CacheError> {
-        let stamp = Stamp::of(&fs::metadata(path).reading(path)?);
-        let known = name(path)?
-            .and_then(|name| self.known.get(&name))
-            .filter(|known| known.stamp == stamp);
-        Ok(known.map(|known| BlobRef {
-            digest: known.digest,
-            size: stamp.size,
-        }))
+    fn recall(&self, path: &Path, source: &Source) -> Result<Option<BlobRef>, CacheError> {
+        let known = name(path)?.and_then(|name| self.known.get(&name));
+        Ok(known
+            .filter(|known| known.fingerprint == source.fingerprint())
+            .map(|known| known.blob))
     }
 
-    fn learn(
-        &mut self,
-        path: &Path,
-        now: SystemTime,
-        read: impl FnOnce(&mut File) -> Result<BlobRef, CacheError>,
-    ) -> Result<BlobRef, CacheError> {
-        let metadata = fs::metadata(path).reading(path)?;
-        if !metadata.is_file() {
-            let what = if metadata.is_dir() {
-                "a folder"
-            } else {
-                "neither a file nor a folder"
-            };
-            return Err(CacheError::NotAFile {
-                path: path.to_owned(),
-                what,
-            });
-        }
-        let mut file = File::open(path).reading(path)?;
-        let stamp = Stamp::of(&file.metadata().reading(path)?);
-        let blob = read(&mut file)?;
-        self.read += 1;
-        if Stamp::of(&file.metadata().reading(path)?) != stamp || blob.size != stamp.size {
-            return Err(CacheError::Changed { path: path.to_owned() });
-        }
+    fn learn(&mut self, path: &Path, source: &Source, blob: BlobRef, now: SystemTime) -> Result<BlobRef, CacheError> {
+        self.read += source.files();
         if let Some(name) = name(path)? {
-            let known = stamp.settled_at(now).then_some(Known {
-                stamp,
-                digest: blob.digest,
+            let known = source.is_settled(now).then(|| Known {
+                fingerprint: source.fingerprint(),
+                blob,
             });
             let old = match known {
                 Some(known) => self.known.insert(name, known),
@@ -176,7 +109,7 @@ impl StatMemo {
         Ok(blob)
     }
 
-    /// Keeps the memo in the store. Entries that other runs kept meanwhile stay; those of files that are gone do not.
+    /// Keeps the memo in the store. Entries that other runs kept meanwhile stay; those of sources that are gone do not.
     pub fn save(&mut self, store: &Store) -> Result<(), CacheError> {
         if !self.changed {
             return Ok(());
@@ -194,7 +127,7 @@ impl StatMemo {
     }
 }
 
-/// The absolute path as text; `None` for one that is not UTF-8, which is hashed every time.
+/// The absolute path as text; `None` for one that is not UTF-8, which is read every time.
 fn name(path: &Path) -> Result<Option<String>, CacheError> {
     Ok(std::path::absolute(path).reading(path)?.to_str().map(str::to_owned))
 }
@@ -213,6 +146,9 @@ fn read_known(store: &Store) -> BTreeMap<String, Known> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::time::Duration;
+
     use super::*;
 
     /// A clock by which everything written so far is settled.
@@ -261,7 +197,7 @@ mod tests {
         let before = fs::metadata(&source)
             .and_then(|metadata| metadata.modified())
             .expect("a time");
-        // A kernel tick apart, so that the change time can differ at all; in use, TICK guarantees that.
+        // A kernel tick apart, so that the change time can differ at all; in use, settling guarantees that.
         std::thread::sleep(Duration::from_millis(20));
         fs::write(&source, b"other").expect("writable");
         File::options()
@@ -302,13 +238,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changes_while_it_is_read_is_refused() {
-        let (_folder, _store, source) = scratch();
-        let error = StatMemo::default().learn(&source, later(), |_| {
-            fs::write(&source, b"edited while hashing").expect("writable");
-            Ok(BlobRef::of(b"first"))
-        });
-        assert!(matches!(error, Err(CacheError::Changed { .. })), "{error:?}");
+    fn a_folder_is_read_again_when_anything_in_it_changes() {
+        let (folder, store, _source) = scratch();
+        let images = folder.path().join("images");
+        fs::create_dir_all(images.join("cat")).expect("writable");
+        fs::write(images.join("cat/1.png"), b"one").expect("writable");
+        let mut memo = StatMemo::default();
+        let first = memo.ingest_at(&store, &images, later()).expect("stored");
+        assert_eq!(memo.digest_at(&images, later()).expect("readable"), first);
+        assert_eq!(memo.files_read(), 1);
+        fs::write(images.join("cat/2.png"), b"two").expect("writable");
+        let second = memo.ingest_at(&store, &images, later()).expect("stored");
+        assert_ne!(second, first);
+        fs::remove_file(images.join("cat/2.png")).expect("removable");
+        assert_eq!(memo.digest_at(&images, later()).expect("readable"), first);
+        assert_eq!(memo.files_read(), 1 + 2 + 1);
     }
 
     #[test]

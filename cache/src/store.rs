@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::digest::{BlobRef, Digest, hash_file, hash_through};
+use crate::digest::{BlobRef, Digest, Hasher, for_each_chunk, hash_file};
 use crate::error::{At, CacheError, if_exists};
 use crate::layout::{Layout, persist};
 
@@ -44,45 +44,41 @@ impl Store {
     /// Stores everything that `reader` yields. The digest is of the bytes that were stored, whatever happens to their
     /// source meanwhile.
     pub fn put_reader(&self, reader: &mut dyn Read) -> Result<BlobRef, CacheError> {
-        self.ingest(reader, |source| CacheError::Input { source })
+        self.put_with(|each| for_each_chunk(reader, each, |source| CacheError::Input { source }))
     }
 
     /// Stores a copy of the file at `path`, as [`Store::put_reader`] does.
     pub fn put_file(&self, path: &Path) -> Result<BlobRef, CacheError> {
-        self.put_open_file(&mut File::open(path).reading(path)?, path)
-    }
-
-    /// [`Store::put_file`] for a file that is open already; `path` is its name for errors.
-    pub(crate) fn put_open_file(&self, file: &mut File, path: &Path) -> Result<BlobRef, CacheError> {
-        self.ingest(file, |source| CacheError::Io {
+        let mut file = File::open(path).reading(path)?;
+        let broken = |source| CacheError::Io {
             verb: "read",
             path: path.to_owned(),
             source,
-        })
+        };
+        self.put_with(|each| for_each_chunk(&mut file, each, broken))
     }
 
-    fn ingest(
+    /// Stores what `produce` hands over piece by piece.
+    pub(crate) fn put_with(
         &self,
-        reader: &mut dyn Read,
-        broken: impl FnOnce(std::io::Error) -> CacheError,
+        produce: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), CacheError>) -> Result<(), CacheError>,
     ) -> Result<BlobRef, CacheError> {
         let mut tmp = self.layout.create_tmp()?;
-        let blob = hash_through(
-            reader,
-            |chunk| {
-                let written = tmp.write_all(chunk);
-                written.writing(tmp.path())
-            },
-            broken,
-        )?;
+        let mut hasher = Hasher::default();
+        produce(&mut |chunk| {
+            hasher.update(chunk);
+            let written = tmp.write_all(chunk);
+            written.writing(tmp.path())
+        })?;
+        let blob = hasher.finish();
         if !self.is_intact(&blob)? {
             persist(tmp, &self.path(&blob.digest))?;
         }
         Ok(blob)
     }
 
-    /// Whether the blob is stored with its bytes unchanged. Read in full, so that putting a blob heals a damaged one:
-    /// reading is cheap beside the sync that writing again would cost.
+    /// Whether the blob is stored with its bytes unchanged. Read in full, so that putting a blob heals a damaged one
+    /// and leaves a sound one to its readers.
     fn is_intact(&self, blob: &BlobRef) -> Result<bool, CacheError> {
         if !self.contains(blob)? {
             return Ok(false);
@@ -117,7 +113,7 @@ impl Store {
 
     /// Writes a verified copy of the blob to `dest`, making its folder where it is missing. A reader of `dest` sees
     /// the old file or the new one; after an error it is the old one. A file that holds these bytes already is left
-    /// untouched, time stamp included. The copy is not synced: it can be made again.
+    /// untouched, time stamp included.
     pub fn materialize(&self, blob: &BlobRef, dest: &Path) -> Result<(), CacheError> {
         let mut file = self.open_blob(blob)?;
         if let Some(metadata) = if_exists(fs::symlink_metadata(dest)).reading(dest)?
@@ -143,16 +139,17 @@ impl Store {
             .tempfile_in(folder)
             .map_err(writing)?;
         let path = self.path(&blob.digest);
-        let found = hash_through(
-            &mut file,
-            |chunk| tmp.write_all(chunk).map_err(writing),
-            |source| CacheError::Io {
-                verb: "read",
-                path,
-                source,
-            },
-        )?;
-        self.expect(blob, found)?;
+        let mut hasher = Hasher::default();
+        let copy = |chunk: &[u8]| {
+            hasher.update(chunk);
+            tmp.write_all(chunk).map_err(writing)
+        };
+        for_each_chunk(&mut file, copy, |source| CacheError::Io {
+            verb: "read",
+            path,
+            source,
+        })?;
+        self.expect(blob, hasher.finish())?;
         tmp.persist(dest).map_err(|failed| writing(failed.error))?;
         Ok(())
     }

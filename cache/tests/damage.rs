@@ -44,7 +44,7 @@ fn a_truncated_blob_makes_a_miss_and_running_again_heals() {
     let (_folder, store) = scratch();
     let record = run(&store, 1);
     spoil(&store.path(&record.blobs["weights"].digest), |bytes| {
-        bytes.truncate(1000)
+        bytes.truncate(1000);
     });
     assert!(matches!(miss(&store, &action(1).key()), MissReason::BlobGone { name, .. } if name == "weights"));
     run(&store, 1);
@@ -64,7 +64,7 @@ fn a_truncated_blob_is_not_read() {
 fn a_flipped_bit_is_found_on_reading_and_running_again_heals() {
     let (_folder, store) = scratch();
     let record = run(&store, 1);
-    spoil(&store.path(&record.blobs["weights"].digest), flip);
+    flip(&store.path(&record.blobs["weights"].digest));
     hit(&store, &action(1).key());
     let error = store.read(&record.blobs["weights"]).expect_err("flipped");
     assert!(matches!(error, CacheError::Damaged { .. }), "{error}");
@@ -86,10 +86,27 @@ fn putting_a_blob_again_heals_it() {
         &|| store.put_file(&source),
     ];
     for put in puts {
-        spoil(&store.path(&blob.digest), flip);
+        flip(&store.path(&blob.digest));
         assert_eq!(put().expect("stored"), blob);
         assert_eq!(store.read(&blob).expect("healed"), b"weights");
     }
+}
+
+#[test]
+fn what_a_power_failure_leaves_is_a_miss_or_found_on_reading() {
+    let (_folder, store) = scratch();
+    let record = run(&store, 1);
+    let (key, weights) = (action(1).key(), &record.blobs["weights"]);
+    spoil(&store.path(&weights.digest), Vec::clear);
+    assert!(matches!(miss(&store, &key), MissReason::BlobGone { .. }));
+    run(&store, 1);
+    spoil(&store.path(&weights.digest), |bytes| bytes.fill(0));
+    assert!(matches!(store.read(weights), Err(CacheError::Damaged { .. })));
+    run(&store, 1);
+    spoil(&record_path(&store, &key), |bytes| bytes.fill(0));
+    assert!(matches!(miss(&store, &key), MissReason::DamagedRecord { .. }));
+    run(&store, 1);
+    check_outputs(&store, &hit(&store, &key), 1);
 }
 
 #[test]
@@ -97,7 +114,7 @@ fn a_damaged_record_makes_a_miss() {
     let (_folder, store) = scratch();
     run(&store, 1);
     let path = record_path(&store, &action(1).key());
-    spoil(&path, flip);
+    flip(&path);
     insta::assert_snapshot!(miss(&store, &action(1).key()), @"its record is damaged: its checksum does not match");
     spoil(&path, Vec::clear);
     insta::assert_snapshot!(miss(&store, &action(1).key()), @"its record is damaged: it has no checksum line");
@@ -124,9 +141,9 @@ fn verification_sets_damage_aside_and_running_again_heals() {
     assert!(store.verify().expect("readable").is_sound());
 
     let flipped = records[0].blobs["weights"].digest;
-    spoil(&store.path(&flipped), flip);
+    flip(&store.path(&flipped));
     fs::remove_file(store.path(&records[1].blobs["graph"].digest)).expect("removable");
-    spoil(&record_path(&store, &action(2).key()), flip);
+    flip(&record_path(&store, &action(2).key()));
     let stranger = store.root().join("v1/cas/sha256/00/notes.txt");
     fs::create_dir_all(stranger.parent().expect("a folder")).expect("writable");
     fs::write(&stranger, "hello").expect("writable");
@@ -202,13 +219,13 @@ fn a_reader_that_fails_stores_nothing() {
 #[test]
 fn materializing_keeps_the_old_file_until_the_new_one_is_complete_and_sound() {
     let (folder, store) = scratch();
-    let blob = store.put(&[1; 700_000]).expect("stored");
+    let blob = store.put(&vec![1; 700_000]).expect("stored");
     let dest = folder.path().join("out/model.tflite");
     store.materialize(&blob, &dest).expect("written");
-    assert_eq!(fs::read(&dest).expect("readable"), [1; 700_000]);
+    assert_eq!(fs::read(&dest).expect("readable"), vec![1; 700_000]);
 
-    let newer = store.put(&[2; 700_000]).expect("stored");
-    spoil(&store.path(&newer.digest), flip);
+    let newer = store.put(&vec![2; 700_000]).expect("stored");
+    flip(&store.path(&newer.digest));
     assert!(matches!(
         store.materialize(&newer, &dest),
         Err(CacheError::Damaged { .. })
@@ -217,7 +234,7 @@ fn materializing_keeps_the_old_file_until_the_new_one_is_complete_and_sound() {
         store.materialize(&newer, &dest),
         Err(CacheError::Missing { .. })
     ));
-    assert_eq!(fs::read(&dest).expect("readable"), [1; 700_000]);
+    assert_eq!(fs::read(&dest).expect("readable"), vec![1; 700_000]);
     assert_eq!(
         fs::read_dir(dest.parent().expect("a folder"))
             .expect("readable")

@@ -172,8 +172,8 @@ fn a_cache_made_by_a_newer_version_is_refused_and_left_alone() {
 fn a_file_in_place_of_the_folder_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     fs::write(dir.path().join("cache"), "a file").expect("writable");
-    insta::assert_snapshot!(refusal(&dir.path().join("cache"), dir.path()), @"DIR/cache: cannot write (File exists (os error 17))");
-    insta::assert_snapshot!(refusal(&dir.path().join("cache/below"), dir.path()), @"DIR/cache/below: cannot write (Not a directory (os error 20))");
+    insta::assert_snapshot!(refusal(&dir.path().join("cache"), dir.path()), @"DIR/cache: cannot be the cache folder, a file is in the way; choose another cache folder");
+    insta::assert_snapshot!(refusal(&dir.path().join("cache/below"), dir.path()), @"DIR/cache/below: cannot be the cache folder, a file is in the way; choose another cache folder");
 }
 
 #[test]

@@ -95,8 +95,10 @@ pub fn spoil(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).expect("writable");
 }
 
-/// Flips the lowest bit in the middle.
-pub fn flip(bytes: &mut Vec<u8>) {
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+/// Flips a bit in the middle of a file.
+pub fn flip(path: &Path) {
+    spoil(path, |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
 }
