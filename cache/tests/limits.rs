@@ -124,7 +124,7 @@ fn opening_works_or_says_that_the_folder_is_read_only() {
 fn a_read_only_disk_says_so_with_and_without_a_cache_on_it() {
     let Some(launcher) = mount_namespace() else { return };
     let test = "opening_works_or_says_that_the_folder_is_read_only";
-    let remount = r#"mount -o remount,ro "$DIR" && exec "$@""#;
+    let remount = r#"mount -o remount,bind,ro "$DIR" && exec "$@""#;
     let empty = format!(r#"mount -t tmpfs none "$DIR" && {remount}"#);
     let used = format!(r#"mount -t tmpfs none "$DIR" && CACHE_TEST_EXPECT=opened "$@" && {remount}"#);
     for script in [empty, used] {
