@@ -1,9 +1,10 @@
 //! Integer arithmetic shared by all quantized kernels: how a real factor is applied to an integer.
 //!
-//! A quantized tensor stores `q` and means `real = scale · (q − zero_point)`. The sum of a convolution
-//! comes out in units of `input scale · weight scale` and must be expressed in units of the output scale: it is multiplied by
-//! the real number `M = input scale · weight scale / output scale`, rounded, and shifted by the output's zero point. How that
-//! product is rounded differs between runtimes and, within LiteRT, between operators; each way is a variant of [`Rounding`].
+//! A quantized tensor stores `q` and means `real = scale · (q − zero_point)`. The sum of a convolution comes out in
+//! units of `input scale · weight scale` and must be expressed in units of the output scale: it is multiplied by the
+//! real number `M = input scale · weight scale / output scale`, rounded, and shifted by the output's zero point. How
+//! that product is rounded differs between runtimes and, within LiteRT, between operators; each way is a variant of
+//! [`Rounding`].
 //!
 //! Followed here: LiteRT 2.3, `BUILTIN_REF`, whose files are named where they matter.
 
@@ -20,8 +21,8 @@ pub use multiplier::{QuantizedMultiplier, Rounding};
 
 /// The affine quantization of a whole tensor: `real = scale · (q − zero_point)`.
 ///
-/// `scale` is finite and positive and `zero_point` lies in the range of the element type; whoever reads them from a file
-/// checks that.
+/// `scale` is finite and positive and `zero_point` lies in the range of the element type; whoever reads them from a
+/// file checks that.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quantization {
     /// Real size of one step.

@@ -1,8 +1,8 @@
 //! One plain loop per operator: the specification that the fast kernels are tested against.
 //!
-//! A file per operator or family holds its arithmetics side by side: `_f32`, `_i8` (full integer, equal in every bit to LiteRT's
-//! `BUILTIN_REF`) and `_hybrid` (dynamic range: `f32` activations, `i8` weights). Every function names its source, a function of
-//! LiteRT's `tflite/kernels/internal/reference/`.
+//! A file per operator or family holds its arithmetics side by side: `_f32`, `_i8` (full integer, equal in every bit
+//! to LiteRT's `BUILTIN_REF`) and `_hybrid` (dynamic range: `f32` activations, `i8` weights). Every function names
+//! its source, a function of LiteRT's `tflite/kernels/internal/reference/`.
 
 mod add;
 mod batch_norm;

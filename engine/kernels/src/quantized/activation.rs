@@ -35,8 +35,8 @@ pub struct ClampI8 {
 }
 
 impl Activation {
-    /// The bounds in real numbers. Source: `CalculateActivationRange` (`kernels/kernel_util.h`), where "unbounded" is the
-    /// largest finite number: infinities are clamped, too.
+    /// The bounds in real numbers. Source: `CalculateActivationRange` (`kernels/kernel_util.h`), where "unbounded" is
+    /// the largest finite number: infinities are clamped, too.
     pub fn clamp_f32(self) -> ClampF32 {
         let (min, max) = match self {
             Self::None => (f32::MIN, f32::MAX),

@@ -3,12 +3,13 @@
 //! `Qm.n` is an integer that means `raw / 2^n`, with `m + n = 31`. A product of `Qa` and `Qb` in [the high
 //! multiplication](saturating_rounding_doubling_high_mul) is a `Q(a+b)`. Source: gemmlowp, `fixedpoint/fixedpoint.h`.
 
-/// `a · b / 2^31`, rounded half away from zero for results, with the one overflow saturated.
+/// `a · b / 2^31`, rounded to nearest, ties towards positive infinity, with the one overflow saturated.
 ///
-/// "Doubling": the full product of two signed 32-bit numbers has two sign bits, so its high half alone would waste
-/// a bit; `2·a·b` uses it. Only `i32::MIN · i32::MIN` then overflows, `(−1)·(−1)` having no `Q0.31`: it becomes the largest number.
-/// The nudge of half a unit turns the division, which truncates towards zero, into rounding; for negative products it is one smaller than
-/// half, so that negative ties round up (towards zero). With an arithmetic shift instead of the division negative results would sink by one.
+/// "Doubling": the full product of two signed 32-bit numbers has two sign bits, so its high half alone would waste a
+/// bit; `2·a·b` uses it. Only `i32::MIN · i32::MIN` then overflows, `(−1)·(−1)` having no `Q0.31`: it becomes the
+/// largest number. The nudge of half a unit turns the division, which truncates towards zero, into rounding; for
+/// negative products it is one smaller than half, so that negative ties go up, too. With an arithmetic
+/// shift instead of the division negative results would sink by one.
 pub fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
@@ -20,9 +21,9 @@ pub fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
 
 /// `x / 2^exponent` for an exponent of `0 ..= 31`, rounded half away from zero.
 ///
-/// The shift floors, so one is added where what was cut off is more than half. For negative `x` half itself must not be rounded up
-/// (−2.5 becomes −3): their threshold is one higher. Without that, ties of negative numbers go up, and a sum that is
-/// symmetric around zero gets a bias.
+/// The shift floors, so one is added where what was cut off is more than half. For negative `x` half itself must not
+/// be rounded up (−2.5 becomes −3): their threshold is one higher. Without that, ties of negative numbers go up, and
+/// a sum that is symmetric around zero gets a bias.
 pub fn rounding_divide_by_pot(x: i32, exponent: u32) -> i32 {
     let mask = ((1_i64 << exponent) - 1) as i32;
     let remainder = x & mask;
@@ -84,8 +85,8 @@ pub(crate) fn exp_on_negative_values(x: i32, integer_bits: u32) -> i32 {
 
 /// `1 / (1 + x)` as `Q0.31` for an `x` in `0..1` as `Q0.31`. Source: `one_over_one_plus_x_for_x_in_0_1`.
 ///
-/// Newton–Raphson division of one half by `d = (1 + x) / 2`, which lies in `1/2 .. 1`, from the best linear estimate `48/17 − 32/17·d`: three steps
-/// give all 31 bits. The estimates run up to 2 and need `Q2.29`.
+/// Newton–Raphson division of one half by `d = (1 + x) / 2`, which lies in `1/2 .. 1`, from the best linear estimate
+/// `48/17 − 32/17·d`: three steps give all 31 bits. The estimates run up to 2 and need `Q2.29`.
 fn one_over_one_plus_x(x: i32) -> i32 {
     const FORTY_EIGHT_17THS: i32 = 1_515_870_810;
     const MINUS_THIRTY_TWO_17THS: i32 = -1_010_580_540;

@@ -2,8 +2,8 @@
 
 use super::{Activation, ClampI8, Quantization, QuantizedMultiplier, Rounding};
 
-/// Everything that an integer convolution, depthwise or transposed convolution or fully connected layer needs beside its
-/// tensors; made once, used for every call.
+/// Everything that an integer convolution, depthwise or transposed convolution or fully connected layer needs beside
+/// its tensors; made once, used for every call.
 ///
 /// Source: `PopulateConvolutionQuantizationParams` (`kernels/kernel_util.cc`).
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,11 @@ pub struct LinearParams {
 }
 
 impl LinearParams {
-    /// Parameters for `channels` output channels. `weight_scales` has one element per output channel, or a single one for all.
+    /// Parameters for `channels` output channels. `weight_scales` has one element per output channel, or a single one
+    /// for all.
     ///
-    /// The factor is computed in `f64` from the `f32` scales in this order: another order changes its last bits, and with them some
-    /// outputs.
+    /// The factor is computed in `f64` from the `f32` scales in this order: another order changes its last bits, and
+    /// with them some outputs.
     pub fn new(
         input: Quantization,
         weight_scales: &[f32],

@@ -6,24 +6,26 @@ use super::fixed_point::{rounding_divide_by_pot, saturating_rounding_doubling_hi
 ///
 /// | LiteRT `BUILTIN_REF` | rounding |
 /// |---|---|
-/// | convolutions, pooling, elementwise arithmetic, activations | [`Double`](Self::Double) |
+/// | convolutions, mean, element-wise arithmetic, rectifiers, requantization | [`Double`](Self::Double) |
 /// | fully connected | [`Float`](Self::Float) |
 ///
-/// [`Single`](Self::Single) is what builds with `TFLITE_SINGLE_ROUNDING` do, and the arithmetic of several accelerators.
+/// [`Single`](Self::Single) is what builds with `TFLITE_SINGLE_ROUNDING` do, and the arithmetic of several
+/// accelerators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rounding {
     /// Two roundings: [`QuantizedMultiplier::apply_double`].
     Double,
     /// One rounding at the end: [`QuantizedMultiplier::apply_single`].
     Single,
-    /// A product in 64-bit floating point, rounded half away from zero. No multiplier is quantized, so it is the most exact.
+    /// A product in 64-bit floating point, rounded half away from zero. No multiplier is quantized, so it is the most
+    /// exact.
     Float,
 }
 
 /// A non-negative real factor as `multiplier · 2^(shift − 31)`.
 ///
-/// `multiplier` is 0 or, as made here, in `2^30 ..= 2^31 − 1`, so that 31 bits of the factor are kept whatever its size; `shift` is in
-/// `−31 ..= 31`, positive to the left.
+/// `multiplier` is 0 or, as made here, in `2^30 ..= 2^31 − 1`, so that 31 bits of the factor are kept whatever its
+/// size; `shift` is in `−31 ..= 31`, positive to the left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuantizedMultiplier {
     /// The significand, as a fraction of 2^31.
@@ -76,15 +78,17 @@ impl QuantizedMultiplier {
         }
     }
 
-    /// `x` times the factor, rounded twice. Source: `MultiplyByQuantizedMultiplier` (`kernels/internal/common.cc`), the variant
-    /// that LiteRT is built with.
+    /// `x` times the factor, rounded twice. Source: `MultiplyByQuantizedMultiplier` (`kernels/internal/common.cc`),
+    /// the variant that LiteRT is built with.
     ///
-    /// 1. A factor of 1 and above shifts `x` left first, because the multiplication that follows can only make it smaller. The
-    ///    shift may lose high bits: wrapping is what the runtime does, and an `x` so large saturates in no sound model.
-    /// 2. `x · multiplier / 2^31`, rounded: the high half of the doubled product. Here the low bits die for the first time.
-    /// 3. A factor below 1/2 shifts right with rounding. Here a value that was rounded up to a tie in step 2 is rounded up again:
-    ///    about two outputs in a hundred differ from the exactly rounded product. Done with a plain shift, all results would sink by half
-    ///    a step on average.
+    /// 1. A factor of 1 and above shifts `x` left first, because the multiplication that follows can only make it
+    ///    smaller. The shift may lose high bits: wrapping is what the runtime does, and an `x` so large saturates in
+    ///    no sound model.
+    /// 2. `x · multiplier / 2^31`, rounded: the high half of the doubled product. Here the low bits die for the first
+    ///    time.
+    /// 3. A factor below 1/2 shifts right with rounding. Here a value that was rounded up to a tie in step 2 is
+    ///    rounded up again: about two outputs in a hundred differ from the exactly rounded product. Done with a plain
+    ///    shift, all results would sink by half a step on average.
     pub fn apply_double(self, x: i32) -> i32 {
         let (left, right) = (self.shift.max(0) as u32, (-self.shift).max(0) as u32);
         rounding_divide_by_pot(
@@ -96,8 +100,8 @@ impl QuantizedMultiplier {
     /// `x` times the factor, rounded once, ties towards positive infinity. Source: the same function under
     /// `TFLITE_SINGLE_ROUNDING`.
     ///
-    /// The whole product is kept in 64 bits and shifted once; half of the divisor, added before, turns the shift (which floors) into
-    /// rounding. At least one bit must be shifted out for that, so factors end at `2^30`.
+    /// The whole product is kept in 64 bits and shifted once; half of the divisor, added before, turns the shift
+    /// (which floors) into rounding. At least one bit must be shifted out for that, so factors end at `2^30`.
     pub fn apply_single(self, x: i32) -> i32 {
         let total_shift = (31 - self.shift).max(1);
         let round = 1_i64 << (total_shift - 1);
@@ -162,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_two_roundings_disagree_where_the_first_makes_a_tie() {
-        // 3 · 0.16666 = 0.49998: the high half rounds to 2/4 + …, the rounding shift makes it 1.
+        // A product just below n + 1/2 is rounded to a multiple of 1/8 first, which may be n + 1/2 itself.
         let multiplier = QuantizedMultiplier::from_real(0.499 / 4.0);
         let disagreements: Vec<i32> = (0..200)
             .filter(|&x| multiplier.apply_double(x) != multiplier.apply_single(x))

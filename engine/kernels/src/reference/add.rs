@@ -8,8 +8,9 @@ const LEFT_SHIFT: i32 = 20;
 
 /// Parameters of an integer sum or difference; made once, used for every call.
 ///
-/// The inputs come in different units. Both are expressed in a common one, half the larger scale over 2^20: the halving makes room for the sum, and
-/// the 20 bits keep the fractions. (9 bits of `q − zero_point`, 20 more and the sign fill the `i32`.) The sum is then brought to the output's scale.
+/// The inputs come in different units. Both are expressed in a common one, half the larger scale over 2^20: the
+/// halving makes room for the sum, and the 20 bits keep the fractions. (9 bits of `q − zero_point`, 20 more and the
+/// sign fill the `i32`.) The sum is then brought to the output's scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AddParams {
     /// Zero point of the left input.

@@ -10,8 +10,8 @@ pub struct BatchNormParams {
 }
 
 impl BatchNormParams {
-    /// `gamma · (x − mean) / sqrt(variance + epsilon) + beta`, rearranged. Computed in `f64` and rounded once: it is the form that
-    /// folding into a convolution uses, too.
+    /// `gamma · (x − mean) / sqrt(variance + epsilon) + beta`, rearranged. Computed in `f64` and rounded once: it is
+    /// the form that folding into a convolution uses, too.
     ///
     /// Source: Ioffe and Szegedy, "Batch Normalization", 2015, algorithm 2.
     pub fn new(gamma: &[f32], beta: &[f32], mean: &[f32], variance: &[f32], epsilon: f32) -> Self {

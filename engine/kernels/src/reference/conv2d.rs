@@ -5,8 +5,9 @@ use crate::shape::{Conv2dShape, tap};
 
 /// Integer convolution: `i8` input and per-channel symmetric `i8` weights, `i32` bias and sums.
 ///
-/// Source: `reference_integer_ops::ConvPerChannel` (`integer_ops/conv.h`), with [`Rounding::Double`](crate::quantized::Rounding).
-/// Padding contributes real zero: its taps are skipped, which equals taps at the input's zero point.
+/// Source: `reference_integer_ops::ConvPerChannel` (`integer_ops/conv.h`), with
+/// [`Rounding::Double`](crate::quantized::Rounding). Padding contributes real zero: its taps are skipped, which
+/// equals taps at the input's zero point.
 pub fn conv2d_i8(
     shape: &Conv2dShape,
     params: &LinearParams,
@@ -79,7 +80,8 @@ pub(super) fn for_each_output(shape: &Conv2dShape, mut visit: impl FnMut(usize, 
     }
 }
 
-/// Calls `visit(input index, weight index)` for the products of the output at `at`, in the order rows, columns, channels.
+/// Calls `visit(input index, weight index)` for the products of the output at `at`, in the order rows, columns,
+/// channels.
 pub(super) fn for_each_tap(shape: &Conv2dShape, at: At, mut visit: impl FnMut(usize, usize)) {
     let depth = shape.group_in_c();
     let first_channel = at.channel / shape.group_out_c() * depth;

@@ -36,12 +36,13 @@ impl DivParams {
 
     /// The quotient of two elements. Source: `reference_ops::DivElementwise` (`div.h`).
     ///
-    /// There is no integer division: `a` is multiplied by the fixed-point reciprocal of `|b|`, after it was shifted left as far as it goes so that
-    /// no bit of the quotient is lost; the three shifts (reciprocal, headroom, factor) are undone together at the end.
+    /// There is no integer division: `a` is multiplied by the fixed-point reciprocal of `|b|`, after it was shifted
+    /// left as far as it goes so that no bit of the quotient is lost; the three shifts (reciprocal, headroom, factor)
+    /// are undone together at the end.
     ///
-    /// Two deviations. LiteRT refuses to divide by zero (it stops the whole model); here the quotient saturates by the sign of `a`, and `0 / 0` is 0.
-    /// Where the last shift is to the right by more than 31 bits, which happens for quotients near zero, the source's shift is undefined
-    /// and saturates on x86; here the quotient is 0.
+    /// Two deviations. LiteRT refuses to divide by zero (it stops the whole model); here the quotient saturates by
+    /// the sign of `a`, and `0 / 0` is 0. Where the last shift is to the right by more than 31 bits, which happens
+    /// for quotients near zero, the source's shift is undefined and saturates on x86; here the quotient is 0.
     pub fn div(&self, a: i8, b: i8) -> i8 {
         let (a, b) = (i32::from(a) - self.a_zero_point, i32::from(b) - self.b_zero_point);
         let (a, b) = if b < 0 { (-a, -b) } else { (a, b) };

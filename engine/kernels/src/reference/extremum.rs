@@ -1,7 +1,8 @@
 //! Element-wise minimum and maximum of two tensors, with broadcasting.
 //!
-//! Integers are compared as they are: LiteRT does not rescale, so both inputs and the output need the same scale and zero
-//! point; whoever builds the graph sees to that. Source: `reference_ops::MaximumMinimumBroadcastSlow` (`maximum_minimum.h`).
+//! Integers are compared as they are: LiteRT does not rescale, so both inputs and the output need the same scale and
+//! zero point; whoever builds the graph sees to that. Source: `reference_ops::MaximumMinimumBroadcastSlow`
+//! (`maximum_minimum.h`).
 
 use super::add::zip;
 use crate::shape::Broadcast;

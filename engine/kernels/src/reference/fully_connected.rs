@@ -3,10 +3,12 @@
 use crate::quantized::{ClampF32, LinearParams};
 use crate::shape::FullyConnectedShape;
 
-/// Integer fully connected layer: `i8` input and symmetric `i8` weights, one scale or one per output, `i32` bias and sums.
+/// Integer fully connected layer: `i8` input and symmetric `i8` weights, one scale or one per output, `i32` bias and
+/// sums.
 ///
-/// Source: `reference_integer_ops::FullyConnected` and `FullyConnectedPerChannel` (`integer_ops/fully_connected.h`) in the variants that take float
-/// scales, which `BUILTIN_REF` calls: unlike convolutions they requantize with [`Rounding::Float`](crate::quantized::Rounding).
+/// Source: `reference_integer_ops::FullyConnected` and `FullyConnectedPerChannel` (`integer_ops/fully_connected.h`)
+/// in the variants that take float scales, which `BUILTIN_REF` calls: unlike convolutions they requantize with
+/// [`Rounding::Float`](crate::quantized::Rounding).
 pub fn fully_connected_i8(
     shape: &FullyConnectedShape,
     params: &LinearParams,

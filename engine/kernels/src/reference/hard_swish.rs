@@ -23,7 +23,8 @@ pub struct HardSwishParams {
 }
 
 impl HardSwishParams {
-    /// Source: `HardSwishPrepare` (`kernels/activations.cc`), in `f32`. LiteRT refuses an output scale below 1/128 of the input's; here the result saturates.
+    /// Source: `HardSwishPrepare` (`kernels/activations.cc`), in `f32`. LiteRT refuses an output scale below 1/128 of
+    /// the input's; here the result saturates.
     pub fn new(input: Quantization, output: Quantization) -> Self {
         let high_resolution_scale = (1.0 / 128.0) * input.scale;
         let output_factor = QuantizedMultiplier::from_real(f64::from(high_resolution_scale / output.scale));
@@ -40,10 +41,11 @@ impl HardSwishParams {
 
     /// One element. Source: `reference_ops::HardSwish` (`hard_swish.h`).
     ///
-    /// `x` on the output's scale, except for a last shift, is multiplied by a gate in 0..1, `(x + 3) / 6` clamped, and shifted. The gate saturates on
-    /// purpose while it is shifted left: it is shifted by one less first, so that nothing that matters saturates before the multiplication, and by the
-    /// last bit after it. The two first products round to nearest, the last one truncates: with three roundings to nearest their biases would add up
-    /// (LiteRT measured 0.9 points of ImageNet accuracy on a MobileNetV3).
+    /// `x` on the output's scale, except for a last shift, is multiplied by a gate in 0..1, `(x + 3) / 6` clamped,
+    /// and shifted. The gate saturates on purpose while it is shifted left: it is shifted by one less first, so that
+    /// nothing that matters saturates before the multiplication, and by the last bit after it. The two first products
+    /// round to nearest, the last one truncates: with three roundings to nearest their biases would add up (LiteRT
+    /// measured 0.9 points of ImageNet accuracy on a MobileNetV3).
     pub fn apply(&self, q: i8) -> i8 {
         let x = ((i32::from(q) - self.input_zero_point) << HIGH_RESOLUTION_BITS) as i16;
         let value = rounding_high_mul(x, self.output_multiplier);
@@ -83,7 +85,8 @@ fn upper_half(multiplier: i32) -> i16 {
     ((i64::from(multiplier) + (1 << 15)) >> 16).min(i64::from(i16::MAX)) as i16
 }
 
-/// `a · b / 2^15`, rounded half away from zero (up, for negative ties): `gemmlowp::SaturatingRoundingDoublingHighMul` of 16 bits.
+/// `a · b / 2^15`, rounded half away from zero (up, for negative ties): `gemmlowp::SaturatingRoundingDoublingHighMul`
+/// of 16 bits.
 fn rounding_high_mul(a: i16, b: i16) -> i16 {
     let product = i32::from(a) * i32::from(b);
     let nudge = if product >= 0 { 1 << 14 } else { 1 - (1 << 14) };
@@ -102,8 +105,9 @@ fn saturating_shift_left(a: i16, amount: u32) -> i16 {
 
 /// `a / 2^amount`, rounded half away from zero: `gemmlowp::RoundingDivideByPOT` of 16 bits.
 ///
-/// From 16 on the source's mask of the bits to be cut off wraps to all ones, and it yields 1 for what is not negative and −1 for what is. An output scale
-/// 65,536 times the input's, where that happens, is no use to anyone; but so the runtime computes.
+/// From 16 on the source's mask of the bits to be cut off wraps to all ones, and it yields 1 for what is not negative
+/// and −1 for what is. An output scale 65,536 times the input's, where that happens, is no use to anyone; but so the
+/// runtime computes.
 fn rounding_shift_right(a: i16, amount: u32) -> i16 {
     let mask = if amount < 16 {
         ((1_i32 << amount) - 1) as i16

@@ -1,19 +1,21 @@
 //! Dynamic-range kernels: `f32` activations, `i8` weights.
 //!
-//! Activations are quantized when they arrive, every sample (of a fully connected layer: every row) by its own range; the sum of products is an
-//! integer, and is scaled to a real number to which the `f32` bias is added. The `i8` copy of one sample goes to a `scratch` slice that the
-//! caller provides. Sums are exact; only the order of three products differs between the operators, and with it the last bit: each function keeps its source's.
+//! Activations are quantized when they arrive, every sample (of a fully connected layer: every row) by its own range;
+//! the sum of products is an integer, and is scaled to a real number to which the `f32` bias is added. The `i8` copy
+//! of one sample goes to a `scratch` slice that the caller provides. Sums are exact; only the order of three products
+//! differs between the operators, and with it the last bit: each function keeps its source's.
 
 use super::quantize::{quantize_dynamic, quantize_dynamic_symmetric};
 use super::{conv2d, depthwise_conv2d, fully_connected};
 use crate::quantized::ClampF32;
 use crate::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape};
 
-/// Dynamic-range convolution; `weight_scales` has one element per output channel or a single one. `scratch` holds one sample of the input.
+/// Dynamic-range convolution; `weight_scales` has one element per output channel or a single one. `scratch` holds one
+/// sample of the input.
 ///
-/// Source: `EvalHybridPerChannel` (`kernels/conv.cc`) with `reference_ops::HybridConvPerChannel` (`conv.h`), which quantizes activations
-/// asymmetrically. Where all scales are equal and there is one group LiteRT takes another path, `EvalHybrid`, which quantizes them symmetrically and
-/// multiplies the scales first; so does this.
+/// Source: `EvalHybridPerChannel` (`kernels/conv.cc`) with `reference_ops::HybridConvPerChannel` (`conv.h`), which
+/// quantizes activations asymmetrically. Where all scales are equal and there is one group LiteRT takes another path,
+/// `EvalHybrid`, which quantizes them symmetrically and multiplies the scales first; so does this.
 pub fn conv2d_hybrid(
     shape: &Conv2dShape,
     weight_scales: &[f32],
@@ -53,11 +55,11 @@ pub fn conv2d_hybrid(
     }
 }
 
-/// Dynamic-range depthwise convolution; `weight_scales` has one element per output channel or a single one. `scratch` holds one sample of
-/// the input.
+/// Dynamic-range depthwise convolution; `weight_scales` has one element per output channel or a single one. `scratch`
+/// holds one sample of the input.
 ///
-/// Source: `EvalHybridPerChannel` (`kernels/depthwise_conv.cc`) with `reference_integer_ops::DepthwiseConvHybridPerChannel`
-/// (`integer_ops/depthwise_conv.h`).
+/// Source: `EvalHybridPerChannel` (`kernels/depthwise_conv.cc`) with
+/// `reference_integer_ops::DepthwiseConvHybridPerChannel` (`integer_ops/depthwise_conv.h`).
 pub fn depthwise_conv2d_hybrid(
     shape: &DepthwiseConv2dShape,
     weight_scales: &[f32],
@@ -87,10 +89,11 @@ pub fn depthwise_conv2d_hybrid(
     }
 }
 
-/// Dynamic-range fully connected layer; `weight_scales` has one element per output or a single one. `scratch` holds one row of the input.
+/// Dynamic-range fully connected layer; `weight_scales` has one element per output or a single one. `scratch` holds
+/// one row of the input.
 ///
-/// Source: `EvalHybridDense` (`kernels/fully_connected.cc`) with `asymmetric_quantize_inputs`, as the TensorFlow converter sets it, and
-/// `MatrixBatchVectorMultiplyAccumulate` (`portable_tensor_utils.cc`).
+/// Source: `EvalHybridDense` (`kernels/fully_connected.cc`) with `asymmetric_quantize_inputs`, as the TensorFlow
+/// converter sets it, and `MatrixBatchVectorMultiplyAccumulate` (`portable_tensor_utils.cc`).
 pub fn fully_connected_hybrid(
     shape: &FullyConnectedShape,
     weight_scales: &[f32],

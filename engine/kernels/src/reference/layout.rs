@@ -1,7 +1,9 @@
 //! Operators that only move elements: they are the same for every element type, and exact.
 //!
-//! Quantized inputs and output share their scale and zero point. (LiteRT demands that of an `i8` concatenation; it rescales `u8` ones
-//! alone.)
+//! Quantized inputs and output share their scale and zero point. (LiteRT demands that of an `i8` concatenation; it
+//! rescales `u8` ones alone.)
+
+use std::ops::Range;
 
 /// `output = input`: only the shape differs.
 pub fn reshape<T: Copy>(input: &[T], output: &mut [T]) {
@@ -17,32 +19,28 @@ pub fn transpose<T: Copy>(dims: &[usize], permutation: &[usize], input: &[T], ou
         permutation.len(),
         "an axis of the output for each axis of the input"
     );
-    let strides = strides(dims);
-    let axes: Vec<_> = permutation
-        .iter()
-        .map(|&axis| (dims[axis], strides[axis] as isize))
-        .collect();
-    gather(&axes, 0, input, output);
+    assert_eq!(input.len(), output.len(), "elements");
+    let axis = |i: usize| (dims[permutation[i]], stride(dims, permutation[i]) as isize);
+    gather(0..dims.len(), &axis, 0, input, output);
 }
 
 /// The part of an input of shape `dims` that starts at `begin`, takes every `step`-th element and is of shape `size`.
 ///
-/// Source: `reference_ops::Slice` (`slice.h`) and `StridedSlice` (`strided_slice.h`) without masks, which whoever builds the graph resolves. A
-/// negative step walks backwards.
+/// Source: `reference_ops::Slice` (`slice.h`) and `StridedSlice` (`strided_slice.h`) without masks, which whoever
+/// builds the graph resolves. A negative step walks backwards.
 pub fn slice<T: Copy>(dims: &[usize], begin: &[usize], step: &[isize], size: &[usize], input: &[T], output: &mut [T]) {
     assert!(
         dims.len() == begin.len() && dims.len() == step.len() && dims.len() == size.len(),
         "one of each per axis"
     );
-    let strides = strides(dims);
-    let first = begin.iter().zip(&strides).map(|(&begin, &stride)| begin * stride).sum();
-    let axes: Vec<_> = size
+    assert_eq!(output.len(), size.iter().product::<usize>(), "elements of the output");
+    let axis = |i: usize| (size[i], step[i] * stride(dims, i) as isize);
+    let first: usize = begin
         .iter()
-        .zip(step)
-        .zip(&strides)
-        .map(|((&size, &step), &stride)| (size, step * stride as isize))
-        .collect();
-    gather(&axes, first, input, output);
+        .enumerate()
+        .map(|(i, &begin)| begin * stride(dims, i))
+        .sum();
+    gather(0..dims.len(), &axis, first as isize, input, output);
 }
 
 /// Concatenation along an axis: `outer` is the product of the dimensions before it, and each input holds `outer` runs.
@@ -75,8 +73,8 @@ pub fn split<T: Copy>(outer: usize, input: &[T], outputs: &mut [&mut [T]]) {
     assert!(input.is_empty(), "the outputs take the whole input");
 }
 
-/// An input of shape `dims` in an output of shape `out_dims`, `before` elements from its start along each axis; the rest is
-/// `value` (for quantized tensors the zero point). Source: `reference_ops::Pad` (`pad.h`).
+/// An input of shape `dims` in an output of shape `out_dims`, `before` elements from its start along each axis; the
+/// rest is `value` (for quantized tensors the zero point). Source: `reference_ops::Pad` (`pad.h`).
 pub fn pad<T: Copy>(dims: &[usize], before: &[usize], out_dims: &[usize], value: T, input: &[T], output: &mut [T]) {
     assert!(
         dims.len() == before.len() && dims.len() == out_dims.len(),
@@ -89,41 +87,51 @@ pub fn pad<T: Copy>(dims: &[usize], before: &[usize], out_dims: &[usize], value:
         "elements of the output"
     );
     output.fill(value);
-    let out_strides = strides(out_dims);
-    for (flat, &element) in input.iter().enumerate() {
-        let (mut rest, mut at) = (flat, 0);
-        for axis in (0..dims.len()).rev() {
-            at += (rest % dims[axis] + before[axis]) * out_strides[axis];
-            rest /= dims[axis];
-        }
-        output[at] = element;
+    place(dims, before, out_dims, input, output);
+}
+
+/// Copies the input into the middle of the output, axis by axis.
+fn place<T: Copy>(dims: &[usize], before: &[usize], out_dims: &[usize], input: &[T], output: &mut [T]) {
+    let (&[_, ref dims @ ..], &[before, ref befores @ ..], &[_, ref out_dims @ ..]) = (dims, before, out_dims) else {
+        output.copy_from_slice(input);
+        return;
+    };
+    let (len, out_len) = (dims.iter().product::<usize>(), out_dims.iter().product::<usize>());
+    if len == 0 {
+        return;
+    }
+    for (input, output) in input.chunks(len).zip(output.chunks_mut(out_len).skip(before)) {
+        place(dims, befores, out_dims, input, output);
     }
 }
 
-/// Fills the output, in order, from the input elements at `first` plus the offsets of axes of `(size, stride)`.
-fn gather<T: Copy>(axes: &[(usize, isize)], first: usize, input: &[T], output: &mut [T]) {
-    assert_eq!(
-        output.len(),
-        axes.iter().map(|axis| axis.0).product::<usize>(),
-        "elements of the output"
-    );
-    for (flat, slot) in output.iter_mut().enumerate() {
-        let (mut rest, mut at) = (flat, first as isize);
-        for &(size, stride) in axes.iter().rev() {
-            at += (rest % size) as isize * stride;
-            rest /= size;
-        }
-        *slot = input[at as usize];
+/// Fills the output, in order, from the input elements at `first` plus the offsets along `axes`, each of which `axis`
+/// describes as `(size, stride)`.
+fn gather<T: Copy>(
+    axes: Range<usize>,
+    axis: &impl Fn(usize) -> (usize, isize),
+    first: isize,
+    input: &[T],
+    output: &mut [T],
+) {
+    if output.is_empty() {
+        return;
+    }
+    if axes.is_empty() {
+        output[0] = input[first as usize];
+        return;
+    }
+    let (size, stride) = axis(axes.start);
+    let len = output.len() / size;
+    let starts = (0..).map(|i| first + i * stride);
+    for (start, output) in starts.zip(output.chunks_mut(len)) {
+        gather(axes.start + 1..axes.end, axis, start, input, output);
     }
 }
 
-/// Row-major strides of a shape.
-fn strides(dims: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; dims.len()];
-    for axis in (1..dims.len()).rev() {
-        strides[axis - 1] = strides[axis] * dims[axis];
-    }
-    strides
+/// The distance of neighbours along an axis of a row-major tensor.
+fn stride(dims: &[usize], axis: usize) -> usize {
+    dims[axis + 1..].iter().product()
 }
 
 #[cfg(test)]
@@ -167,6 +175,23 @@ mod tests {
         let (mut a, mut b) = ([0; 2], [0; 4]);
         split(2, &joined, &mut [&mut a, &mut b]);
         assert_eq!((a, b), ([1, 2], [3, 4, 5, 6]));
+    }
+
+    #[test]
+    fn a_scalar_stays_a_scalar() {
+        let mut output = [0];
+        transpose(&[], &[], &[7], &mut output);
+        assert_eq!(output, [7]);
+        pad(&[], &[], &[], 0, &[8], &mut output);
+        assert_eq!(output, [8]);
+    }
+
+    #[test]
+    fn nothing_stays_nothing() {
+        transpose::<u8>(&[2, 0], &[1, 0], &[], &mut []);
+        let mut output = [0; 4];
+        pad(&[2, 0], &[0, 1], &[2, 2], 5, &[], &mut output);
+        assert_eq!(output, [5; 4]);
     }
 
     #[test]

@@ -18,9 +18,10 @@ impl MeanParams {
     /// Parameters of a mean over `count` elements. Source: `PrepareMeanOrSum` (`kernels/reduce.cc`) and
     /// `reference_ops::QuantizedMeanOrSum` (`reduce.h`), the path of `BUILTIN_REF` for all axes.
     ///
-    /// The sum is not divided: `1 / count` is worked into the multiplier. A plain integer division of the multiplier would lose as many
-    /// bits as `count` has; shifting it left by them first keeps the multiplier in its upper bits, and the shift compensates. The division
-    /// truncates, so that the result differs from the multiplier of the real quotient.
+    /// The sum is not divided: `1 / count` is worked into the multiplier. A plain integer division of the multiplier
+    /// would lose as many bits as `count` has; shifting it left by them first keeps the multiplier in its upper bits,
+    /// and the shift compensates. The division truncates, so that the result differs from the multiplier of the real
+    /// quotient.
     pub fn new(input: Quantization, output: Quantization, count: usize) -> Self {
         let QuantizedMultiplier { multiplier, shift } =
             QuantizedMultiplier::from_real(f64::from(input.scale) / f64::from(output.scale));

@@ -5,8 +5,9 @@ use crate::shape::{Pool2dShape, tap};
 
 /// Integer average, rounded to nearest, ties away from zero. Input and output have the same scale and zero point.
 ///
-/// Source: `reference_integer_ops::AveragePool` (`integer_ops/pooling.h`). The rounding is of the stored integers, so a tie's
-/// direction depends on the zero point. A window that lies in the padding altogether, which LiteRT refuses, gives 0.
+/// Source: `reference_integer_ops::AveragePool` (`integer_ops/pooling.h`). The rounding is of the stored integers, so
+/// a tie's direction depends on the zero point. A window that lies in the padding altogether, which LiteRT refuses,
+/// gives 0.
 pub fn average_pool2d_i8(shape: &Pool2dShape, clamp: ClampI8, input: &[i8], output: &mut [i8]) {
     check(shape, input.len(), output.len());
     for_each_window(shape, |out, window| {
@@ -20,8 +21,8 @@ pub fn average_pool2d_i8(shape: &Pool2dShape, clamp: ClampI8, input: &[i8], outp
     });
 }
 
-/// Float average, summed in the order rows, columns. Source: `reference_ops::AveragePool` (`pooling.h`). A window that lies
-/// in the padding altogether, which LiteRT refuses, gives 0.
+/// Float average, summed in the order rows, columns. Source: `reference_ops::AveragePool` (`pooling.h`). A window
+/// that lies in the padding altogether, which LiteRT refuses, gives 0.
 pub fn average_pool2d_f32(shape: &Pool2dShape, clamp: ClampF32, input: &[f32], output: &mut [f32]) {
     check(shape, input.len(), output.len());
     for_each_window(shape, |out, window| {

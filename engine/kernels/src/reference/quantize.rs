@@ -28,8 +28,8 @@ impl Byte for u8 {
 
 /// `round(x / scale) + zero_point`, ties away from zero, saturating.
 ///
-/// Source: `reference_ops::AffineQuantize` (`quantize.h`): a division in `f32`, not a product with the inverse. Beyond the range of `i32`
-/// the source is undefined; here it saturates, and not-a-number becomes the zero point.
+/// Source: `reference_ops::AffineQuantize` (`quantize.h`): a division in `f32`, not a product with the inverse.
+/// Beyond the range of `i32` the source is undefined; here it saturates, and not-a-number becomes the zero point.
 pub fn quantize<T: Byte>(output_quantization: Quantization, input: &[f32], output: &mut [T]) {
     assert_eq!(input.len(), output.len(), "elements");
     let Quantization { scale, zero_point } = output_quantization;
@@ -38,8 +38,8 @@ pub fn quantize<T: Byte>(output_quantization: Quantization, input: &[f32], outpu
     }
 }
 
-/// `scale · (q − zero_point)`. Source: `reference_ops::Dequantize` (`dequantize.h`), a product in `f64`, which rounds to the
-/// same `f32` as one in `f32` does.
+/// `scale · (q − zero_point)`. Source: `reference_ops::Dequantize` (`dequantize.h`), a product in `f64`, which rounds
+/// to the same `f32` as one in `f32` does.
 pub fn dequantize<T: Byte>(input_quantization: Quantization, input: &[T], output: &mut [f32]) {
     assert_eq!(input.len(), output.len(), "elements");
     let Quantization { scale, zero_point } = input_quantization;
@@ -82,14 +82,16 @@ pub fn requantize<I: Byte, O: Byte>(params: &RequantizeParams, input: &[I], outp
     }
 }
 
-/// Quantizes the activations of a dynamic-range kernel by their own range, which always includes zero; returns scale and
-/// zero point.
+/// Quantizes the activations of a dynamic-range kernel by their own range, which always includes zero; returns scale
+/// and zero point.
 ///
-/// Of the two zero points that follow from the least and the greatest value, the one with the smaller rounding error is taken.
+/// Of the two zero points that follow from the least and the greatest value, the one with the smaller rounding error
+/// is taken.
 ///
-/// Source: `NeonAsymmetricQuantizeFloats` (`kernels/internal/optimized/neon_tensor_utils.cc`), which is what LiteRT runs on ARM and, by an
-/// emulation of its vectors, on x86, in the reference set as well. It differs from the portable version in the last bit of the scale: the range is
-/// subtracted in `f32`. On x86 the source also rounds a quotient of `0.5 − 2^−25` up; ARM and this do not.
+/// Source: `NeonAsymmetricQuantizeFloats` (`kernels/internal/optimized/neon_tensor_utils.cc`), which is what LiteRT
+/// runs on ARM and, by an emulation of its vectors, on x86, in the reference set as well. It differs from the
+/// portable version in the last bit of the scale: the range is subtracted in `f32`. On x86 the source also rounds a
+/// quotient of `0.5 − 2^−25` up; ARM and this do not.
 pub fn quantize_dynamic(input: &[f32], output: &mut [i8]) -> Quantization {
     assert_eq!(input.len(), output.len(), "elements");
     let (least, greatest) = input

@@ -18,8 +18,8 @@ pub struct ReluParams {
 }
 
 impl ReluParams {
-    /// Source: `ReluPrepare` and `QuantizedReluX` (`kernels/activations.cc`). The factor is computed in `f32`, as there, and widened
-    /// afterwards.
+    /// Source: `ReluPrepare` and `QuantizedReluX` (`kernels/activations.cc`). The factor is computed in `f32`, as
+    /// there, and widened afterwards.
     pub fn new(input: Quantization, output: Quantization, activation: Activation) -> Self {
         Self {
             input_zero_point: input.zero_point,
@@ -63,7 +63,8 @@ pub struct LeakyReluParams {
 }
 
 impl LeakyReluParams {
-    /// Source: `LeakyReluPrepare` (`kernels/activations.cc`). The factors are computed in `f32`, as there, and widened afterwards.
+    /// Source: `LeakyReluPrepare` (`kernels/activations.cc`). The factors are computed in `f32`, as there, and
+    /// widened afterwards.
     pub fn new(input: Quantization, output: Quantization, alpha: f32) -> Self {
         let slope = input.scale * alpha / output.scale;
         Self {
@@ -114,7 +115,8 @@ pub struct PReluParams {
 }
 
 impl PReluParams {
-    /// Source: `PreluPrepare` (`kernels/activations.cc`). The factors are computed in `f32`, as there, and widened afterwards.
+    /// Source: `PreluPrepare` (`kernels/activations.cc`). The factors are computed in `f32`, as there, and widened
+    /// afterwards.
     pub fn new(input: Quantization, alpha: Quantization, output: Quantization) -> Self {
         Self {
             input_zero_point: input.zero_point,

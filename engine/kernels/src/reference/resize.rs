@@ -4,7 +4,8 @@ use crate::shape::{Resize2dShape, ResizeCoordinates};
 
 /// Nearest neighbour: moves elements, so it is the same for every element type.
 ///
-/// Source: `reference_ops::ResizeNearestNeighbor` (`resize_nearest_neighbor.h`). Coordinates are rounded down, with fixed corners to nearest.
+/// Source: `reference_ops::ResizeNearestNeighbor` (`resize_nearest_neighbor.h`). Coordinates are rounded down, with
+/// fixed corners to nearest.
 pub fn resize_nearest<T: Copy>(shape: &Resize2dShape, input: &[T], output: &mut [T]) {
     check(shape, input.len(), output.len());
     for_each_pixel(shape, |batch, y, x, at| {
@@ -50,8 +51,9 @@ pub fn resize_bilinear_f32(shape: &Resize2dShape, input: &[f32], output: &mut [f
 
 /// Integer bilinear interpolation; input and output have the same scale and zero point.
 ///
-/// Source: `reference_ops::ResizeBilinearInteger` (`resize_bilinear.h`): coordinates in 1/1024 of a pixel, the four products in 64 bits, rounded half away from
-/// zero once. Rounding the ratio to 10 bits moves the sampled points of a large image by up to half a pixel; it is what the runtime does.
+/// Source: `reference_ops::ResizeBilinearInteger` (`resize_bilinear.h`): coordinates in 1/1024 of a pixel, the four
+/// products in 64 bits, rounded half away from zero once. Rounding the ratio to 10 bits moves the sampled points of a
+/// large image by up to half a pixel; it is what the runtime does.
 pub fn resize_bilinear_i8(shape: &Resize2dShape, input: &[i8], output: &mut [i8]) {
     check(shape, input.len(), output.len());
     for_each_pixel(shape, |batch, y, x, at| {
@@ -74,8 +76,8 @@ pub fn resize_bilinear_i8(shape: &Resize2dShape, input: &[i8], output: &mut [i8]
 /// One pixel in fixed-point coordinates.
 const ONE: i64 = 1 << 10;
 
-/// Where between two input pixels an output pixel lies. The fraction counts from `lower` and may leave `0..1` at an edge, where both pixels
-/// are the same one.
+/// Where between two input pixels an output pixel lies. The fraction counts from `lower` and may leave `0..1` at an
+/// edge, where both pixels are the same one.
 struct Between<T> {
     lower: usize,
     upper: usize,
@@ -114,7 +116,8 @@ impl Between<i64> {
             }
             ResizeCoordinates::AlignCorners | ResizeCoordinates::Asymmetric => at * ratio,
         };
-        // With rounded ratios the last pixel may come to lie beyond the input; the source reads outside the image there.
+        // With rounded ratios the last pixel may come to lie beyond the input; the source reads outside the image
+        // there.
         let lower = (from / ONE).clamp(0, input - 1);
         let upper = ((from + ONE - 1) / ONE).clamp(0, input - 1);
         Self {

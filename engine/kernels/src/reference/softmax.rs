@@ -10,7 +10,8 @@ const DIFFERENCE_BITS: u32 = 5;
 /// Integer bits of the sum of exponentials: rows of up to 4096 elements cannot overflow it.
 const SUM_BITS: i32 = 12;
 
-/// Parameters of an integer softmax; made once, used for every call. The output's scale is 1/256 and its zero point −128.
+/// Parameters of an integer softmax; made once, used for every call. The output's scale is 1/256 and its zero point
+/// −128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoftmaxParams {
     /// `beta · input scale · 2^26`: differences of integers become `Q5.26`.
@@ -35,8 +36,9 @@ impl SoftmaxParams {
 
 /// Integer softmax of rows of `depth` elements.
 ///
-/// Source: `reference_ops::Softmax` (`softmax.h`): all in fixed point. The row's largest value is subtracted first, so that exponents are never positive and
-/// exponentials fit `Q0.31`; they are summed as `Q12.19`, and every element is multiplied by the reciprocal of the sum.
+/// Source: `reference_ops::Softmax` (`softmax.h`): all in fixed point. The row's largest value is subtracted first,
+/// so that exponents are never positive and exponentials fit `Q0.31`; they are summed as `Q12.19`, and every element
+/// is multiplied by the reciprocal of the sum.
 pub fn softmax_i8(depth: usize, params: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
     assert_eq!(input.len(), output.len(), "elements");
     for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {

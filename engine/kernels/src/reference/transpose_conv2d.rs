@@ -6,8 +6,8 @@ use crate::shape::TransposeConv2dShape;
 /// Integer transposed convolution: `i8` input and per-channel symmetric `i8` weights, `i32` bias and sums.
 ///
 /// Source: `reference_integer_ops::TransposeConv` (`integer_ops/transpose_conv.h`), with
-/// [`Rounding::Double`](crate::quantized::Rounding). The source scatters into a buffer of sums; here each output gathers its
-/// products instead, which for integers is the same and needs no buffer.
+/// [`Rounding::Double`](crate::quantized::Rounding). The source scatters into a buffer of sums; here each output
+/// gathers its products instead, which for integers is the same and needs no buffer.
 pub fn transpose_conv2d_i8(
     shape: &TransposeConv2dShape,
     params: &LinearParams,
@@ -29,7 +29,8 @@ pub fn transpose_conv2d_i8(
 
 /// Float transposed convolution, summed in the order of the input's rows, columns and channels; bias last.
 ///
-/// Source: `reference_ops::TransposeConv` (`transpose_conv.h`), which scatters: an output receives its products in this order.
+/// Source: `reference_ops::TransposeConv` (`transpose_conv.h`), which scatters: an output receives its products in
+/// this order.
 pub fn transpose_conv2d_f32(
     shape: &TransposeConv2dShape,
     clamp: ClampF32,

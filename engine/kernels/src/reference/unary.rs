@@ -1,7 +1,7 @@
 //! Smooth activations: the functions of one number, over slices of `f32`, and over `i8` by table.
 //!
-//! Exponentials are computed in `f64` and rounded to `f32`: within half a unit in the last place whatever the platform's
-//! mathematical library does, so that tables (and with them integer outputs) are the same everywhere.
+//! Exponentials are computed in `f64` and rounded to `f32`: within half a unit in the last place whatever the
+//! platform's mathematical library does, so that tables (and with them integer outputs) are the same everywhere.
 
 mod erfc;
 
@@ -20,7 +20,8 @@ pub enum Unary {
         /// The limit for small numbers is its negative.
         alpha: f32,
     },
-    /// `x · Φ(x)`, with the normal distribution function. Source: Hendrycks and Gimpel 2016; `GeluTransform` (`gelu.h`).
+    /// `x · Φ(x)`, with the normal distribution function. Source: Hendrycks and Gimpel 2016; `GeluTransform`
+    /// (`gelu.h`).
     Gelu,
     /// The same with `Φ` approximated by a hyperbolic tangent. Source: `GeluTransformApproximate` (`gelu.h`).
     GeluTanh,
@@ -28,7 +29,8 @@ pub enum Unary {
     Swish,
     /// `x · min(max(x + 3, 0), 6) / 6`. Source: `reference_ops::HardSwish` (`hard_swish.h`).
     HardSwish,
-    /// `min(max(slope · x + offset, 0), 1)`. Keras has 1/6 and 1/2 (before version 3: 0.2 and 1/2), ONNX 0.2 and 1/2 unless stated.
+    /// `min(max(slope · x + offset, 0), 1)`. Keras has 1/6 and 1/2 (before version 3: 0.2 and 1/2), ONNX 0.2 and 1/2
+    /// unless stated.
     HardSigmoid {
         /// Factor of `x`.
         slope: f32,
@@ -83,10 +85,12 @@ pub fn unary_f32(function: Unary, input: &[f32], output: &mut [f32]) {
 pub struct Table([i8; 256]);
 
 impl Table {
-    /// The table of `function` between two quantizations. Source: `LUTPopulateInt8` (`kernels/internal/common.h`): all in `f32`, a product with
-    /// the inverse of the output scale, rounded half away from zero before the zero point is added.
+    /// The table of `function` between two quantizations. Source: `LUTPopulateInt8` (`kernels/internal/common.h`):
+    /// all in `f32`, a product with the inverse of the output scale, rounded half away from zero before the zero
+    /// point is added.
     ///
-    /// LiteRT computes logistic, tanh, elu and gelu of `i8` in this way. It demands an output scale of 1/256 and zero point −128 of the logistic function.
+    /// LiteRT computes logistic, tanh, elu and gelu of `i8` in this way. It demands an output scale of 1/256 and zero
+    /// point −128 of the logistic function.
     pub fn new(input: Quantization, output: Quantization, function: impl Fn(f32) -> f32) -> Self {
         let inverse = 1.0 / output.scale;
         let mut table = [0; 256];

@@ -11,8 +11,8 @@ pub struct Reduce {
 }
 
 impl Reduce {
-    /// Reduction of `axes` of a tensor of shape `dims`. Axes may be named in any order and twice; those that do not exist are
-    /// ignored.
+    /// Reduction of `axes` of a tensor of shape `dims`. Axes may be named in any order and twice; those that do not
+    /// exist are ignored.
     pub fn new(dims: &[usize], axes: &[usize]) -> Self {
         let (mut kept, mut reduced, mut stride) = (Vec::new(), Vec::new(), 1);
         for (axis, &size) in dims.iter().enumerate().rev() {

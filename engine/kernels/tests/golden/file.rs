@@ -202,7 +202,8 @@ impl Case {
         assert!(wrong.is_empty(), "{}: (index, got, want): {wrong:?}", self.name);
     }
 
-    /// Requires `got` to be within `tolerance(index, recorded value)` of the recorded output; not-a-number equals itself.
+    /// Requires `got` to be within `tolerance(index, recorded value)` of the recorded output; not-a-number equals
+    /// itself.
     pub fn assert_f32(&self, got: &[f32], tolerance: impl Fn(usize, f32) -> f32) {
         let want = self.f32s("output");
         assert_eq!(got.len(), want.len(), "{}: elements", self.name);

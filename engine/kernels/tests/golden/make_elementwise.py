@@ -112,7 +112,8 @@ def rectifiers():
 
 
 def tables():
-    wide = [("tenth", (0.1, 0)), ("low", (0.05, -128)), ("high", (0.05, 127)), ("fine", (0.004, 12)), ("coarse", (0.6, -3))]
+    wide = [("tenth", (0.1, 0)), ("low", (0.05, -128)), ("high", (0.05, 127)), ("fine", (0.004, 12)),
+            ("coarse", (0.6, -3))]
     to = lambda output: [(name, qi, output) for name, qi in wide]
     one_input("logistic_i8", tfl.BuiltinOperator.LOGISTIC, pairs=to((1 / 256, -128)))
     one_input("tanh_i8", tfl.BuiltinOperator.TANH, pairs=to((1 / 128, 0)) + [("odd", (0.03, 5), (0.011, -7))])
@@ -120,7 +121,8 @@ def tables():
     for name, approximate in [("gelu_i8", False), ("gelu_tanh_i8", True)]:
         options = tfl.GeluOptionsT()
         options.approximate = approximate
-        one_input(name, tfl.BuiltinOperator.GELU, tfl.BuiltinOptions.GeluOptions, options, pairs=PAIRS + to((0.05, -100)))
+        one_input(name, tfl.BuiltinOperator.GELU, tfl.BuiltinOptions.GeluOptions, options,
+                  pairs=PAIRS + to((0.05, -100)))
     golden = Golden("hard_swish_i8", SEED)
     for case, qi, qo in PAIRS + to((0.03, -118)) + [("large", (0.9, 3), (0.8, -120)), ("larger", (3.0, 0), (2.5, -30))]:
         try:

@@ -85,7 +85,8 @@ def unary():
     golden = Golden("unary_f32", SEED)
     sample = np.concatenate([golden.f32(100, 4.0), np.linspace(-20, 20, 41, dtype=np.float32),
                              np.array([0.0, -0.0, 1e-4, -1e-4, 30.0, -30.0, 88.0, -88.0], np.float32)])
-    for name in ("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "LOGISTIC", "TANH", "ELU", "GELU", "GELU_TANH", "HARD_SWISH"):
+    for name in ("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "LOGISTIC", "TANH", "ELU", "GELU", "GELU_TANH",
+                 "HARD_SWISH"):
         options, kind = None, 0
         if name == "LEAKY_RELU":
             options, kind = tfl.LeakyReluOptionsT(), tfl.BuiltinOptions.LeakyReluOptions
@@ -93,7 +94,7 @@ def unary():
         if name.startswith("GELU"):
             options, kind = tfl.GeluOptionsT(), tfl.BuiltinOptions.GeluOptions
             options.approximate = name == "GELU_TANH"
-        model = Model(getattr(tfl.BuiltinOperator, name.removesuffix("_TANH") if name != "TANH" else name), kind, options)
+        model = Model(getattr(tfl.BuiltinOperator, name.removesuffix("_TANH")), kind, options)
         model.input(sample)
         model.output(sample.shape, np.float32)
         golden.case(name.lower(), None, input=sample, output=model.run()[0])
@@ -108,7 +109,8 @@ def unary():
 
 def softmax():
     golden = Golden("softmax_f32", SEED)
-    for name, shape, scale, beta in [("ten", (4, 10), 3.0, 1.0), ("beta", (3, 7), 2.0, 0.5), ("steep", (3, 5), 100.0, 1.0)]:
+    for name, shape, scale, beta in [("ten", (4, 10), 3.0, 1.0), ("beta", (3, 7), 2.0, 0.5),
+                                     ("steep", (3, 5), 100.0, 1.0)]:
         options = tfl.SoftmaxOptionsT()
         options.beta = beta
         model = Model(tfl.BuiltinOperator.SOFTMAX, tfl.BuiltinOptions.SoftmaxOptions, options)

@@ -8,7 +8,8 @@ A golden file is text. Each case is a block:
     zero TENSOR ZERO_POINT...
     data TENSOR TYPE SHAPE HEX  little-endian elements; SHAPE is 1x2x3, or - for a scalar
 
-The Rust side is tests/common/golden.rs. Every generator seeds its own generator, so a file can be made again.
+`file.rs` reads it. Every golden has a random generator of its own, seeded by the script's SEED and the golden's
+name, so that it can be made again: run a script with a Python that has ai-edge-litert and numpy.
 """
 
 import importlib.metadata
@@ -86,7 +87,8 @@ class Model:
         operator.opcodeIndex, operator.inputs, operator.outputs = 0, self.operands, self.outputs
         operator.builtinOptionsType, operator.builtinOptions = self.options_type, self.options
         graph = tfl.SubGraphT()
-        graph.tensors, graph.inputs, graph.outputs, graph.operators = self.tensors, self.inputs, self.outputs, [operator]
+        graph.tensors, graph.operators = self.tensors, [operator]
+        graph.inputs, graph.outputs = self.inputs, self.outputs
         model = tfl.ModelT()
         model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], self.buffers
         model.description = "one operator"

@@ -2,8 +2,9 @@
 
 /// `2/√π · ∫ e^(−t²) dt` from `x` to infinity, to a relative error below 1e-13 where the result is a normal number.
 ///
-/// Below 2 the series `erf(x) = 2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!`, whose terms are all of one sign, is taken from 1; above, that would
-/// cancel, and the continued fraction of Laplace converges quickly. Source: Abramowitz and Stegun 7.1.6 and 7.1.14.
+/// Below 2 the series `erf(x) = 2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!`, whose terms are all of one sign, is taken
+/// from 1; above, that would cancel, and the continued fraction of Laplace converges quickly. Source: Abramowitz and
+/// Stegun 7.1.6 and 7.1.14.
 pub(super) fn erfc(x: f64) -> f64 {
     const SERIES_TERMS: u32 = 60;
     const FRACTION_TERMS: u32 = 80;
