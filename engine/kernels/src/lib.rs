@@ -2,7 +2,7 @@
 //!
 //! - [`shape`]: the geometry that a kernel needs, as plain structs.
 //! - [`quantized`]: the integer arithmetic shared by all kernels, explained.
-//! - [`reference`]: one plain loop per operator, the specification. Integer results equal those of
+//! - [`mod@reference`]: one plain loop per operator, the specification. Integer results equal those of
 //!   LiteRT's reference kernel set (`BUILTIN_REF`) in every bit.
 //! - [`fast`]: the same functions for machines; the tests between the two are equality.
 //!

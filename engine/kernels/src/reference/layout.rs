@@ -59,7 +59,7 @@ pub fn concat<T: Copy>(outer: usize, inputs: &[&[T]], output: &mut [T]) {
     assert!(output.is_empty(), "the inputs fill the output");
 }
 
-/// The inverse of [`concat`]: each output receives `outer` runs of its length.
+/// The inverse of [`concat()`]: each output receives `outer` runs of its length.
 pub fn split<T: Copy>(outer: usize, input: &[T], outputs: &mut [&mut [T]]) {
     let mut input = input;
     for run in 0..outer {
