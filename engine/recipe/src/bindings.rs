@@ -146,7 +146,9 @@ impl Bindings {
                 name: name.clone(),
                 place: place.clone(),
             };
-            let types: Vec<_> = axis.iter().map(type_name).collect();
+            let mut types: Vec<_> = axis.iter().map(type_name).collect();
+            types.sort_unstable();
+            types.dedup();
             let (mut values, mut sound) = (Vec::new(), true);
             for text in texts {
                 match yaml::scalar(text, &place).map(as_literal) {

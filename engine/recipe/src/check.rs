@@ -67,12 +67,7 @@ impl Checker<'_> {
             ) => {
                 let count = nodes.len() as u64;
                 if count < *least || most.is_some_and(|most| count > most) {
-                    let found = if nodes.len() == 1 {
-                        "1 item".into()
-                    } else {
-                        format!("{count} items")
-                    };
-                    return vec![self.mismatch(path, node, &format!("a list of {found}"), shape)];
+                    return vec![self.mismatch(path, node, &counted(nodes), shape)];
                 }
                 let repeated = unique.then(|| self.repeated(path, nodes)).into_iter().flatten();
                 return nodes
@@ -81,7 +76,10 @@ impl Checker<'_> {
                     .chain(repeated)
                     .collect();
             }
-            (Shape::Tuple(shapes), Yaml::List(nodes)) if shapes.len() == nodes.len() => {
+            (Shape::Tuple(shapes), Yaml::List(nodes)) => {
+                if shapes.len() != nodes.len() {
+                    return vec![self.mismatch(path, node, &counted(nodes), shape)];
+                }
                 return nodes
                     .iter()
                     .zip(shapes)
@@ -112,7 +110,7 @@ impl Checker<'_> {
             }
         }
         for field in fields.list.iter().filter(|field| field.required) {
-            if entries.iter().all(|(key, _)| key.name != field.name) {
+            if !is_meant(&field.name, entries) {
                 wrong.push(self.missing_field(path, &node.place, &field.name, &field.shape));
             }
         }
@@ -162,7 +160,7 @@ impl Checker<'_> {
         }
         attempts.retain(|(shape, _)| same_type(shape, &node.value));
         match (attempts.len(), attempts.pop()) {
-            (1, Some((_, wrong))) => wrong,
+            (1, Some((shape, wrong))) if !matches!(shape, Shape::Choice(_)) => wrong,
             _ => vec![self.mismatch(path, node, &node.found(), whole)],
         }
     }
@@ -200,11 +198,25 @@ impl Checker<'_> {
     }
 }
 
+fn counted(nodes: &[Node]) -> String {
+    match nodes.len() {
+        1 => "a list of 1 item".into(),
+        count => format!("a list of {count} items"),
+    }
+}
+
 /// The likely fix of a value that does not fit.
 fn fix(node: &Node, shape: &Shape) -> Option<String> {
     match (shape, &node.value) {
         (Shape::Optional(inner), _) => fix(node, inner),
-        (Shape::OneOf(shapes), _) => shapes.iter().find_map(|shape| fix(node, shape)),
+        (Shape::OneOf(shapes), value) => shapes.iter().find_map(|shape| fix(node, shape)).or_else(|| {
+            let Yaml::String(text) = value else { return None };
+            let variant = shapes
+                .iter()
+                .filter_map(variant_key)
+                .find(|name| suggest::is_near(text, name))?;
+            Some(format!("write `{{ {variant}: … }}`"))
+        }),
         (Shape::Choice(choices), Yaml::String(text)) => {
             let names: Vec<_> = choices.iter().map(Choice::written).collect();
             let near = suggest::nearest(text, names.iter().map(String::as_str));
@@ -215,7 +227,10 @@ fn fix(node: &Node, shape: &Shape) -> Option<String> {
             "no" | "off" | "n" => Some("write `false`".into()),
             _ => None,
         },
-        (Shape::Integer(_), Yaml::Number(number)) => {
+        (Shape::Integer(bounds), Yaml::Number(number)) => {
+            if let Some(limit) = bounds.machine_limit(number) {
+                return Some(format!("at most {limit} fits here"));
+            }
             let number = number
                 .as_f64()
                 .filter(|number| number.fract() == 0.0 && number.abs() < 1e15)?;
@@ -244,6 +259,11 @@ fn number_value(number: f64) -> Value {
     } else {
         Value::from(number)
     }
+}
+
+/// Whether an entry has that name, or a near one that has been reported as unknown.
+pub(crate) fn is_meant(name: &str, entries: &[(Key, Node)]) -> bool {
+    entries.iter().any(|(key, _)| suggest::is_near(&key.name, name))
 }
 
 /// The key that tells a variant with data from the others: the only field of its mapping.

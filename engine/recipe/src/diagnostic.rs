@@ -257,6 +257,11 @@ impl Complaints {
         self.list.extend(complaints);
     }
 
+    /// The number of complaints so far.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Whether there is nothing to complain about.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -1,6 +1,7 @@
 //! Mappings with a known set of keys: sources, resources, expectations.
 
 use crate::{
+    check::is_meant,
     diagnostic::{Complaints, Place},
     suggest,
     yaml::{Key, Node, Yaml},
@@ -35,6 +36,11 @@ impl<'n> Fields<'n> {
             entries,
             place: &node.place,
         })
+    }
+
+    /// Whether a key is there, or a slip of it that has been reported.
+    pub fn means(&self, name: &str) -> bool {
+        is_meant(name, self.entries)
     }
 
     /// The value under a key.

@@ -1,14 +1,19 @@
 //! Recipes: YAML to resolved steps, with diagnostics.
 
 mod bindings;
+mod canonical;
 mod check;
 mod diagnostic;
+mod expand;
+mod expectation;
 mod expression;
 mod fields;
+mod graph;
 mod instance;
 mod name;
 mod overrides;
 mod raw;
+mod recipe;
 mod resources;
 mod shape;
 mod source;
@@ -17,10 +22,13 @@ mod suggest;
 mod vocabulary;
 mod yaml;
 
+pub use canonical::{CanonicalError, canonical};
 pub use diagnostic::{Diagnostic, Paint, Place, SourceText, Span, render_all};
+pub use expectation::{Expectation, Gate, Outcome, Relation, Verdict};
 pub use instance::{Coordinates, Input, InputFrom, Instance, InstanceId};
 pub use overrides::Overrides;
 pub use raw::{RawRecipe, SCHEMA, decode, parse};
+pub use recipe::{Recipe, load, resolve};
 pub use resources::Resources;
 pub use source::Source;
 pub use step::{Step, StepPort};

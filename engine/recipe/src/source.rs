@@ -130,6 +130,7 @@ fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> 
             );
             None
         }
+        (None, None) if fields.means("file") || fields.means("fetch") => None,
         (None, None) => {
             complaints.push(
                 complaints

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use crate::{
     ArtifactKind, OpSpec, Resources, Source, Span,
     bindings::Bindings,
-    check::Checker,
+    check::{Checker, is_meant},
     diagnostic::{Complaints, Place},
     fields,
     shape::{Field, Shape, Shapes},
@@ -277,8 +277,9 @@ impl Reader<'_> {
             }
         }
         for field in fields.list.iter().filter(|field| field.required) {
-            if entries.iter().all(|(key, _)| key.name != field.name) {
-                self.sound &= !matches!(field.shape, Shape::Port(_) | Shape::Ports(_));
+            let written = entries.iter().any(|(key, _)| key.name == field.name);
+            self.sound &= written || !matches!(field.shape, Shape::Port(_) | Shape::Ports(_));
+            if !is_meant(&field.name, entries) {
                 let wrong = self
                     .checker()
                     .missing_field(op.spec.name, &op_key.place, &field.name, &field.shape);

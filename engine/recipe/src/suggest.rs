@@ -18,6 +18,11 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate)
 }
 
+/// Whether `word` is `name` or a slip of it.
+pub(crate) fn is_near(word: &str, name: &str) -> bool {
+    word == name || nearest(word, [name]).is_some()
+}
+
 /// Help for an unknown name: the nearest one, or the whole list while it is short enough to read.
 pub(crate) fn help<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let candidates: Vec<_> = candidates.into_iter().collect();

@@ -58,7 +58,7 @@ impl Node {
     /// What the node is, for messages: "`0.5`", "the string `x`", "a list".
     pub fn found(&self) -> String {
         match &self.value {
-            Yaml::Null => "nothing".into(),
+            Yaml::Null => "an empty value".into(),
             Yaml::Bool(value) => format!("`{value}`"),
             Yaml::Number(value) => format!("`{value}`"),
             Yaml::String(text) => format!("the string `{}`", shortened(text)),

@@ -202,6 +202,8 @@ impl<'s> Reader<'s> {
         let others = match schema.get("additionalProperties") {
             Some(Value::Bool(false)) => None,
             Some(schema) => Some(Box::new(self.shape(schema, path))),
+            // Serde ignores what it does not know; a recipe does not.
+            None if schema.contains_key("properties") => None,
             None => Some(Box::new(Shape::Any)),
         };
         Fields { list, others }

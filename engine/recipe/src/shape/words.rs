@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::{Bounds, Choice, Fields, Shape};
+use super::{Bounds, Choice, Fields, Shape, compare};
 use crate::ArtifactKind;
 
 impl Shape {
@@ -34,7 +34,7 @@ impl Shape {
             }
             Self::Tuple(items) => {
                 let items: Vec<_> = items.iter().map(Self::expected).collect();
-                format!("a list of {}", items.join(" and "))
+                format!("a list of {} items: {}", items.len(), items.join(", "))
             }
             Self::Struct(fields) => fields.words(),
             Self::OneOf(shapes) => shapes.iter().map(Self::expected).collect::<Vec<_>>().join(", or "),
@@ -69,28 +69,33 @@ impl Fields {
 }
 
 impl Bounds {
-    /// " from 0 to 1", " above 0", or nothing. The limits of the machine's integers are left unsaid.
+    /// " from 0 to 1", " above 0 and at most 1", or nothing. The limits of the machine's integers are left unsaid.
     fn words(&self) -> String {
         let said = |limit: &Option<Number>| limit.clone().filter(|limit| !is_a_machine_limit(limit));
-        let mut words = match (said(&self.minimum), said(&self.maximum)) {
-            (Some(least), Some(most)) => format!(" from {least} to {most}"),
-            (Some(least), None) => format!(" of at least {least}"),
-            (None, Some(most)) => format!(" of at most {most}"),
-            (None, None) => String::new(),
-        };
-        if let Some(above) = &self.above {
-            words.push_str(&format!(" above {above}"));
+        let (least, most) = (said(&self.minimum), said(&self.maximum));
+        let mut parts = Vec::new();
+        match (&least, &most) {
+            (Some(least), Some(most)) => parts.push(format!("from {least} to {most}")),
+            (Some(least), None) => parts.push(format!("of at least {least}")),
+            (None, _) => {}
         }
-        if let Some(below) = &self.below {
-            words.push_str(&format!(
-                "{} below {below}",
-                if self.above.is_some() { " and" } else { "" }
-            ));
+        parts.extend(self.above.iter().map(|above| format!("above {above}")));
+        parts.extend(self.below.iter().map(|below| format!("below {below}")));
+        if let (None, Some(most)) = (&least, &most) {
+            parts.push(format!("{}at most {most}", if parts.is_empty() { "of " } else { "" }));
         }
-        if let Some(unit) = &self.multiple_of {
-            words.push_str(&format!(" divisible by {unit}"));
+        parts.extend(self.multiple_of.iter().map(|unit| format!("divisible by {unit}")));
+        if parts.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", parts.join(" and "))
         }
-        words
+    }
+
+    /// The greatest value that fits into the machine's integer, where `number` exceeds it.
+    pub fn machine_limit(&self, number: &Number) -> Option<&Number> {
+        let limit = self.maximum.as_ref().filter(|limit| is_a_machine_limit(limit))?;
+        compare(number, limit).is_gt().then_some(limit)
     }
 }
 

@@ -10,7 +10,10 @@ use crate::diagnostic::{Diagnostic, SourceText, Span};
 /// The complaint for a text that is not readable YAML.
 pub(super) fn explain(error: &Error, source: &Arc<SourceText>) -> Diagnostic {
     let error = error.without_snippet();
-    let span = error.location().map(|location| span_of(&location)).unwrap_or_default();
+    let span = error
+        .location()
+        .map(|location| span_of(&location, &source.text))
+        .unwrap_or_default();
     if let Some(tab) = tab_before(&source.text, span.start) {
         return Diagnostic::new(source, tab, "a tab in the indentation")
             .help("indent with spaces; YAML does not allow tabs there");
@@ -31,6 +34,13 @@ fn tab_before(text: &str, offset: usize) -> Option<Span> {
         let tab = blank.collect::<Vec<_>>().iter().position(|&byte| byte == b'\t')?;
         Some(Span::new(start + tab, start + tab + 1))
     })
+}
+
+fn too_deep() -> (String, Option<&'static str>) {
+    (
+        format!("nested deeper than {MAX_DEPTH} levels"),
+        Some("is a bracket left open?"),
+    )
 }
 
 fn words(error: &Error) -> (String, Option<&'static str>) {
@@ -55,10 +65,7 @@ fn words(error: &Error) -> (String, Option<&'static str>) {
         Error::Budget {
             breach: BudgetBreach::Depth { .. },
             ..
-        } => (
-            format!("nested deeper than {MAX_DEPTH} levels"),
-            Some("is a bracket left open?"),
-        ),
+        } => too_deep(),
         Error::Budget {
             breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. },
             ..
@@ -74,6 +81,9 @@ fn words(error: &Error) -> (String, Option<&'static str>) {
         ),
         other => {
             let text = other.to_string();
+            if text.contains("recursion limit") {
+                return too_deep();
+            }
             let first = text.lines().next().unwrap_or_default();
             let bare = first.split(" at line ").next().unwrap_or(first);
             (

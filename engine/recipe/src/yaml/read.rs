@@ -162,7 +162,7 @@ struct Lowering<'a> {
 
 impl Lowering<'_> {
     fn node(&mut self, Raw(raw): Raw) -> Node {
-        let span = span_of(&raw.referenced);
+        let span = span_of(&raw.referenced, self.text);
         let (value, span) = match raw.value {
             RawValue::Null => (Yaml::Null, Span::new(span.start.min(self.text.len()), span.end)),
             RawValue::Bool(value) => (Yaml::Bool(value), span),
@@ -189,7 +189,7 @@ impl Lowering<'_> {
         let mut entries: Vec<(Key, Node)> = Vec::with_capacity(raw.len());
         let mut places = std::collections::HashMap::with_capacity(raw.len());
         for (Raw(key), value) in raw {
-            let place = Place::from(span_of(&key.referenced));
+            let place = Place::from(span_of(&key.referenced, self.text));
             let mut value = self.node(value);
             let name = match key.value {
                 RawValue::String(name) => name,
@@ -218,13 +218,24 @@ impl Lowering<'_> {
                 );
                 continue;
             }
-            if matches!(value.value, Yaml::Null) {
+            if matches!(value.value, Yaml::Null) && !self.is_written(&value.place) {
                 value.place = place.clone();
             }
             places.insert(name.clone(), place.clone());
             entries.push((Key { name, place }, value));
         }
         entries
+    }
+
+    /// Whether a null stands in the text, as `~` or `null`, rather than being left out.
+    fn is_written(&self, place: &Place) -> bool {
+        match place {
+            Place::Recipe(span) => self
+                .text
+                .get(span.start..)
+                .is_some_and(|rest| rest.starts_with(['~', 'n', 'N'])),
+            Place::Option(_) => true,
+        }
     }
 
     /// The span of a list or mapping: an alias, up to the closing bracket on the same line, or the first character.
@@ -246,11 +257,18 @@ impl Lowering<'_> {
     }
 }
 
-/// The byte range of a location.
-pub(super) fn span_of(location: &Location) -> Span {
-    let start = location.span().byte_offset().unwrap_or_default() as usize;
-    let length = location.span().byte_len().unwrap_or_default() as usize;
-    Span::new(start, start + length)
+/// The byte range of a location. Where the parser knows only line and column, nothing wide at that position.
+pub(super) fn span_of(location: &Location, text: &str) -> Span {
+    if let Some(start) = location.span().byte_offset() {
+        let start = start as usize;
+        return Span::new(start, start + location.span().byte_len().unwrap_or_default() as usize);
+    }
+    let line = (location.line() as usize).saturating_sub(1);
+    let start = text.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+    let column = (location.column() as usize).saturating_sub(1);
+    let rest = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+    let offset = rest.char_indices().nth(column).map_or(rest.len(), |(offset, _)| offset);
+    Span::new(start + offset, start + offset)
 }
 
 #[cfg(test)]
@@ -296,12 +314,12 @@ mod tests {
         a: a list = "[1, 2.5]"
         `1` = "1"
         `2.5` = "2.5"
-        b: nothing = "b"
+        b: an empty value = "b"
         block: a list = "-"
         `true` = "true"
         a mapping = "ä"
         ä: the string `ö` = "ö"
-        empty: nothing = "empty"
+        empty: an empty value = "empty"
         fold: the string `x y` = "x\n  y\n"
         "#);
     }

@@ -1,0 +1,238 @@
+//! Gates: what a recipe expects of the metrics it produces.
+//!
+//! ```yaml
+//! expect:
+//!   - { metric: quality.accuracy, at: { model: int8, fraction: 0.8 }, drop-from: { model: base }, le: 0.01 }
+//! ```
+//!
+//! The gate holds for every instance of the step that stands `at` these coordinates. With `drop-from` the judged value is
+//! the metric at those other coordinates minus the metric here.
+
+mod gate;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::{
+    Coordinates, OpSpec, Span,
+    bindings::Bindings,
+    check::Checker,
+    diagnostic::{Complaints, Place},
+    fields::{self, Fields},
+    suggest,
+    yaml::{Node, Yaml},
+};
+
+pub use gate::{Gate, Outcome, Verdict};
+
+/// How a value is compared with its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// `le`: at most.
+    AtMost,
+    /// `ge`: at least.
+    AtLeast,
+    /// `lt`: less than.
+    Below,
+    /// `gt`: more than.
+    Above,
+    /// `eq`: exactly.
+    Exactly,
+}
+
+/// An entry of `expect`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    /// The metric as written: `quality.accuracy`.
+    pub metric: String,
+    /// The step whose metric it is: `quality`.
+    pub step: String,
+    /// The metric's path in what the step makes: `accuracy`, or `per-class.dog.f1`.
+    pub path: String,
+    /// The coordinates that instances must have; others are free.
+    pub at: Coordinates,
+    /// The coordinates of the instance to compare with.
+    pub drop_from: Option<Coordinates>,
+    /// The bounds, at least one.
+    pub bounds: Vec<(Relation, f64)>,
+    /// The entry in the recipe's text.
+    pub span: Span,
+}
+
+/// The keys of an expectation.
+pub(crate) const KEYS: [&str; 8] = ["metric", "at", "drop-from", "le", "ge", "lt", "gt", "eq"];
+
+impl Relation {
+    /// All relations.
+    pub const ALL: [Self; 5] = [Self::AtMost, Self::AtLeast, Self::Below, Self::Above, Self::Exactly];
+
+    /// The key in the recipe.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::AtMost => "le",
+            Self::AtLeast => "ge",
+            Self::Below => "lt",
+            Self::Above => "gt",
+            Self::Exactly => "eq",
+        }
+    }
+
+    /// In a sentence: "at most", "below".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AtMost => "at most",
+            Self::AtLeast => "at least",
+            Self::Below => "below",
+            Self::Above => "above",
+            Self::Exactly => "exactly",
+        }
+    }
+
+    /// Whether `value` keeps the bound.
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::AtMost => value <= bound,
+            Self::AtLeast => value >= bound,
+            Self::Below => value < bound,
+            Self::Above => value > bound,
+            Self::Exactly => value == bound,
+        }
+    }
+}
+
+type Steps<'a> = IndexMap<&'a str, (&'a Place, Option<&'a OpSpec>)>;
+
+impl Expectation {
+    /// Reads an entry of `expect`.
+    pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &Steps<'_>, node: &Node) -> Option<Self> {
+        let fields = Fields::of(complaints, "expect", node, &KEYS)?;
+        let metric = fields.get("metric").and_then(|node| metric(complaints, steps, node));
+        if !fields.means("metric") {
+            complaints.push(
+                complaints
+                    .at(node.place.clone(), "expect: `metric` is missing")
+                    .help("`metric` is a step and the path of a number: `quality.accuracy`"),
+            );
+        }
+        let at = fields
+            .get("at")
+            .map(|node| coordinates(complaints, bindings, "expect.at", node));
+        let drop_from = fields
+            .get("drop-from")
+            .map(|node| coordinates(complaints, bindings, "expect.drop-from", node));
+        let mut bounds = Vec::new();
+        for relation in Relation::ALL {
+            if let Some(node) = fields.get(relation.key()) {
+                bounds.push((
+                    relation,
+                    number(complaints, bindings, &format!("expect.{}", relation.key()), node),
+                ));
+            }
+        }
+        if bounds.is_empty() {
+            complaints.push(
+                complaints
+                    .at(node.place.clone(), "expect: a bound is missing")
+                    .help("add `le`, `ge`, `lt`, `gt` or `eq` with a number"),
+            );
+        }
+        let span = match &node.place {
+            Place::Recipe(span) => *span,
+            Place::Option(_) => Span::default(),
+        };
+        let (step, path) = metric?;
+        Some(Self {
+            metric: format!("{step}.{path}"),
+            step,
+            path,
+            at: at.unwrap_or_else(|| Some(Coordinates::new()))?,
+            drop_from: match drop_from {
+                Some(coordinates) => Some(coordinates?),
+                None => None,
+            },
+            bounds: bounds
+                .into_iter()
+                .map(|(relation, bound)| Some((relation, bound?)))
+                .collect::<Option<_>>()?,
+            span,
+        })
+    }
+}
+
+fn metric(complaints: &mut Complaints, steps: &Steps<'_>, node: &Node) -> Option<(String, String)> {
+    let text = fields::text(complaints, "expect.metric", node)?;
+    let Some((step, path)) = text.split_once('.').filter(|(_, path)| !path.is_empty()) else {
+        complaints.push(
+            complaints
+                .at(
+                    node.place.clone(),
+                    format!("expect.metric: `{text}` is not a step and the path of a number"),
+                )
+                .help("such as `quality.accuracy`"),
+        );
+        return None;
+    };
+    if !steps.contains_key(step) {
+        complaints.push(
+            complaints
+                .at(node.place.clone(), format!("expect.metric: there is no step `{step}`"))
+                .maybe_help(suggest::help(step, "the recipe's steps", steps.keys().copied())),
+        );
+        return None;
+    }
+    Some((step.into(), path.into()))
+}
+
+fn coordinates(complaints: &mut Complaints, bindings: &Bindings, path: &str, node: &Node) -> Option<Coordinates> {
+    let Yaml::Map(entries) = &node.value else {
+        fields::mismatch(
+            complaints,
+            path,
+            node,
+            "a mapping of coordinates, such as `{ model: int8, fraction: 0.8 }`",
+        );
+        return None;
+    };
+    let mut coordinates = Coordinates::new();
+    for (key, node) in entries {
+        let value = param(complaints, bindings, node)?;
+        if matches!(value, Value::Null | Value::Object(_)) {
+            fields::mismatch(
+                complaints,
+                &format!("{path}.{}", key.name),
+                node,
+                "the value of a coordinate",
+            );
+            return None;
+        }
+        coordinates.insert(key.name.clone(), value);
+    }
+    Some(coordinates)
+}
+
+fn number(complaints: &mut Complaints, bindings: &Bindings, path: &str, node: &Node) -> Option<f64> {
+    let number = param(complaints, bindings, node)?.as_f64();
+    if number.is_none() {
+        fields::mismatch(complaints, path, node, "a number");
+    }
+    number
+}
+
+/// The value of a node, which may be a param but no axis.
+fn param(complaints: &mut Complaints, bindings: &Bindings, node: &Node) -> Option<Value> {
+    let Some(name) = node.reference() else {
+        return Some(node.plain());
+    };
+    let complaint = match bindings.param(name) {
+        Some(param) => return Some(param.plain()),
+        None if bindings.is_axis(name) => complaints
+            .at(
+                node.place.clone(),
+                format!("expect: `${name}` is an axis, which has several values"),
+            )
+            .help("write one of its values, or leave the coordinate out to expect it of all"),
+        None => Checker { bindings, complaints }.unknown_reference(name, &node.place),
+    };
+    complaints.push(complaint);
+    None
+}

@@ -1,0 +1,307 @@
+//! Expectations applied to instances: which they bind, and whether they were met.
+
+use serde_json::Value;
+
+use super::Expectation;
+use crate::{
+    Coordinates, Instance, InstanceId, Recipe,
+    diagnostic::{Complaints, Diagnostic},
+    instance::word,
+    suggest,
+};
+
+/// An expectation of one instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate<'r> {
+    /// What is expected.
+    pub expectation: &'r Expectation,
+    /// Of which instance.
+    pub instance: InstanceId,
+    /// The instance that it is compared with, for `drop-from`.
+    pub baseline: Option<InstanceId>,
+}
+
+/// Whether a gate was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The value keeps all bounds.
+    Met,
+    /// The value breaks a bound.
+    Missed,
+    /// A value is not known: the step failed or did not run, or has no such metric.
+    Unknown,
+}
+
+/// A gate with what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict<'r> {
+    /// The gate.
+    pub gate: Gate<'r>,
+    /// Whether it was met.
+    pub outcome: Outcome,
+    /// The judged value: the metric, or its drop from the baseline.
+    pub value: Option<f64>,
+    /// One sentence for people.
+    pub words: String,
+}
+
+impl Recipe {
+    /// Which instances the expectations bind.
+    ///
+    /// An expectation that binds nothing is an error, except where `--only` leaves its step out.
+    pub fn gates(&self, instances: &[Instance]) -> Result<Vec<Gate<'_>>, Vec<Diagnostic>> {
+        let mut complaints = Complaints::new(&self.source);
+        let mut gates = Vec::new();
+        for expectation in &self.expect {
+            let of_step: Vec<_> = instances
+                .iter()
+                .filter(|instance| instance.step == expectation.step)
+                .collect();
+            if of_step.is_empty() && !self.only.is_empty() {
+                continue;
+            }
+            let matching = of_step.iter().filter(|instance| stands_at(instance, &expectation.at));
+            let bound: Vec<_> = matching.collect();
+            if bound.is_empty() {
+                if self.only.is_empty() {
+                    complaints.push(nothing_there(&complaints, expectation, "at", &expectation.at, &of_step));
+                }
+                continue;
+            }
+            for instance in bound {
+                match baseline(&complaints, expectation, instance, &of_step) {
+                    Ok(baseline) => gates.push(Gate {
+                        expectation,
+                        instance: instance.id.clone(),
+                        baseline,
+                    }),
+                    Err(complaint) => {
+                        complaints.push(complaint);
+                        break;
+                    }
+                }
+            }
+        }
+        if complaints.is_empty() {
+            Ok(gates)
+        } else {
+            Err(complaints.in_order())
+        }
+    }
+
+    /// Judges all gates with the metrics that `metric` finds for an instance and a path.
+    pub fn verdicts(
+        &self,
+        instances: &[Instance],
+        metric: impl Fn(&InstanceId, &str) -> Option<f64>,
+    ) -> Result<Vec<Verdict<'_>>, Vec<Diagnostic>> {
+        Ok(self
+            .gates(instances)?
+            .into_iter()
+            .map(|gate| gate.judge(&metric))
+            .collect())
+    }
+}
+
+impl<'r> Gate<'r> {
+    /// Judges the gate with the metrics that `metric` finds for an instance and a path.
+    pub fn judge(self, metric: impl Fn(&InstanceId, &str) -> Option<f64>) -> Verdict<'r> {
+        let path = &self.expectation.path;
+        let unknown = |id: &InstanceId| format!("`{path}` of {id} is not known");
+        let here = metric(&self.instance, path).filter(|value| !value.is_nan());
+        let there = self
+            .baseline
+            .as_ref()
+            .map(|id| (id, metric(id, path).filter(|value| !value.is_nan())));
+        let (value, words) = match (here, there) {
+            (None, _) => (None, unknown(&self.instance)),
+            (Some(_), Some((id, None))) => (None, unknown(id)),
+            (Some(here), None) => (Some(here), format!("{path} of {} is {here}", self.instance)),
+            (Some(here), Some((id, Some(there)))) => {
+                let drop = difference(there, here);
+                let words = format!(
+                    "{path} of {} is {here}, a drop of {drop} from {there} of {id}",
+                    self.instance
+                );
+                (Some(drop), words)
+            }
+        };
+        let bounds: Vec<_> = self
+            .expectation
+            .bounds
+            .iter()
+            .map(|(relation, bound)| format!("{} {bound}", relation.words()))
+            .collect();
+        let outcome = match value {
+            None => Outcome::Unknown,
+            Some(value)
+                if self
+                    .expectation
+                    .bounds
+                    .iter()
+                    .all(|(relation, bound)| relation.holds(value, *bound)) =>
+            {
+                Outcome::Met
+            }
+            Some(_) => Outcome::Missed,
+        };
+        let words = format!("{words}; expected {}", bounds.join(" and "));
+        Verdict {
+            gate: self,
+            outcome,
+            value,
+            words,
+        }
+    }
+}
+
+/// `a - b` to twelve digits of the larger one, so that 0.75 - 0.74 is 0.01 and keeps a bound of 0.01.
+fn difference(a: f64, b: f64) -> f64 {
+    let larger = a.abs().max(b.abs());
+    if larger == 0.0 || !larger.is_finite() {
+        return a - b;
+    }
+    let unit = 10_f64.powi(12 - larger.log10().floor() as i32);
+    let rounded = ((a - b) * unit).round() / unit;
+    if rounded.is_finite() { rounded } else { a - b }
+}
+
+fn stands_at(instance: &Instance, at: &Coordinates) -> bool {
+    at.iter()
+        .all(|(name, value)| instance.coordinates.get(name).is_some_and(|own| same(own, value)))
+}
+
+/// Numbers are compared by value: `1` is `1.0`.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// The one instance to compare with: at the coordinates of `drop-from`, and otherwise where `instance` stands.
+fn baseline(
+    complaints: &Complaints,
+    expectation: &Expectation,
+    instance: &Instance,
+    of_step: &[&Instance],
+) -> Result<Option<InstanceId>, Diagnostic> {
+    let Some(drop_from) = &expectation.drop_from else {
+        return Ok(None);
+    };
+    let there: Vec<_> = of_step.iter().filter(|other| stands_at(other, drop_from)).collect();
+    if there.is_empty() {
+        return Err(nothing_there(complaints, expectation, "drop-from", drop_from, of_step));
+    }
+    let agrees = |other: &&&&Instance| {
+        other.coordinates.iter().all(|(name, value)| {
+            drop_from.contains_key(name) || instance.coordinates.get(name).is_none_or(|own| same(own, value))
+        })
+    };
+    let found: Vec<_> = there.iter().filter(agrees).collect();
+    match &found[..] {
+        [only] => Ok(Some(only.id.clone())),
+        [] => Err(complaints
+            .at(
+                expectation.span,
+                format!("expect: nothing at `drop-from` stands where {} stands", instance.id),
+            )
+            .help("name the coordinates that differ in `drop-from`")),
+        several => {
+            let names: Vec<_> = several.iter().take(3).map(|other| other.id.to_string()).collect();
+            Err(complaints
+                .at(
+                    expectation.span,
+                    format!("expect: `drop-from` fits {} instances, not one", several.len()),
+                )
+                .label(format!("for {}", instance.id))
+                .help(format!("add coordinates to tell them apart: {}", names.join(", "))))
+        }
+    }
+}
+
+/// The complaint that no instance stands at these coordinates, with the nearest mistake that explains it.
+fn nothing_there(
+    complaints: &Complaints,
+    expectation: &Expectation,
+    key: &str,
+    at: &Coordinates,
+    of_step: &[&Instance],
+) -> Diagnostic {
+    let step = &expectation.step;
+    if of_step.is_empty() {
+        return complaints
+            .at(expectation.span, format!("expect: `{step}` has no instances"))
+            .help("a `when` removed them all");
+    }
+    for (name, value) in at {
+        let names = of_step.iter().flat_map(|instance| instance.coordinates.keys());
+        if !names.clone().any(|known| known == name) {
+            let mut names: Vec<_> = names.map(String::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            let help = if names.is_empty() {
+                Some(format!("`{step}` has one instance and no coordinates"))
+            } else {
+                suggest::help(name, &format!("coordinates of `{step}`"), names)
+            };
+            return complaints
+                .at(
+                    expectation.span,
+                    format!("expect.{key}: `{step}` has no coordinate `{name}`"),
+                )
+                .maybe_help(help);
+        }
+        let mut values: Vec<_> = of_step
+            .iter()
+            .filter_map(|instance| instance.coordinates.get(name))
+            .map(word)
+            .collect();
+        values.dedup();
+        if !of_step
+            .iter()
+            .any(|instance| instance.coordinates.get(name).is_some_and(|own| same(own, value)))
+        {
+            let values: Vec<_> = values.iter().map(String::as_str).collect();
+            // Numbers that look alike are not near each other.
+            let near = value
+                .as_str()
+                .and_then(|value| suggest::nearest(value, values.iter().copied()));
+            let help = match near {
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                None => suggest::one_of(&values).map(|list| format!("values of `{name}`: {list}")),
+            };
+            return complaints
+                .at(
+                    expectation.span,
+                    format!("expect.{key}: `{step}` has nothing at {name}={}", word(value)),
+                )
+                .maybe_help(help);
+        }
+    }
+    let near: Vec<_> = of_step.iter().take(3).map(|instance| instance.id.to_string()).collect();
+    complaints
+        .at(
+            expectation.span,
+            format!("expect.{key}: no instance of `{step}` stands at all of these coordinates"),
+        )
+        .help(format!("such as {}", near.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_do_not_break_a_bound_by_rounding() {
+        assert_eq!(difference(0.75, 0.74), 0.01);
+        assert_eq!(difference(0.3, 0.1), 0.2);
+        assert_eq!(difference(60_000.0, 59_999.0), 1.0);
+        assert_eq!(difference(1e-9, 9e-10), 1e-10);
+        assert_eq!(difference(0.0, 0.0), 0.0);
+        assert!(difference(1e300, -1e300).is_finite());
+        assert!(difference(f64::MAX, f64::MIN).is_infinite());
+        assert!(difference(5e-324, 0.0) >= 0.0);
+        assert_eq!(difference(f64::INFINITY, 1.0), f64::INFINITY);
+    }
+}
