@@ -74,12 +74,29 @@ mod tests {
             verdict("median-ms", Outcome::Error, "step speed failed"),
             verdict("top5", Outcome::Skipped, "not in this run"),
         ];
-        insta::assert_snapshot!(junit("quantization-lab", &verdicts), @"");
+        insta::assert_snapshot!(junit("quantization-lab", &verdicts), @r#"
+<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="quantization-lab" tests="4" failures="1" errors="1" skipped="1">
+  <testsuite name="expectations" tests="4" failures="1" errors="1" skipped="1">
+    <testcase classname="quantization-lab" name="accuracy of int8 ≥ 0.7"><system-out>0.7561</system-out></testcase>
+    <testcase classname="quantization-lab" name="zip-bytes of int8 &lt; 60000"><failure message="79220 is not &lt; 60000">recipe.yaml:31:5</failure></testcase>
+    <testcase classname="quantization-lab" name="median-ms"><error message="step speed failed">recipe.yaml:31:5</error></testcase>
+    <testcase classname="quantization-lab" name="top5"><skipped message="not in this run"/></testcase>
+  </testsuite>
+</testsuites>
+"#);
     }
 
     #[test]
     fn names_cannot_leave_their_attribute() {
         let nasty = [verdict("\"/><x a='1'>&\n\u{1b}[31m", Outcome::Failed, "a < b")];
-        insta::assert_snapshot!(junit("<lab>", &nasty), @"");
+        insta::assert_snapshot!(junit("<lab>", &nasty), @r#"
+<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="&lt;lab&gt;" tests="1" failures="1" errors="0" skipped="0">
+  <testsuite name="expectations" tests="1" failures="1" errors="0" skipped="0">
+    <testcase classname="&lt;lab&gt;" name="&quot;/&gt;&lt;x a='1'&gt;&amp;&#10;�[31m"><failure message="a &lt; b">recipe.yaml:31:5</failure></testcase>
+  </testsuite>
+</testsuites>
+"#);
     }
 }

@@ -212,16 +212,20 @@ mod tests {
 
     #[test]
     fn names_do_not_become_markup() {
-        insta::assert_snapshot!(escape("<img src=x> & *bold* [link](x) `code` $x$ __init__ xif0_0"), @"");
-        insta::assert_snapshot!(escape("# heading\n- item"), @"");
+        insta::assert_snapshot!(escape("<img src=x> & *bold* [link](x) `code` $x$ __init__ xif0_0"), @r#"&lt;img src=x&gt; &amp; \*bold\* \[link\](x) \`code\` \$x\$ \_\_init\_\_ xif0_0"#);
+        insta::assert_snapshot!(escape("# heading\n- item"), @r#"\# heading - item"#);
     }
 
     #[test]
     fn code_holds_any_backticks() {
-        insta::assert_snapshot!(code("plain"), @"");
-        insta::assert_snapshot!(code("a `` b"), @"");
-        insta::assert_snapshot!(code("`"), @"");
-        insta::assert_snapshot!(code_block("sh", "echo '```'\n"), @"");
+        insta::assert_snapshot!(code("plain"), @"`plain`");
+        insta::assert_snapshot!(code("a `` b"), @"```a `` b```");
+        insta::assert_snapshot!(code("`"), @"`` ` ``");
+        insta::assert_snapshot!(code_block("sh", "echo '```'\n"), @r#"
+````sh
+echo '```'
+````
+"#);
     }
 
     #[test]
@@ -229,13 +233,22 @@ mod tests {
         let mut table = Table::of_numbers(&["class", "n"]);
         table.push(vec![code("a|b"), Markdown::text("1")]);
         table.push(vec![Markdown::text("c|d")]);
-        insta::assert_snapshot!(table.render(), @"");
+        insta::assert_snapshot!(table.render(), @r#"
+| class | n |
+| --- | ---: |
+| `a\|b` | 1 |
+| c\|d |  |
+"#);
     }
 
     #[test]
     fn empty_columns_go() {
         let mut table = Table::of_numbers(&["a", "b", "c"]);
         table.push(vec![Markdown::default(), Markdown::default(), Markdown::text("1")]);
-        insta::assert_snapshot!(table.without_empty_columns().render(), @"");
+        insta::assert_snapshot!(table.without_empty_columns().render(), @r#"
+| a | c |
+| --- | ---: |
+|  | 1 |
+"#);
     }
 }

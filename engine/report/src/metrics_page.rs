@@ -40,7 +40,7 @@ fn headline(metrics: &Metrics) -> Markdown {
         numbers::count(metrics.samples)
     );
     if let Some(top5) = metrics.top5 {
-        text += &format!(", top-5 **{}**", numbers::percent(top5));
+        text = format!("{text}, top-5 **{}**", numbers::percent(top5));
     }
     Markdown::trusted(format!("{text}. Computed in {}.", Markdown::text(&metrics.arithmetic)))
 }

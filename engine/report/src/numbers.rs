@@ -40,7 +40,7 @@ pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -74,7 +74,7 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
 pub(crate) fn figure(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Ratio => percent(value),
-        Unit::Percent => format!("{value:.1} %"),
+        Unit::Percent => format!("{value:.1} %").replace('-', "−"),
         Unit::Bytes | Unit::Count => count(value.max(0.0) as u64),
         Unit::Milliseconds => milliseconds(value),
         Unit::Decibel => format!("{value:.1} dB"),

@@ -59,7 +59,7 @@ pub(crate) fn latency(variants: &Variants<'_>) -> Option<String> {
     } else {
         "median of steady runs, tick: 99th percentile; runtimes or threads differ, see the table".to_owned()
     };
-    let bars = timed
+    let rows = timed
         .iter()
         .map(|(variant, benchmark)| {
             let steady = &benchmark.timings.steady;
@@ -77,7 +77,7 @@ pub(crate) fn latency(variants: &Variants<'_>) -> Option<String> {
             title: "Latency of one inference",
             subtitle: &subtitle,
             x_label: "milliseconds",
-            bars,
+            rows,
         }
         .svg(),
     )

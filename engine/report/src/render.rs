@@ -1,6 +1,7 @@
 //! The report's files: the page, a page per evaluated variant, plots, CSV, and the record they are made of.
 
 use minijinja::{Value, context};
+use rayon::prelude::*;
 
 use crate::input::ReportInput;
 use crate::markdown::Markdown;
@@ -73,11 +74,17 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     // Two questions about the same trend share their plot.
     drawings.sort();
     drawings.dedup_by(|one, other| one.0 == other.0);
-    for (name, svg) in drawings {
-        let png = plots::png(&svg).map_err(|reason| ReportError::Plot {
-            plot: name.clone(),
-            reason,
-        })?;
+    // In the thread pool of the caller; the order of the files stays that of the names.
+    let pictures: Vec<Vec<u8>> = drawings
+        .par_iter()
+        .map(|(name, svg)| {
+            plots::png(svg).map_err(|reason| ReportError::Plot {
+                plot: name.clone(),
+                reason,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    for ((name, svg), png) in drawings.into_iter().zip(pictures) {
         files.push(ReportFile::new(format!("{name}.png"), png));
         files.push(ReportFile::new(format!("{name}.svg"), svg));
     }

@@ -21,7 +21,7 @@ pub(crate) fn introduction(input: &ReportInput, variants: &Variants<'_>) -> Valu
     let noun = if count == 1 { "variant" } else { "variants" };
     let mut text = format!("{count} {noun} made by the recipe {}", code(&input.recipe.name));
     if let Some(baseline) = variants.baseline() {
-        text += &format!(", compared with {}", code(&baseline.name));
+        text = format!("{text}, compared with {}", code(&baseline.name));
     }
     plain(text + ".").into()
 }
@@ -158,19 +158,26 @@ pub(crate) fn latency(variants: &Variants<'_>, plot: &str) -> Value {
     }
 }
 
-/// Names, pictures and pages of the evaluated variants.
-pub(crate) fn confusions(variants: &Variants<'_>) -> Vec<Value> {
-    let evaluated = variants.all.iter().filter(|v| v.metrics.is_some());
-    evaluated
-        .map(|variant| {
-            context! {
-                name => Value::from(code(&variant.name)),
-                name_text => variant.name.as_str(),
-                image => Value::from(plain(format!("{}-confusion-matrix.png", variant.slug))),
-                page => Value::from(plain(format!("{}-metrics.md", variant.slug))),
-            }
-        })
-        .collect()
+/// The matrices of the evaluated variants, two side by side, each leading to the variant's page.
+pub(crate) fn confusions(variants: &Variants<'_>) -> Option<Value> {
+    let picture = |variant: &Variant<'_>| {
+        let (name, slug) = (code(&variant.name), &variant.slug);
+        plain(format!(
+            "[{name}<br>![Confusion matrix]({slug}-confusion-matrix.png)]({slug}-metrics.md)"
+        ))
+    };
+    let pictures: Vec<Markdown> = variants
+        .all
+        .iter()
+        .filter(|v| v.metrics.is_some())
+        .map(picture)
+        .collect();
+    let columns = pictures.len().min(2);
+    let mut table = Table::of_text(&[""; 2][..columns]);
+    for row in pictures.chunks(2) {
+        table.push(row.to_vec());
+    }
+    (!table.is_empty()).then(|| Value::from(table.render()))
 }
 
 /// What was asked of each variant and what became of it.

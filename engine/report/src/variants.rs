@@ -180,14 +180,14 @@ fn name_files(variants: &mut [Variant<'_>]) {
 
 /// A name in the characters that are safe in files and links.
 pub(crate) fn slug(name: &str) -> String {
-    let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || "._-".contains(c) {
-            c
-        } else {
-            '-'
+    let mut slug = String::new();
+    for character in name.chars() {
+        match character {
+            safe if safe.is_ascii_alphanumeric() || "._-".contains(safe) => slug.push(safe),
+            _ if slug.ends_with('-') => {}
+            _ => slug.push('-'),
         }
-    };
-    let slug: String = name.chars().map(safe).collect();
+    }
     let slug = slug.trim_matches(['-', '.']).to_owned();
     if slug.is_empty() { "variant".to_owned() } else { slug }
 }

@@ -104,6 +104,9 @@ impl Axis {
     }
 }
 
+/// What a decimal fraction may be off in binary: 0.77 / 0.01 is not quite 77.
+const ROUNDING: f64 = 1e-9;
+
 /// Multiples of 1, 2 or 5 times a power of ten.
 fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let rough = (high - low) / wanted.max(1) as f64;
@@ -111,9 +114,12 @@ fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let step = [1.0, 2.0, 5.0, 10.0]
         .into_iter()
         .map(|m| m * power)
-        .find(|&step| step >= rough)
+        .find(|&step| step >= rough * (1.0 - ROUNDING))
         .unwrap_or(power * 10.0);
-    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+    let (first, last) = (
+        (low / step - ROUNDING).ceil() as i64,
+        (high / step + ROUNDING).floor() as i64,
+    );
     (first..=last).map(|n| n as f64 * step).collect()
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Bars<'a> {
     pub(crate) title: &'a str,
     pub(crate) subtitle: &'a str,
     pub(crate) x_label: &'a str,
-    pub(crate) bars: Vec<Bar<'a>>,
+    pub(crate) rows: Vec<Bar<'a>>,
 }
 
 const TOP: f64 = 64.0;
@@ -31,16 +31,16 @@ impl Bars<'_> {
     /// The drawing.
     pub(crate) fn svg(&self) -> String {
         let labels: Vec<String> = self
-            .bars
+            .rows
             .iter()
             .map(|bar| text::fit(bar.label, 220.0, theme::TEXT_SIZE))
             .collect();
         let left = text::widest(labels.iter().map(String::as_str), theme::TEXT_SIZE) + 28.0;
-        let notes = text::widest(self.bars.iter().map(|bar| bar.note.as_str()), theme::SMALL_SIZE);
+        let notes = text::widest(self.rows.iter().map(|bar| bar.note.as_str()), theme::SMALL_SIZE);
         let right = theme::WIDTH - notes - 28.0;
-        let bottom = TOP + ROW * self.bars.len() as f64;
+        let bottom = TOP + ROW * self.rows.len() as f64;
         let height = bottom + 56.0;
-        let x = Axis::from_zero(self.bars.iter().flat_map(|bar| [bar.value, bar.mark]), left, right);
+        let x = Axis::from_zero(self.rows.iter().flat_map(|bar| [bar.value, bar.mark]), left, right);
 
         let mut svg = Svg::new(theme::WIDTH, height, self.title);
         svg.heading(16.0, self.title, self.subtitle);
@@ -57,7 +57,7 @@ impl Bars<'_> {
                 &tick_text(*tick, step),
             );
         }
-        for (row, (bar, label)) in self.bars.iter().zip(&labels).enumerate() {
+        for (row, (bar, label)) in self.rows.iter().zip(&labels).enumerate() {
             let middle = TOP + (row as f64 + 0.5) * ROW;
             let ink = if bar.baseline { theme::BASELINE } else { theme::ACCENT };
             svg.text(

@@ -140,24 +140,22 @@ impl Heat<'_> {
             let ink = if step > STEPS * 5 / 8 { theme::PAPER } else { theme::INK };
             match layout.numbers {
                 Numbers::PercentAndCount => {
-                    let percent = format!("{:.1}", share * 100.0);
-                    svg.text(
-                        (x, y + 1.0),
-                        Anchor::Middle,
-                        12.0,
-                        ink,
-                        percent.strip_suffix(".0").unwrap_or(&percent),
-                    );
+                    let percent = if share == 1.0 {
+                        "100".to_owned()
+                    } else {
+                        format!("{:.1}", share * 100.0)
+                    };
+                    svg.text((x, y + 1.0), Anchor::Middle, 12.0, ink, &percent);
                     svg.text((x, y + 14.0), Anchor::Middle, 9.0, ink, &count.to_string());
                 }
-                Numbers::Percent if share >= 0.005 => {
+                Numbers::Percent if (share * 100.0).round() >= 1.0 => {
                     let size = if layout.cell >= 30.0 { 11.0 } else { 9.0 };
                     svg.text(
                         (x, y + size * 0.36),
                         Anchor::Middle,
                         size,
                         ink,
-                        &format!("{:.0}", share * 100.0),
+                        &(share * 100.0).round().to_string(),
                     );
                 }
                 Numbers::Percent | Numbers::None => {}
@@ -230,18 +228,9 @@ fn legend(svg: &mut Svg, x: f64, top: f64, height: f64) {
     }
     for share in [0.0, 0.05, 0.25, 0.5, 1.0_f64] {
         let y = top + height * (1.0 - share.sqrt());
-        let label = if share == 1.0 {
-            "100 % of row".to_owned()
-        } else {
-            format!("{:.0}", share * 100.0)
-        };
-        svg.text(
-            (x + 17.0, y + 4.0),
-            Anchor::Start,
-            9.0,
-            theme::MUTED,
-            label.trim_end_matches(" of row"),
-        );
+        let unit = if share == 1.0 { " %" } else { "" };
+        let label = format!("{:.0}{unit}", share * 100.0);
+        svg.text((x + 17.0, y + 4.0), Anchor::Start, 9.0, theme::MUTED, &label);
     }
     svg.text(
         (x - 2.0, top + height + 16.0),

@@ -79,14 +79,15 @@ impl Lines<'_> {
         if let Some((name, value)) = self.baseline {
             let at = y.at(value);
             svg.dashed((LEFT, at), (RIGHT, at), theme::BASELINE);
+            // At the end where the line is farther away.
+            let distance = |sample: Option<&Sample>| sample.map_or(0.0, |sample| (sample.y - value).abs());
+            let (x, anchor) = if distance(self.samples.first()) > distance(self.samples.last()) {
+                (LEFT + 4.0, Anchor::Start)
+            } else {
+                (RIGHT, Anchor::End)
+            };
             let label = super::text::fit(name, 200.0, theme::SMALL_SIZE);
-            svg.text(
-                (RIGHT, at - 6.0),
-                Anchor::End,
-                theme::SMALL_SIZE,
-                theme::BASELINE,
-                &label,
-            );
+            svg.text((x, at - 6.0), anchor, theme::SMALL_SIZE, theme::BASELINE, &label);
         }
         let centres: Vec<(f64, f64)> = self
             .samples

@@ -28,7 +28,8 @@ impl Comparison {
 }
 
 /// `75.61 % against 75.48 %, 0.13 points higher; the difference is within the 95 % intervals (74.76–76.44 and
-/// 74.63–76.31, 10,000 samples): they cannot be told apart`.
+/// 74.63–76.31, 10,000 samples), which do not tell the two apart`. The samples are the same for both, so intervals are a
+/// careful judge: a paired test could separate more.
 pub(super) fn sentence(one: &Metrics, other: &Metrics) -> String {
     let (accuracy, reference) = (numbers::percent(one.accuracy), numbers::percent(other.accuracy));
     let difference = format!("{:.2}", (one.accuracy - other.accuracy).abs() * 100.0);
@@ -55,7 +56,7 @@ pub(super) fn sentence(one: &Metrics, other: &Metrics) -> String {
         Comparison::Equal => format!("{accuracy}, the same accuracy ({samples})"),
         Comparison::WithinInterval => format!(
             "{accuracy} against {reference}, {difference} points {direction}; the difference is within the 95 % \
-             intervals ({intervals}), so the two cannot be told apart by accuracy"
+             intervals ({intervals}), which do not tell the two apart"
         ),
         Comparison::Apart => format!(
             "{accuracy} against {reference}, {difference} points {direction}; the 95 % intervals do not overlap \

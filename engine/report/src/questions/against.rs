@@ -109,8 +109,8 @@ fn classes_seen(variant: &Variant<'_>) -> Option<String> {
     );
     let worst = variant.metrics?.per_class.iter().filter(|class| class.support > 0);
     if let Some(worst) = worst.min_by(|a, b| a.sensitivity.total_cmp(&b.sensitivity)) {
-        text += &format!(
-            " The class it finds least is {} (sensitivity {}).",
+        text = format!(
+            "{text} The class it finds least is {} (sensitivity {}).",
             code(&worst.name),
             numbers::percent(worst.sensitivity)
         );

@@ -36,7 +36,11 @@ pub(super) fn answer(variants: &Variants<'_>, of: &str, against: &str) -> Answer
             _ => Some(one),
         });
     let Some((best, metrics)) = best else {
-        return Answer::missing(heading, &format!("no variant of {} was evaluated", family(of)));
+        let needs = match of {
+            "*" => "no other variant was evaluated".to_owned(),
+            _ => format!("no variant of {} was evaluated", code(of)),
+        };
+        return Answer::missing(heading, &needs);
     };
     let mut text = format!(
         "The most accurate is {}: {}.",
@@ -52,15 +56,15 @@ pub(super) fn answer(variants: &Variants<'_>, of: &str, against: &str) -> Answer
         .map(|(variant, _)| variant.name.as_str())
         .collect();
     if !peers.is_empty() {
-        text += &format!(" Its interval overlaps those of {}.", names(peers));
+        text = format!("{text} Its interval overlaps those of {}.", names(peers));
     }
     if let Some((new, old)) = best.sizes.zip(reference.sizes) {
         let (new, old) = (new.bytes() as f64, old.bytes() as f64);
-        text += &format!(" Its file has {} of the bytes", numbers::percent(new / old));
+        text = format!("{text} Its file has {} of the bytes", numbers::percent(new / old));
         if let Some((fast, slow)) = best.benchmark.zip(reference.benchmark) {
             let (fast, slow) = (fast.timings.steady.median, slow.timings.steady.median);
-            text += &format!(
-                ", and the median run takes {} instead of {}",
+            text = format!(
+                "{text}, and the median run takes {} instead of {}",
                 numbers::milliseconds(fast),
                 numbers::milliseconds(slow)
             );

@@ -76,7 +76,7 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
     if !beaten.is_empty() {
         let list = names(beaten.iter().map(|standing| standing.variant.name.as_str()));
         let verb = if beaten.len() == 1 { "is" } else { "are" };
-        text += &format!(" {list} {verb} dominated: another is no larger and no less accurate.");
+        text = format!("{text} {list} {verb} dominated: another is no larger and no less accurate.");
     }
     let within = |standing: &&&Standing<'_, '_>| {
         let rivals = front
@@ -91,8 +91,9 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
     };
     let close = beaten.iter().filter(within).count();
     if close > 0 {
-        text +=
-            &format!(" For {close} of them the accuracies alone are within each other's 95 % intervals; size decides.");
+        text = format!(
+            "{text} For {close} of them the accuracies alone are within each other's 95 % intervals; size decides."
+        );
     }
     let mut table = Table::of_numbers(&["Variant", "Zip bytes", "Accuracy", "95 % interval", "Dominated by"]);
     for standing in &standings {

@@ -96,7 +96,8 @@ impl Question {
         if variants.all.iter().any(|v| v.sizes.is_some() || v.model.is_some()) {
             questions.push(Self::Sizes);
         }
-        if let Some(baseline) = variants.baseline().filter(|baseline| baseline.metrics.is_some()) {
+        let evaluated = variants.all.iter().filter(|v| v.metrics.is_some()).count();
+        if let Some(baseline) = variants.baseline().filter(|b| b.metrics.is_some() && evaluated > 1) {
             questions.push(Self::Best {
                 of: "*".to_owned(),
                 against: baseline.name.clone(),

@@ -71,7 +71,12 @@ fn parameters(variants: &Variants<'_>) -> Option<String> {
         .collect();
     let first = counts.first()?;
     if counts.len() > 1 && counts.iter().all(|(_, parameters)| *parameters == first.1) {
-        return Some(format!("Every variant has {} parameters.", numbers::count(first.1)));
+        let whose = if counts.len() == variants.all.len() {
+            "Every variant has"
+        } else {
+            "The variants have"
+        };
+        return Some(format!("{whose} {} parameters.", numbers::count(first.1)));
     }
     let of_baseline = counts.iter().find(|(variant, _)| variants.is_baseline(variant));
     let (variant, parameters) = of_baseline.unwrap_or(first);
@@ -96,8 +101,8 @@ fn smallest(variants: &Variants<'_>) -> Option<String> {
         .and_then(|b| b.sizes)
     {
         let (old, new) = (old.bytes() as f64, size.bytes() as f64);
-        sentence += &format!(
-            ", {} smaller than the baseline ({})",
+        sentence = format!(
+            "{sentence}, {} smaller than the baseline ({})",
             numbers::times(old, new),
             numbers::change(old, new)
         );

@@ -163,7 +163,7 @@ fn saturation(steps: &[Step<'_, '_>], over: &str) -> String {
     let interval = numbers::interval(best.metrics.accuracy_interval);
     match steps.get(from) {
         Some(_) if from == 0 => format!(
-            "All values have 95 % intervals that overlap that of the best ({} at {}, {interval}): no trend can be told from chance.",
+            "All values have 95 % intervals that overlap that of the best ({} at {}, {interval}): they show no trend.",
             numbers::percent(best.metrics.accuracy),
             best.label
         ),
