@@ -169,8 +169,8 @@ impl PartialEq for Bytes {
 pub struct Report {
     /// The format, recognized or named.
     pub format: Format,
-    /// All splits with their numbers of samples.
-    pub splits: Vec<(String, usize)>,
+    /// Names of all splits; empty where the data has none.
+    pub splits: Vec<String>,
     /// Samples in the chosen split, before `classes`, `count` and `fraction`.
     pub available: usize,
     /// Samples loaded.

@@ -2,11 +2,11 @@
 //!
 //! The way of a sample:
 //!
-//! 1. `Tree` gives a folder, an archive or several of them as one set of named files (`tree`).
-//! 2. `detect` says which `Format` these files are; the readers under `formats`(Format) list their samples.
+//! 1. [`Tree`] gives a folder, an archive or several of them as one set of named files ([`tree`]).
+//! 2. [`detect`] says which [`Format`] these files are; the readers under [`formats`](Format) list their samples.
 //! 3. [`sample()`](sample::sample) chooses which of them to keep, before anything is decoded.
-//! 4. `load` decodes the kept ones in parallel, resizes and crops them, and returns a `Dataset`.
-//! 5. `blob` stores a dataset and reads it back; `Transform` turns a sample into a model's float input.
+//! 4. [`load`] decodes the kept ones in parallel, resizes and crops them, and returns a [`Dataset`].
+//! 5. [`blob`] stores a dataset and reads it back; [`Transform`] turns a sample into a model's float input.
 //!
 //! Owns: archives, image decoding, resizing, labels, splits, sampling, NumPy files.
 //! Leaves to others: downloads and digests (the caller gives paths), models, where a dataset is stored.
@@ -14,14 +14,25 @@
 //! Images are channels-last (`[N, H, W, C]`). The order of samples is fixed by their names and never by
 //! the number of threads; decoding runs on the rayon pool of the caller.
 
+pub mod blob;
 mod dataset;
 mod error;
+mod formats;
+mod image;
+mod load;
+pub mod npy;
+pub mod resize;
 pub mod sample;
 mod spec;
+mod suggest;
 pub mod transform;
+pub mod tree;
 
-pub use dataset::{Bytes, Dataset, Report, Samples, Values};
+pub use dataset::{Bytes, Dataset, Report, Sample, Samples, Values};
 pub use error::DataError;
+pub use formats::detect;
+pub use load::load;
 pub use sample::{Amount, Drawn, Sampling, Sharing};
 pub use spec::{Color, Format, Layout, Method, OnError, Resize, Spec, Split};
 pub use transform::Transform;
+pub use tree::{Limits, Tree};

@@ -1,0 +1,436 @@
+//! From a tree and settings to a dataset: list, sample, decode.
+//!
+//! Samples keep the order of the listing (split, class, name), drawn or not. Each is decoded straight into its place of the
+//! result, in parallel, so that order and bytes do not depend on the number of threads.
+
+use rayon::prelude::*;
+
+use crate::dataset::{Dataset, Report, Samples, Values};
+use crate::error::DataError;
+use crate::formats::{self, Listing, PartValues, Records, Source};
+use crate::image::{self, Pixels, Preparation};
+use crate::resize::Picture;
+use crate::sample::{Amount, Sampling, Sharing, sample};
+use crate::spec::{Color, Format, OnError, Spec};
+use crate::suggest::nearest;
+use crate::tree::Tree;
+
+/// Samples that one task decodes at least; smaller ones would cost more to hand out than to do.
+const LEAST_PER_TASK: usize = 16;
+
+/// Loads what `spec` asks for, with an account of what was found.
+pub fn load(tree: &Tree, spec: &Spec) -> Result<(Dataset, Report), DataError> {
+    spec.check()?;
+    let format = if spec.format == Format::Auto {
+        formats::detect(tree)?
+    } else {
+        spec.format
+    };
+    let Listing {
+        splits,
+        classes,
+        labels,
+        source,
+        mut skipped,
+        other_files,
+    } = formats::list(tree, spec, format)?;
+    let available = source.len();
+    if available == 0 {
+        return Err(DataError::NoSamples {
+            place: tree.origin().to_owned(),
+            why: "the files hold none".into(),
+        });
+    }
+    if let Source::Records(Records { parts, shape, .. }) = &source
+        && shape.contains(&0)
+    {
+        let place = parts
+            .first()
+            .map_or_else(|| tree.origin().to_owned(), |part| part.place.clone());
+        return Err(DataError::NoSamples {
+            place,
+            why: format!("the samples have shape {shape:?}"),
+        });
+    }
+    let mut warnings = Vec::new();
+    let mut picks = pick(spec, available, &classes, labels.as_deref(), &mut warnings)?;
+    let (samples, failures) = decode(tree, spec, &source, &picks)?;
+    let total = picks.len();
+    if let Some((first, why)) = failures.first()
+        && (spec.on_error == OnError::Fail || failures.len() == total)
+    {
+        let (first, why) = (source.name(picks[*first]), why.clone());
+        return Err(DataError::Undecodable {
+            first,
+            why,
+            failed: failures.len(),
+            total,
+        });
+    }
+    if !failures.is_empty() {
+        warnings.push(format!(
+            "{} of {total} images do not decode and were left out",
+            failures.len()
+        ));
+    }
+    skipped.extend(
+        failures
+            .iter()
+            .map(|(place, why)| (source.name(picks[*place]), why.clone())),
+    );
+    close_gaps(&mut picks, 1, failures.iter().map(|(place, _)| *place));
+    let labels: Option<Vec<u32>> = labels.map(|labels| picks.iter().map(|&index| labels[index]).collect());
+    let mut per_class = vec![0; if labels.is_some() { classes.len() } else { 0 }];
+    for &label in labels.iter().flatten() {
+        per_class[label as usize] += 1;
+    }
+    let report = Report {
+        format,
+        splits,
+        available,
+        loaded: picks.len(),
+        per_class,
+        sample_shape: samples.sample_shape().to_vec(),
+        other_files,
+        warnings,
+    };
+    let names = picks.iter().map(|&index| source.name(index)).collect();
+    Ok((
+        Dataset {
+            samples,
+            labels,
+            classes,
+            names,
+            skipped,
+        },
+        report,
+    ))
+}
+
+/// The samples to keep, ascending.
+fn pick(
+    spec: &Spec,
+    available: usize,
+    classes: &[String],
+    labels: Option<&[u32]>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<usize>, DataError> {
+    let chosen = spec
+        .classes
+        .as_ref()
+        .map(|asked| find_classes(asked, classes))
+        .transpose()?;
+    let amount = match (spec.count, spec.fraction) {
+        (Some(count), _) => Amount::Count(count),
+        (None, Some(fraction)) => Amount::Fraction(fraction),
+        (None, None) => Amount::All,
+    };
+    let sharing = if spec.stratified {
+        Sharing::Stratified
+    } else {
+        Sharing::Uniform
+    };
+    if let (Some(chosen), Some(labels)) = (&chosen, labels)
+        && !labels.iter().any(|label| chosen.contains(label))
+    {
+        let why = format!(
+            "no sample is of {}",
+            spec.classes.as_deref().unwrap_or_default().join(", ")
+        );
+        return Err(DataError::NoSamples {
+            place: "classes".into(),
+            why,
+        });
+    }
+    let drawn = sample(
+        available,
+        labels,
+        &Sampling {
+            amount,
+            seed: spec.seed,
+            sharing,
+            classes: chosen,
+        },
+    )?;
+    if !drawn.missing.is_empty() {
+        let missing: Vec<&str> = drawn
+            .missing
+            .iter()
+            .map(|&class| classes[class as usize].as_str())
+            .collect();
+        warnings.push(format!("classes without a sample in the draw: {}", missing.join(", ")));
+    }
+    let mut picks = drawn.indices;
+    picks.sort_unstable();
+    Ok(picks)
+}
+
+fn find_classes(asked: &[String], classes: &[String]) -> Result<Vec<u32>, DataError> {
+    asked
+        .iter()
+        .map(|asked| {
+            classes
+                .iter()
+                .position(|class| class == asked)
+                .map(|index| index as u32)
+                .ok_or_else(|| {
+                    let near = nearest(asked, classes.iter().map(String::as_str));
+                    DataError::UnknownClass {
+                        asked: asked.clone(),
+                        known: classes.len(),
+                        near,
+                    }
+                })
+        })
+        .collect()
+}
+
+/// Positions in the list of picks that failed, ascending, with the reason.
+type Failures = Vec<(usize, String)>;
+
+/// Why one sample has no place in the result.
+enum Refusal {
+    Broken(String),
+    OtherShape([usize; 3]),
+}
+
+/// Positions in the list of picks that have no place in the result, ascending.
+type Refusals = Vec<(usize, Refusal)>;
+
+/// Decodes the picked samples.
+fn decode(tree: &Tree, spec: &Spec, source: &Source<'_>, picks: &[usize]) -> Result<(Samples, Failures), DataError> {
+    let color = match source {
+        Source::Files(_) => Some(spec.color.unwrap_or(Color::Rgb)),
+        Source::Records(_) => spec.color,
+    };
+    let preparation = Preparation {
+        color,
+        resize: spec.resize,
+        crop: spec.crop,
+    };
+    match source {
+        Source::Files(files) => decode_all(source, picks, |index| {
+            let bytes = tree.read(&files[index]).map_err(|error| error.to_string())?;
+            preparation.apply(Pixels::U8(image::decode(&bytes)?))
+        }),
+        Source::Records(records) if preparation.is_nothing() && !records.planar => copy_all(records, picks),
+        Source::Records(records) => {
+            let [height, width, channels] = picture_shape(records)?;
+            let prepared = decode_all(source, picks, |index| {
+                preparation.apply(records.pixels(index, height, width, channels))
+            });
+            prepared.and_then(|(samples, failures)| match failures.into_iter().next() {
+                None => Ok((samples, Vec::new())),
+                // All records are of one shape: what one refuses, every one does.
+                Some((_, why)) => Err(DataError::Setting { key: "dataset", why }),
+            })
+        }
+    }
+}
+
+/// Height, width and channels of stored samples.
+fn picture_shape(records: &Records<'_>) -> Result<[usize; 3], DataError> {
+    match records.shape[..] {
+        [channels, height, width] if records.planar => Ok([height, width, channels]),
+        [height, width, channels] => Ok([height, width, channels]),
+        _ => {
+            let why = format!(
+                "samples of shape {:?} are no images; remove `resize`, `crop` and `color`",
+                records.shape
+            );
+            Err(DataError::Setting { key: "dataset", why })
+        }
+    }
+}
+
+impl Records<'_> {
+    /// Sample `index`, channels last.
+    fn pixels(&self, index: usize, height: usize, width: usize, channels: usize) -> Pixels {
+        let (part, index) = self.find(index);
+        let len = height * width * channels;
+        match &part.values {
+            PartValues::Bytes { data, start, stride } => {
+                let first = start + index * stride;
+                let pixels = self.channels_last(&data[first..first + len], channels);
+                Pixels::U8(Picture {
+                    height,
+                    width,
+                    channels,
+                    pixels,
+                })
+            }
+            PartValues::Floats(floats) => {
+                let pixels = self.channels_last(&floats[index * len..(index + 1) * len], channels);
+                Pixels::F32(Picture {
+                    height,
+                    width,
+                    channels,
+                    pixels,
+                })
+            }
+        }
+    }
+
+    fn channels_last<T: Copy + Default>(&self, stored: &[T], channels: usize) -> Vec<T> {
+        if !self.planar || stored.is_empty() {
+            return stored.to_vec();
+        }
+        let mut pixels = vec![T::default(); stored.len()];
+        for (channel, plane) in stored.chunks_exact(stored.len() / channels).enumerate() {
+            for (pixel, &value) in pixels.chunks_exact_mut(channels).zip(plane) {
+                pixel[channel] = value;
+            }
+        }
+        pixels
+    }
+}
+
+/// Copies stored samples as they are.
+fn copy_all(records: &Records<'_>, picks: &[usize]) -> Result<(Samples, Failures), DataError> {
+    let len: usize = records.shape.iter().product();
+    let floats = records
+        .parts
+        .iter()
+        .any(|part| matches!(part.values, PartValues::Floats(_)));
+    let values = if floats {
+        let mut values = reserve::<f32>(picks.len(), len)?;
+        for &index in picks {
+            let (part, index) = records.find(index);
+            match &part.values {
+                PartValues::Floats(floats) => values.extend_from_slice(&floats[index * len..(index + 1) * len]),
+                PartValues::Bytes { data, start, stride } => {
+                    values.extend(
+                        data[start + index * stride..][..len]
+                            .iter()
+                            .map(|&byte| f32::from(byte)),
+                    );
+                }
+            }
+        }
+        Values::F32(values)
+    } else {
+        let mut values = reserve::<u8>(picks.len(), len)?;
+        for &index in picks {
+            let (part, index) = records.find(index);
+            if let PartValues::Bytes { data, start, stride } = &part.values {
+                values.extend_from_slice(&data[start + index * stride..][..len]);
+            }
+        }
+        Values::U8(values.into())
+    };
+    let shape = [&[picks.len()], &records.shape[..]].concat();
+    Ok((collected(shape, values), Vec::new()))
+}
+
+/// Room for `count` samples of `len` values.
+fn reserve<T>(count: usize, len: usize) -> Result<Vec<T>, DataError> {
+    let mut values = Vec::new();
+    let refused = |bytes| DataError::Memory {
+        place: "samples".into(),
+        bytes,
+    };
+    let total = count.checked_mul(len).ok_or_else(|| refused(u64::MAX))?;
+    values
+        .try_reserve_exact(total)
+        .map_err(|_| refused(total as u64 * size_of::<T>() as u64))?;
+    Ok(values)
+}
+
+fn collected(shape: Vec<usize>, values: Values) -> Samples {
+    Samples::new(shape, values).expect("every sample put its values in")
+}
+
+/// Decodes the picked samples by `one`. The first that decodes gives the shape that all must have.
+fn decode_all(
+    source: &Source<'_>,
+    picks: &[usize],
+    one: impl Fn(usize) -> Result<Pixels, String> + Sync,
+) -> Result<(Samples, Failures), DataError> {
+    let Some((first, shape, floats)) = picks.iter().find_map(|&index| {
+        let pixels = one(index).ok()?;
+        Some((index, pixels.shape(), matches!(pixels, Pixels::F32(_))))
+    }) else {
+        let failures: Failures = picks
+            .iter()
+            .enumerate()
+            .filter_map(|(place, &index)| Some((place, one(index).err()?)))
+            .collect();
+        return Ok((collected(vec![0], Values::U8(Vec::new().into())), failures));
+    };
+    let len: usize = shape.iter().product();
+    let (values, refusals) = if floats {
+        let (values, refusals) = fill(picks, len, |index, place: &mut [f32]| {
+            match one(index).map_err(Refusal::Broken)? {
+                Pixels::F32(picture) if picture.shape() == shape => {
+                    place.copy_from_slice(&picture.pixels);
+                    Ok(())
+                }
+                other => Err(Refusal::OtherShape(other.shape())),
+            }
+        })?;
+        (Values::F32(values), refusals)
+    } else {
+        let (values, refusals) = fill(picks, len, |index, place: &mut [u8]| {
+            match one(index).map_err(Refusal::Broken)? {
+                Pixels::U8(picture) if picture.shape() == shape => {
+                    place.copy_from_slice(&picture.pixels);
+                    Ok(())
+                }
+                other => Err(Refusal::OtherShape(other.shape())),
+            }
+        })?;
+        (Values::U8(values.into()), refusals)
+    };
+    let mut failures = Failures::new();
+    for (place, refusal) in refusals {
+        match refusal {
+            Refusal::Broken(why) => failures.push((place, why)),
+            Refusal::OtherShape(other) => {
+                let show = |[height, width, channels]: [usize; 3]| format!("{height}×{width}×{channels}");
+                let (first, second) = (source.name(first), source.name(picks[place]));
+                return Err(DataError::SizesDiffer {
+                    first,
+                    first_shape: show(shape),
+                    second,
+                    second_shape: show(other),
+                });
+            }
+        }
+    }
+    let shape = [&[picks.len() - failures.len()], &shape[..]].concat();
+    Ok((collected(shape, values), failures))
+}
+
+/// Fills one array with the samples that `one` writes; leaves out those that it refuses and lists them by position.
+fn fill<T: Copy + Default + Send>(
+    picks: &[usize],
+    len: usize,
+    one: impl Fn(usize, &mut [T]) -> Result<(), Refusal> + Sync,
+) -> Result<(Vec<T>, Refusals), DataError> {
+    let mut values = reserve(picks.len(), len)?;
+    values.resize(picks.len() * len, T::default());
+    let refusals: Refusals = values
+        .par_chunks_exact_mut(len)
+        .zip(picks)
+        .enumerate()
+        .with_min_len(LEAST_PER_TASK)
+        .filter_map(|(place, (values, &index))| one(index, values).err().map(|refusal| (place, refusal)))
+        .collect();
+    close_gaps(&mut values, len, refusals.iter().map(|(place, _)| *place));
+    Ok((values, refusals))
+}
+
+/// Removes the samples at the given positions (ascending) from an array of samples of `len` values.
+fn close_gaps<T: Copy>(values: &mut Vec<T>, len: usize, gaps: impl Iterator<Item = usize>) {
+    let count = values.len() / len;
+    let mut gaps = gaps.peekable();
+    let first = gaps.peek().copied().unwrap_or(count);
+    let mut kept = first;
+    for place in first..count {
+        if gaps.next_if_eq(&place).is_none() {
+            values.copy_within(place * len..(place + 1) * len, kept * len);
+            kept += 1;
+        }
+    }
+    values.truncate(kept * len);
+}

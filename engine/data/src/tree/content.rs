@@ -1,0 +1,188 @@
+//! Where the bytes of a tree's file lie, and how they are read: a range of a file on disk or of a buffer, stored,
+//! deflated or gzipped.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use flate2::Crc;
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
+
+use crate::error::DataError;
+
+/// Deflate expands by at most this factor (RFC 1951: 258 bytes for two bits, and headers).
+const MOST_EXPANSION: u64 = 1032;
+
+/// A range of bytes and its coding.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    pub container: Container,
+    pub start: u64,
+    /// Length as it lies there, before decoding.
+    pub len: u64,
+    pub coding: Coding,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Container {
+    Disk(Arc<Path>),
+    Memory(Arc<Vec<u8>>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Coding {
+    Stored,
+    /// A deflated zip entry of `len` bytes.
+    Deflate {
+        len: u64,
+        crc: u32,
+    },
+    /// One or more gzip members.
+    Gzip,
+    /// A zip method that is not read here.
+    Unknown(String),
+}
+
+impl Content {
+    pub fn of_disk_file(path: &Path, len: u64) -> Self {
+        Self {
+            container: Container::Disk(Arc::from(path)),
+            start: 0,
+            len,
+            coding: Coding::Stored,
+        }
+    }
+
+    pub fn of_memory(bytes: Vec<u8>) -> Self {
+        let len = bytes.len() as u64;
+        Self {
+            container: Container::Memory(Arc::new(bytes)),
+            start: 0,
+            len,
+            coding: Coding::Stored,
+        }
+    }
+
+    /// All bytes, decoded; `place` names the file in errors.
+    pub fn read(&self, place: &str, limit: u64) -> Result<Cow<'_, [u8]>, DataError> {
+        let expected = match self.coding {
+            Coding::Stored => Some(self.len),
+            Coding::Deflate { len, .. } => Some(len),
+            Coding::Gzip | Coding::Unknown(_) => None,
+        };
+        if expected.is_some_and(|len| len > limit) {
+            return Err(too_large(place, limit));
+        }
+        if let (Container::Memory(_), Coding::Stored) = (&self.container, &self.coding) {
+            return self.in_memory(place).map(Cow::Borrowed);
+        }
+        if let Coding::Deflate { len, .. } = self.coding
+            && len > self.len.saturating_mul(MOST_EXPANSION).saturating_add(MOST_EXPANSION)
+        {
+            let why = format!("claims to unpack {} bytes to {len}, more than deflate can", self.len);
+            return Err(DataError::malformed(place, why));
+        }
+        let mut bytes = Vec::new();
+        let capacity = expected.unwrap_or(0);
+        bytes
+            .try_reserve_exact(capacity as usize)
+            .map_err(|_| DataError::Memory {
+                place: place.to_owned(),
+                bytes: capacity,
+            })?;
+        self.stream(place)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| broken(place, &error))?;
+        if bytes.len() as u64 > limit {
+            return Err(too_large(place, limit));
+        }
+        if let Some(expected) = expected
+            && bytes.len() as u64 != expected
+        {
+            return Err(DataError::malformed(
+                place,
+                format!("{expected} bytes expected, {} found", bytes.len()),
+            ));
+        }
+        if let Coding::Deflate { crc, .. } = self.coding {
+            let mut found = Crc::new();
+            found.update(&bytes);
+            if found.sum() != crc {
+                return Err(DataError::malformed(place, "checksum differs: the archive is damaged"));
+            }
+        }
+        Ok(Cow::Owned(bytes))
+    }
+
+    /// The first `count` decoded bytes, or all there are.
+    pub fn peek(&self, place: &str, count: usize) -> Result<Vec<u8>, DataError> {
+        let mut bytes = Vec::new();
+        self.stream(place)?
+            .take(count as u64)
+            .read_to_end(&mut bytes)
+            .map_err(|error| broken(place, &error))?;
+        Ok(bytes)
+    }
+
+    fn stream(&self, place: &str) -> Result<Box<dyn Read + '_>, DataError> {
+        let raw: Box<dyn io::BufRead + '_> = match &self.container {
+            Container::Memory(_) => Box::new(self.in_memory(place)?),
+            Container::Disk(path) => {
+                let open = || {
+                    let mut file = fs::File::open(path)?;
+                    file.seek(SeekFrom::Start(self.start))?;
+                    Ok(file)
+                };
+                let file = open().map_err(|error| DataError::io(place, error))?;
+                Box::new(BufReader::new(file.take(self.len)))
+            }
+        };
+        Ok(match &self.coding {
+            Coding::Stored => Box::new(raw),
+            Coding::Deflate { .. } => Box::new(DeflateDecoder::new(raw)),
+            Coding::Gzip => Box::new(MultiGzDecoder::new(raw)),
+            Coding::Unknown(method) => {
+                let (place, what) = (place.to_owned(), format!("zip method {method}"));
+                return Err(DataError::Unsupported {
+                    place,
+                    what,
+                    fix: "repack it as stored or deflated",
+                });
+            }
+        })
+    }
+
+    /// The raw bytes where they lie in memory.
+    fn in_memory(&self, place: &str) -> Result<&[u8], DataError> {
+        let Container::Memory(buffer) = &self.container else {
+            return Ok(&[]);
+        };
+        let end = self.start.saturating_add(self.len);
+        buffer.get(self.start as usize..end as usize).ok_or_else(|| {
+            DataError::malformed(
+                place,
+                format!("ends at byte {end} of an archive of {} bytes: truncated", buffer.len()),
+            )
+        })
+    }
+}
+
+fn too_large(place: &str, limit: u64) -> DataError {
+    DataError::TooLarge {
+        place: place.to_owned(),
+        what: "unpacked size in bytes".into(),
+        limit,
+    }
+}
+
+/// A decoder's complaint; it tells damage and truncation by kinds of I/O errors.
+fn broken(place: &str, error: &io::Error) -> DataError {
+    let why = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "compressed data end early: the file is truncated".to_owned(),
+        _ => format!("cannot be read or unpacked: {error}"),
+    };
+    DataError::malformed(place, why)
+}
