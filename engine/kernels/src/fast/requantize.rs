@@ -7,7 +7,7 @@
 use super::aligned::Aligned;
 use super::product::{Finish, Panel};
 use super::simd::{ByteRange, GENERAL, Ints, Mode, RECTIFIED, SMALL, Task, quad_channel};
-use crate::quantized::{ClampI8, LinearParams, Rounding};
+use crate::quantized::{ClampI8, LinearParams, QuantizedMultiplier, Rounding};
 
 /// `q` of an `i8` tensor is the byte `q + 128` here.
 pub(super) const BIAS: i32 = 128;
@@ -48,7 +48,7 @@ impl Requantizer {
             Aligned::filled(lanes, 0),
             Aligned::filled(lanes, 1),
         );
-        let mut small = true;
+        let mut factors = Vec::new();
         for (lane, channel) in channels.iter().enumerate() {
             // The factor 0 keeps the shift it was given above: any shift leaves 0.
             let Some(factor) = channel
@@ -60,12 +60,10 @@ impl Requantizer {
             multiplier[lane] = factor.multiplier;
             left[lane] = factor.shift.max(0);
             right[lane] = (-factor.shift).max(0);
-            small &= factor.shift < 0;
+            factors.push(factor);
         }
         let mode = match params.rounding {
-            Rounding::Double if small && range.low >= range.zero => RECTIFIED,
-            Rounding::Double if small => SMALL,
-            Rounding::Double => GENERAL,
+            Rounding::Double => mode(&factors, &range),
             Rounding::Single | Rounding::Float => PLAIN,
         };
         Self {
@@ -175,6 +173,16 @@ impl Requantizer {
                 }
             }
         }
+    }
+}
+
+/// The fastest mode that these factors and this range allow.
+pub(super) fn mode(factors: &[QuantizedMultiplier], range: &ByteRange) -> Mode {
+    let small = factors.iter().all(|factor| factor.shift < 0 || factor.multiplier == 0);
+    match small {
+        true if range.low >= range.zero => RECTIFIED,
+        true => SMALL,
+        false => GENERAL,
     }
 }
 

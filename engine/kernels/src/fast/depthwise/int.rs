@@ -28,7 +28,7 @@ pub struct IntDepthwise(Form);
 
 #[derive(Debug, Clone)]
 enum Form {
-    Lanes(Lanes),
+    Lanes(Box<Lanes>),
     Groups(Box<IntConv>),
 }
 
@@ -70,13 +70,13 @@ impl IntDepthwise {
             ))));
         }
         let isa = IntIsa::new(isa);
-        Self(Form::Lanes(isa.run(Pack {
+        Self(Form::Lanes(Box::new(isa.run(Pack {
             isa,
             shape,
             params,
             weights,
             bias,
-        })))
+        }))))
     }
 
     /// Convolves `input`, whose border is filled with the input's zero point (as a byte: + 128) and is at least

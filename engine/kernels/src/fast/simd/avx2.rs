@@ -3,6 +3,10 @@
 //! Products of bytes go through `vpmaddwd`: four activations in a 32-bit lane are split into the even and the odd bytes as 16-bit
 //! integers, each multiplied by the weights of the same parity. `vpmaddubsw` would take bytes directly but saturates its sums.
 #![expect(unsafe_code, reason = "intrinsics, and the pointers that the traits pass")]
+#![expect(
+    clippy::wildcard_imports,
+    reason = "intrinsics say by their names where they come from"
+)]
 
 use super::{ByteRange, Floats, GENERAL, Ints, Mode, RECTIFIED, Simd, Task};
 use std::arch::x86_64::*;
@@ -11,6 +15,7 @@ use std::arch::x86_64::*;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::fast) struct Avx2(());
 
+#[expect(clippy::unused_self, reason = "the proof that the intrinsics may be called")]
 impl Avx2 {
     pub(in crate::fast) fn new() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
@@ -108,9 +113,9 @@ impl Floats for Avx2 {
         // SAFETY: `self` proves the feature; lanes from `n` on are not accessed.
         unsafe {
             if n == 8 {
-                _mm256_storeu_ps(to, x)
+                _mm256_storeu_ps(to, x);
             } else {
-                _mm256_maskstore_ps(to, self.mask(n), x)
+                _mm256_maskstore_ps(to, self.mask(n), x);
             }
         }
     }

@@ -1,5 +1,9 @@
 //! 512-bit vectors: AVX-512 for floats, with VNNI for bytes. Tails are masked: a masked lane is not accessed.
 #![expect(unsafe_code, reason = "intrinsics, and the pointers that the traits pass")]
+#![expect(
+    clippy::wildcard_imports,
+    reason = "intrinsics say by their names where they come from"
+)]
 
 use super::{ByteRange, Floats, GENERAL, Ints, Mode, RECTIFIED, Simd, Task};
 use std::arch::x86_64::*;

@@ -8,7 +8,7 @@ use crate::shape::Conv2dShape;
 use proptest::prelude::*;
 
 /// Convolutions with everything that can vary, small enough for the plain loop.
-fn shapes() -> impl Strategy<Value = Conv2dShape> {
+pub(super) fn shapes() -> impl Strategy<Value = Conv2dShape> {
     let sizes = (1..8_usize, 1..14_usize, 1..4_usize, 1..4_usize, 1..4_usize, 1..4_usize);
     let steps = (1..3_usize, 1..3_usize, 0..3_usize, 0..3_usize);
     let channels = prop_oneof![
@@ -43,7 +43,7 @@ fn shapes() -> impl Strategy<Value = Conv2dShape> {
     )
 }
 
-fn planes(shape: &Conv2dShape, extra: Border, around: Border) -> (Plane, Plane) {
+pub(super) fn planes(shape: &Conv2dShape, extra: Border, around: Border) -> (Plane, Plane) {
     let input = Plane::dense(shape.in_h, shape.in_w, shape.in_c).with_border(widen(Border::of_conv(shape), extra));
     (
         input,

@@ -1,0 +1,78 @@
+//! Between the number formats: `f32`, the `i8` of a model's edges, and the bytes `q + 128` that kernels work on.
+
+use super::isa::{FloatIsa, Isa};
+use super::simd::{FloatTask, Floats};
+use crate::quantized::Quantization;
+
+/// `f32` to bytes, as [`quantize`](crate::reference::quantize) to `i8`.
+pub fn quantize(isa: Isa, quantization: Quantization, input: &[f32], output: &mut [u8]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    FloatIsa::new(isa).run(Quantize {
+        quantization,
+        input,
+        output,
+    });
+}
+
+/// Bytes to `f32`, as [`dequantize`](crate::reference::dequantize) from `i8`.
+pub fn dequantize(isa: Isa, quantization: Quantization, input: &[u8], output: &mut [f32]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    FloatIsa::new(isa).run(Dequantize {
+        quantization,
+        input,
+        output,
+    });
+}
+
+/// `i8` to bytes.
+pub fn to_bytes(input: &[i8], output: &mut [u8]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    for (slot, &q) in output.iter_mut().zip(input) {
+        *slot = q as u8 ^ 0x80;
+    }
+}
+
+/// Bytes to `i8`.
+pub fn from_bytes(input: &[u8], output: &mut [i8]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    for (slot, &byte) in output.iter_mut().zip(input) {
+        *slot = (byte ^ 0x80) as i8;
+    }
+}
+
+struct Quantize<'a> {
+    quantization: Quantization,
+    input: &'a [f32],
+    output: &'a mut [u8],
+}
+
+impl FloatTask for Quantize<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Floats>(self, _: S) {
+        let Quantization { scale, zero_point } = self.quantization;
+        for (slot, &x) in self.output.iter_mut().zip(self.input) {
+            let q = ((x / scale).round() as i32).saturating_add(zero_point);
+            *slot = q.clamp(i32::from(i8::MIN), i32::from(i8::MAX)) as u8 ^ 0x80;
+        }
+    }
+}
+
+struct Dequantize<'a> {
+    quantization: Quantization,
+    input: &'a [u8],
+    output: &'a mut [f32],
+}
+
+impl FloatTask for Dequantize<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Floats>(self, _: S) {
+        let Quantization { scale, zero_point } = self.quantization;
+        for (slot, &byte) in self.output.iter_mut().zip(self.input) {
+            *slot = scale * (i32::from((byte ^ 0x80) as i8) - zero_point) as f32;
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Dynamic range: `f32` activations, `i8` weights. Activations are quantized when they arrive, by their own range; the sums of
+//! products are scaled back to real numbers. Results equal those of [`reference::conv2d_hybrid`](crate::reference::conv2d_hybrid)
+//! and [`fully_connected_hybrid`](crate::reference::fully_connected_hybrid) in every bit: sums are integers, and the few float
+//! operations after them keep the reference's order.
+#![expect(
+    unsafe_code,
+    reason = "stores outputs through pointers; bounds are checked once per call"
+)]
+
+use super::Isa;
+use super::conv::Geometry;
+use super::dense::{channels, rows};
+use super::isa::FloatIsa;
+use super::plane::{View, ViewMut};
+use super::product::{Finish, PackedInts, Panel, Pixels, Walk, run_ints};
+use super::requantize::BIAS;
+use super::simd::{FloatTask, Floats, Ints, Task, quad_channel};
+use crate::quantized::{ClampF32, Quantization};
+use crate::reference::{quantize_dynamic, quantize_dynamic_symmetric};
+use crate::shape::{Conv2dShape, FullyConnectedShape};
+
+/// A dynamic-range convolution.
+#[derive(Debug, Clone)]
+pub struct HybridConv {
+    geometry: Geometry,
+    layer: Layer,
+    quantize: Dynamic,
+    order: Order,
+}
+
+impl HybridConv {
+    /// Packs the weights, `[out_c, k_h, k_w, in_c / groups]`, for `isa`, which must be available; `weight_scales` has one element
+    /// per output channel or a single one. `shape.batch` is 1.
+    pub fn new(
+        isa: Isa,
+        shape: &Conv2dShape,
+        weight_scales: &[f32],
+        clamp: ClampF32,
+        weights: &[i8],
+        bias: Option<&[f32]>,
+    ) -> Self {
+        let geometry = Geometry::new(shape);
+        let layer = Layer::new(
+            isa,
+            geometry.groups(),
+            geometry.segments(),
+            weight_scales,
+            clamp,
+            weights,
+            bias,
+        );
+        let equal = weight_scales.windows(2).all(|pair| pair[0] == pair[1]);
+        let (quantize, order) = if equal && shape.groups == 1 {
+            (Dynamic::Symmetric, Order::ScalesFirst)
+        } else {
+            (Dynamic::Asymmetric, Order::SumFirst)
+        };
+        Self {
+            geometry,
+            layer,
+            quantize,
+            order,
+        }
+    }
+
+    /// Convolves `input`, whose border is filled with `0.0` and is at least [`Border::of_conv`](super::Border::of_conv). `scratch` is
+    /// as long as the input's buffer, or longer.
+    pub fn run(&self, input: View<'_, f32>, scratch: &mut [u8], mut output: ViewMut<'_, f32>) {
+        let plane = input.plane();
+        let (from, to) = (self.geometry.from(plane, output.plane()), Pixels::of(output.plane()));
+        assert!(
+            scratch.len() >= plane.len(),
+            "a scratch of {} bytes is too short for {plane:?}",
+            scratch.len()
+        );
+        let scratch = &mut scratch[..plane.len()];
+        // The border is zero, which any range includes and any quantization has as an integer: it is quantized along.
+        let quantization = self
+            .layer
+            .quantize(self.quantize, &input.data()[..plane.len()], scratch);
+        let finish = Scaler {
+            layer: &self.layer,
+            quantization,
+            order: self.order,
+        };
+        run_ints(
+            &self.layer.packed,
+            &finish,
+            self.geometry.walk(plane),
+            (scratch, from),
+            (output.data(), to),
+        );
+    }
+}
+
+/// A dynamic-range fully connected layer.
+#[derive(Debug, Clone)]
+pub struct HybridDense {
+    shape: FullyConnectedShape,
+    layer: Layer,
+}
+
+impl HybridDense {
+    /// Packs the weights, `[out_features, in_features]`, for `isa`, which must be available; `weight_scales` has one element per
+    /// output or a single one.
+    pub fn new(
+        isa: Isa,
+        shape: &FullyConnectedShape,
+        weight_scales: &[f32],
+        clamp: ClampF32,
+        weights: &[i8],
+        bias: Option<&[f32]>,
+    ) -> Self {
+        let segments = [1, shape.in_features];
+        let layer = Layer::new(isa, channels(shape), segments, weight_scales, clamp, weights, bias);
+        Self { shape: *shape, layer }
+    }
+
+    /// Multiplies the rows of `input`, `[rows, in_features]`, each quantized by its own range. `scratch` is as long as a row, or
+    /// longer.
+    pub fn run(&self, input: &[f32], scratch: &mut [u8], output: &mut [f32]) {
+        let FullyConnectedShape {
+            in_features,
+            out_features,
+            ..
+        } = self.shape;
+        rows(&self.shape, input.len(), output.len());
+        assert!(
+            scratch.len() >= in_features,
+            "a scratch of {} bytes for rows of {in_features}",
+            scratch.len()
+        );
+        let scratch = &mut scratch[..in_features];
+        for (input, output) in input
+            .chunks_exact(in_features)
+            .zip(output.chunks_exact_mut(out_features))
+        {
+            let quantization = self.layer.quantize(Dynamic::Asymmetric, input, scratch);
+            let finish = Scaler {
+                layer: &self.layer,
+                quantization,
+                order: Order::ScalesFirst,
+            };
+            let (from, to) = (Pixels::rows(1, in_features), Pixels::rows(1, out_features));
+            run_ints(
+                &self.layer.packed,
+                &finish,
+                Walk::row(in_features),
+                (scratch, from),
+                (output, to),
+            );
+        }
+    }
+}
+
+/// Which integers a range of activations becomes.
+#[derive(Debug, Clone, Copy)]
+enum Dynamic {
+    /// −128 ..= 127, with a zero point.
+    Asymmetric,
+    /// −127 ..= 127.
+    Symmetric,
+}
+
+/// Which of the products of a sum, the scale of its weights and the scale of the activations comes first.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    SumFirst,
+    ScalesFirst,
+}
+
+/// Packed weights, and what scales their sums, per lane.
+#[derive(Debug, Clone)]
+struct Layer {
+    isa: FloatIsa,
+    packed: PackedInts,
+    /// Sums of the weights, which the activations' zero point is multiplied by.
+    sums: Vec<i32>,
+    scales: Vec<f32>,
+    bias: Vec<f32>,
+    clamp: ClampF32,
+}
+
+impl Layer {
+    fn new(
+        isa: Isa,
+        groups: [usize; 3],
+        segments: [usize; 2],
+        weight_scales: &[f32],
+        clamp: ClampF32,
+        weights: &[i8],
+        bias: Option<&[f32]>,
+    ) -> Self {
+        let channels = groups[0] * groups[1];
+        assert!(
+            weight_scales.len() == 1 || weight_scales.len() == channels,
+            "{} weight scales for {channels} channels",
+            weight_scales.len()
+        );
+        assert!(
+            bias.is_none_or(|bias| bias.len() == channels),
+            "one bias per output channel"
+        );
+        let packed = PackedInts::new(isa, groups, segments, weights, None, 0);
+        let depth = segments[0] * segments[1];
+        let sum = |channel: usize| {
+            let row = &weights[channel * depth..][..depth];
+            row.iter().fold(0_i32, |sum, &w| sum.wrapping_add(i32::from(w)))
+        };
+        let scale = |channel: usize| {
+            if weight_scales.len() == 1 {
+                weight_scales[0]
+            } else {
+                weight_scales[channel]
+            }
+        };
+        let lanes = || packed.channels().iter();
+        Self {
+            isa: FloatIsa::new(isa),
+            sums: lanes().map(|channel| channel.map_or(0, sum)).collect(),
+            scales: lanes().map(|channel| channel.map_or(0.0, scale)).collect(),
+            bias: lanes()
+                .map(|channel| {
+                    channel
+                        .and_then(|channel| bias.map(|bias| bias[channel]))
+                        .unwrap_or(0.0)
+                })
+                .collect(),
+            packed,
+            clamp,
+        }
+    }
+
+    /// Quantizes activations as [`quantize_dynamic`] and [`quantize_dynamic_symmetric`] do, to bytes.
+    fn quantize(&self, dynamic: Dynamic, input: &[f32], output: &mut [u8]) -> Quantization {
+        self.isa.run(Quantize { dynamic, input, output })
+    }
+}
+
+struct Quantize<'a> {
+    dynamic: Dynamic,
+    input: &'a [f32],
+    output: &'a mut [u8],
+}
+
+impl FloatTask for Quantize<'_> {
+    type Out = Quantization;
+
+    #[inline(always)]
+    fn run<S: Floats>(self, _: S) -> Quantization {
+        const LANES: usize = 32;
+        let Self { dynamic, input, output } = self;
+        // Minimum and maximum do not depend on the order, so many at a time will do.
+        let (mut low, mut high) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        for chunk in input.chunks(LANES) {
+            for ((low, high), &x) in low.iter_mut().zip(&mut high).zip(chunk) {
+                *low = if x < *low { x } else { *low };
+                *high = if x > *high { x } else { *high };
+            }
+        }
+        let least = low.into_iter().fold(0.0, f32::min);
+        let greatest = high.into_iter().fold(0.0, f32::max);
+        // The reference's rule needs the two ends of the range only.
+        let (quantization, inverse) = match dynamic {
+            Dynamic::Asymmetric => {
+                let quantization = quantize_dynamic(&[least, greatest], &mut [0; 2]);
+                (
+                    quantization,
+                    if quantization.scale == 0.0 {
+                        0.0
+                    } else {
+                        1.0 / quantization.scale
+                    },
+                )
+            }
+            Dynamic::Symmetric => {
+                let quantization = quantize_dynamic_symmetric(&[least, greatest], &mut [0; 2]);
+                (quantization, 127.0 / greatest.max(-least))
+            }
+        };
+        if least == greatest {
+            output.fill(BIAS as u8);
+            return quantization;
+        }
+        let lowest = match dynamic {
+            Dynamic::Asymmetric => -128,
+            Dynamic::Symmetric => -127,
+        };
+        for (slot, &x) in output.iter_mut().zip(input) {
+            let q = ((x * inverse).round() as i32).saturating_add(quantization.zero_point);
+            *slot = (q.clamp(lowest, 127) + BIAS) as u8;
+        }
+        quantization
+    }
+}
+
+/// Scales sums of products to real numbers.
+struct Scaler<'a> {
+    layer: &'a Layer,
+    quantization: Quantization,
+    order: Order,
+}
+
+impl Finish for Scaler<'_> {
+    type To = f32;
+
+    #[inline(always)]
+    unsafe fn finish<S: Ints, const VECTORS: usize>(
+        &self,
+        simd: S,
+        panel: &Panel,
+        acc: &[[S::V; VECTORS]],
+        output: *mut f32,
+        to: &[u32],
+    ) {
+        simd.call(ScaleTile {
+            scaler: self,
+            panel,
+            acc,
+            output,
+            to,
+        });
+    }
+}
+
+struct ScaleTile<'a, V, const VECTORS: usize> {
+    scaler: &'a Scaler<'a>,
+    panel: &'a Panel,
+    acc: &'a [[V; VECTORS]],
+    output: *mut f32,
+    to: &'a [u32],
+}
+
+impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Self {
+            scaler: Scaler {
+                layer,
+                quantization,
+                order,
+            },
+            panel,
+            acc,
+            output,
+            to,
+        } = self;
+        let zero = quantization.zero_point + BIAS;
+        for (acc, &to) in acc.iter().zip(to) {
+            for (v, &acc) in acc.iter().enumerate() {
+                let mut sums = [0; 16];
+                // SAFETY: no vector has more than 16 lanes.
+                unsafe { simd.store_int(sums.as_mut_ptr(), acc) }
+                let slots = panel.slot + v * S::INT_LANES..panel.slot + (v + 1) * S::INT_LANES;
+                let (weight_sums, scales) = (&layer.sums[slots.clone()], &layer.scales[slots.clone()]);
+                for (lane, ((&sum, &weights), (&scale, &bias))) in sums
+                    .iter()
+                    .zip(weight_sums)
+                    .zip(scales.iter().zip(&layer.bias[slots]))
+                    .enumerate()
+                {
+                    let sum = sum.wrapping_sub(zero.wrapping_mul(weights)) as f32;
+                    let real = match order {
+                        Order::SumFirst => sum * scale * quantization.scale,
+                        Order::ScalesFirst => sum * (scale * quantization.scale),
+                    };
+                    let at = quad_channel(VECTORS, S::INT_LANES, v, lane);
+                    if at < panel.channels {
+                        // SAFETY: the promise of `Finish::finish`: the panel's channels are writable.
+                        unsafe {
+                            output
+                                .add(to as usize + panel.channel + at)
+                                .write(layer.clamp.apply(real + bias))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
