@@ -109,7 +109,9 @@ pub fn resample(picture: &Picture<u8>, height: usize, width: usize, filter: Filt
     }
 }
 
-/// Since version 13 Pillow begins with the columns where the height shrinks by more than twice the pixels that the width does.
+/// Pillow 13.0.0 begins with the columns where the height shrinks by more than twice the pixels that the width does; earlier
+/// versions always began with the rows. The rule was inferred from its results for random sizes up to 70 pixels
+/// (bilinear; no exception among 733 that shrink both sides), not read in its source.
 fn columns_first(picture: &Picture<u8>, height: usize, width: usize) -> bool {
     picture.height > height && picture.height + 2 * width > height + 2 * picture.width
 }
