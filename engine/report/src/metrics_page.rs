@@ -165,7 +165,7 @@ fn confusions(metrics: &Metrics) -> Table {
         table.push(vec![
             code(&names[row]),
             Markdown::trusted(numbers::count(count)),
-            Markdown::trusted(numbers::count(metrics.per_class[row].support)),
+            Markdown::trusted(numbers::count(metrics.confusion.support(row))),
             code(&names[column]),
         ]);
     }
