@@ -11,6 +11,9 @@ use crate::{
 /// The version of the recipe language, the value of the key `schema`.
 pub const SCHEMA: &str = "pipeline/v1";
 
+/// The sections of a recipe.
+pub(crate) const KEYS: [&str; 8] = ["schema", "name", "doc", "params", "axes", "sources", "steps", "expect"];
+
 /// A recipe as written. [`resolve`](crate::resolve) makes a [`Recipe`](crate::Recipe) of it.
 #[derive(Clone, Debug)]
 pub struct RawRecipe {
@@ -78,7 +81,6 @@ pub fn parse(file: &str, text: &str) -> Result<RawRecipe, Vec<Diagnostic>> {
 }
 
 fn sections(source: Arc<SourceText>, entries: Vec<(Key, Node)>, mut complaints: Complaints) -> RawRecipe {
-    const KEYS: [&str; 8] = ["schema", "name", "doc", "params", "axes", "sources", "steps", "expect"];
     let start = Place::from(crate::Span::new(0, 0));
     let mut raw = RawRecipe {
         source,

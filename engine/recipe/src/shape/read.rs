@@ -146,7 +146,23 @@ impl<'s> Reader<'s> {
     }
 
     fn branches(&mut self, branches: &'s [Value], path: &str) -> Shape {
-        union(branches.iter().map(|branch| self.shape(branch, path)).collect())
+        let shapes = branches.iter().map(|branch| match self.shape(branch, path) {
+            // The words about a variant with data stand beside its mapping of one key.
+            Shape::Struct(mut fields) => {
+                if let [only] = &mut fields.list[..]
+                    && only.doc.is_empty()
+                {
+                    only.doc = branch
+                        .get("description")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .into();
+                }
+                Shape::Struct(fields)
+            }
+            shape => shape,
+        });
+        union(shapes.collect())
     }
 
     fn typed(&mut self, name: &str, schema: &'s Map<String, Value>, path: &str) -> Shape {

@@ -1,0 +1,108 @@
+//! The reference page of an op, as `pipeline doc quantize` shows it.
+
+use crate::{
+    OpSpec,
+    shape::{Field, Fields, Shape, Shapes, written},
+};
+
+/// The reference page of an op in markdown: what it does, an example, inputs and parameters.
+pub fn doc_markdown(op: &OpSpec) -> String {
+    let fields = Shapes::of(op).fields;
+    let mut page = format!(
+        "# {}\n\n{}\n\nMakes {}.\n",
+        op.name,
+        op.summary,
+        op.produces.with_article()
+    );
+    if !op.example.is_empty() {
+        let lines: String = op
+            .example
+            .trim_end()
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect();
+        page.push_str(&format!("\n```yaml\nsteps:\n{lines}```\n"));
+    }
+    let (inputs, params): (Vec<_>, Vec<_>) = fields
+        .list
+        .iter()
+        .partition(|field| matches!(field.shape, Shape::Port(_) | Shape::Ports(_) | Shape::Source));
+    if !inputs.is_empty() {
+        page.push_str("\n## Inputs\n\n| name | takes | required | |\n|---|---|---|---|\n");
+        for field in inputs {
+            let required = if field.required { "yes" } else { "no" };
+            row(
+                &mut page,
+                [
+                    &format!("`{}`", field.name),
+                    &field.shape.expected(),
+                    required,
+                    &field.doc,
+                ],
+            );
+        }
+    }
+    if !params.is_empty() {
+        page.push_str("\n## Parameters\n\n| name | value | default | |\n|---|---|---|---|\n");
+        for field in params {
+            parameter(&mut page, "", field);
+        }
+    }
+    page
+}
+
+/// A parameter, then the parameters inside it.
+fn parameter(page: &mut String, path: &str, field: &Field) {
+    let name = format!("{path}{}", field.name);
+    let default = match &field.default {
+        Some(value) => format!("`{}`", written(value)),
+        None if field.required => "required".into(),
+        None => String::new(),
+    };
+    let mut doc = field.doc.clone();
+    for choice in choices(&field.shape) {
+        doc.push_str(&format!("\n`{}`: {}", choice.written(), choice.doc));
+    }
+    row(
+        page,
+        [
+            &format!("`{name}`"),
+            &field.shape.expected(),
+            &default,
+            doc.trim_start(),
+        ],
+    );
+    for fields in structs(&field.shape) {
+        fields
+            .list
+            .iter()
+            .for_each(|field| parameter(page, &format!("{name}."), field));
+    }
+}
+
+/// The values of a choice that have words of their own.
+fn choices(shape: &Shape) -> Vec<&crate::shape::Choice> {
+    match shape {
+        Shape::Choice(choices) => choices.iter().filter(|choice| !choice.doc.is_empty()).collect(),
+        Shape::OneOf(shapes) => shapes.iter().flat_map(choices).collect(),
+        Shape::Optional(shape) => choices(shape),
+        Shape::List { items, .. } => choices(items),
+        _ => Vec::new(),
+    }
+}
+
+/// The mappings inside a parameter.
+fn structs(shape: &Shape) -> Vec<&Fields> {
+    match shape {
+        Shape::Struct(fields) => vec![fields],
+        Shape::OneOf(shapes) => shapes.iter().flat_map(structs).collect(),
+        Shape::Optional(shape) => structs(shape),
+        Shape::List { items, .. } => structs(items),
+        _ => Vec::new(),
+    }
+}
+
+fn row(page: &mut String, cells: [&str; 4]) {
+    let cells = cells.map(|cell| cell.trim().replace('|', "\\|").replace('\n', "<br>"));
+    page.push_str(&format!("| {} |\n", cells.join(" | ")));
+}
