@@ -1,1 +1,12 @@
-//! Bytes to IR and back: Keras, TFLite.
+//! Bytes to IR and back: Keras and TFLite files, and the stored form of a model artifact.
+//!
+//! Readers trust nothing in a file: lengths, shapes and references are checked before they are used, memory is bounded
+//! by the size of the input, and whatever is wrong becomes a [`FormatError`] that names the place. This crate executes no
+//! graph and opens no file; callers hand over bytes.
+
+mod error;
+pub mod keras;
+pub mod store;
+pub mod tflite;
+
+pub use error::{Format, FormatError};
