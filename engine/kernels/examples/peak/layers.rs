@@ -226,7 +226,7 @@ impl Layer {
                         View::new(&input, black_box(&data)),
                         ViewMut::new(&output, &mut to),
                         None,
-                    )
+                    );
                 })
             }
             Kind::Depthwise => {

@@ -25,6 +25,7 @@ pub fn peak(isa: Isa) -> Peak {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     #![expect(unsafe_code, reason = "intrinsics")]
+    #![expect(clippy::wildcard_imports, reason = "intrinsics name their origin")]
 
     use super::Peak;
     use kernels::fast::Isa;

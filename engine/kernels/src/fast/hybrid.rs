@@ -368,12 +368,9 @@ impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
                     };
                     let at = quad_channel(VECTORS, S::INT_LANES, v, lane);
                     if at < panel.channels {
+                        let real = layer.clamp.apply(real + bias);
                         // SAFETY: the promise of `Finish::finish`: the panel's channels are writable.
-                        unsafe {
-                            output
-                                .add(to as usize + panel.channel + at)
-                                .write(layer.clamp.apply(real + bias))
-                        }
+                        unsafe { output.add(to as usize + panel.channel + at).write(real) }
                     }
                 }
             }

@@ -108,6 +108,13 @@ impl Requantizer {
         factors
     }
 
+    /// The range of the output, to be passed to [`Requantizer::store`]: a copy, because the compiler must suspect every store
+    /// of bytes to change what a reference refers to.
+    #[inline(always)]
+    pub(super) fn range(&self) -> ByteRange {
+        self.range
+    }
+
     /// Stores the first `n` channels of a panel, whose lanes begin at `slot`, at `to`.
     ///
     /// # Safety
@@ -121,6 +128,7 @@ impl Requantizer {
         slot: usize,
         to: *mut u8,
         n: usize,
+        range: ByteRange,
     ) {
         // SAFETY: the caller's promise; vector `v` has channels below `n` only where it is stored.
         unsafe {
@@ -136,12 +144,12 @@ impl Requantizer {
                     to,
                     n,
                     [scaled[0], scaled[1 % VECTORS], scaled[2 % VECTORS], scaled[3 % VECTORS]],
-                    &self.range,
+                    &range,
                 );
             } else {
                 for (v, x) in scaled.into_iter().enumerate() {
                     let at = v * S::INT_LANES;
-                    simd.store_bytes(to.add(at), (n - at).min(S::INT_LANES), x, &self.range);
+                    simd.store_bytes(to.add(at), (n - at).min(S::INT_LANES), x, &range);
                 }
             }
         }
@@ -247,12 +255,13 @@ impl<S: Ints, const MODE: Mode, const VECTORS: usize> Task<S> for FinishMode<'_,
             output,
             to,
         } = self.0;
+        let (panel, range) = (*panel, requantizer.range());
         // SAFETY: the lanes of a panel exist; the outputs are writable by the promise of `Finish::finish`.
         unsafe {
             let factors = requantizer.factors::<S, VECTORS>(simd, panel.slot);
             for (&sums, &to) in acc.iter().zip(to) {
                 let to = output.add(to as usize + panel.channel);
-                requantizer.store::<S, MODE, VECTORS>(simd, sums, &factors, panel.slot, to, panel.channels);
+                requantizer.store::<S, MODE, VECTORS>(simd, sums, &factors, panel.slot, to, panel.channels, range);
             }
         }
     }

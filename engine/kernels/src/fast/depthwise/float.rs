@@ -8,7 +8,7 @@ use super::{Geometry, Rows, Strip, channels_first, grouped};
 use crate::fast::aligned::Aligned;
 use crate::fast::conv::FloatConv;
 use crate::fast::isa::{FloatIsa, Isa};
-use crate::fast::plane::{Plane, View, ViewMut};
+use crate::fast::plane::{View, ViewMut};
 use crate::fast::simd::{FloatTask, Floats};
 use crate::quantized::ClampF32;
 use crate::shape::DepthwiseConv2dShape;
@@ -125,8 +125,11 @@ impl FloatTask for Sweep<'_> {
                 unsafe {
                     let channel = if geometry.flat { 0 } else { block * geometry.width };
                     let row = Row {
-                        lanes,
-                        input: input.plane(),
+                        down: geometry.window.dilation[0] * input.plane().row_stride(),
+                        right: geometry.window.dilation[1] * input.plane().channels,
+                        kernel: geometry.window.kernel,
+                        low: simd.splat(lanes.clamp.min),
+                        high: simd.splat(lanes.clamp.max),
                         from: input.data().as_ptr().add(rows.from + y * rows.from_step + channel),
                         to: output.as_mut_ptr().add(rows.to + y * rows.to_step + channel),
                         weights: lanes.weights.as_ptr().add(block * taps * S::FLOAT_LANES),
@@ -151,17 +154,21 @@ impl FloatTask for Sweep<'_> {
 const ANY: usize = 0;
 
 /// A row of outputs of one block.
-struct Row<'a, V> {
-    lanes: &'a Lanes,
-    input: &'a Plane,
+struct Row<V> {
+    /// Elements from a tap to the one below and to the one on its right.
+    down: usize,
+    right: usize,
+    kernel: [usize; 2],
     from: *const f32,
     to: *mut f32,
     weights: *const f32,
     bias: V,
+    low: V,
+    high: V,
     strip: Strip,
 }
 
-impl<V: Copy> Row<'_, V> {
+impl<V: Copy> Row<V> {
     /// Computes the row, for kernels `K_W` wide (or [`ANY`]) that move by `STRIDE` pixels.
     ///
     /// # Safety
@@ -207,13 +214,11 @@ impl<V: Copy> Row<'_, V> {
             } else {
                 self.sum_columns::<S, K_W, STRIDE, COUNT>(simd, from, n, &mut acc);
             }
-            let ClampF32 { min, max } = self.lanes.clamp;
-            let (low, high) = (simd.splat(min), simd.splat(max));
             for (i, acc) in acc.into_iter().enumerate() {
                 simd.store_first(
                     self.to.add((at + i) * self.strip.to_step),
                     n,
-                    simd.clamp(acc, low, high),
+                    simd.clamp(acc, self.low, self.high),
                 );
             }
         }
@@ -231,14 +236,16 @@ impl<V: Copy> Row<'_, V> {
         n: usize,
         acc: &mut [V; COUNT],
     ) {
-        let geometry = &self.lanes.geometry;
-        for (tap, position) in geometry.taps().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let w = simd.load(self.weights.add(tap * S::FLOAT_LANES));
-                let x = from.add(geometry.offset(self.input, position));
-                for (i, acc) in acc.iter_mut().enumerate() {
-                    *acc = simd.mul_add(simd.load_first(x.add(i * self.strip.from_step), n), w, *acc);
+        let [k_h, k_w] = self.kernel;
+        for ky in 0..k_h {
+            for kx in 0..k_w {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let w = simd.load(self.weights.add((ky * k_w + kx) * S::FLOAT_LANES));
+                    let x = from.add(ky * self.down + kx * self.right);
+                    for (i, acc) in acc.iter_mut().enumerate() {
+                        *acc = simd.mul_add(simd.load_first(x.add(i * self.strip.from_step), n), w, *acc);
+                    }
                 }
             }
         }
@@ -256,18 +263,17 @@ impl<V: Copy> Row<'_, V> {
         n: usize,
         acc: &mut [V; COUNT],
     ) {
-        let geometry = &self.lanes.geometry;
-        for ky in 0..geometry.window.kernel[0] {
+        for ky in 0..self.kernel[0] {
             // SAFETY: the caller's promise; the columns are those under the kernel at the `COUNT` outputs.
             unsafe {
-                let line = from.add(geometry.offset(self.input, (ky, 0)));
+                let line = from.add(ky * self.down);
                 let weights = self.weights.add(ky * K_W * S::FLOAT_LANES);
                 let mut w = [self.bias; K_W];
                 for (kx, w) in w.iter_mut().enumerate() {
                     *w = simd.load(weights.add(kx * S::FLOAT_LANES));
                 }
                 for column in 0..(COUNT - 1) * STRIDE + K_W {
-                    let x = simd.load_first(line.add(column * self.input.channels), n);
+                    let x = simd.load_first(line.add(column * self.right), n);
                     for (i, acc) in acc.iter_mut().enumerate() {
                         if column >= i * STRIDE && column - i * STRIDE < K_W {
                             *acc = simd.mul_add(x, w[column - i * STRIDE], *acc);

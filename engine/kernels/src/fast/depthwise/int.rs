@@ -14,9 +14,12 @@ use crate::fast::conv::IntConv;
 use crate::fast::isa::{IntIsa, Isa};
 use crate::fast::plane::{Plane, View, ViewMut};
 use crate::fast::requantize::{BIAS, ByMode, Requantizer};
-use crate::fast::simd::{IntTask, Ints, Mode, Task, quad_channel};
+use crate::fast::simd::{ByteRange, IntTask, Ints, Mode, Task, quad_channel};
 use crate::quantized::LinearParams;
 use crate::shape::DepthwiseConv2dShape;
+
+/// Multiplications whose taps' positions are kept at hand: enough for 7×7.
+const AT_HAND: usize = 13;
 
 /// Taps that one multiplication does.
 const GROUP: usize = 4;
@@ -224,7 +227,9 @@ impl<S: Ints, const MODE: Mode> Task<S> for SweepMode<'_, MODE> {
             unsafe {
                 let mut row = Row::<S> {
                     lanes,
+                    offsets: offsets(lanes, input.plane()),
                     input: input.plane(),
+                    range: lanes.requantizer.range(),
                     from: input.data().as_ptr(),
                     to: output.as_mut_ptr(),
                     weights: lanes
@@ -240,14 +245,15 @@ impl<S: Ints, const MODE: Mode> Task<S> for SweepMode<'_, MODE> {
                 let by_columns = !geometry.flat
                     && geometry.window.kernel[0] <= GROUP
                     && geometry.window.kernel[1] == 3
-                    && (geometry.window.stride[1], geometry.window.dilation[1]) == (1, 1);
+                    && geometry.window.dilation[1] == 1;
+                let stride = if by_columns { geometry.window.stride[1] } else { 0 };
                 for y in 0..rows.count {
                     row.from = from.add(y * rows.from_step);
                     row.to = to.add(y * rows.to_step);
-                    if by_columns {
-                        row.run_columns::<MODE>(simd);
-                    } else {
-                        row.run_taps::<MODE>(simd);
+                    match stride {
+                        1 => row.run_columns::<MODE, 1>(simd),
+                        2 => row.run_columns::<MODE, 2>(simd),
+                        _ => row.run_taps::<MODE>(simd),
                     }
                 }
             }
@@ -259,6 +265,9 @@ impl<S: Ints, const MODE: Mode> Task<S> for SweepMode<'_, MODE> {
 struct Row<'a, S: Ints> {
     lanes: &'a Lanes,
     input: &'a Plane,
+    /// Elements from the first tap to those of the first groups.
+    offsets: [[usize; GROUP]; AT_HAND],
+    range: ByteRange,
     from: *const u8,
     to: *mut u8,
     weights: *const i8,
@@ -273,13 +282,16 @@ impl<S: Ints> Row<'_, S> {
     /// # Safety
     /// `n` bytes under each tap are readable.
     #[inline(always)]
-    unsafe fn load(&self, simd: S, from: *const u8, group: &[(usize, usize); GROUP], n: usize) -> [S::X; 4] {
-        let geometry = &self.lanes.geometry;
+    unsafe fn load(&self, simd: S, from: *const u8, group: usize, n: usize) -> [S::X; 4] {
+        let offsets = match self.offsets.get(group) {
+            Some(&offsets) => offsets,
+            None => self.lanes.groups[group].map(|tap| self.lanes.geometry.offset(self.input, tap)),
+        };
         // SAFETY: the caller's promise.
         unsafe {
             let mut rows = [from; GROUP];
-            for (row, &tap) in rows.iter_mut().zip(group) {
-                *row = from.add(geometry.offset(self.input, tap));
+            for (row, offset) in rows.iter_mut().zip(offsets) {
+                *row = from.add(offset);
             }
             simd.interleave(rows, n)
         }
@@ -319,29 +331,31 @@ impl<S: Ints> Row<'_, S> {
             n,
             last,
         } = self.strip;
+        let groups = self.lanes.groups.len();
         for i in 0..count {
             let n = if i + 1 == count { last } else { n };
             // SAFETY: the caller's promise.
             unsafe {
                 let from = self.from.add(i * from_step);
                 let mut acc = self.start(simd);
-                for (g, group) in self.lanes.groups.iter().enumerate() {
-                    self.add(simd, &mut acc, self.load(simd, from, group, n), g);
+                for group in 0..groups {
+                    self.add(simd, &mut acc, self.load(simd, from, group, n), group);
                 }
                 let to = self.to.add(i * to_step);
                 self.lanes
                     .requantizer
-                    .store::<S, MODE, 4>(simd, acc, &self.factors, self.slot, to, n);
+                    .store::<S, MODE, 4>(simd, acc, &self.factors, self.slot, to, n, self.range);
             }
         }
     }
 
-    /// Computes the row for kernels of three columns that move by one: two columns stay for the next output.
+    /// Computes the row for kernels of three columns that move by `STRIDE`, 1 or 2: the columns that the next output sees, too,
+    /// stay.
     ///
     /// # Safety
     /// As for [`Row::run_taps`].
     #[inline(always)]
-    unsafe fn run_columns<const MODE: Mode>(&self, simd: S) {
+    unsafe fn run_columns<const MODE: Mode, const STRIDE: usize>(&self, simd: S) {
         let Strip {
             count,
             from_step,
@@ -349,16 +363,17 @@ impl<S: Ints> Row<'_, S> {
             n,
             ..
         } = self.strip;
-        // All groups have the same rows; the column is in the pointer.
-        let Some(first) = self.lanes.groups.first() else { return };
-        // SAFETY: the caller's promise.
+        let column = from_step / STRIDE;
+        // SAFETY: the caller's promise. All groups have the same rows; the column is in the pointer.
         unsafe {
-            let (mut a, mut b) = (
-                self.load(simd, self.from, first, n),
-                self.load(simd, self.from.add(from_step), first, n),
-            );
+            let mut a = self.load(simd, self.from, 0, n);
+            let mut b = self.load(simd, self.from.add(column), 0, n);
             for i in 0..count {
-                let c = self.load(simd, self.from.add((i + 2) * from_step), first, n);
+                let from = self.from.add(i * from_step);
+                if STRIDE == 2 {
+                    b = self.load(simd, from.add(column), 0, n);
+                }
+                let c = self.load(simd, from.add(2 * column), 0, n);
                 let mut acc = self.start(simd);
                 self.add(simd, &mut acc, a, 0);
                 self.add(simd, &mut acc, b, 1);
@@ -366,9 +381,18 @@ impl<S: Ints> Row<'_, S> {
                 let to = self.to.add(i * to_step);
                 self.lanes
                     .requantizer
-                    .store::<S, MODE, 4>(simd, acc, &self.factors, self.slot, to, n);
-                (a, b) = (b, c);
+                    .store::<S, MODE, 4>(simd, acc, &self.factors, self.slot, to, n, self.range);
+                (a, b) = if STRIDE == 2 { (c, b) } else { (b, c) };
             }
         }
     }
+}
+
+/// Elements from the first tap to those of the first groups.
+fn offsets(lanes: &Lanes, input: &Plane) -> [[usize; GROUP]; AT_HAND] {
+    let mut offsets = [[0; GROUP]; AT_HAND];
+    for (offsets, group) in offsets.iter_mut().zip(&lanes.groups) {
+        *offsets = group.map(|tap| lanes.geometry.offset(input, tap));
+    }
+    offsets
 }

@@ -165,7 +165,8 @@ impl FloatTask for Sweep<'_> {
     }
 }
 
-/// What a tile is computed from. `from`, `to` and the residual's starts have one element per row of the tile.
+/// What a tile is computed from. `from`, `to` and the residual's starts have one element per row of the tile: it is made by
+/// [`Sweep`] alone.
 struct Arguments<'a> {
     product: &'a FloatProduct,
     walk: Walk,
@@ -195,8 +196,11 @@ impl<S: Floats, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, RO
             residual,
         } = self.0;
         let lanes = S::FLOAT_LANES;
-        // SAFETY: a panel has `VECTORS · lanes` slots and `depth · VECTORS · lanes` weights, and the walk is as long as the depth.
-        // `FloatProduct::run` has checked that, and that all indices of activations, outputs and residuals lie in their slices.
+        // Copies, which no store through a pointer can be suspected to change.
+        let (panel, clamp) = (*panel, product.clamp);
+        // SAFETY: the lists of starts have `ROWS` elements. A panel has `VECTORS · lanes` slots and `depth · VECTORS · lanes`
+        // weights, and the walk is as long as the depth. `FloatProduct::run` has checked that, and that all indices of
+        // activations, outputs and residuals lie in their slices.
         unsafe {
             let bias = product.bias.as_ptr().add(panel.slot);
             let mut acc = [[simd.splat(0.0); VECTORS]; ROWS];
@@ -208,8 +212,8 @@ impl<S: Floats, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, RO
             }
             let mut weights = product.weights.as_ptr().add(panel.weights);
             let mut starts = [input; ROWS];
-            for (start, &at) in starts.iter_mut().zip(from) {
-                *start = input.add(at as usize + panel.input);
+            for (r, start) in starts.iter_mut().enumerate() {
+                *start = input.add(*from.get_unchecked(r) as usize + panel.input);
             }
             for line in 0..walk.lines {
                 for run in 0..walk.runs {
@@ -229,19 +233,21 @@ impl<S: Floats, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, RO
                     }
                 }
             }
-            let (low, high) = (simd.splat(product.clamp.min), simd.splat(product.clamp.max));
+            let (low, high) = (simd.splat(clamp.min), simd.splat(clamp.max));
+            if let Some((data, starts)) = residual {
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let residual = data.add(*starts.get_unchecked(r) as usize + panel.channel);
+                    for (v, acc) in acc.iter_mut().enumerate() {
+                        let (at, n) = (v * lanes, (panel.channels - v * lanes).min(lanes));
+                        *acc = simd.add(*acc, simd.load_first(residual.add(at), n));
+                    }
+                }
+            }
             for (r, acc) in acc.into_iter().enumerate() {
-                let to = output.add(to[r] as usize + panel.channel);
+                let to = output.add(*to.get_unchecked(r) as usize + panel.channel);
                 for (v, acc) in acc.into_iter().enumerate() {
                     let (at, n) = (v * lanes, (panel.channels - v * lanes).min(lanes));
-                    let sum = match residual {
-                        Some((data, starts)) => {
-                            let residual = data.add(starts[r] as usize + panel.channel + at);
-                            simd.add(acc, simd.load_first(residual, n))
-                        }
-                        None => acc,
-                    };
-                    simd.store_first(to.add(at), n, simd.clamp(sum, low, high));
+                    simd.store_first(to.add(at), n, simd.clamp(acc, low, high));
                 }
             }
         }

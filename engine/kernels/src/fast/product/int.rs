@@ -257,7 +257,7 @@ impl<F: Finish> IntTask for Sweep<'_, F> {
     }
 }
 
-/// What a tile is computed from. `from` and `to` have one element per row of the tile.
+/// What a tile is computed from. `from` and `to` have one element per row of the tile: it is made by [`Sweep`] alone.
 struct Arguments<'a, F: Finish> {
     packed: &'a PackedInts,
     finish: &'a F,
@@ -286,7 +286,7 @@ impl<S: Ints, F: Finish, const ROWS: usize, const VECTORS: usize> Task<S> for Ti
             output,
             to,
         } = self.0;
-        // SAFETY: a panel has `VECTORS · INT_LANES` slots and as many groups of weights as the walk has steps (checked in `run_ints`),
+        // SAFETY: `from` has `ROWS` elements. A panel has `VECTORS · INT_LANES` slots and as many groups of weights as the walk has steps (checked in `run_ints`),
         // where the indices of activations and outputs are checked, too. Activations are read within the runs only.
         unsafe {
             let bias = packed.bias.as_ptr().add(panel.slot);
@@ -299,8 +299,8 @@ impl<S: Ints, F: Finish, const ROWS: usize, const VECTORS: usize> Task<S> for Ti
             }
             let mut weights = packed.weights.as_ptr().add(panel.weights);
             let mut starts = [input; ROWS];
-            for (start, &at) in starts.iter_mut().zip(from) {
-                *start = input.add(at as usize + panel.input);
+            for (r, start) in starts.iter_mut().enumerate() {
+                *start = input.add(*from.get_unchecked(r) as usize + panel.input);
             }
             let (fours, rest) = (walk.run_len / 4, walk.run_len % 4);
             for line in 0..walk.lines {

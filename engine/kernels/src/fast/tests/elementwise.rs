@@ -117,7 +117,7 @@ fn a_table_is_the_function() {
     let function = |q: i8| q.saturating_mul(3);
     let buffer = biased(&all);
     let actual = written(&plane, [0, 99], |to| {
-        ByteMap::new(function).run(View::new(&plane, &buffer), to)
+        ByteMap::new(function).run(View::new(&plane, &buffer), to);
     });
     assert_eq!(actual, biased(&all.iter().map(|&q| function(q)).collect::<Vec<_>>()));
 }
