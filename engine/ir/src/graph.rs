@@ -305,7 +305,7 @@ impl Graph {
     /// Sorts nodes topologically (stable), drops what no output needs, and renumbers the ids.
     ///
     /// Inputs are kept even when nothing reads them.
-    pub(crate) fn normalize(&mut self) -> Result<(), GraphError> {
+    pub fn normalize(&mut self) -> Result<(), GraphError> {
         let producer: HashMap<TensorId, usize> = self
             .nodes
             .iter()
