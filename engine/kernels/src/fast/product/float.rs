@@ -9,6 +9,7 @@ use crate::fast::aligned::Aligned;
 use crate::fast::isa::{FloatIsa, Isa};
 use crate::fast::simd::{FloatTask, Floats, Task};
 use crate::quantized::ClampF32;
+use std::hint::black_box;
 
 /// Packed `f32` weights with their bias and clamp.
 #[derive(Debug, Clone)]
@@ -217,7 +218,8 @@ impl<S: Floats, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, RO
             }
             for line in 0..walk.lines {
                 for run in 0..walk.runs {
-                    let at = line * walk.line_step + run * walk.run_step;
+                    // Opaque, or the compiler advances one pointer per row of the tile instead of this one index.
+                    let at = black_box(line * walk.line_step + run * walk.run_step);
                     for k in at..at + walk.run_len {
                         let mut w = [simd.splat(0.0); VECTORS];
                         for (v, w) in w.iter_mut().enumerate() {

@@ -12,6 +12,7 @@ use super::{BLOCK, Panel, Pixels, Walk, assert_bounds, panels, tiles, with_rows}
 use crate::fast::aligned::Aligned;
 use crate::fast::isa::{IntIsa, Isa};
 use crate::fast::simd::{IntTask, Ints, Task, quad_channel};
+use std::hint::black_box;
 
 /// Packed `i8` weights, and per lane the sum that a product starts from.
 #[derive(Debug, Clone)]
@@ -305,7 +306,8 @@ impl<S: Ints, F: Finish, const ROWS: usize, const VECTORS: usize> Task<S> for Ti
             let (fours, rest) = (walk.run_len / 4, walk.run_len % 4);
             for line in 0..walk.lines {
                 for run in 0..walk.runs {
-                    let at = line * walk.line_step + run * walk.run_step;
+                    // Opaque, or the compiler advances one pointer per row of the tile instead of this one index.
+                    let at = black_box(line * walk.line_step + run * walk.run_step);
                     for k in 0..fours {
                         let mut x = [0; ROWS];
                         for (x, start) in x.iter_mut().zip(starts) {
