@@ -47,7 +47,10 @@ impl Checker<'_> {
     fn check_literal(&self, path: &str, node: &Node, shape: &Shape) -> Vec<Diagnostic> {
         let fits = match (shape, &node.value) {
             (Shape::Any, _) => return self.unknown_inside(node),
-            (Shape::Optional(_) | Shape::Null, Yaml::Null) | (Shape::Bool, Yaml::Bool(_)) => true,
+            // Inputs stand at the top level of a step and are resolved there.
+            (Shape::Optional(_) | Shape::Null, Yaml::Null)
+            | (Shape::Bool, Yaml::Bool(_))
+            | (Shape::Port(_) | Shape::Ports(_) | Shape::Source, _) => true,
             (Shape::Optional(inner), _) => return self.check(path, node, inner),
             (Shape::Integer(bounds), Yaml::Number(number)) => !number.is_f64() && bounds.contain(number),
             (Shape::Number(bounds), Yaml::Number(number)) => bounds.contain(number),
@@ -88,8 +91,6 @@ impl Checker<'_> {
             }
             (Shape::Struct(fields), Yaml::Map(entries)) => return self.check_fields(path, node, entries, fields),
             (Shape::OneOf(shapes), _) => return self.check_any(path, node, shapes, shape),
-            // Inputs stand at the top level of a step and are resolved there.
-            (Shape::Port(_) | Shape::Ports(_) | Shape::Source, _) => true,
             _ => false,
         };
         if fits {

@@ -145,13 +145,10 @@ impl Expression {
             }
             Kind::Compare(comparison, a, b) => {
                 let (left, right) = (a.types(candidates, mistakes), b.types(candidates, mistakes));
-                let pairs = left
+                let mut pairs = left
                     .iter()
                     .flat_map(|left| right.iter().map(move |right| (*left, *right)));
-                if let Some(complaint) = pairs
-                    .filter_map(|(left, right)| comparison.complaint(left, right))
-                    .next()
-                {
+                if let Some(complaint) = pairs.find_map(|(left, right)| comparison.complaint(left, right)) {
                     mistakes.push(Mistake {
                         range: self.range.clone(),
                         message: complaint,

@@ -12,16 +12,30 @@ use crate::{
 
 /// One complaint per cycle, with all its members.
 pub(crate) fn cycles(complaints: &Complaints, steps: &IndexMap<String, Step>) -> Vec<Diagnostic> {
+    let edges: Vec<_> = edges(steps).collect();
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<_> = (0..steps.len()).map(|index| graph.add_node(index)).collect();
-    for (index, needed, _) in edges(steps) {
+    for &(index, needed, _) in &edges {
         graph.add_edge(nodes[needed], nodes[index], ());
     }
+    let components = tarjan_scc(&graph);
+    let mut component_of = vec![0; steps.len()];
+    for (number, component) in components.iter().enumerate() {
+        for &node in component {
+            component_of[graph[node]] = number;
+        }
+    }
+    // Every port that names a step of its own component is on a circle.
+    let mut links = vec![Vec::new(); components.len()];
+    for edge in edges {
+        if component_of[edge.0] == component_of[edge.1] {
+            links[component_of[edge.0]].push(edge);
+        }
+    }
     let mut found = Vec::new();
-    for component in tarjan_scc(&graph) {
+    for (component, links) in components.iter().zip(links) {
         let members: BTreeSet<usize> = component.iter().map(|&node| graph[node]).collect();
-        // Every port inside the component that names another member closes the circle.
-        let mut links = edges(steps).filter(|(index, needed, _)| members.contains(index) && members.contains(needed));
+        let mut links = links.into_iter();
         let Some((first, needed, place)) = links.next() else {
             continue;
         };

@@ -67,7 +67,7 @@ pub fn parse(file: &str, text: &str) -> Result<RawRecipe, Vec<Diagnostic>> {
         text: text.into(),
     });
     let mut complaints = Complaints::new(&source);
-    let root = yaml::read(&source, &mut complaints).map_err(|failure| vec![failure])?;
+    let root = yaml::read(&source, &mut complaints).map_err(|failure| vec![*failure])?;
     let fatal = |message: &str| {
         vec![complaints.at(root.place.clone(), message).help(format!(
             "a recipe starts with `schema: {SCHEMA}`, `name: …` and `steps: …`"

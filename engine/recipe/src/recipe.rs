@@ -37,7 +37,6 @@ pub struct Recipe {
     pub only: Vec<String>,
     /// SHA-256 of the text and the overrides.
     pub digest: [u8; 32],
-    pub(crate) bindings: Bindings,
     pub(crate) source: Arc<SourceText>,
 }
 
@@ -60,8 +59,7 @@ impl Recipe {
         let place = self
             .steps
             .get(step)
-            .map(|step| step.place_of(field))
-            .unwrap_or(Place::Recipe(crate::Span::new(0, 0)));
+            .map_or(Place::Recipe(crate::Span::new(0, 0)), |step| step.place_of(field));
         Diagnostic::new(&self.source, place, message)
     }
 }
@@ -135,7 +133,6 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         expect,
         only: overrides.only.clone(),
         digest: overrides.digest(&raw.source.text),
-        bindings,
         source: Arc::clone(&raw.source),
     };
     if sound {

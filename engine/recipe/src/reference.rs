@@ -15,13 +15,11 @@ pub fn doc_markdown(op: &OpSpec) -> String {
         op.produces.with_article()
     );
     if !op.example.is_empty() {
-        let lines: String = op
-            .example
-            .trim_end()
-            .lines()
-            .map(|line| format!("  {line}\n"))
-            .collect();
-        page.push_str(&format!("\n```yaml\nsteps:\n{lines}```\n"));
+        page.push_str("\n```yaml\nsteps:\n");
+        for line in op.example.trim_end().lines() {
+            page.extend(["  ", line, "\n"]);
+        }
+        page.push_str("```\n");
     }
     let (inputs, params): (Vec<_>, Vec<_>) = fields
         .list
@@ -61,7 +59,7 @@ fn parameter(page: &mut String, path: &str, field: &Field) {
     };
     let mut doc = field.doc.clone();
     for choice in choices(&field.shape) {
-        doc.push_str(&format!("\n`{}`: {}", choice.written(), choice.doc));
+        doc.extend(["\n`", &choice.written(), "`: ", &choice.doc]);
     }
     row(
         page,
@@ -104,5 +102,5 @@ fn structs(shape: &Shape) -> Vec<&Fields> {
 
 fn row(page: &mut String, cells: [&str; 4]) {
     let cells = cells.map(|cell| cell.trim().replace('|', "\\|").replace('\n', "<br>"));
-    page.push_str(&format!("| {} |\n", cells.join(" | ")));
+    page.extend(["| ", &cells.join(" | "), " |\n"]);
 }

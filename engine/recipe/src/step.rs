@@ -157,7 +157,7 @@ impl Reader<'_> {
             match key.name.as_str() {
                 "resources" => step.resources = Resources::of(self.complaints, &name.name, node),
                 "doc" => {
-                    step.doc = fields::text(self.complaints, &format!("{}.doc", name.name), node).map(str::to_owned)
+                    step.doc = fields::text(self.complaints, &format!("{}.doc", name.name), node).map(str::to_owned);
                 }
                 "when" => {
                     step.when = When::of(self.complaints, self.scope.bindings, &name.name, node);
@@ -256,24 +256,15 @@ impl Reader<'_> {
                     let source = self.source(&path, value);
                     step.sources.extend(source.map(|source| (key.name.clone(), source)));
                 }
-                Some(field) => {
-                    let wrong = self.checker().check(&path, value, &field.shape);
-                    self.complaints.extend(wrong);
-                    self.note_references(value);
-                    step.params.push((key.clone(), value.clone()));
-                }
-                None => match &fields.others {
-                    Some(shape) => {
-                        let wrong = self.checker().check(&path, value, shape);
-                        self.complaints.extend(wrong);
-                        self.note_references(value);
-                        step.params.push((key.clone(), value.clone()));
-                    }
-                    None => {
+                Some(field) => self.parameter(step, &path, key, value, &field.shape),
+                None => {
+                    if let Some(shape) = &fields.others {
+                        self.parameter(step, &path, key, value, shape);
+                    } else {
                         let wrong = self.checker().unknown_field(op.spec.name, key, fields);
                         self.complaints.push(wrong);
                     }
-                },
+                }
             }
         }
         for field in fields.list.iter().filter(|field| field.required) {
@@ -291,17 +282,20 @@ impl Reader<'_> {
         step.sources.sort_by_key(|(field, _)| order(field));
     }
 
+    fn parameter(&mut self, step: &mut Step, path: &str, key: &Key, value: &Node, shape: &Shape) {
+        let wrong = self.checker().check(path, value, shape);
+        self.complaints.extend(wrong);
+        // A reference that nothing answers to leaves the axes of the step in doubt.
+        let known = |(name, _): &(&str, &Place)| self.scope.bindings.candidates(name).is_some();
+        self.sound &= value.references().iter().all(known);
+        step.params.push((key.clone(), value.clone()));
+    }
+
     fn checker(&self) -> Checker<'_> {
         Checker {
             bindings: self.scope.bindings,
             complaints: self.complaints,
         }
-    }
-
-    /// A reference that nothing answers to leaves the axes of the step in doubt.
-    fn note_references(&mut self, node: &Node) {
-        let known = |(name, _): &(&str, &Place)| self.scope.bindings.candidates(name).is_some();
-        self.sound &= node.references().iter().all(known);
     }
 
     fn source(&mut self, path: &str, node: &Node) -> Option<String> {

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fmt::Write;
+
 use common::{complaints, vocabulary};
 use recipe::{Overrides, Paint, load, parse, render_all};
 
@@ -64,7 +66,7 @@ fn duplicate_keys_are_all_reported() {
 fn billion_laughs() {
     let mut text = "a0: &a0 [lol, lol]\n".to_owned();
     for level in 1..40 {
-        text.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1));
+        writeln!(text, "a{level}: &a{level} [*a{0}, *a{0}]", level - 1).unwrap();
     }
     insta::assert_snapshot!(complaints(&text), @"
     error: aliases blow the recipe up to more than 200000 values
@@ -153,7 +155,7 @@ fn depth() {
     ");
     let mut block = String::new();
     for level in 0..100 {
-        block.push_str(&format!("{}a:\n", " ".repeat(level)));
+        writeln!(block, "{}a:", " ".repeat(level)).unwrap();
     }
     insta::assert_snapshot!(complaints(&block), @"
     error: nested deeper than 48 levels
@@ -172,8 +174,7 @@ fn size() {
     let message = complaints(&text);
     assert!(
         message.starts_with("error: a recipe holds at most 200000 values"),
-        "{:.300}",
-        message
+        "{message:.300}"
     );
 }
 

@@ -76,7 +76,7 @@ impl Recipe {
                         baseline,
                     }),
                     Err(complaint) => {
-                        complaints.push(complaint);
+                        complaints.push(*complaint);
                         break;
                     }
                 }
@@ -185,13 +185,14 @@ fn baseline(
     expectation: &Expectation,
     instance: &Instance,
     of_step: &[&Instance],
-) -> Result<Option<InstanceId>, Diagnostic> {
+) -> Result<Option<InstanceId>, Box<Diagnostic>> {
     let Some(drop_from) = &expectation.drop_from else {
         return Ok(None);
     };
     let there: Vec<_> = of_step.iter().filter(|other| stands_at(other, drop_from)).collect();
     if there.is_empty() {
-        return Err(nothing_there(complaints, expectation, "drop-from", drop_from, of_step));
+        let complaint = nothing_there(complaints, expectation, "drop-from", drop_from, of_step);
+        return Err(Box::new(complaint));
     }
     let agrees = |other: &&&&Instance| {
         other.coordinates.iter().all(|(name, value)| {
@@ -199,25 +200,26 @@ fn baseline(
         })
     };
     let found: Vec<_> = there.iter().filter(agrees).collect();
-    match &found[..] {
-        [only] => Ok(Some(only.id.clone())),
-        [] => Err(complaints
+    let complaint = match &found[..] {
+        [only] => return Ok(Some(only.id.clone())),
+        [] => complaints
             .at(
                 expectation.span,
                 format!("expect: nothing at `drop-from` stands where {} stands", instance.id),
             )
-            .help("name the coordinates that differ in `drop-from`")),
+            .help("name the coordinates that differ in `drop-from`"),
         several => {
             let names: Vec<_> = several.iter().take(3).map(|other| other.id.to_string()).collect();
-            Err(complaints
+            complaints
                 .at(
                     expectation.span,
                     format!("expect: `drop-from` fits {} instances, not one", several.len()),
                 )
                 .label(format!("for {}", instance.id))
-                .help(format!("add coordinates to tell them apart: {}", names.join(", "))))
+                .help(format!("add coordinates to tell them apart: {}", names.join(", ")))
         }
-    }
+    };
+    Err(Box::new(complaint))
 }
 
 /// The complaint that no instance stands at these coordinates, with the nearest mistake that explains it.

@@ -61,10 +61,10 @@ impl Shape {
 impl Fields {
     fn words(&self) -> String {
         let names: Vec<_> = self.list.iter().map(|field| format!("`{}`", field.name)).collect();
-        match names.is_empty() {
-            true => "a mapping".into(),
-            false => format!("a mapping with {}", names.join(", ")),
+        if names.is_empty() {
+            return "a mapping".into();
         }
+        format!("a mapping with {}", names.join(", "))
     }
 }
 

@@ -18,9 +18,9 @@ pub(super) const MAX_DEPTH: usize = 48;
 pub(super) const MAX_NODES: usize = 200_000;
 
 /// Parses one document. Mistakes that leave a readable tree (a key that stands twice, a merge key) go to `complaints`.
-pub(crate) fn read(source: &Arc<SourceText>, complaints: &mut Complaints) -> Result<Node, Diagnostic> {
+pub(crate) fn read(source: &Arc<SourceText>, complaints: &mut Complaints) -> Result<Node, Box<Diagnostic>> {
     let raw: Raw = serde_yaml::from_str_with_options(&source.text, options())
-        .map_err(|failure| error::explain(&failure, source))?;
+        .map_err(|failure| Box::new(error::explain(&failure, source)))?;
     Ok(Lowering {
         complaints,
         text: &source.text,
@@ -273,6 +273,8 @@ pub(super) fn span_of(location: &Location, text: &str) -> Span {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     fn tree(text: &str) -> Node {
@@ -287,12 +289,12 @@ mod tests {
     fn places(text: &str) -> String {
         fn list(node: &Node, text: &str, out: &mut String) {
             if let Place::Recipe(span) = &node.place {
-                out.push_str(&format!("{} = {:?}\n", node.found(), &text[span.start..span.end]));
+                writeln!(out, "{} = {:?}", node.found(), &text[span.start..span.end]).unwrap();
             }
             match &node.value {
                 Yaml::List(items) => items.iter().for_each(|item| list(item, text, out)),
                 Yaml::Map(entries) => entries.iter().for_each(|(key, value)| {
-                    out.push_str(&format!("{}: ", key.name));
+                    write!(out, "{}: ", key.name).unwrap();
                     list(value, text, out);
                 }),
                 _ => {}
