@@ -1,0 +1,368 @@
+//! A graph made executable: planned once, run by any number of threads with a workspace each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ir::{ElementType, Graph, Quantization, Tensor, TensorId, TensorType};
+use kernels::fast::{Isa, View};
+
+use crate::buffer::{Buffer, Scalar, Store, Value};
+use crate::lower::{Arithmetic, Context};
+use crate::planner::{self, Plan};
+use crate::program::{Observed, Place, Program, Slots, Source};
+use crate::{InputBuffers, RuntimeError};
+
+/// Which kernels run a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernels {
+    /// The fastest for this machine; the plain ones where there is no other.
+    #[default]
+    Fast,
+    /// Every node on the plain kernels, the standard of comparison.
+    Reference,
+}
+
+/// How a graph is made executable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Which kernels run it.
+    pub kernels: Kernels,
+    /// The instruction set of the fast kernels; the best that the processor has, unless stated.
+    pub isa: Option<Isa>,
+    /// Whether [`Executable::run_observed`] is wanted: every tensor of the graph then exists while it runs.
+    pub observable: bool,
+    /// Whether observers see integer tensors too, as the real numbers they mean.
+    pub observe_all: bool,
+}
+
+/// An input or output of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// Name of the tensor.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// How stored integers map to real numbers.
+    pub quantization: Option<Quantization>,
+}
+
+/// What an executable occupies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes of the constants, as they are computed with (half-precision ones widened), without the padding of packed copies.
+    pub weights: usize,
+    /// Bytes of the buffers of one workspace.
+    pub arena: usize,
+}
+
+/// How one node is computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRow {
+    /// The node.
+    pub node: String,
+    /// Its operator.
+    pub op: &'static str,
+    /// The kernel: `reference`, `fast` with an instruction set, `alias` where nothing is left to do, `folded` into a constant.
+    pub kernel: String,
+}
+
+/// A graph ready to run. Immutable; threads share it, each with its own [`Workspace`].
+pub struct Executable {
+    id: u64,
+    plan: Plan,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    arithmetic: String,
+    weights: usize,
+    observable: bool,
+}
+
+/// The buffers of one thread.
+#[derive(Debug)]
+pub struct Workspace {
+    executable: u64,
+    slots: Slots,
+    /// Room for what an observer sees.
+    seen: Vec<f32>,
+}
+
+impl Executable {
+    /// Plans `graph`: chooses kernels, packs weights, lays out memory.
+    ///
+    /// # Errors
+    /// The graph is not valid, or has an operator or types that no kernel computes; the error names the node.
+    pub fn new(graph: &Graph, options: Options) -> Result<Self, RuntimeError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        graph.verify()?;
+        if let Some(isa) = options.isa.filter(|isa| !isa.is_available()) {
+            return Err(RuntimeError::Isa(format!("{isa:?}").to_lowercase()));
+        }
+        let ports = |port, ids: &[TensorId]| {
+            ids.iter()
+                .map(|&id| Port::of(port, graph.tensor(id)))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Executable {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            inputs: ports("input", graph.inputs())?,
+            outputs: ports("output", graph.outputs())?,
+            plan: planner::plan(graph, &options)?,
+            arithmetic: arithmetic(graph),
+            weights: weights(graph),
+            observable: options.observable,
+        })
+    }
+
+    /// What the caller feeds.
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    /// What the caller reads.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// Buffers for one thread. Runs allocate nothing beside them.
+    pub fn workspace(&self) -> Workspace {
+        Workspace {
+            executable: self.id,
+            slots: self.program().slots(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Zeroed buffers for the inputs.
+    pub fn input_buffers(&self) -> InputBuffers {
+        InputBuffers::new(&self.inputs)
+    }
+
+    /// Computes the outputs of one sample; read them with [`Executable::output`].
+    ///
+    /// # Errors
+    /// The inputs are not of the number, types and lengths that [`Executable::inputs`] says.
+    pub fn run(&self, workspace: &mut Workspace, inputs: &[Value<'_>]) -> Result<(), RuntimeError> {
+        self.check(workspace, inputs)?;
+        self.program().run(&mut workspace.slots, inputs, |_, _| ());
+        Ok(())
+    }
+
+    /// Like [`Executable::run`], and shows every f32 activation (graph inputs first, then in the order of the nodes) by its
+    /// tensor's name, as dense values; with [`Options::observe_all`] also the quantized ones, dequantized.
+    ///
+    /// # Errors
+    /// As `run`; and the executable was made without [`Options::observable`].
+    pub fn run_observed(
+        &self,
+        workspace: &mut Workspace,
+        inputs: &[Value<'_>],
+        observe: &mut dyn FnMut(&str, &[f32]),
+    ) -> Result<(), RuntimeError> {
+        if !self.observable {
+            return Err(RuntimeError::NotObservable);
+        }
+        self.check(workspace, inputs)?;
+        let program = self.program();
+        let Workspace { slots, seen, .. } = workspace;
+        let mut observed = program.observed.iter().peekable();
+        program.run(slots, inputs, |done, buffers| {
+            let place = Place {
+                program,
+                inputs,
+                buffers,
+            };
+            while let Some(tensor) = observed.next_if(|tensor| tensor.after == done) {
+                real(&place, tensor, seen);
+                observe(&tensor.name, seen);
+            }
+        });
+        Ok(())
+    }
+
+    /// The values of output `index` after a run, in the element type of the graph's output.
+    ///
+    /// Panics if there is no such output, or the workspace belongs to another executable.
+    pub fn output<'w>(&self, workspace: &'w Workspace, index: usize) -> Value<'w> {
+        assert_eq!(workspace.executable, self.id, "the workspace of another executable");
+        self.program().output(&workspace.slots, index)
+    }
+
+    /// What the executable and one workspace occupy.
+    pub fn memory(&self) -> Memory {
+        let slots = self.program().slots.iter();
+        Memory {
+            weights: self.weights,
+            arena: slots.map(|slot| slot.len * slot.store.size()).sum(),
+        }
+    }
+
+    /// The arithmetic that an accuracy figure computed with this executable should name.
+    pub fn arithmetic(&self) -> &str {
+        &self.arithmetic
+    }
+
+    /// How each node is computed, in order.
+    pub fn describe(&self) -> Vec<PlanRow> {
+        self.plan.rows.clone()
+    }
+
+    fn program(&self) -> &Program {
+        &self.plan.program
+    }
+
+    fn check(&self, workspace: &Workspace, inputs: &[Value<'_>]) -> Result<(), RuntimeError> {
+        if workspace.executable != self.id {
+            return Err(RuntimeError::Workspace);
+        }
+        if inputs.len() != self.inputs.len() {
+            return Err(RuntimeError::InputCount {
+                expected: self.inputs.len(),
+                got: inputs.len(),
+            });
+        }
+        let fits = |(port, value): &(&Port, &Value<'_>)| {
+            Store::of(port.ty.element) == Some(value.store()) && port.ty.shape.elements() == value.len()
+        };
+        match self.inputs.iter().zip(inputs).find(|pair| !fits(pair)) {
+            None => Ok(()),
+            Some((port, value)) => Err(RuntimeError::Input {
+                name: port.name.clone(),
+                expected: port.ty.clone(),
+                got: format!("{} {:?} values", value.len(), value.store()).to_lowercase(),
+            }),
+        }
+    }
+}
+
+impl Port {
+    fn of(port: &'static str, tensor: &Tensor) -> Result<Self, RuntimeError> {
+        match Store::of(tensor.ty.element) {
+            Some(_) => Ok(Port {
+                name: tensor.name.clone(),
+                ty: tensor.ty.clone(),
+                quantization: tensor.quantization.clone(),
+            }),
+            None => Err(RuntimeError::Port {
+                port,
+                name: tensor.name.clone(),
+                ty: tensor.ty.clone(),
+            }),
+        }
+    }
+}
+
+/// The real numbers of an observed tensor, dense.
+fn real(place: &Place<'_>, tensor: &Observed, to: &mut Vec<f32>) {
+    let bias = if tensor.biased { 128 } else { 0 };
+    let number = |q: i32| {
+        tensor
+            .quantization
+            .map_or(q as f32, |params| params.dequantize(q - bias))
+    };
+    let store = match tensor.source {
+        Source::Input(i) => place.inputs[i].store(),
+        Source::Variable(i) => place.program.variables[i].store,
+        // Constants are no activations.
+        Source::Constant(_) => return to.clear(),
+    };
+    match store {
+        Store::F32 => dense::<f32>(place, tensor.source, to, |x| x),
+        Store::I8 => dense::<i8>(place, tensor.source, to, |q| number(q.into())),
+        Store::U8 => dense::<u8>(place, tensor.source, to, |q| number(q.into())),
+        Store::I32 => dense::<i32>(place, tensor.source, to, number),
+    }
+}
+
+fn dense<T: Scalar>(place: &Place<'_>, source: Source, to: &mut Vec<f32>, number: impl Fn(T) -> f32) {
+    to.clear();
+    let data: &[T] = place.get(source);
+    match source {
+        Source::Variable(variable) => {
+            let view = View::new(&place.program.variables[variable].plane, data);
+            view.plane()
+                .rows()
+                .for_each(|row| to.extend(view.data()[row].iter().map(|&x| number(x))));
+        }
+        Source::Input(_) | Source::Constant(_) => to.extend(data.iter().map(|&x| number(x))),
+    }
+}
+
+/// Bytes of all constants, the half-precision ones as the floats they become.
+fn weights(graph: &Graph) -> usize {
+    let bytes = |t: &Tensor| match t.ty.element {
+        ElementType::F16 => 2 * t.ty.bytes(),
+        _ => t.ty.bytes(),
+    };
+    graph.tensors().iter().filter(|t| t.data.is_some()).map(bytes).sum()
+}
+
+/// Names the arithmetic of a graph's nodes.
+fn arithmetic(graph: &Graph) -> String {
+    let folded = std::collections::HashMap::new();
+    let of = |node| {
+        Context {
+            graph,
+            node,
+            folded: &folded,
+        }
+        .arithmetic()
+    };
+    let has = |arithmetic| graph.nodes().iter().any(|node| of(node) == Some(arithmetic));
+    let halves = graph
+        .tensors()
+        .iter()
+        .any(|t| t.data.is_some() && t.ty.element == ElementType::F16);
+    let float = if halves {
+        "float32 with float16 weights"
+    } else {
+        "float32"
+    };
+    match (
+        has(Arithmetic::Integer),
+        has(Arithmetic::Hybrid),
+        has(Arithmetic::Float),
+    ) {
+        (true, false, false) => "int8, LiteRT reference rounding".to_owned(),
+        (true, false, true) => format!("int8, LiteRT reference rounding, partly {float}"),
+        (true, true, _) => format!("int8, LiteRT reference rounding, partly {float} with dynamic int8 weights"),
+        (false, true, _) => format!("{float} with dynamic int8 weights"),
+        (false, false, _) => float.to_owned(),
+    }
+}
+
+/// The outputs of a run.
+#[derive(Clone, Copy)]
+pub struct Outputs<'a> {
+    executable: &'a Executable,
+    workspace: &'a Workspace,
+}
+
+impl<'a> Outputs<'a> {
+    /// The outputs that `workspace` holds after a run.
+    pub fn new(executable: &'a Executable, workspace: &'a Workspace) -> Self {
+        Outputs { executable, workspace }
+    }
+
+    /// The values of output `i`; panics if there is none.
+    pub fn get(&self, i: usize) -> Value<'a> {
+        self.executable.output(self.workspace, i)
+    }
+}
+
+impl std::fmt::Debug for Executable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executable")
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .field("arithmetic", &self.arithmetic)
+            .field("plan", &self.plan.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Executable>();
+    const fn sent<T: Send>() {}
+    sent::<Workspace>();
+    sent::<Buffer>();
+};

@@ -1,0 +1,115 @@
+//! Functions of two tensors, with broadcasting.
+
+use ir::ops::Activation;
+use kernels::quantized::ClampF32;
+use kernels::reference::{self, AddParams, DivParams, MulParams, PReluParams};
+use kernels::shape::Broadcast;
+
+use super::{Arithmetic, Context, Lowered, activation};
+use crate::RuntimeError;
+
+type FloatKernel = fn(&Broadcast, ClampF32, &[f32], &[f32], &mut [f32]);
+
+pub(super) fn add(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowered>, RuntimeError> {
+    if context.plain()? == Arithmetic::Float {
+        return float(context, fused, reference::add_f32);
+    }
+    let (shape, params) = (broadcast(context)?, add_params(context, fused)?);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::add_i8(&shape, &params, args.get(0), args.get(1), args.output());
+    })))
+}
+
+pub(super) fn sub(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowered>, RuntimeError> {
+    if context.plain()? == Arithmetic::Float {
+        return float(context, fused, reference::sub_f32);
+    }
+    let (shape, params) = (broadcast(context)?, add_params(context, fused)?);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::sub_i8(&shape, &params, args.get(0), args.get(1), args.output());
+    })))
+}
+
+pub(super) fn mul(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowered>, RuntimeError> {
+    if context.plain()? == Arithmetic::Float {
+        return float(context, fused, reference::mul_f32);
+    }
+    let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
+    let params = MulParams::new(a, b, context.output_quantization()?, activation(fused));
+    let shape = broadcast(context)?;
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::mul_i8(&shape, &params, args.get(0), args.get(1), args.output());
+    })))
+}
+
+pub(super) fn div(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowered>, RuntimeError> {
+    if context.plain()? == Arithmetic::Float {
+        return float(context, fused, reference::div_f32);
+    }
+    let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
+    let params = DivParams::new(a, b, context.output_quantization()?, activation(fused));
+    let shape = broadcast(context)?;
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::div_i8(&shape, &params, args.get(0), args.get(1), args.output());
+    })))
+}
+
+pub(super) fn minimum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = broadcast(context)?;
+    Ok(if context.plain()? == Arithmetic::Float {
+        Lowered::new(Box::new(move |args| {
+            reference::minimum_f32(&shape, args.get(0), args.get(1), args.output());
+        }))
+    } else {
+        context.same_scale()?;
+        Lowered::new(Box::new(move |args| {
+            reference::minimum_i8(&shape, args.get(0), args.get(1), args.output());
+        }))
+    })
+}
+
+pub(super) fn maximum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = broadcast(context)?;
+    Ok(if context.plain()? == Arithmetic::Float {
+        Lowered::new(Box::new(move |args| {
+            reference::maximum_f32(&shape, args.get(0), args.get(1), args.output());
+        }))
+    } else {
+        context.same_scale()?;
+        Lowered::new(Box::new(move |args| {
+            reference::maximum_i8(&shape, args.get(0), args.get(1), args.output());
+        }))
+    })
+}
+
+pub(super) fn prelu(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = broadcast(context)?;
+    if context.plain()? == Arithmetic::Float {
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::prelu_f32(&shape, args.get(0), args.get(1), args.output());
+        })));
+    }
+    let (input, alpha) = (context.input_quantization(0)?, context.input_quantization(1)?);
+    let params = PReluParams::new(input, alpha, context.output_quantization()?);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::prelu_i8(&shape, &params, args.get(0), args.get(1), args.output());
+    })))
+}
+
+fn float(context: &Context<'_>, fused: Activation, kernel: FloatKernel) -> Result<Vec<Lowered>, RuntimeError> {
+    let (shape, clamp) = (broadcast(context)?, activation(fused).clamp_f32());
+    Ok(Lowered::new(Box::new(move |args| {
+        kernel(&shape, clamp, args.get(0), args.get(1), args.output());
+    })))
+}
+
+/// What brings the two inputs of an integer sum or difference to the output's scale.
+pub(crate) fn add_params(context: &Context<'_>, fused: Activation) -> Result<AddParams, RuntimeError> {
+    let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
+    Ok(AddParams::new(a, b, context.output_quantization()?, activation(fused)))
+}
+
+fn broadcast(context: &Context<'_>) -> Result<Broadcast, RuntimeError> {
+    Broadcast::new(context.dims(0), context.dims(1))
+        .ok_or_else(|| context.unsupported("the shapes of its inputs do not broadcast"))
+}

@@ -1,0 +1,246 @@
+//! Sums of products: convolutions and fully connected layers, in float, integer and dynamic-range arithmetic.
+
+use ir::ops::{Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv2d};
+use kernels::quantized::{LinearParams, Rounding};
+use kernels::reference;
+use kernels::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, TransposeConv2dShape};
+
+use super::{Arithmetic, Context, Lowered, activation};
+use crate::RuntimeError;
+use crate::buffer::Store;
+
+/// The dimension of the weights that their scales may run along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChannelAxis(usize);
+
+const OUTERMOST: ChannelAxis = ChannelAxis(0);
+const INNERMOST_OF_FOUR: ChannelAxis = ChannelAxis(3);
+
+pub(super) fn conv(context: &Context<'_>, op: &Conv2d) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = conv_shape(context, op)?;
+    let clamp = activation(op.activation).clamp_f32();
+    Ok(match context.weighted()? {
+        Arithmetic::Float => Lowered::new(Box::new(move |args| {
+            reference::conv2d_f32(&shape, clamp, args.get(0), args.get(1), args.find(2), args.output());
+        })),
+        Arithmetic::Integer => {
+            let params = linear_params(context)?;
+            Lowered::new(Box::new(move |args| {
+                reference::conv2d_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
+            }))
+        }
+        Arithmetic::Hybrid => {
+            let scales = weight_scales(context, OUTERMOST, shape.out_c)?;
+            hybrid(
+                shape.input_len() / shape.batch.max(1),
+                Box::new(move |args| {
+                    let (input, weights, bias) = (args.get(0), args.get(1), args.find(2));
+                    let (output, scratch) = args.output_and_scratch();
+                    reference::conv2d_hybrid(&shape, &scales, clamp, input, weights, bias, scratch, output);
+                }),
+            )
+        }
+    })
+}
+
+pub(super) fn depthwise(context: &Context<'_>, op: &DepthwiseConv2d) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = depthwise_shape(context, op)?;
+    let clamp = activation(op.activation).clamp_f32();
+    Ok(match context.weighted()? {
+        Arithmetic::Float => Lowered::new(Box::new(move |args| {
+            reference::depthwise_conv2d_f32(&shape, clamp, args.get(0), args.get(1), args.find(2), args.output());
+        })),
+        Arithmetic::Integer => {
+            let params = linear_params(context)?;
+            Lowered::new(Box::new(move |args| {
+                reference::depthwise_conv2d_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
+            }))
+        }
+        Arithmetic::Hybrid => {
+            let scales = weight_scales(context, INNERMOST_OF_FOUR, shape.out_c())?;
+            hybrid(
+                shape.input_len() / shape.batch.max(1),
+                Box::new(move |args| {
+                    let (input, weights, bias) = (args.get(0), args.get(1), args.find(2));
+                    let (output, scratch) = args.output_and_scratch();
+                    reference::depthwise_conv2d_hybrid(&shape, &scales, clamp, input, weights, bias, scratch, output);
+                }),
+            )
+        }
+    })
+}
+
+pub(super) fn transpose_conv(context: &Context<'_>, op: &TransposeConv2d) -> Result<Vec<Lowered>, RuntimeError> {
+    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (context.nhwc(0)?, context.nhwc(1)?);
+    let [_, out_h, out_w, _] = context.out_nhwc()?;
+    let [stride_h, stride_w] = op.stride;
+    let shape = TransposeConv2dShape {
+        batch,
+        in_h,
+        in_w,
+        in_c,
+        out_h,
+        out_w,
+        out_c,
+        k_h,
+        k_w,
+        stride_h,
+        stride_w,
+        pad_top: op.padding.top,
+        pad_left: op.padding.left,
+    };
+    let clamp = activation(op.activation).clamp_f32();
+    match context.weighted()? {
+        Arithmetic::Float => Ok(Lowered::new(Box::new(move |args| {
+            reference::transpose_conv2d_f32(&shape, clamp, args.get(0), args.get(1), args.find(2), args.output());
+        }))),
+        Arithmetic::Integer => {
+            let params = linear_params(context)?;
+            Ok(Lowered::new(Box::new(move |args| {
+                reference::transpose_conv2d_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
+            })))
+        }
+        Arithmetic::Hybrid => Err(context.types("f32 for all of them, or i8, i8 and i32")),
+    }
+}
+
+pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = fully_connected_shape(context);
+    let clamp = activation(op.activation).clamp_f32();
+    Ok(match context.weighted()? {
+        Arithmetic::Float => Lowered::new(Box::new(move |args| {
+            reference::fully_connected_f32(&shape, clamp, args.get(0), args.get(1), args.find(2), args.output());
+        })),
+        Arithmetic::Integer => {
+            let params = linear_params(context)?;
+            Lowered::new(Box::new(move |args| {
+                reference::fully_connected_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
+            }))
+        }
+        Arithmetic::Hybrid => {
+            let scales = weight_scales(context, OUTERMOST, shape.out_features)?;
+            hybrid(
+                shape.in_features,
+                Box::new(move |args| {
+                    let (input, weights, bias) = (args.get(0), args.get(1), args.find(2));
+                    let (output, scratch) = args.output_and_scratch();
+                    reference::fully_connected_hybrid(&shape, &scales, clamp, input, weights, bias, scratch, output);
+                }),
+            )
+        }
+    })
+}
+
+/// A dynamic-range kernel with room for `len` quantized activations.
+fn hybrid(len: usize, run: crate::program::Run) -> Vec<Lowered> {
+    vec![Lowered {
+        output: 0,
+        scratch: Some((Store::I8, len)),
+        run,
+    }]
+}
+
+/// The geometry of a convolution node.
+pub(crate) fn conv_shape(context: &Context<'_>, op: &Conv2d) -> Result<Conv2dShape, RuntimeError> {
+    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (context.nhwc(0)?, context.nhwc(1)?);
+    let [_, out_h, out_w, _] = context.out_nhwc()?;
+    let ([stride_h, stride_w], [dilation_h, dilation_w]) = (op.stride, op.dilation);
+    Ok(Conv2dShape {
+        batch,
+        in_h,
+        in_w,
+        in_c,
+        out_h,
+        out_w,
+        out_c,
+        k_h,
+        k_w,
+        stride_h,
+        stride_w,
+        dilation_h,
+        dilation_w,
+        pad_top: op.padding.top,
+        pad_left: op.padding.left,
+        groups: op.groups,
+    })
+}
+
+/// The geometry of a depthwise convolution node.
+pub(crate) fn depthwise_shape(
+    context: &Context<'_>,
+    op: &DepthwiseConv2d,
+) -> Result<DepthwiseConv2dShape, RuntimeError> {
+    let ([batch, in_h, in_w, in_c], [_, k_h, k_w, out_c]) = (context.nhwc(0)?, context.nhwc(1)?);
+    let [_, out_h, out_w, _] = context.out_nhwc()?;
+    let ([stride_h, stride_w], [dilation_h, dilation_w]) = (op.stride, op.dilation);
+    Ok(DepthwiseConv2dShape {
+        batch,
+        in_h,
+        in_w,
+        in_c,
+        out_h,
+        out_w,
+        multiplier: out_c / in_c.max(1),
+        k_h,
+        k_w,
+        stride_h,
+        stride_w,
+        dilation_h,
+        dilation_w,
+        pad_top: op.padding.top,
+        pad_left: op.padding.left,
+    })
+}
+
+/// The geometry of a fully connected node.
+pub(crate) fn fully_connected_shape(context: &Context<'_>) -> FullyConnectedShape {
+    let last = |dims: &[usize]| dims.last().copied().unwrap_or(1);
+    let in_features = last(context.dims(0));
+    FullyConnectedShape {
+        rows: context.input(0).ty.shape.elements() / in_features.max(1),
+        in_features,
+        out_features: last(context.out_dims()),
+    }
+}
+
+/// What requantizes the sums of an integer node.
+pub(crate) fn linear_params(context: &Context<'_>) -> Result<LinearParams, RuntimeError> {
+    let (op, channels) = (&context.node.op, context.out_dims().last().copied().unwrap_or(1));
+    let (axis, fused, rounding) = match op {
+        ir::Op::Conv2d(op) => (OUTERMOST, op.activation, Rounding::Double),
+        ir::Op::DepthwiseConv2d(op) => (INNERMOST_OF_FOUR, op.activation, Rounding::Double),
+        ir::Op::TransposeConv2d(op) => (OUTERMOST, op.activation, Rounding::Double),
+        ir::Op::FullyConnected(op) => (OUTERMOST, op.activation, Rounding::Float),
+        _ => return Err(context.unsupported("it is no sum of products")),
+    };
+    Ok(LinearParams::new(
+        context.input_quantization(0)?,
+        &weight_scales(context, axis, channels)?,
+        context.output_quantization()?,
+        channels,
+        activation(fused),
+        rounding,
+    ))
+}
+
+/// The scales of symmetric weights: one, or one an output channel.
+fn weight_scales(context: &Context<'_>, axis: ChannelAxis, channels: usize) -> Result<Vec<f32>, RuntimeError> {
+    let weights = context.input(1);
+    let wrong = |what: &str| context.unsupported(format!("weights `{}` {what}", weights.name));
+    let quantization = weights.quantization.as_ref();
+    let quantization = quantization.ok_or_else(|| wrong("are integers without a scale"))?;
+    if quantization.zero_points.iter().any(|&z| z != 0) {
+        return Err(wrong(
+            "have a zero point; only symmetric weights, with zero points of 0, are computed",
+        ));
+    }
+    let count = quantization.scales.len();
+    if quantization.axis.is_some_and(|a| a != axis.0) || (count != 1 && count != channels) {
+        return Err(wrong(&format!(
+            "have {count} scales along dimension {:?}, expected one, or {channels} along dimension {}",
+            quantization.axis.unwrap_or_default(),
+            axis.0
+        )));
+    }
+    Ok(quantization.scales.iter().map(|s| s.get()).collect())
+}

@@ -1,0 +1,112 @@
+//! Operators that look at several values of one tensor, and normalization: pooling, mean, softmax, batch norm.
+
+use ir::ops::{AveragePool2d, BatchNorm, MaxPool2d, Mean, Padding, Softmax};
+use kernels::reference::{self, BatchNormParams, MeanParams, SoftmaxParams};
+use kernels::shape::{Pool2dShape, Reduce};
+
+use super::{Arithmetic, Context, Lowered, activation};
+use crate::RuntimeError;
+
+pub(super) fn max_pool(context: &Context<'_>, op: &MaxPool2d) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = pool_shape(context, op.kernel, op.stride, op.padding)?;
+    if context.plain()? == Arithmetic::Float {
+        let clamp = activation(op.activation).clamp_f32();
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::max_pool2d_f32(&shape, clamp, args.get(0), args.output());
+        })));
+    }
+    context.same_scale()?;
+    let clamp = activation(op.activation).clamp_i8(context.output_quantization()?);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::max_pool2d_i8(&shape, clamp, args.get(0), args.output());
+    })))
+}
+
+pub(super) fn average_pool(context: &Context<'_>, op: &AveragePool2d) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = pool_shape(context, op.kernel, op.stride, op.padding)?;
+    if context.plain()? == Arithmetic::Float {
+        let clamp = activation(op.activation).clamp_f32();
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::average_pool2d_f32(&shape, clamp, args.get(0), args.output());
+        })));
+    }
+    context.same_scale()?;
+    let clamp = activation(op.activation).clamp_i8(context.output_quantization()?);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::average_pool2d_i8(&shape, clamp, args.get(0), args.output());
+    })))
+}
+
+/// The geometry of a pooling node.
+pub(crate) fn pool_shape(
+    context: &Context<'_>,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: Padding,
+) -> Result<Pool2dShape, RuntimeError> {
+    let ([batch, in_h, in_w, channels], [_, out_h, out_w, _]) = (context.nhwc(0)?, context.out_nhwc()?);
+    let ([k_h, k_w], [stride_h, stride_w]) = (kernel, stride);
+    Ok(Pool2dShape {
+        batch,
+        in_h,
+        in_w,
+        channels,
+        out_h,
+        out_w,
+        k_h,
+        k_w,
+        stride_h,
+        stride_w,
+        pad_top: padding.top,
+        pad_left: padding.left,
+    })
+}
+
+pub(super) fn mean(context: &Context<'_>, op: &Mean) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = Reduce::new(context.dims(0), &op.axes);
+    if context.plain()? == Arithmetic::Float {
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::mean_f32(&shape, args.get(0), args.output());
+        })));
+    }
+    let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
+    let params = MeanParams::new(input, output, shape.count());
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::mean_i8(&shape, &params, args.get(0), args.output());
+    })))
+}
+
+pub(super) fn softmax(context: &Context<'_>, op: &Softmax) -> Result<Vec<Lowered>, RuntimeError> {
+    let depth = context.dims(0).last().copied().unwrap_or(1);
+    if context.plain()? == Arithmetic::Float {
+        let beta = op.beta;
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::softmax_f32(depth, beta, args.get(0), args.output());
+        })));
+    }
+    let output = context.output_quantization()?;
+    if output.scale != 1.0 / 256.0 || output.zero_point != -128 {
+        let problem = format!(
+            "its output has scale {} and zero point {}, the integer kernel makes 1/256 and -128",
+            output.scale, output.zero_point
+        );
+        return Err(context.unsupported(problem));
+    }
+    let params = SoftmaxParams::new(context.input_quantization(0)?, op.beta);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::softmax_i8(depth, &params, args.get(0), args.output());
+    })))
+}
+
+pub(super) fn batch_norm(context: &Context<'_>, op: &BatchNorm) -> Result<Vec<Lowered>, RuntimeError> {
+    context.float_only()?;
+    let statistic = |i: usize| {
+        let name = &context.input(i).name;
+        let constant = context.constant(i).and_then(ir::Constant::as_f32);
+        constant.ok_or_else(|| context.unsupported(format!("`{name}` is not a constant")))
+    };
+    let params = BatchNormParams::new(statistic(1)?, statistic(2)?, statistic(3)?, statistic(4)?, op.epsilon);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::batch_norm_f32(&params, args.get(0), args.output());
+    })))
+}
