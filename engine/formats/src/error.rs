@@ -78,11 +78,14 @@ fn count(problems: &[String]) -> String {
 /// One problem a line; a long list is cut and says so.
 fn list(problems: &[String]) -> String {
     const SHOWN: usize = 20;
-    let mut text: String = problems.iter().take(SHOWN).map(|p| format!("\n  {p}")).collect();
-    if let Some(rest) = problems.len().checked_sub(SHOWN).filter(|&n| n > 0) {
-        text += &format!("\n  … and {rest} more");
+    let mut lines: Vec<&str> = vec![""];
+    lines.extend(problems.iter().take(SHOWN).map(String::as_str));
+    let rest = problems.len().saturating_sub(SHOWN);
+    let more = format!("… and {rest} more");
+    if rest > 0 {
+        lines.push(&more);
     }
-    text
+    lines.join("\n  ")
 }
 
 impl FormatError {

@@ -85,7 +85,10 @@ mod tests {
     fn small() -> Graph {
         let mut g = Graph::new("small");
         let x = g.input("x", TensorType::f32([1, 2]));
-        let w = g.constant("w", Constant::f32([3, 2], vec![1.0, -2.0, 3.0, 0.5, 0.0, -0.0]).unwrap());
+        let w = g.constant(
+            "w",
+            Constant::f32([3, 2], vec![1.0, -2.0, 3.0, 0.5, 0.0, -0.0]).unwrap(),
+        );
         let b = g.constant("b", Constant::f32([3], vec![0.1, 0.2, 0.3]).unwrap());
         let y = g.add("dense", FullyConnected::default(), &[x, w, b]).unwrap();
         let y = g.add("relu", Relu {}, &[y]).unwrap();
@@ -130,7 +133,7 @@ mod tests {
         let empty = safetensors::serialize(Vec::<(&str, TensorView)>::new(), None).unwrap();
         insta::assert_snapshot!(from_blobs(&blobs[0].1, &empty).unwrap_err(), @"stored model: constant `w`: no f32[3,2] data among the weights");
         insta::assert_snapshot!(from_blobs(b"{}", &empty).unwrap_err(), @"stored model: graph.json: missing field `name` at line 1 column 2");
-        insta::assert_snapshot!(from_blobs(&blobs[0].1, b"short").unwrap_err(), @"stored model: weights.safetensors: PLACE");
+        insta::assert_snapshot!(from_blobs(&blobs[0].1, b"short").unwrap_err(), @"stored model: weights.safetensors: header too small");
     }
 
     proptest! {

@@ -84,7 +84,10 @@ impl Attributes {
                 || TRAINING.contains(&key)
                 || suffix.iter().any(|s| key.ends_with(s))
         };
-        let left = self.values.iter().filter(|(key, value)| !read.contains(*key) && !idle(key, value));
+        let left = self
+            .values
+            .iter()
+            .filter(|(key, value)| !read.contains(*key) && !idle(key, value));
         left.map(|(key, _)| key.as_str()).collect()
     }
 
@@ -107,7 +110,8 @@ impl Attributes {
     }
 
     pub(super) fn text(&self, key: &str, default: &'static str) -> Result<&str, FormatError> {
-        self.get(key).map_or(Ok(default), |v| v.as_str().ok_or_else(|| self.wrong(key, "a string")))
+        self.get(key)
+            .map_or(Ok(default), |v| v.as_str().ok_or_else(|| self.wrong(key, "a string")))
     }
 
     /// A finite number; Keras 2 wrote some as NumPy scalars: `{"type": "ndarray", "value": 0.3}`.
@@ -157,7 +161,8 @@ impl Attributes {
             Some([a, b]) => extent(a, least).zip(extent(b, least)).map(Into::into),
             Some(_) => None,
         };
-        pair.map(Some).ok_or_else(|| self.wrong(key, &format!("one or two whole numbers from {least}")))
+        pair.map(Some)
+            .ok_or_else(|| self.wrong(key, &format!("one or two whole numbers from {least}")))
     }
 
     /// `n` or `[n]`, at least 1: an argument of a one-dimensional layer.
@@ -214,9 +219,10 @@ impl Attributes {
     pub(super) fn channels_last(&self) -> Result<(), FormatError> {
         match self.text("data_format", "channels_last")? {
             "channels_last" => Ok(()),
-            "channels_first" => {
-                Err(self.refuse("data_format", "rebuild the model with data_format=\"channels_last\" and its kernels unchanged"))
-            }
+            "channels_first" => Err(self.refuse(
+                "data_format",
+                "rebuild the model with data_format=\"channels_last\" and its kernels unchanged",
+            )),
             _ => Err(self.wrong("data_format", "channels_last")),
         }
     }
@@ -227,8 +233,18 @@ impl Attributes {
         let policy = value.and_then(|v| v.as_str().or_else(|| v.get("config")?.get("name")?.as_str()));
         match (value, policy) {
             (None | Some(Value::Null), _) => Ok(()),
-            (_, Some(name)) if name.trim_start_matches("mixed_").trim_start_matches('b').starts_with("float") => Ok(()),
-            _ => Err(self.refuse("dtype", "save the model before quantizing it; quantization is a step of the recipe")),
+            (_, Some(name))
+                if name
+                    .trim_start_matches("mixed_")
+                    .trim_start_matches('b')
+                    .starts_with("float") =>
+            {
+                Ok(())
+            }
+            _ => Err(self.refuse(
+                "dtype",
+                "save the model before quantizing it; quantization is a step of the recipe",
+            )),
         }
     }
 
@@ -274,7 +290,9 @@ mod tests {
 
     #[test]
     fn an_argument_nobody_read_is_found() {
-        let a = attributes(json!({"name": "c", "kernel_size": 3, "spin": 2, "kernel_constraint": {}, "off": false, "none": null}));
+        let a = attributes(
+            json!({"name": "c", "kernel_size": 3, "spin": 2, "kernel_constraint": {}, "off": false, "none": null}),
+        );
         assert_eq!(a.pair("kernel_size", 1).unwrap(), Some([3, 3]));
         assert_eq!(a.unread(), ["spin"]);
     }

@@ -8,7 +8,7 @@ use super::attributes::Attributes;
 use super::config::{Layer, Model, Source};
 use super::hdf5::StoredWeights;
 use super::weights::{self, Assigned};
-use super::{ImportOptions, layers, malformed, unsupported};
+use super::{ImportOptions, layer_place, layers, malformed, unsupported};
 use crate::{Format, FormatError};
 
 /// Calls in all, those inside nested models counted each time: an end to models that multiply.
@@ -95,42 +95,67 @@ impl Build<'_> {
         let given = self.options.input_shape.as_deref();
         if given.is_some() && inputs != 1 {
             let fix = "save the model with fixed input shapes instead";
-            return Err(unsupported(&layer.path, format!("one input shape was given for {inputs} inputs"), fix));
+            return Err(unsupported(
+                layer_place(&layer.path),
+                format!("one input shape was given for {inputs} inputs"),
+                fix,
+            ));
         }
         let declared = match (&layer.input_shape, given) {
             (Some(dims), _) => dims.clone(),
             (None, Some(given)) => vec![None; given.len()],
             (None, None) => return Err(open_shape(layer, "is not declared")),
         };
-        let text = || declared.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect::<Vec<_>>().join(",");
+        let text = || {
+            declared
+                .iter()
+                .map(|d| d.map_or("?".to_owned(), |d| d.to_string()))
+                .collect::<Vec<_>>()
+                .join(",")
+        };
         if let Some(given) = given {
             let agrees = |(&d, &g): (&Option<usize>, &usize)| g > 0 && d.is_none_or(|d| d == g);
             if given.len() != declared.len() || !declared.iter().zip(given).all(agrees) {
                 let problem = format!("the given input shape {given:?} does not fit the declared [{}]", text());
-                return Err(malformed(&layer.path, problem));
+                return Err(malformed(layer_place(&layer.path), problem));
             }
         }
-        let dims = declared.iter().enumerate().map(|(i, d)| d.or_else(|| given?.get(i).copied()));
+        let dims = declared
+            .iter()
+            .enumerate()
+            .map(|(i, d)| d.or_else(|| given?.get(i).copied()));
         let dims: Option<Vec<usize>> = std::iter::once(Some(1)).chain(dims).collect();
         dims.ok_or_else(|| open_shape(layer, &format!("is [{}]", text())))
     }
 
     /// The layers of one model, in the order in which their inputs become ready; `prefix` ends with a slash unless empty.
     fn model(&mut self, model: &Model, prefix: &str, inputs: &[TensorId]) -> Result<Vec<TensorId>, FormatError> {
-        let place = if prefix.is_empty() { "model_config" } else { prefix.trim_end_matches('/') };
-        let index: HashMap<&str, usize> = model.layers.iter().enumerate().map(|(i, l)| (l.name.as_str(), i)).collect();
+        let place = if prefix.is_empty() {
+            "model_config"
+        } else {
+            prefix.trim_end_matches('/')
+        };
+        let index: HashMap<&str, usize> = model
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(i, l)| (l.name.as_str(), i))
+            .collect();
         if inputs.len() != model.inputs.len() {
             let problem = format!("takes {} inputs, is called with {}", model.inputs.len(), inputs.len());
             return Err(malformed(place, problem));
         }
         let mut made: HashMap<(usize, usize), Vec<TensorId>> = HashMap::new();
         for (source, &tensor) in model.inputs.iter().zip(inputs) {
-            let layer = *index.get(source.layer.as_str()).ok_or_else(|| no_layer(place, &source.layer))?;
+            let layer = *index
+                .get(source.layer.as_str())
+                .ok_or_else(|| no_layer(place, &source.layer))?;
             made.insert((layer, source.call), vec![tensor]);
         }
         for (layer, call) in order(model, &index, &made)? {
             let source = &model.layers[layer];
-            let arguments = source.calls[call].iter().map(|s| find(&made, &index, s, &source.path));
+            let place = layer_place(&source.path);
+            let arguments = source.calls[call].iter().map(|s| find(&made, &index, s, &place));
             let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
             made.insert((layer, call), self.call(source, call, prefix, &arguments)?);
         }
@@ -147,7 +172,11 @@ impl Build<'_> {
         self.calls += 1;
         if self.calls > CALLS {
             let fix = "build a smaller model";
-            return Err(unsupported(&layer.path, format!("the model has more than {CALLS} calls of layers"), fix));
+            return Err(unsupported(
+                layer_place(&layer.path),
+                format!("the model has more than {CALLS} calls of layers"),
+                fix,
+            ));
         }
         let again = if call == 0 { String::new() } else { format!("_{call}") };
         let name = format!("{prefix}{}{again}", layer.name);
@@ -176,7 +205,7 @@ impl Build<'_> {
 fn open_shape(layer: &Layer, problem: &str) -> FormatError {
     let fix = "give the size of one sample as the option `input_shape` ([height, width, channels]), \
                or save the model with a fixed size";
-    unsupported(&layer.path, format!("the input shape {problem}"), fix)
+    unsupported(layer_place(&layer.path), format!("the input shape {problem}"), fix)
 }
 
 fn find(
@@ -185,11 +214,16 @@ fn find(
     source: &Source,
     place: &str,
 ) -> Result<TensorId, FormatError> {
-    let layer = *index.get(source.layer.as_str()).ok_or_else(|| no_layer(place, &source.layer))?;
+    let layer = *index
+        .get(source.layer.as_str())
+        .ok_or_else(|| no_layer(place, &source.layer))?;
     let outputs = made.get(&(layer, source.call));
     outputs.and_then(|o| o.get(source.output)).copied().ok_or_else(|| {
         let Source { layer, call, output } = source;
-        malformed(place, format!("reads output {output} of call {call} of `{layer}`, which does not exist"))
+        malformed(
+            place,
+            format!("reads output {output} of call {call} of `{layer}`, which does not exist"),
+        )
     })
 }
 
@@ -204,13 +238,17 @@ fn order(
     let mut ready = BTreeSet::new();
     for (i, layer) in model.layers.iter().enumerate() {
         for (c, call) in layer.calls.iter().enumerate() {
-            let reads = call.iter().filter_map(|s| Some((*index.get(s.layer.as_str())?, s.call)));
+            let reads = call
+                .iter()
+                .filter_map(|s| Some((*index.get(s.layer.as_str())?, s.call)));
             let reads: BTreeSet<(usize, usize)> = reads.filter(|key| !given.contains_key(key)).collect();
+            waiting.insert((i, c), reads.len());
             if reads.is_empty() {
                 ready.insert((i, c));
             }
-            waiting.insert((i, c), reads.len());
-            reads.iter().for_each(|key| readers.entry(*key).or_default().push((i, c)));
+            for key in reads {
+                readers.entry(key).or_default().push((i, c));
+            }
         }
     }
     let mut order = Vec::new();
@@ -228,8 +266,11 @@ fn order(
     if order.len() < waiting.len() {
         let placed: HashSet<_> = order.iter().collect();
         let stuck = waiting.keys().filter(|k| !placed.contains(k)).min();
-        let path = stuck.map_or("model_config", |&(i, _)| model.layers[i].path.as_str());
-        return Err(malformed(path, "is never reached: it reads a call that does not exist, or its own output"));
+        let place = stuck.map_or("model_config".to_owned(), |&(i, _)| layer_place(&model.layers[i].path));
+        return Err(malformed(
+            place,
+            "is never reached: it reads a call that does not exist, or its own output",
+        ));
     }
     Ok(order)
 }
@@ -263,7 +304,10 @@ impl<'a> Call<'a, '_> {
     pub(super) fn input(&self) -> Result<TensorId, FormatError> {
         match self.arguments {
             &[one] => Ok(one),
-            many => Err(malformed(&self.attributes().place, format!("is called with {} tensors, takes one", many.len()))),
+            many => Err(malformed(
+                &self.attributes().place,
+                format!("is called with {} tensors, takes one", many.len()),
+            )),
         }
     }
 
@@ -283,7 +327,10 @@ impl<'a> Call<'a, '_> {
         let dims = self.dims(input);
         let fits = dims.as_slice().try_into().ok();
         let problem = || format!("the input has the shape {dims:?}, expected {N} dimensions with the batch");
-        Ok((input, fits.ok_or_else(|| malformed(&self.attributes().place, problem()))?))
+        Ok((
+            input,
+            fits.ok_or_else(|| malformed(&self.attributes().place, problem()))?,
+        ))
     }
 
     /// Refuses something about the layer as a whole.
@@ -358,7 +405,9 @@ impl<'a> Call<'a, '_> {
             return Ok(made);
         }
         let data = match self.take(role, stored, &name) {
-            Ok(values) => Constant::f32(stored, values).and_then(|c| c.permuted(axes)).and_then(|c| c.reshaped(shape)),
+            Ok(values) => Constant::f32(stored, values)
+                .and_then(|c| c.permuted(axes))
+                .and_then(|c| c.reshaped(shape)),
             Err(problem) => {
                 self.build.weights.problems.push(problem);
                 let elements = shape.iter().fold(1usize, |n, &d| n.saturating_mul(d));
@@ -398,9 +447,14 @@ impl<'a> Call<'a, '_> {
     fn take(&mut self, role: &str, expected: &[usize], name: &str) -> Result<Vec<f32>, String> {
         let stored = self.build.weights.take(&self.layer.path, role);
         let stored = stored.ok_or_else(|| format!("{name}: missing, expected {expected:?}"))?;
-        let values = stored.values.map_err(|ty| format!("{name}: `{}` holds {ty}, expected floats", stored.name))?;
+        let values = stored
+            .values
+            .map_err(|ty| format!("{name}: `{}` holds {ty}, expected floats", stored.name))?;
         if stored.shape != expected {
-            return Err(format!("{name}: `{}` has the shape {:?}, expected {expected:?}", stored.name, stored.shape));
+            return Err(format!(
+                "{name}: `{}` has the shape {:?}, expected {expected:?}",
+                stored.name, stored.shape
+            ));
         }
         let bad = values.iter().filter(|v| !v.is_finite()).count();
         if bad > 0 && !self.build.options.allow_non_finite {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::attributes::{Attributes, brief, extent};
-use super::{keras1, malformed, unsupported};
+use super::{keras1, layer_place, malformed, unsupported};
 use crate::FormatError;
 
 /// A model, sequential or functional.
@@ -71,7 +71,9 @@ pub(super) fn parse(json: &str, version: Option<&str>) -> Result<Model, FormatEr
         let fix = "only sequential and functional models can be rebuilt from a file; wrap a subclassed model in one";
         return Err(unsupported("model_config", format!("the model is a `{class}`"), fix));
     }
-    let config = root.get("config").ok_or_else(|| malformed("model_config", "has no `config`"))?;
+    let config = root
+        .get("config")
+        .ok_or_else(|| malformed("model_config", "has no `config`"))?;
     let version = version.or_else(|| root.get("keras_version")?.as_str());
     let stated = version.and_then(|v| v.split('.').next()?.parse().ok());
     // Files of weights alone state no version: only Keras 3 writes `batch_shape`.
@@ -94,15 +96,26 @@ fn object<'a>(value: &'a Value, place: &str) -> Result<&'a Map<String, Value>, F
 
 fn array<'a>(value: Option<&'a Value>, place: &str, key: &str) -> Result<&'a [Value], FormatError> {
     let items = value.and_then(Value::as_array);
-    Ok(items.ok_or_else(|| malformed(place, format!("`{key}` is missing or not a list")))?.as_slice())
+    Ok(items
+        .ok_or_else(|| malformed(place, format!("`{key}` is missing or not a list")))?
+        .as_slice())
 }
 
 /// `config` of a model; `prefix` is the path of the models around its layers, with a slash at the end.
 fn model(class: &str, config: &Value, prefix: &str, major: u32, name: &str) -> Result<Model, FormatError> {
-    let place = if prefix.is_empty() { "model_config" } else { prefix.trim_end_matches('/') };
+    let place = if prefix.is_empty() {
+        "model_config"
+    } else {
+        prefix.trim_end_matches('/')
+    };
     let name = config.get("name").and_then(Value::as_str).unwrap_or(name).to_owned();
-    let list = config.as_array().map_or_else(|| array(config.get("layers"), place, "layers"), |l| Ok(l.as_slice()))?;
-    let mut layers = list.iter().map(|v| layer(v, prefix, major)).collect::<Result<Vec<_>, _>>()?;
+    let list = config
+        .as_array()
+        .map_or_else(|| array(config.get("layers"), place, "layers"), |l| Ok(l.as_slice()))?;
+    let mut layers = list
+        .iter()
+        .map(|v| layer(v, prefix, major))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut seen = HashSet::new();
     if let Some(twice) = layers.iter().find(|l| !seen.insert(l.name.as_str())) {
         return Err(malformed(place, format!("two layers are named `{}`", twice.name)));
@@ -114,13 +127,16 @@ fn model(class: &str, config: &Value, prefix: &str, major: u32, name: &str) -> R
         (vec![first_output(first)], vec![first_output(last)])
     } else {
         for (layer, value) in layers.iter_mut().zip(list) {
-            for node in array(value.get("inbound_nodes"), &layer.path, "inbound_nodes")? {
-                layer.calls.push(call(node, &layer.path)?);
+            let place = layer_place(&layer.path);
+            for node in array(value.get("inbound_nodes"), &place, "inbound_nodes")? {
+                layer.calls.push(call(node, &place)?);
             }
         }
         let ends = |key| {
             let mut found = Vec::new();
-            let value = config.get(key).ok_or_else(|| malformed(place, format!("`{key}` is missing")))?;
+            let value = config
+                .get(key)
+                .ok_or_else(|| malformed(place, format!("`{key}` is missing")))?;
             sources(value, &format!("{place}: {key}"), &mut found)?;
             Ok::<_, FormatError>(found)
         };
@@ -138,24 +154,38 @@ fn model(class: &str, config: &Value, prefix: &str, major: u32, name: &str) -> R
 }
 
 fn layer(value: &Value, prefix: &str, major: u32) -> Result<Layer, FormatError> {
-    let place = if prefix.is_empty() { "model_config" } else { prefix.trim_end_matches('/') };
+    let place = if prefix.is_empty() {
+        "model_config"
+    } else {
+        prefix.trim_end_matches('/')
+    };
     let fields = object(value, place)?;
     let class = fields.get("class_name").and_then(Value::as_str).unwrap_or_default();
     // A registered name, `package>Class`; Keras' own package needs no mention.
     let class = class.strip_prefix("keras.layers>").unwrap_or(class);
-    let config = fields.get("config").ok_or_else(|| malformed(place, format!("a `{class}` has no `config`")))?;
-    let name = config.get("name").or_else(|| fields.get("name")).and_then(Value::as_str);
-    let name = name.filter(|n| !n.is_empty()).unwrap_or(if config.is_array() { "sequential" } else { "" });
+    let config = fields
+        .get("config")
+        .ok_or_else(|| malformed(place, format!("a `{class}` has no `config`")))?;
+    let name = config
+        .get("name")
+        .or_else(|| fields.get("name"))
+        .and_then(Value::as_str);
+    let name = name
+        .filter(|n| !n.is_empty())
+        .unwrap_or(if config.is_array() { "sequential" } else { "" });
     if name.is_empty() {
         return Err(malformed(place, format!("a `{class}` has no name")));
     }
     let path = format!("{prefix}{name}");
     let mut arguments = config.as_object().cloned().unwrap_or_default();
-    let shape = arguments.get("batch_shape").or_else(|| arguments.get("batch_input_shape"));
+    let shape = arguments
+        .get("batch_shape")
+        .or_else(|| arguments.get("batch_input_shape"));
     let input_shape = match shape {
-        Some(shape) if !shape.is_null() => {
-            Some(sample_shape(shape).ok_or_else(|| malformed(&path, format!("{} is not a shape", brief(shape))))?)
-        }
+        Some(shape) if !shape.is_null() => Some(
+            sample_shape(shape)
+                .ok_or_else(|| malformed(layer_place(&path), format!("{} is not a shape", brief(shape))))?,
+        ),
         _ => None,
     };
     let trainable = arguments.get("trainable").and_then(Value::as_bool).unwrap_or(true);
@@ -165,11 +195,15 @@ fn layer(value: &Value, prefix: &str, major: u32) -> Result<Layer, FormatError> 
     } else {
         None
     };
-    let class = if nested { class.to_owned() } else { keras1::modernize(class, &mut arguments) };
+    let class = if nested {
+        class.to_owned()
+    } else {
+        keras1::modernize(class, &mut arguments)
+    };
     let arguments = if nested { Map::new() } else { arguments };
     Ok(Layer {
         name: name.to_owned(),
-        attributes: Attributes::new(format!("layer `{path}` ({class})"), arguments),
+        attributes: Attributes::new(format!("{} ({class})", layer_place(&path)), arguments),
         path,
         class,
         trainable,
@@ -184,7 +218,13 @@ fn sample_shape(value: &Value) -> Option<Vec<Option<usize>>> {
     const RANK: usize = 8;
     // Keras 3 may write several inputs' shapes by name; a single tensor's is a list.
     let dims = value.as_array().filter(|d| (1..=RANK).contains(&d.len()))?;
-    let open = |v: &Value| if v.is_null() { Some(None) } else { extent(v, 1).map(Some) };
+    let open = |v: &Value| {
+        if v.is_null() {
+            Some(None)
+        } else {
+            extent(v, 1).map(Some)
+        }
+    };
     dims[1..].iter().map(open).collect()
 }
 
@@ -202,7 +242,7 @@ fn chain(layers: &mut Vec<Layer>, prefix: &str) {
         let name = format!("{}_input", first.name);
         let path = format!("{prefix}{name}");
         let input = Layer {
-            attributes: Attributes::new(format!("layer `{path}` (InputLayer)"), Map::new()),
+            attributes: Attributes::new(format!("{} (InputLayer)", layer_place(&path)), Map::new()),
             path,
             name,
             class: "InputLayer".to_owned(),
@@ -229,34 +269,34 @@ fn declared_shape(layer: &Layer) -> Option<Vec<Option<usize>>> {
 }
 
 /// What a call reads. Arguments that are no tensors must mean nothing at inference.
-fn call(node: &Value, path: &str) -> Result<Vec<Source>, FormatError> {
+fn call(node: &Value, place: &str) -> Result<Vec<Source>, FormatError> {
     let mut found = Vec::new();
     match node.as_object() {
         Some(fields) => {
             if let Some(arguments) = fields.get("args") {
-                sources(arguments, path, &mut found)?;
+                sources(arguments, place, &mut found)?;
             }
             if let Some(Value::Object(named)) = fields.get("kwargs") {
-                idle(named, path)?;
+                idle(named, place)?;
             }
         }
-        None => sources(node, path, &mut found)?,
+        None => sources(node, place, &mut found)?,
     }
     Ok(found)
 }
 
 /// Collects the references to tensors in a value, in order.
-fn sources(value: &Value, path: &str, found: &mut Vec<Source>) -> Result<(), FormatError> {
+fn sources(value: &Value, place: &str, found: &mut Vec<Source>) -> Result<(), FormatError> {
     let index = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
     match value {
         Value::Null => Ok(()),
         Value::Array(items) => match items.as_slice() {
             [Value::String(layer), call, output, rest @ ..] if call.is_number() => {
                 let (Some(call), Some(output)) = (index(call), index(output)) else {
-                    return Err(malformed(path, format!("{} does not name a tensor", brief(value))));
+                    return Err(malformed(place, format!("{} does not name a tensor", brief(value))));
                 };
                 if let Some(Value::Object(named)) = rest.first() {
-                    idle(named, path)?;
+                    idle(named, place)?;
                 }
                 found.push(Source {
                     layer: layer.clone(),
@@ -265,34 +305,42 @@ fn sources(value: &Value, path: &str, found: &mut Vec<Source>) -> Result<(), For
                 });
                 Ok(())
             }
-            items => items.iter().try_for_each(|v| sources(v, path, found)),
+            items => items.iter().try_for_each(|v| sources(v, place, found)),
         },
         Value::Object(fields) => match fields.get("class_name").and_then(Value::as_str) {
             Some("__keras_tensor__") => {
                 let history = fields.get("config").and_then(|c| c.get("keras_history"));
-                let history = history.ok_or_else(|| malformed(path, "a tensor without `keras_history`"))?;
-                sources(history, path, found)
+                let history = history.ok_or_else(|| malformed(place, "a tensor without `keras_history`"))?;
+                sources(history, place, found)
             }
             // Several inputs or outputs by name.
-            None => fields.values().try_for_each(|v| sources(v, path, found)),
-            Some(_) => Err(constant(value, path)),
+            None => fields.values().try_for_each(|v| sources(v, place, found)),
+            Some(_) => Err(constant(value, place)),
         },
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => Err(constant(value, path)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Err(constant(value, place)),
     }
 }
 
-fn constant(value: &Value, path: &str) -> FormatError {
+fn constant(value: &Value, place: &str) -> FormatError {
     let problem = format!("is called with the constant {}", brief(value));
-    unsupported(path, problem, "use layers (Rescaling, Add, Multiply) instead of arithmetic on tensors")
+    unsupported(
+        place,
+        problem,
+        "use layers (Rescaling, Add, Multiply) instead of arithmetic on tensors",
+    )
 }
 
 /// Refuses keyword arguments of a call that change what it computes.
-fn idle(named: &Map<String, Value>, path: &str) -> Result<(), FormatError> {
+fn idle(named: &Map<String, Value>, place: &str) -> Result<(), FormatError> {
     for (key, value) in named {
         let harmless = value.is_null() || *value == Value::Bool(false) || key == "name";
         if !harmless {
             let problem = format!("is called with `{key}` = {}", brief(value));
-            return Err(unsupported(path, problem, "save the model for inference, without call arguments"));
+            return Err(unsupported(
+                place,
+                problem,
+                "save the model for inference, without call arguments",
+            ));
         }
     }
     Ok(())
@@ -305,9 +353,14 @@ fn count_calls_from_0(layers: &mut [Layer], inputs: &mut [Source], outputs: &mut
     if major >= 3 {
         return;
     }
-    let references = inputs.iter().chain(&*outputs).chain(layers.iter().flat_map(|l| l.calls.iter().flatten()));
+    let references = inputs
+        .iter()
+        .chain(&*outputs)
+        .chain(layers.iter().flat_map(|l| l.calls.iter().flatten()));
     let from_0: HashSet<&str> = references.filter(|s| s.call == 0).map(|s| s.layer.as_str()).collect();
-    let nested = layers.iter().filter(|l| l.model.is_some() && !from_0.contains(l.name.as_str()));
+    let nested = layers
+        .iter()
+        .filter(|l| l.model.is_some() && !from_0.contains(l.name.as_str()));
     let from_1: HashSet<String> = nested.map(|l| l.name.clone()).collect();
     let calls = layers.iter_mut().flat_map(|l| l.calls.iter_mut().flatten());
     for source in calls.chain(inputs).chain(outputs) {

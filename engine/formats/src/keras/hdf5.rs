@@ -91,15 +91,24 @@ impl Reader {
     }
 
     fn contents(mut self) -> Result<Contents, FormatError> {
-        let root = self.file.root_group().map_err(|e| malformed("the root group", e.to_string()))?;
+        let root = self
+            .file
+            .root_group()
+            .map_err(|e| malformed("the root group", e.to_string()))?;
         let attributes = attributes(&root, "the root group")?;
-        let has_models = |name: &str| root.member_names().is_ok_and(|(groups, _)| groups.iter().any(|g| g == name));
+        let has_models = |name: &str| {
+            root.member_names()
+                .is_ok_and(|(groups, _)| groups.iter().any(|g| g == name))
+        };
         let model_config = text(&attributes, "model_config")?;
         let mut keras_version = text(&attributes, "keras_version")?;
         let weights = if model_config.is_some() || has_models("model_weights") {
-            let group = root
-                .group("model_weights")
-                .map_err(|e| malformed("model_weights", format!("the group with the weights cannot be read: {e}")))?;
+            let group = root.group("model_weights").map_err(|e| {
+                malformed(
+                    "model_weights",
+                    format!("the group with the weights cannot be read: {e}"),
+                )
+            })?;
             let inner = self::attributes(&group, "model_weights")?;
             keras_version = keras_version.or(text(&inner, "keras_version")?);
             self.by_layer(&group, &inner)?
@@ -158,7 +167,11 @@ impl Reader {
                     found.insert(path.to_owned(), stored);
                 }
             } else if name != "optimizer" && name != "optimizer_weights" {
-                let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+                let path = if path.is_empty() {
+                    name
+                } else {
+                    format!("{path}/{name}")
+                };
                 self.by_object(&inner, &path, depth - 1, found)?;
             }
         }
@@ -184,13 +197,20 @@ impl Reader {
         }
         self.objects_left -= 1;
         self.bytes_left -= bytes;
-        let shape: Vec<usize> = dataset.shape().iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+        let shape: Vec<usize> = dataset
+            .shape()
+            .iter()
+            .map(|&d| usize::try_from(d).unwrap_or(usize::MAX))
+            .collect();
         let values = match dataset.dtype() {
             &Datatype::FloatingPoint { size, byte_order } if matches!(size, 2 | 4 | 8) => {
                 let raw = dataset.read_raw_bytes().map_err(|e| malformed(place, e.to_string()))?;
                 let values = floats(&raw, size, byte_order);
                 if values.len() != shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d)) {
-                    return Err(malformed(place, format!("{} values do not fill the shape {shape:?}", values.len())));
+                    return Err(malformed(
+                        place,
+                        format!("{} values do not fill the shape {shape:?}", values.len()),
+                    ));
                 }
                 Ok(values)
             }
@@ -226,7 +246,9 @@ fn floats(raw: &[u8], size: u8, order: ByteOrder) -> Vec<f32> {
 }
 
 fn attributes(group: &Group, place: &str) -> Result<Vec<Attribute>, FormatError> {
-    group.attributes().map_err(|e| malformed(place, format!("attributes cannot be read: {e}")))
+    group
+        .attributes()
+        .map_err(|e| malformed(place, format!("attributes cannot be read: {e}")))
 }
 
 /// The strings of an attribute. Empty lists are written as arrays of no floats.
@@ -237,7 +259,13 @@ fn strings(attribute: &Attribute) -> Result<Vec<String>, FormatError> {
     if attribute.shape.contains(&0) {
         return Ok(Vec::new());
     }
-    let fixed = matches!(attribute.datatype, Datatype::String { size: StringSize::Fixed(_), .. });
+    let fixed = matches!(
+        attribute.datatype,
+        Datatype::String {
+            size: StringSize::Fixed(_),
+            ..
+        }
+    );
     let place = || format!("attribute `{}`", attribute.name);
     if !fixed {
         return Err(malformed(place(), "expected strings that can be read"));
@@ -252,7 +280,10 @@ fn text(attributes: &[Attribute], name: &str) -> Result<Option<String>, FormatEr
     };
     match strings(attribute)?.as_slice() {
         [one] => Ok(Some(one.clone())),
-        many => Err(malformed(format!("attribute `{name}`"), format!("expected one string, got {}", many.len()))),
+        many => Err(malformed(
+            format!("attribute `{name}`"),
+            format!("expected one string, got {}", many.len()),
+        )),
     }
 }
 
@@ -269,7 +300,10 @@ fn names(attributes: &[Attribute], name: &str) -> Result<Vec<String>, FormatErro
         parts += 1;
     }
     if parts == 0 {
-        return Err(malformed(format!("attribute `{name}`"), "is missing; expected the list that Keras writes"));
+        return Err(malformed(
+            format!("attribute `{name}`"),
+            "is missing; expected the list that Keras writes",
+        ));
     }
     Ok(all)
 }
@@ -285,7 +319,9 @@ fn child(group: &Group, name: &str, place: &str) -> Result<Group, FormatError> {
 
 fn dataset(group: &Group, path: &str, place: &str) -> Result<Dataset, FormatError> {
     let (groups, name) = path.rsplit_once('/').unwrap_or(("", path));
-    child(group, groups, place)?.dataset(name).map_err(|e| malformed(place, e.to_string()))
+    child(group, groups, place)?
+        .dataset(name)
+        .map_err(|e| malformed(place, e.to_string()))
 }
 
 #[cfg(test)]
@@ -304,7 +340,7 @@ mod tests {
 
     #[test]
     fn other_files_are_refused() {
-        insta::assert_snapshot!(read(b"").unwrap_err(), @"");
-        insta::assert_snapshot!(read(b"PK\x03\x04 a zip archive, as .keras files are").unwrap_err(), @"");
+        insta::assert_snapshot!(read(b"").unwrap_err(), @"keras: the file: is not an HDF5 file (invalid HDF5 magic bytes); expected one that Keras saved as `.h5`");
+        insta::assert_snapshot!(read(b"PK\x03\x04 a zip archive, as .keras files are").unwrap_err(), @"keras: the file: is not an HDF5 file (invalid HDF5 magic bytes); expected one that Keras saved as `.h5`");
     }
 }

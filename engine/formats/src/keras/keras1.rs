@@ -55,7 +55,14 @@ fn merge(config: &mut Map<String, Value>) -> &'static str {
     if class == "Concatenate" {
         rename(config, "concat_axis", "axis");
     }
-    for gone in ["mode", "mode_type", "concat_axis", "dot_axes", "output_shape", "output_shape_type"] {
+    for gone in [
+        "mode",
+        "mode_type",
+        "concat_axis",
+        "dot_axes",
+        "output_shape",
+        "output_shape_type",
+    ] {
         config.remove(gone);
     }
     for gone in ["output_mask", "output_mask_type", "arguments"] {

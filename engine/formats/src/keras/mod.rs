@@ -88,6 +88,11 @@ pub fn known_layers() -> Vec<&'static str> {
     layers::known()
 }
 
+/// How messages name a layer.
+fn layer_place(path: &str) -> String {
+    format!("layer `{path}`")
+}
+
 fn malformed(place: impl Into<String>, problem: impl Into<String>) -> FormatError {
     FormatError::malformed(Format::Keras, place, problem)
 }

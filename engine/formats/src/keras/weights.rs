@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::config::{Layer, Model};
 use super::hdf5::{Stored, StoredWeights};
-use super::{layers, malformed};
+use super::{layer_place, layers, malformed};
 use crate::FormatError;
 
 /// One weight that a layer has.
@@ -72,7 +72,10 @@ impl Assigned {
     }
 
     fn put(&mut self, path: &str, slot: Slot, stored: Stored) {
-        self.arrays.entry(path.to_owned()).or_default().insert(slot.role, stored);
+        self.arrays
+            .entry(path.to_owned())
+            .or_default()
+            .insert(slot.role, stored);
     }
 }
 
@@ -84,13 +87,17 @@ pub(super) fn assign(model: &Model, weights: StoredWeights) -> Result<Assigned, 
             for (name, stored) in groups.into_iter().filter(|(_, stored)| !stored.is_empty()) {
                 match model.layers.iter().find(|l| l.name == name) {
                     Some(layer) => group(layer, stored, &mut assigned)?,
-                    None => assigned.problems.push(format!("{name}: the file has weights for it, but no such layer")),
+                    None => assigned
+                        .problems
+                        .push(format!("{name}: the file has weights for it, but no such layer")),
                 }
             }
         }
         StoredWeights::ByObject(mut objects) => {
             by_object(model, "", &mut objects, &mut assigned)?;
-            let left = objects.keys().map(|path| format!("{path}: the file has weights for it, but no layer stands there"));
+            let left = objects
+                .keys()
+                .map(|path| format!("{path}: the file has weights for it, but no layer stands there"));
             assigned.problems.extend(left);
         }
     }
@@ -100,7 +107,7 @@ pub(super) fn assign(model: &Model, weights: StoredWeights) -> Result<Assigned, 
 /// The weights of a layer in the order of files: trained ones first; a frozen layer's are none of them trained.
 ///
 /// Source: `_legacy_weights` in Keras' `legacy_h5_format.py`.
-fn slots<'a>(layer: &'a Layer) -> Result<Vec<(&'a Layer, Slot)>, FormatError> {
+fn slots(layer: &Layer) -> Result<Vec<(&Layer, Slot)>, FormatError> {
     fn collect<'a>(
         layer: &'a Layer,
         frozen: bool,
@@ -114,7 +121,11 @@ fn slots<'a>(layer: &'a Layer) -> Result<Vec<(&'a Layer, Slot)>, FormatError> {
         let mut all = layers::slots(layer)?;
         all.sort_by_key(|s| !s.trained);
         for slot in all {
-            let list = if slot.trained && !frozen { &mut *trained } else { &mut *rest };
+            let list = if slot.trained && !frozen {
+                &mut *trained
+            } else {
+                &mut *rest
+            };
             list.push((layer, slot));
         }
         Ok(())
@@ -130,7 +141,10 @@ fn group(layer: &Layer, stored: Vec<Stored>, assigned: &mut Assigned) -> Result<
     let nested = layer.model.is_some();
     let by_name: Vec<Option<usize>> = stored.iter().map(|s| match_name(s, &slots, nested)).collect();
     let mut taken = vec![false; slots.len()];
-    let unique = by_name.iter().flatten().all(|&i| !std::mem::replace(&mut taken[i], true));
+    let unique = by_name
+        .iter()
+        .flatten()
+        .all(|&i| !std::mem::replace(&mut taken[i], true));
     let complete = (0..slots.len()).all(|i| taken[i] || slots[i].1.idle);
     let in_order = stored.len() == slots.len() && stored.iter().zip(&slots).all(|(s, (l, slot))| fits(s, l, *slot));
     if unique && complete && by_name.iter().all(Option::is_some) {
@@ -161,7 +175,9 @@ fn group(layer: &Layer, stored: Vec<Stored>, assigned: &mut Assigned) -> Result<
 fn role<'a>(stored: &'a Stored, layer: &Layer) -> &'a str {
     let last = stored.name.rsplit('/').next().unwrap_or_default();
     let last = last.rsplit_once(':').map_or(last, |(name, _)| name);
-    let prefix = last.strip_prefix(layer.name.as_str()).and_then(|rest| rest.strip_prefix('_'));
+    let prefix = last
+        .strip_prefix(layer.name.as_str())
+        .and_then(|rest| rest.strip_prefix('_'));
     match prefix.unwrap_or(last) {
         "W" => "kernel",
         "b" => "bias",
@@ -181,8 +197,19 @@ fn fits(stored: &Stored, layer: &Layer, slot: Slot) -> bool {
 /// The slot whose role and layer a variable's name states; the longest match of the path wins, a tie matches nothing.
 fn match_name(stored: &Stored, slots: &[(&Layer, Slot)], nested: bool) -> Option<usize> {
     let parts: Vec<&str> = stored.name.split('/').rev().skip(1).collect();
-    let matched = |layer: &Layer| layer.path.split('/').rev().zip(&parts).take_while(|(a, b)| a == *b).count();
-    let candidates = slots.iter().enumerate().filter(|(_, (layer, slot))| fits(stored, layer, *slot));
+    let matched = |layer: &Layer| {
+        layer
+            .path
+            .split('/')
+            .rev()
+            .zip(&parts)
+            .take_while(|(a, b)| a == *b)
+            .count()
+    };
+    let candidates = slots
+        .iter()
+        .enumerate()
+        .filter(|(_, (layer, slot))| fits(stored, layer, *slot));
     let scored: Vec<(usize, usize)> = candidates.map(|(i, (layer, _))| (matched(layer), i)).collect();
     let best = *scored.iter().max()?;
     let ties = scored.iter().filter(|(score, _)| *score == best.0).count();
@@ -211,14 +238,22 @@ fn by_object(
             }
             continue;
         }
-        let path = containers.iter().map(|c| format!("{prefix}{c}/{key}")).find(|p| objects.contains_key(p));
+        let path = containers
+            .iter()
+            .map(|c| format!("{prefix}{c}/{key}"))
+            .find(|p| objects.contains_key(p));
         let Some((path, stored)) = path.and_then(|p| objects.remove_entry(&p)) else {
             continue;
         };
         let slots = slots_by_object(layer)?;
         if stored.len() > slots.len() {
-            let problem = format!("{path} holds {} arrays, but {} has {} weights", stored.len(), layer.class, slots.len());
-            return Err(malformed(&layer.path, problem));
+            let problem = format!(
+                "{path} holds {} arrays, but {} has {} weights",
+                stored.len(),
+                layer.class,
+                slots.len()
+            );
+            return Err(malformed(layer_place(&layer.path), problem));
         }
         for (stored, slot) in stored.into_iter().zip(slots) {
             assigned.put(&layer.path, slot, stored);

@@ -12,8 +12,16 @@ use super::{Call, Kind, none, rectifier};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: &["Activation"], slots: none, build: activation },
-    Kind { classes: &["Softmax"], slots: none, build: softmax_layer },
+    Kind {
+        classes: &["Activation"],
+        slots: none,
+        build: activation,
+    },
+    Kind {
+        classes: &["Softmax"],
+        slots: none,
+        build: softmax_layer,
+    },
 ];
 
 /// The functions that Keras names and that can be imported.
@@ -37,7 +45,9 @@ const KNOWN: [&str; 14] = [
 fn activation(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let input = call.input()?;
     let attributes = call.attributes();
-    let value = attributes.get("activation").ok_or_else(|| attributes.wrong("activation", "a function"))?;
+    let value = attributes
+        .get("activation")
+        .ok_or_else(|| attributes.wrong("activation", "a function"))?;
     function(call, value, input, Place::Layer)
 }
 
@@ -83,7 +93,10 @@ fn function(call: &mut Call<'_, '_>, value: &Value, x: TensorId, place: Place) -
         // A function of the caller's own, such as MobileNet's relu6 once was: only its name is known.
         (_, Some(Value::String(name))) => named(call, name, x, place),
         (Some(class), Some(Value::Object(config))) if rectifier::CLASSES.contains(&class) => {
-            let attributes = Attributes::new(format!("{}: activation {class}", call.attributes().place), config.clone());
+            let attributes = Attributes::new(
+                format!("{}: activation {class}", call.attributes().place),
+                config.clone(),
+            );
             let output = rectifier::apply(call, class, &attributes, x, place)?;
             match attributes.unread().first() {
                 None => Ok(output),
@@ -94,7 +107,9 @@ fn function(call: &mut Call<'_, '_>, value: &Value, x: TensorId, place: Place) -
             let name = config.get("activation").and_then(Value::as_str).unwrap_or_default();
             named(call, name, x, place)
         }
-        _ => Err(call.attributes().refuse("activation", &format!("known functions: {}", KNOWN.join(", ")))),
+        _ => Err(call
+            .attributes()
+            .refuse("activation", &format!("known functions: {}", KNOWN.join(", ")))),
     }
 }
 
@@ -116,7 +131,9 @@ fn named(call: &mut Call<'_, '_>, name: &str, x: TensorId, place: Place) -> Resu
         "softmax" => Softmax::default().into(),
         other => {
             let near = KNOWN.iter().map(|k| (strsim::damerau_levenshtein(other, k), k)).min();
-            let near = near.filter(|(distance, _)| *distance <= 2).map(|(_, k)| format!("did you mean `{k}`? "));
+            let near = near
+                .filter(|(distance, _)| *distance <= 2)
+                .map(|(_, k)| format!("did you mean `{k}`? "));
             let fix = format!("{}known functions: {}", near.unwrap_or_default(), KNOWN.join(", "));
             let shown = brief(&Value::String(other.to_owned()));
             return Err(call.unsupported(format!("the activation {shown} is not supported"), fix));
@@ -171,4 +188,3 @@ pub(super) fn softmax(
     let softmax = call.part("softmax", Softmax::default(), &[there])?;
     place.node(call, Transpose { perm }, &[softmax])
 }
-

@@ -9,7 +9,12 @@ use super::{Call, Kind};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[Kind {
-    classes: &["BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"],
+    classes: &[
+        "BatchNormalization",
+        "BatchNormalizationV1",
+        "BatchNormalizationV2",
+        "SyncBatchNormalization",
+    ],
     slots,
     build,
 }];

@@ -9,10 +9,26 @@ use super::{Call, Kind, PaddingMode, activation, dense};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: &["Conv2D"], slots: dense::slots, build: conv2d },
-    Kind { classes: &["DepthwiseConv2D"], slots: depthwise_slots, build: depthwise },
-    Kind { classes: &["SeparableConv2D"], slots: separable_slots, build: separable },
-    Kind { classes: &["Conv2DTranspose"], slots: dense::slots, build: transposed },
+    Kind {
+        classes: &["Conv2D"],
+        slots: dense::slots,
+        build: conv2d,
+    },
+    Kind {
+        classes: &["DepthwiseConv2D"],
+        slots: depthwise_slots,
+        build: depthwise,
+    },
+    Kind {
+        classes: &["SeparableConv2D"],
+        slots: separable_slots,
+        build: separable,
+    },
+    Kind {
+        classes: &["Conv2DTranspose"],
+        slots: dense::slots,
+        build: transposed,
+    },
 ];
 
 const DEPTHWISE: Slot = Slot::trained("depthwise_kernel", &["kernel"]);
@@ -41,7 +57,9 @@ impl Window {
     fn of(attributes: &Attributes) -> Result<Self, FormatError> {
         attributes.channels_last()?;
         Ok(Window {
-            kernel: attributes.pair("kernel_size", 1)?.ok_or_else(|| attributes.wrong("kernel_size", "[rows, columns]"))?,
+            kernel: attributes
+                .pair("kernel_size", 1)?
+                .ok_or_else(|| attributes.wrong("kernel_size", "[rows, columns]"))?,
             stride: attributes.pair("strides", 1)?.unwrap_or([1, 1]),
             dilation: attributes.pair("dilation_rate", 1)?.unwrap_or([1, 1]),
             mode: PaddingMode::of(attributes)?,
@@ -66,14 +84,20 @@ fn conv2d(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let attributes = call.attributes();
     let (input, dims) = call.input_of_rank::<4>()?;
     let window = Window::of(attributes)?;
-    let (filters, groups) = (attributes.extent("filters", None)?, attributes.extent("groups", Some(1))?);
+    let (filters, groups) = (
+        attributes.extent("filters", None)?,
+        attributes.extent("groups", Some(1))?,
+    );
     let ([kh, kw], [.., c]) = (window.kernel, dims);
     if c % groups != 0 || filters % groups != 0 {
         let problem = format!("{c} input channels and {filters} filters do not fall into {groups} groups");
         return Err(call.malformed(problem));
     }
     let i = c / groups;
-    let mut inputs = vec![input, call.weight("kernel", &[kh, kw, i, filters], &[3, 0, 1, 2], &[filters, kh, kw, i])?];
+    let mut inputs = vec![
+        input,
+        call.weight("kernel", &[kh, kw, i, filters], &[3, 0, 1, 2], &[filters, kh, kw, i])?,
+    ];
     bias(call, &mut inputs, filters)?;
     let op = Conv2d {
         stride: window.stride,
@@ -95,7 +119,10 @@ fn depthwise_parts(
     let window = Window::of(attributes)?;
     let multiplier = attributes.extent("depth_multiplier", Some(1))?;
     if attributes.extent("groups", Some(1))? != 1 {
-        return Err(attributes.refuse("groups", "a depthwise convolution has a group per channel; use groups=1"));
+        return Err(attributes.refuse(
+            "groups",
+            "a depthwise convolution has a group per channel; use groups=1",
+        ));
     }
     let ([kh, kw], [.., c]) = (window.kernel, dims);
     let channels = c.saturating_mul(multiplier);
@@ -154,7 +181,10 @@ fn transposed(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let (Some(rows), Some(columns)) = (rows, columns) else {
         return Err(attributes.wrong("output_padding", "less than the stride"));
     };
-    let mut inputs = vec![input, call.weight("kernel", &[kh, kw, filters, c], &[2, 0, 1, 3], &[filters, kh, kw, c])?];
+    let mut inputs = vec![
+        input,
+        call.weight("kernel", &[kh, kw, filters, c], &[2, 0, 1, 3], &[filters, kh, kw, c])?,
+    ];
     bias(call, &mut inputs, filters)?;
     let op = TransposeConv2d {
         stride: window.stride,

@@ -8,7 +8,11 @@ use super::super::weights::Slot;
 use super::{Call, Kind, activation};
 use crate::FormatError;
 
-pub(super) const KINDS: &[Kind] = &[Kind { classes: &["Dense"], slots, build }];
+pub(super) const KINDS: &[Kind] = &[Kind {
+    classes: &["Dense"],
+    slots,
+    build,
+}];
 
 /// Kernel and, unless switched off, bias.
 pub(super) fn slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
@@ -25,9 +29,14 @@ fn build(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let units = attributes.extent("units", None)?;
     let dims = call.dims(input);
     let [_, .., features] = dims.as_slice() else {
-        return Err(call.malformed(format!("the input has the shape {dims:?}, expected at least one feature")));
+        return Err(call.malformed(format!(
+            "the input has the shape {dims:?}, expected at least one feature"
+        )));
     };
-    let mut inputs = vec![input, call.weight("kernel", &[*features, units], &[1, 0], &[units, *features])?];
+    let mut inputs = vec![
+        input,
+        call.weight("kernel", &[*features, units], &[1, 0], &[units, *features])?,
+    ];
     if attributes.flag("use_bias", true)? {
         inputs.push(call.vector("bias", units)?);
     }

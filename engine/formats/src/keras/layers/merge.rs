@@ -7,13 +7,41 @@ use super::{Call, Kind, none};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: &["Add"], slots: none, build: |call| fold(call, &Add::default().into()) },
-    Kind { classes: &["Multiply"], slots: none, build: |call| fold(call, &Mul::default().into()) },
-    Kind { classes: &["Maximum"], slots: none, build: |call| fold(call, &Maximum {}.into()) },
-    Kind { classes: &["Minimum"], slots: none, build: |call| fold(call, &Minimum {}.into()) },
-    Kind { classes: &["Subtract"], slots: none, build: subtract },
-    Kind { classes: &["Average"], slots: none, build: average },
-    Kind { classes: &["Concatenate"], slots: none, build: concatenate },
+    Kind {
+        classes: &["Add"],
+        slots: none,
+        build: |call| fold(call, &Add::default().into()),
+    },
+    Kind {
+        classes: &["Multiply"],
+        slots: none,
+        build: |call| fold(call, &Mul::default().into()),
+    },
+    Kind {
+        classes: &["Maximum"],
+        slots: none,
+        build: |call| fold(call, &Maximum {}.into()),
+    },
+    Kind {
+        classes: &["Minimum"],
+        slots: none,
+        build: |call| fold(call, &Minimum {}.into()),
+    },
+    Kind {
+        classes: &["Subtract"],
+        slots: none,
+        build: subtract,
+    },
+    Kind {
+        classes: &["Average"],
+        slots: none,
+        build: average,
+    },
+    Kind {
+        classes: &["Concatenate"],
+        slots: none,
+        build: concatenate,
+    },
 ];
 
 /// Two inputs or more, or an error.
@@ -26,14 +54,18 @@ fn several<'a>(call: &Call<'a, '_>) -> Result<&'a [TensorId], FormatError> {
 
 /// `((a ∘ b) ∘ c) ∘ …`; the last one is called like the layer, the others `layer/1`, `layer/2`, … .
 fn fold(call: &mut Call<'_, '_>, op: &Op) -> Result<TensorId, FormatError> {
-    let (&last, rest) = several(call)?.split_last().ok_or_else(|| call.malformed("is called without tensors"))?;
+    let (&last, rest) = several(call)?
+        .split_last()
+        .ok_or_else(|| call.malformed("is called without tensors"))?;
     let so_far = partial(call, op, rest)?;
     call.output(op.clone(), &[so_far, last])
 }
 
 /// The same over all given tensors, as parts of the layer.
 fn partial(call: &mut Call<'_, '_>, op: &Op, tensors: &[TensorId]) -> Result<TensorId, FormatError> {
-    let (&first, rest) = tensors.split_first().ok_or_else(|| call.malformed("is called without tensors"))?;
+    let (&first, rest) = tensors
+        .split_first()
+        .ok_or_else(|| call.malformed("is called without tensors"))?;
     let mut so_far = first;
     for (i, &next) in rest.iter().enumerate() {
         so_far = call.part(&(i + 1).to_string(), op.clone(), &[so_far, next])?;

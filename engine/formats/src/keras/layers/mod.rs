@@ -18,8 +18,8 @@ use ir::TensorId;
 use super::attributes::Attributes;
 use super::build::Call;
 use super::config::Layer;
-use super::unsupported;
 use super::weights::Slot;
+use super::{layer_place, unsupported};
 use crate::FormatError;
 
 /// A class of layers.
@@ -75,9 +75,9 @@ pub(super) fn slots(layer: &Layer) -> Result<Vec<Slot>, FormatError> {
 
 /// The kind of a class; an unknown one is refused with advice.
 pub(super) fn find(class: &str, path: &str) -> Result<&'static Kind, FormatError> {
-    kinds().find(|k| k.classes.contains(&class)).ok_or_else(|| {
-        unsupported(format!("layer `{path}`"), format!("`{class}` is not supported"), advice(class))
-    })
+    kinds()
+        .find(|k| k.classes.contains(&class))
+        .ok_or_else(|| unsupported(layer_place(path), format!("`{class}` is not supported"), advice(class)))
 }
 
 fn advice(class: &str) -> String {

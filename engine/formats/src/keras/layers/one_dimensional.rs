@@ -10,15 +10,40 @@ use super::{Call, Kind, PaddingMode, activation, dense, none};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: &["Conv1D"], slots: dense::slots, build: conv1d },
-    Kind { classes: &["MaxPooling1D", "MaxPool1D"], slots: none, build: max_pool },
-    Kind { classes: &["AveragePooling1D", "AvgPool1D"], slots: none, build: average_pool },
-    Kind { classes: &["GlobalAveragePooling1D", "GlobalAvgPool1D"], slots: none, build: global_average },
-    Kind { classes: &["GlobalMaxPooling1D", "GlobalMaxPool1D"], slots: none, build: global_max },
+    Kind {
+        classes: &["Conv1D"],
+        slots: dense::slots,
+        build: conv1d,
+    },
+    Kind {
+        classes: &["MaxPooling1D", "MaxPool1D"],
+        slots: none,
+        build: max_pool,
+    },
+    Kind {
+        classes: &["AveragePooling1D", "AvgPool1D"],
+        slots: none,
+        build: average_pool,
+    },
+    Kind {
+        classes: &["GlobalAveragePooling1D", "GlobalAvgPool1D"],
+        slots: none,
+        build: global_average,
+    },
+    Kind {
+        classes: &["GlobalMaxPooling1D", "GlobalMaxPool1D"],
+        slots: none,
+        build: global_max,
+    },
 ];
 
 /// `op` on the input as an image of one row; the result is a sequence again.
-fn in_a_row(call: &mut Call<'_, '_>, part: &str, op: impl Into<Op>, weights: &[TensorId]) -> Result<TensorId, FormatError> {
+fn in_a_row(
+    call: &mut Call<'_, '_>,
+    part: &str,
+    op: impl Into<Op>,
+    weights: &[TensorId],
+) -> Result<TensorId, FormatError> {
     let (input, [n, length, c]) = call.input_of_rank::<3>()?;
     let shape = vec![n, 1, length, c];
     let mut inputs = vec![call.part("expand", Reshape { shape }, &[input])?];
@@ -34,7 +59,9 @@ fn conv1d(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let attributes = call.attributes();
     attributes.channels_last()?;
     let (_, [_, length, c]) = call.input_of_rank::<3>()?;
-    let kernel = attributes.single("kernel_size")?.ok_or_else(|| attributes.wrong("kernel_size", "a whole number"))?;
+    let kernel = attributes
+        .single("kernel_size")?
+        .ok_or_else(|| attributes.wrong("kernel_size", "a whole number"))?;
     let stride = [1, attributes.single("strides")?.unwrap_or(1)];
     let dilation = [1, attributes.single("dilation_rate")?.unwrap_or(1)];
     let padding = if attributes.text("padding", "valid")? == "causal" {
@@ -45,7 +72,10 @@ fn conv1d(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     } else {
         PaddingMode::of(attributes)?.explicit([1, length], [1, kernel], stride, dilation)
     };
-    let (filters, groups) = (attributes.extent("filters", None)?, attributes.extent("groups", Some(1))?);
+    let (filters, groups) = (
+        attributes.extent("filters", None)?,
+        attributes.extent("groups", Some(1))?,
+    );
     if c % groups != 0 || filters % groups != 0 {
         let problem = format!("{c} input channels and {filters} filters do not fall into {groups} groups");
         return Err(call.malformed(problem));
@@ -80,20 +110,46 @@ fn window(call: &Call<'_, '_>) -> Result<([usize; 2], [usize; 2], Padding), Form
 fn max_pool(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let (kernel, stride, padding) = window(call)?;
     let activation = Activation::None;
-    in_a_row(call, "max_pool2d", MaxPool2d { kernel, stride, padding, activation }, &[])
+    in_a_row(
+        call,
+        "max_pool2d",
+        MaxPool2d {
+            kernel,
+            stride,
+            padding,
+            activation,
+        },
+        &[],
+    )
 }
 
 fn average_pool(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let (kernel, stride, padding) = window(call)?;
     let activation = Activation::None;
-    in_a_row(call, "average_pool2d", AveragePool2d { kernel, stride, padding, activation }, &[])
+    in_a_row(
+        call,
+        "average_pool2d",
+        AveragePool2d {
+            kernel,
+            stride,
+            padding,
+            activation,
+        },
+        &[],
+    )
 }
 
 fn global_average(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     call.attributes().channels_last()?;
     let (input, _) = call.input_of_rank::<3>()?;
     let keep_dims = call.attributes().flag("keepdims", false)?;
-    call.output(Mean { axes: vec![1], keep_dims }, &[input])
+    call.output(
+        Mean {
+            axes: vec![1],
+            keep_dims,
+        },
+        &[input],
+    )
 }
 
 fn global_max(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
@@ -109,6 +165,10 @@ fn global_max(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
         activation: Activation::None,
     };
     let pool = call.part("max_pool2d", pool, &[row])?;
-    let shape = if call.attributes().flag("keepdims", false)? { vec![n, 1, c] } else { vec![n, c] };
+    let shape = if call.attributes().flag("keepdims", false)? {
+        vec![n, 1, c]
+    } else {
+        vec![n, c]
+    };
     call.output(Reshape { shape }, &[pool])
 }

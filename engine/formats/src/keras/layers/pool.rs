@@ -7,10 +7,26 @@ use super::{Call, Kind, PaddingMode, none};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: &["MaxPooling2D", "MaxPool2D"], slots: none, build: max_pool },
-    Kind { classes: &["AveragePooling2D", "AvgPool2D"], slots: none, build: average_pool },
-    Kind { classes: &["GlobalAveragePooling2D", "GlobalAvgPool2D"], slots: none, build: global_average },
-    Kind { classes: &["GlobalMaxPooling2D", "GlobalMaxPool2D"], slots: none, build: global_max },
+    Kind {
+        classes: &["MaxPooling2D", "MaxPool2D"],
+        slots: none,
+        build: max_pool,
+    },
+    Kind {
+        classes: &["AveragePooling2D", "AvgPool2D"],
+        slots: none,
+        build: average_pool,
+    },
+    Kind {
+        classes: &["GlobalAveragePooling2D", "GlobalAvgPool2D"],
+        slots: none,
+        build: global_average,
+    },
+    Kind {
+        classes: &["GlobalMaxPooling2D", "GlobalMaxPool2D"],
+        slots: none,
+        build: global_max,
+    },
 ];
 
 /// Kernel, stride and padding; padding takes no part in an average, in Keras as in the operator.
@@ -27,13 +43,29 @@ fn window(call: &Call<'_, '_>) -> Result<([usize; 2], [usize; 2], Padding), Form
 fn max_pool(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let ((kernel, stride, padding), input) = (window(call)?, call.input()?);
     let activation = Activation::None;
-    call.output(MaxPool2d { kernel, stride, padding, activation }, &[input])
+    call.output(
+        MaxPool2d {
+            kernel,
+            stride,
+            padding,
+            activation,
+        },
+        &[input],
+    )
 }
 
 fn average_pool(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let ((kernel, stride, padding), input) = (window(call)?, call.input()?);
     let activation = Activation::None;
-    call.output(AveragePool2d { kernel, stride, padding, activation }, &[input])
+    call.output(
+        AveragePool2d {
+            kernel,
+            stride,
+            padding,
+            activation,
+        },
+        &[input],
+    )
 }
 
 fn global_average(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {

@@ -9,8 +9,16 @@ use super::{Call, Kind, none};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: &["Rescaling"], slots: none, build: rescaling },
-    Kind { classes: &["Normalization"], slots, build: normalization },
+    Kind {
+        classes: &["Rescaling"],
+        slots: none,
+        build: rescaling,
+    },
+    Kind {
+        classes: &["Normalization"],
+        slots,
+        build: normalization,
+    },
 ];
 
 /// `x · scale + offset`: the nodes `layer/scale` and, called like the layer, the sum; or the product alone.
@@ -33,7 +41,9 @@ fn affine(
 /// One number each, or one per channel.
 fn rescaling(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let attributes = call.attributes();
-    let mut scale = attributes.numbers("scale")?.ok_or_else(|| attributes.wrong("scale", "a number"))?;
+    let mut scale = attributes
+        .numbers("scale")?
+        .ok_or_else(|| attributes.wrong("scale", "a number"))?;
     let mut offset = attributes.numbers("offset")?.unwrap_or_else(|| vec![0.0]);
     let n = scale.len().max(offset.len());
     for list in [&mut scale, &mut offset] {
@@ -49,7 +59,11 @@ fn slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
     Ok(if attributes.numbers("mean")?.is_some() {
         Vec::new()
     } else {
-        vec![Slot::statistic("mean", &[]), Slot::statistic("variance", &[]), Slot::counter("count")]
+        vec![
+            Slot::statistic("mean", &[]),
+            Slot::statistic("variance", &[]),
+            Slot::counter("count"),
+        ]
     })
 }
 
@@ -63,7 +77,10 @@ fn normalization(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     }
     let dims = call.dims(input);
     let axes = attributes.integers("axis")?.unwrap_or_default();
-    let axes = axes.iter().map(|&a| attributes.axis("axis", a, dims.len())).collect::<Result<Vec<_>, _>>()?;
+    let axes = axes
+        .iter()
+        .map(|&a| attributes.axis("axis", a, dims.len()))
+        .collect::<Result<Vec<_>, _>>()?;
     let keep = |(i, &d): (usize, &usize)| if axes.contains(&i) { d } else { 1 };
     let shape: Vec<usize> = dims.iter().enumerate().skip(1).map(keep).collect();
     let stored: Vec<usize> = axes.iter().map(|&a| dims[a]).collect();

@@ -10,8 +10,16 @@ use super::{Call, Kind, none};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: CLASSES_WITHOUT_SOFTMAX, slots: none, build: layer },
-    Kind { classes: &["PReLU"], slots: alpha, build: p_relu },
+    Kind {
+        classes: CLASSES_WITHOUT_SOFTMAX,
+        slots: none,
+        build: layer,
+    },
+    Kind {
+        classes: &["PReLU"],
+        slots: alpha,
+        build: p_relu,
+    },
 ];
 
 const CLASSES_WITHOUT_SOFTMAX: &[&str] = &["ReLU", "LeakyReLU", "ELU"];
@@ -37,7 +45,13 @@ pub(super) fn apply(
         // `alpha` up to Keras 2.
         "LeakyReLU" => {
             let alpha = attributes.number("negative_slope")?.or(attributes.number("alpha")?);
-            place.node(call, LeakyRelu { alpha: alpha.unwrap_or(0.3) }, &[x])
+            place.node(
+                call,
+                LeakyRelu {
+                    alpha: alpha.unwrap_or(0.3),
+                },
+                &[x],
+            )
         }
         "ELU" => {
             let alpha = attributes.number("alpha")?.unwrap_or(1.0);
@@ -50,7 +64,10 @@ pub(super) fn apply(
 /// `max_value` above it, `x` from `threshold` up, `negative_slope · (x − threshold)` below. The jump that a threshold other
 /// than 0 makes has no operator.
 fn relu(call: &mut Call<'_, '_>, attributes: &Attributes, x: TensorId, place: Place) -> Result<TensorId, FormatError> {
-    let (slope, max) = (attributes.number("negative_slope")?.unwrap_or(0.0), attributes.number("max_value")?);
+    let (slope, max) = (
+        attributes.number("negative_slope")?.unwrap_or(0.0),
+        attributes.number("max_value")?,
+    );
     if attributes.number("threshold")?.unwrap_or(0.0) != 0.0 {
         return Err(attributes.refuse("threshold", "use a threshold of 0"));
     }
@@ -91,7 +108,10 @@ fn p_relu(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
             }
         }
         // Keras 1 did not write the shared axes down; the shape of alpha says which they are.
-        None if call.major() == 1 => shape = call.stored_shape("alpha").filter(|s| s.len() == shape.len()).unwrap_or(shape),
+        None if call.major() == 1 => {
+            let stored = call.stored_shape("alpha").filter(|s| s.len() == shape.len());
+            shape = stored.unwrap_or(shape);
+        }
         None => {}
     }
     let axes: Vec<usize> = (0..shape.len()).collect();

@@ -7,10 +7,26 @@ use super::{Call, Kind, none};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { classes: &["UpSampling1D"], slots: none, build: up_sampling_1d },
-    Kind { classes: &["UpSampling2D"], slots: none, build: up_sampling_2d },
-    Kind { classes: &["Resizing"], slots: none, build: resizing },
-    Kind { classes: &["CenterCrop"], slots: none, build: center_crop },
+    Kind {
+        classes: &["UpSampling1D"],
+        slots: none,
+        build: up_sampling_1d,
+    },
+    Kind {
+        classes: &["UpSampling2D"],
+        slots: none,
+        build: up_sampling_2d,
+    },
+    Kind {
+        classes: &["Resizing"],
+        slots: none,
+        build: resizing,
+    },
+    Kind {
+        classes: &["CenterCrop"],
+        slots: none,
+        build: center_crop,
+    },
 ];
 
 /// Keras samples at pixel centres, as TensorFlow 2 does.
@@ -37,7 +53,13 @@ fn up_sampling_1d(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let size = call.attributes().single("size")?.unwrap_or(2);
     let op = resize(call, "nearest", [Some(1), length.checked_mul(size)])?;
     let shape = vec![n, op.size[1], c];
-    let row = call.part("expand", Reshape { shape: vec![n, 1, length, c] }, &[input])?;
+    let row = call.part(
+        "expand",
+        Reshape {
+            shape: vec![n, 1, length, c],
+        },
+        &[input],
+    )?;
     let resized = call.part("resize", op, &[row])?;
     call.output(Reshape { shape }, &[resized])
 }
@@ -52,7 +74,10 @@ fn up_sampling_2d(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
 
 /// `height` and `width`.
 fn target(call: &Call<'_, '_>) -> Result<[usize; 2], FormatError> {
-    Ok([call.attributes().extent("height", None)?, call.attributes().extent("width", None)?])
+    Ok([
+        call.attributes().extent("height", None)?,
+        call.attributes().extent("width", None)?,
+    ])
 }
 
 fn resizing(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
@@ -79,7 +104,10 @@ fn center_crop(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let (input, [n, h, w, c]) = call.input_of_rank::<4>()?;
     let [height, width] = target(call)?;
     let (Some(rows), Some(columns)) = (h.checked_sub(height), w.checked_sub(width)) else {
-        return Err(call.unsupported(format!("the image, {h}×{w}, is smaller than the crop"), "use Resizing before it"));
+        return Err(call.unsupported(
+            format!("the image, {h}×{w}, is smaller than the crop"),
+            "use Resizing before it",
+        ));
     };
     let (top, left) = (rows / 2, columns / 2);
     let op = Slice {
