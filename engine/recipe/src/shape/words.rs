@@ -71,7 +71,7 @@ impl Fields {
 impl Bounds {
     /// " from 0 to 1", " above 0 and at most 1", or nothing. The limits of the machine's integers are left unsaid.
     fn words(&self) -> String {
-        let said = |limit: &Option<Number>| limit.clone().filter(|limit| !is_a_machine_limit(limit));
+        let said = |limit: &Option<Number>| limit.as_ref().filter(|limit| !is_a_machine_limit(limit)).map(figure);
         let (least, most) = (said(&self.minimum), said(&self.maximum));
         let mut parts = Vec::new();
         match (&least, &most) {
@@ -79,12 +79,12 @@ impl Bounds {
             (Some(least), None) => parts.push(format!("of at least {least}")),
             (None, _) => {}
         }
-        parts.extend(self.above.iter().map(|above| format!("above {above}")));
-        parts.extend(self.below.iter().map(|below| format!("below {below}")));
+        parts.extend(said(&self.above).map(|above| format!("above {above}")));
+        parts.extend(said(&self.below).map(|below| format!("below {below}")));
         if let (None, Some(most)) = (&least, &most) {
             parts.push(format!("{}at most {most}", if parts.is_empty() { "of " } else { "" }));
         }
-        parts.extend(self.multiple_of.iter().map(|unit| format!("divisible by {unit}")));
+        parts.extend(said(&self.multiple_of).map(|unit| format!("divisible by {unit}")));
         if parts.is_empty() {
             String::new()
         } else {
@@ -137,6 +137,12 @@ fn count(least: u64, most: Option<u64>) -> String {
     }
 }
 
+/// A limit without the `.0` of a float.
+fn figure(limit: &Number) -> String {
+    let text = limit.to_string();
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+}
+
 fn is_a_machine_limit(limit: &Number) -> bool {
     limit.as_i128().is_some_and(|limit| {
         [
@@ -148,4 +154,33 @@ fn is_a_machine_limit(limit: &Number) -> bool {
         ]
         .contains(&limit)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn words(least: &Value, most: &Value, above: &Value) -> String {
+        let limit = |value: &Value| value.as_number().cloned();
+        let bounds = Bounds {
+            minimum: limit(least),
+            maximum: limit(most),
+            above: limit(above),
+            ..Bounds::default()
+        };
+        Shape::Number(bounds).expected()
+    }
+
+    #[test]
+    fn limits_read_as_a_sentence() {
+        let none = Value::Null;
+        assert_eq!(words(&none, &none, &none), "a number");
+        assert_eq!(words(&json!(0.0), &json!(1.0), &none), "a number from 0 to 1");
+        assert_eq!(words(&json!(0.5), &none, &none), "a number of at least 0.5");
+        assert_eq!(words(&none, &json!(1), &none), "a number of at most 1");
+        assert_eq!(words(&none, &json!(1), &json!(0.0)), "a number above 0 and at most 1");
+        assert_eq!(words(&json!(0), &json!(u32::MAX), &none), "a number of at least 0");
+    }
 }
