@@ -2,7 +2,7 @@
 
 use super::Isa;
 use super::plane::{Plane, View, ViewMut, Window, assert_same_image};
-use super::product::{FloatProduct, IntProduct, PackedInts, Pixels, Residual, Walk};
+use super::product::{FloatProduct, Output, PackedInts, Pixels, Residual, Walk};
 use super::requantize::{BIAS, Requantizer};
 use crate::quantized::{ClampF32, LinearParams};
 use crate::shape::Conv2dShape;
@@ -105,7 +105,8 @@ impl FloatConv {
 #[derive(Debug, Clone)]
 pub struct IntConv {
     geometry: Geometry,
-    product: IntProduct<Requantizer>,
+    packed: PackedInts,
+    requantizer: Requantizer,
 }
 
 impl IntConv {
@@ -114,10 +115,11 @@ impl IntConv {
         let geometry = Geometry::new(shape);
         let zero = params.input_zero_point + BIAS;
         let packed = PackedInts::new(isa, geometry.groups(), geometry.segments(), weights, bias, zero);
-        let finish = Requantizer::new(params, packed.channels());
+        let requantizer = Requantizer::new(params, packed.channels());
         Self {
             geometry,
-            product: IntProduct { packed, finish },
+            packed,
+            requantizer,
         }
     }
 
@@ -129,6 +131,7 @@ impl IntConv {
             Pixels::of(output.plane()),
         );
         let walk = self.geometry.walk(input.plane());
-        self.product.run(walk, (input.data(), from), (output.data(), to));
+        let output = Output::Bytes(&self.requantizer, output.data());
+        self.packed.run(walk, (input.data(), from), (output, to));
     }
 }

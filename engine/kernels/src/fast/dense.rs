@@ -1,7 +1,7 @@
 //! Fully connected layers: the matrix product with rows that are already there.
 
 use super::Isa;
-use super::product::{FloatProduct, IntProduct, PackedInts, Pixels, Walk};
+use super::product::{FloatProduct, Output, PackedInts, Pixels, Walk};
 use super::requantize::{BIAS, Requantizer};
 use crate::quantized::{ClampF32, LinearParams};
 use crate::shape::FullyConnectedShape;
@@ -33,7 +33,8 @@ impl FloatDense {
 #[derive(Debug, Clone)]
 pub struct IntDense {
     shape: FullyConnectedShape,
-    product: IntProduct<Requantizer>,
+    packed: PackedInts,
+    requantizer: Requantizer,
 }
 
 impl IntDense {
@@ -47,17 +48,19 @@ impl IntDense {
     ) -> Self {
         let zero = params.input_zero_point + BIAS;
         let packed = PackedInts::new(isa, channels(shape), [1, shape.in_features], weights, bias, zero);
-        let finish = Requantizer::new(params, packed.channels());
+        let requantizer = Requantizer::new(params, packed.channels());
         Self {
             shape: *shape,
-            product: IntProduct { packed, finish },
+            packed,
+            requantizer,
         }
     }
 
     /// Multiplies the rows of `input`, `[rows, in_features]`.
     pub fn run(&self, input: &[u8], output: &mut [u8]) {
         let (from, to) = rows(&self.shape, input.len(), output.len());
-        self.product
+        let output = Output::Bytes(&self.requantizer, output);
+        self.packed
             .run(Walk::row(self.shape.in_features), (input, from), (output, to));
     }
 }

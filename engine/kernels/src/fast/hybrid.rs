@@ -12,7 +12,7 @@ use super::conv::Geometry;
 use super::dense::{channels, rows};
 use super::isa::FloatIsa;
 use super::plane::{View, ViewMut};
-use super::product::{Finish, PackedInts, Panel, Pixels, Walk, run_ints};
+use super::product::{Output, PackedInts, Panel, Pixels, Walk};
 use super::requantize::BIAS;
 use super::simd::{FloatTask, Floats, Ints, Task, quad_channel};
 use crate::quantized::{ClampF32, Quantization};
@@ -78,18 +78,15 @@ impl HybridConv {
         let quantization = self
             .layer
             .quantize(self.quantize, &input.data()[..plane.len()], scratch);
-        let finish = Scaler {
+        let scaler = Scaler {
             layer: &self.layer,
             quantization,
             order: self.order,
         };
-        run_ints(
-            &self.layer.packed,
-            &finish,
-            self.geometry.walk(plane),
-            (scratch, from),
-            (output.data(), to),
-        );
+        let walk = self.geometry.walk(plane);
+        self.layer
+            .packed
+            .run(walk, (scratch, from), (Output::Reals(&scaler, output.data()), to));
     }
 }
 
@@ -136,19 +133,16 @@ impl HybridDense {
             .zip(output.chunks_exact_mut(out_features))
         {
             let quantization = self.layer.quantize(Dynamic::Asymmetric, input, scratch);
-            let finish = Scaler {
+            let scaler = Scaler {
                 layer: &self.layer,
                 quantization,
                 order: Order::ScalesFirst,
             };
             let (from, to) = (Pixels::rows(1, in_features), Pixels::rows(1, out_features));
-            run_ints(
-                &self.layer.packed,
-                &finish,
-                Walk::row(in_features),
-                (scratch, from),
-                (output, to),
-            );
+            let output = Output::Reals(&scaler, output);
+            self.layer
+                .packed
+                .run(Walk::row(in_features), (scratch, from), (output, to));
         }
     }
 }
@@ -295,17 +289,25 @@ impl FloatTask for Quantize<'_> {
 }
 
 /// Scales sums of products to real numbers.
-struct Scaler<'a> {
+#[derive(Debug)]
+pub(super) struct Scaler<'a> {
     layer: &'a Layer,
     quantization: Quantization,
     order: Order,
 }
 
-impl Finish for Scaler<'_> {
-    type To = f32;
+impl Scaler<'_> {
+    /// Number of lanes.
+    pub(super) fn lanes(&self) -> usize {
+        self.layer.sums.len()
+    }
 
+    /// Stores the rows of `acc` for the channels of `panel`, row `r` at `to[r] + panel.channel`.
+    ///
+    /// # Safety
+    /// `panel.channels` elements at each of these indices of `output` are writable; the panel's lanes are this layer's.
     #[inline(always)]
-    unsafe fn finish<S: Ints, const VECTORS: usize>(
+    pub(super) unsafe fn finish<S: Ints, const VECTORS: usize>(
         &self,
         simd: S,
         panel: &Panel,
@@ -369,7 +371,7 @@ impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
                     let at = quad_channel(VECTORS, S::INT_LANES, v, lane);
                     if at < panel.channels {
                         let real = layer.clamp.apply(real + bias);
-                        // SAFETY: the promise of `Finish::finish`: the panel's channels are writable.
+                        // SAFETY: the promise of `Scaler::finish`: the panel's channels are writable.
                         unsafe { output.add(to as usize + panel.channel + at).write(real) }
                     }
                 }

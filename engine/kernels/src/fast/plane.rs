@@ -81,12 +81,23 @@ impl Plane {
 
     /// Elements from a row to the next.
     pub fn row_stride(&self) -> usize {
-        (self.border.left + self.width + self.border.right) * self.channels
+        // Saturating, here and below: a size beyond all buffers is refused by every buffer.
+        (self
+            .border
+            .left
+            .saturating_add(self.width)
+            .saturating_add(self.border.right))
+        .saturating_mul(self.channels)
     }
 
     /// Elements of the buffer, border included.
     pub fn len(&self) -> usize {
-        (self.border.top + self.height + self.border.bottom) * self.row_stride()
+        (self
+            .border
+            .top
+            .saturating_add(self.height)
+            .saturating_add(self.border.bottom))
+        .saturating_mul(self.row_stride())
     }
 
     /// Whether the buffer has no elements.
@@ -259,9 +270,13 @@ impl Window {
 
     fn border(&self, in_h: usize, in_w: usize, out_h: usize, out_w: usize) -> Border {
         let beyond = |axis: usize, input: usize, output: usize| {
-            let reach =
-                output.saturating_sub(1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1;
-            reach.saturating_sub(self.pad[axis] + input)
+            let last = output.saturating_sub(1).saturating_mul(self.stride[axis]);
+            let taps = self.kernel[axis]
+                .saturating_sub(1)
+                .saturating_mul(self.dilation[axis])
+                .saturating_add(1);
+            last.saturating_add(taps)
+                .saturating_sub(self.pad[axis].saturating_add(input))
         };
         Border {
             top: self.pad[0],

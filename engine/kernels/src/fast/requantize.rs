@@ -5,7 +5,7 @@
 )]
 
 use super::aligned::Aligned;
-use super::product::{Finish, Panel};
+use super::product::Panel;
 use super::simd::{ByteRange, GENERAL, Ints, Mode, RECTIFIED, SMALL, Task, quad_channel};
 use crate::quantized::{ClampI8, LinearParams, QuantizedMultiplier, Rounding};
 
@@ -108,6 +108,11 @@ impl Requantizer {
         factors
     }
 
+    /// Number of lanes.
+    pub(super) fn lanes(&self) -> usize {
+        self.channels.len()
+    }
+
     /// The range of the output, to be passed to [`Requantizer::store`]: a copy, because the compiler must suspect every store
     /// of bytes to change what a reference refers to.
     #[inline(always)]
@@ -200,11 +205,13 @@ pub(super) trait ByMode {
     fn run<const MODE: Mode>(self);
 }
 
-impl Finish for Requantizer {
-    type To = u8;
-
+impl Requantizer {
+    /// Stores the rows of `acc` for the channels of `panel`, row `r` at `to[r] + panel.channel`.
+    ///
+    /// # Safety
+    /// `panel.channels` bytes at each of these indices of `output` are writable; the panel's lanes are this requantizer's.
     #[inline(always)]
-    unsafe fn finish<S: Ints, const VECTORS: usize>(
+    pub(super) unsafe fn finish<S: Ints, const VECTORS: usize>(
         &self,
         simd: S,
         panel: &Panel,
@@ -256,7 +263,7 @@ impl<S: Ints, const MODE: Mode, const VECTORS: usize> Task<S> for FinishMode<'_,
             to,
         } = self.0;
         let (panel, range) = (*panel, requantizer.range());
-        // SAFETY: the lanes of a panel exist; the outputs are writable by the promise of `Finish::finish`.
+        // SAFETY: the lanes of a panel exist; the outputs are writable by the promise of `Requantizer::finish`.
         unsafe {
             let factors = requantizer.factors::<S, VECTORS>(simd, panel.slot);
             for (&sums, &to) in acc.iter().zip(to) {

@@ -10,7 +10,9 @@
 
 use super::{BLOCK, Panel, Pixels, Walk, assert_bounds, panels, tiles, with_rows};
 use crate::fast::aligned::Aligned;
+use crate::fast::hybrid::Scaler;
 use crate::fast::isa::{IntIsa, Isa};
+use crate::fast::requantize::Requantizer;
 use crate::fast::simd::{IntTask, Ints, Task, quad_channel};
 use std::hint::black_box;
 
@@ -29,11 +31,29 @@ pub(in crate::fast) struct PackedInts {
     channels: Vec<Option<usize>>,
 }
 
-/// A packed product and how its sums become outputs.
-#[derive(Debug, Clone)]
-pub(in crate::fast) struct IntProduct<F> {
-    pub(in crate::fast) packed: PackedInts,
-    pub(in crate::fast) finish: F,
+/// Where the sums go, and how they become outputs.
+#[derive(Debug)]
+pub(in crate::fast) enum Output<'a> {
+    /// Requantized to bytes.
+    Bytes(&'a Requantizer, &'a mut [u8]),
+    /// Scaled to real numbers.
+    Reals(&'a Scaler<'a>, &'a mut [f32]),
+}
+
+/// [`Output`] without its length, for the tiles of one call.
+#[derive(Clone, Copy)]
+enum Sink<'a> {
+    Bytes(&'a Requantizer, *mut u8),
+    Reals(&'a Scaler<'a>, *mut f32),
+}
+
+impl Output<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(_, output) => output.len(),
+            Self::Reals(_, output) => output.len(),
+        }
+    }
 }
 
 impl PackedInts {
@@ -63,6 +83,30 @@ impl PackedInts {
             bias,
             zero,
         })
+    }
+
+    /// Computes the pixels `to` of `output` from what `walk` finds at the pixels `from` of `input`.
+    pub(in crate::fast) fn run(&self, walk: Walk, (input, from): (&[u8], Pixels), (output, to): (Output<'_>, Pixels)) {
+        assert_eq!(walk.segments(), [self.segments, self.run_len], "runs of the product");
+        assert_bounds(&self.panels, &walk, (from, input.len()), (to, output.len()));
+        let sink = match output {
+            Output::Bytes(requantizer, output) => {
+                assert_eq!(requantizer.lanes(), self.bias.len(), "lanes of the requantizer");
+                Sink::Bytes(requantizer, output.as_mut_ptr())
+            }
+            Output::Reals(scaler, output) => {
+                assert_eq!(scaler.lanes(), self.bias.len(), "lanes of the scaler");
+                Sink::Reals(scaler, output.as_mut_ptr())
+            }
+        };
+        self.isa.run(Sweep {
+            packed: self,
+            walk,
+            input,
+            from,
+            sink,
+            to,
+        });
     }
 
     /// The output channel of each lane; `None` for those that pad a panel.
@@ -139,86 +183,27 @@ impl IntTask for Pack<'_> {
     }
 }
 
-/// Turns a tile of sums into outputs. A function of its own, not inlined: with it inside, the compiler runs out of
-/// registers for the sums and moves them to memory in every step of the inner loop.
-pub(in crate::fast) trait Finish {
-    /// The output's element.
-    type To: Copy;
-
-    /// Stores the rows of `acc` for the channels of `panel`, row `r` at `to[r] + panel.channel`.
-    ///
-    /// # Safety
-    /// `panel.channels` elements at each of these indices of `output` are writable.
-    unsafe fn finish<S: Ints, const VECTORS: usize>(
-        &self,
-        simd: S,
-        panel: &Panel,
-        acc: &[[S::V; VECTORS]],
-        output: *mut Self::To,
-        to: &[u32],
-    );
-}
-
-impl<F: Finish> IntProduct<F> {
-    /// Computes the pixels `to` of `output` from what `walk` finds at the pixels `from` of `input`.
-    pub(in crate::fast) fn run(
-        &self,
-        walk: Walk,
-        (input, from): (&[u8], Pixels),
-        (output, to): (&mut [F::To], Pixels),
-    ) {
-        run_ints(&self.packed, &self.finish, walk, (input, from), (output, to));
-    }
-}
-
-/// As [`IntProduct::run`], with a finish that is made for this call.
-pub(in crate::fast) fn run_ints<F: Finish>(
-    packed: &PackedInts,
-    finish: &F,
-    walk: Walk,
-    (input, from): (&[u8], Pixels),
-    (output, to): (&mut [F::To], Pixels),
-) {
-    assert_eq!(
-        [walk.lines * walk.runs, walk.run_len],
-        [packed.segments, packed.run_len],
-        "runs of the product"
-    );
-    assert_bounds(&packed.panels, &walk, (from, input.len()), (to, output.len()));
-    packed.isa.run(Sweep {
-        packed,
-        finish,
-        walk,
-        input,
-        from,
-        output,
-        to,
-    });
-}
-
 /// All tiles of a product.
-struct Sweep<'a, F: Finish> {
+struct Sweep<'a> {
     packed: &'a PackedInts,
-    finish: &'a F,
     walk: Walk,
     input: &'a [u8],
     from: Pixels,
-    output: &'a mut [F::To],
+    sink: Sink<'a>,
     to: Pixels,
 }
 
-impl<F: Finish> IntTask for Sweep<'_, F> {
+impl IntTask for Sweep<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Ints>(self, simd: S) {
         let Self {
             packed,
-            finish,
             walk,
             input,
             from,
-            output,
+            sink,
             to,
         } = self;
         let (mut from_starts, mut to_starts) = ([0; BLOCK], [0; BLOCK]);
@@ -233,23 +218,22 @@ impl<F: Finish> IntTask for Sweep<'_, F> {
                 for rows in tiles(count, most) {
                     let tile = Arguments {
                         packed,
-                        finish,
                         walk,
                         panel,
                         input: input.as_ptr(),
                         from: &from_starts[rows.clone()],
-                        output: output.as_mut_ptr(),
+                        sink,
                         to: &to_starts[rows.clone()],
                     };
                     match panel.vectors {
                         1 => {
-                            with_rows!(rows.len(), S::INT_ROWS[0], R => simd.call(Tile::<F, R, 1>(tile)));
+                            with_rows!(rows.len(), S::INT_ROWS[0], R => simd.call(Tile::<R, 1>(tile)));
                         }
                         2 => {
-                            with_rows!(rows.len(), S::INT_ROWS[1], R => simd.call(Tile::<F, R, 2>(tile)));
+                            with_rows!(rows.len(), S::INT_ROWS[1], R => simd.call(Tile::<R, 2>(tile)));
                         }
                         _ => {
-                            with_rows!(rows.len(), S::INT_ROWS[2], R => simd.call(Tile::<F, R, 4>(tile)));
+                            with_rows!(rows.len(), S::INT_ROWS[2], R => simd.call(Tile::<R, 4>(tile)));
                         }
                     }
                 }
@@ -259,36 +243,36 @@ impl<F: Finish> IntTask for Sweep<'_, F> {
 }
 
 /// What a tile is computed from. `from` and `to` have one element per row of the tile: it is made by [`Sweep`] alone.
-struct Arguments<'a, F: Finish> {
+#[derive(Clone, Copy)]
+struct Arguments<'a> {
     packed: &'a PackedInts,
-    finish: &'a F,
     walk: Walk,
     panel: &'a Panel,
     input: *const u8,
     from: &'a [u32],
-    output: *mut F::To,
+    sink: Sink<'a>,
     to: &'a [u32],
 }
 
-struct Tile<'a, F: Finish, const ROWS: usize, const VECTORS: usize>(Arguments<'a, F>);
+struct Tile<'a, const ROWS: usize, const VECTORS: usize>(Arguments<'a>);
 
-impl<S: Ints, F: Finish, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, F, ROWS, VECTORS> {
+impl<S: Ints, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, ROWS, VECTORS> {
     type Out = ();
 
     #[inline(always)]
     fn run(self, simd: S) {
         let Arguments {
             packed,
-            finish,
             walk,
             panel,
             input,
             from,
-            output,
+            sink,
             to,
         } = self.0;
-        // SAFETY: `from` has `ROWS` elements. A panel has `VECTORS · INT_LANES` slots and as many groups of weights as the walk has steps (checked in `run_ints`),
-        // where the indices of activations and outputs are checked, too. Activations are read within the runs only.
+        // SAFETY: `from` has `ROWS` elements. A panel has `VECTORS · INT_LANES` slots and as many groups of weights as the walk
+        // has steps: `PackedInts::run` has checked that, and that the indices of activations and outputs lie in their slices.
+        // Activations are read within the runs only.
         unsafe {
             let bias = packed.bias.as_ptr().add(panel.slot);
             let mut acc = [[simd.splat_int(0); VECTORS]; ROWS];
@@ -328,7 +312,12 @@ impl<S: Ints, F: Finish, const ROWS: usize, const VECTORS: usize> Task<S> for Ti
             }
             // A copy, because sums whose address is taken would live in memory all along.
             let sums = acc;
-            finish.finish(simd, panel, &sums, output, to);
+            // Functions of their own, not inlined: with them inside, the compiler runs out of registers for the sums and moves
+            // them to memory in every step of the inner loop.
+            match sink {
+                Sink::Bytes(requantizer, output) => requantizer.finish(simd, panel, &sums, output, to),
+                Sink::Reals(scaler, output) => scaler.finish(simd, panel, &sums, output, to),
+            }
         }
     }
 }

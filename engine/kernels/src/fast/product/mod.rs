@@ -9,7 +9,7 @@ mod float;
 mod int;
 
 pub(super) use float::{FloatProduct, Residual};
-pub(super) use int::{Finish, IntProduct, PackedInts, run_ints};
+pub(super) use int::{Output, PackedInts};
 
 use super::plane::{Plane, Window};
 
