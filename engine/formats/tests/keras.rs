@@ -276,6 +276,88 @@ fn hard_sigmoid_is_that_of_the_keras_that_wrote_the_file() {
     assert_eq!(slope("keras3/squeeze_excite.h5"), 1.0 / 6.0);
 }
 
+/// A sequential model of layers that need no weights, or lack them.
+fn sequential(input: &Value, layers: &[(&str, Value)]) -> Result<Graph, FormatError> {
+    let layer = |(i, (class, config)): (usize, &(&str, Value))| {
+        let mut config = config.clone();
+        config["name"] = format!("l{i}").into();
+        serde_json::json!({"class_name": class, "config": config})
+    };
+    let mut all = vec![serde_json::json!({"class_name": "InputLayer", "config": {"name": "x", "batch_shape": input}})];
+    all.extend(layers.iter().enumerate().map(layer));
+    let json = serde_json::json!({"class_name": "Sequential", "config": {"name": "network", "layers": all}});
+    keras::read_config_and_weights(&json.to_string(), &bytes("keras3/pooling.h5"))
+}
+
+#[test]
+fn sequences_are_images_of_one_row() {
+    let layers = [
+        ("ZeroPadding1D", serde_json::json!({"padding": [1, 2]})),
+        ("UpSampling1D", serde_json::json!({"size": 2})),
+        ("Cropping1D", serde_json::json!({"cropping": [0, 1]})),
+        ("MaxPooling1D", serde_json::json!({"pool_size": [2], "padding": "same"})),
+        ("GlobalMaxPooling1D", serde_json::json!({"keepdims": true})),
+        ("GlobalAveragePooling1D", serde_json::json!({})),
+    ];
+    let graph = sequential(&serde_json::json!([null, 10, 4]), &layers).unwrap();
+    insta::assert_snapshot!(outline(&graph), @"
+    x: f32[1,10,4]
+    l0 = pad(x): f32[1,13,4]
+    l1/expand = reshape(l0): f32[1,1,13,4]
+    l1/resize = resize(l1/expand): f32[1,1,26,4]
+    l1 = reshape(l1/resize): f32[1,26,4]
+    l2 = slice(l1): f32[1,25,4]
+    l3/expand = reshape(l2): f32[1,1,25,4]
+    l3/max_pool2d = max_pool2d(l3/expand): f32[1,1,13,4]
+    l3 = reshape(l3/max_pool2d): f32[1,13,4]
+    l4/expand = reshape(l3): f32[1,1,13,4]
+    l4/max_pool2d = max_pool2d(l4/expand): f32[1,1,1,4]
+    l4 = reshape(l4/max_pool2d): f32[1,1,4]
+    l5 = mean(l4): f32[1,4]
+    → l5
+    ");
+    let convolution = [(
+        "Conv1D",
+        serde_json::json!({"filters": 6, "kernel_size": [3], "padding": "causal"}),
+    )];
+    let missing = sequential(&serde_json::json!([null, 10, 4]), &convolution).unwrap_err();
+    insta::assert_snapshot!(missing, @"
+    keras: 2 problems with the weights:
+      l0/kernel: missing, expected [3, 4, 6]
+      l0/bias: missing, expected [6]
+    ");
+}
+
+#[test]
+fn preprocessing_and_composed_activations_become_operators() {
+    let layers = [
+        ("RandomFlip", serde_json::json!({"mode": "horizontal"})),
+        ("CenterCrop", serde_json::json!({"height": 5, "width": 6})),
+        (
+            "Resizing",
+            serde_json::json!({"height": 4, "width": 4, "interpolation": "bilinear"}),
+        ),
+        ("ReLU", serde_json::json!({"max_value": 4.0, "negative_slope": 0.1})),
+        ("Activation", serde_json::json!({"activation": "selu"})),
+        ("Softmax", serde_json::json!({"axis": 2})),
+    ];
+    let graph = sequential(&serde_json::json!([null, 8, 8, 3]), &layers).unwrap();
+    insta::assert_snapshot!(outline(&graph), @"
+    x: f32[1,8,8,3]
+    l0 = identity(x): f32[1,8,8,3]
+    l1 = slice(l0): f32[1,5,6,3]
+    l2 = resize(l1): f32[1,4,4,3]
+    l3/leaky_relu = leaky_relu(l2): f32[1,4,4,3]
+    l3 = minimum(l3/leaky_relu, l3/max_value): f32[1,4,4,3]
+    l4/elu = elu(l3): f32[1,4,4,3]
+    l4 = mul(l4/elu, l4/selu_scale): f32[1,4,4,3]
+    l5/transpose = transpose(l4): f32[1,4,3,4]
+    l5/softmax = softmax(l5/transpose): f32[1,4,3,4]
+    l5 = transpose(l5/softmax): f32[1,4,4,3]
+    → l5
+    ");
+}
+
 /// `split`, its configuration edited.
 fn edited(edit: impl FnOnce(&mut Value), options: &ImportOptions) -> Result<Graph, FormatError> {
     let mut json: Value = serde_json::from_slice(&bytes("keras2/split.json")).unwrap();

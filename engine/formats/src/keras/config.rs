@@ -62,6 +62,18 @@ pub(super) struct Source {
 /// Class names of models.
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
 
+/// Layers at whose calls Keras 3 notes `training=True`, its default there, whatever happens at inference.
+const IMAGE_LAYERS: [&str; 8] = [
+    "CenterCrop",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "Resizing",
+];
+
 /// Parses a configuration. `version` is the one stated beside it; the JSON may state its own.
 pub(super) fn parse(json: &str, version: Option<&str>) -> Result<Model, FormatError> {
     let value: Value = serde_json::from_str(json).map_err(|e| malformed("model_config", e.to_string()))?;
@@ -129,7 +141,7 @@ fn model(class: &str, config: &Value, prefix: &str, major: u32, name: &str) -> R
         for (layer, value) in layers.iter_mut().zip(list) {
             let place = layer_place(&layer.path);
             for node in array(value.get("inbound_nodes"), &place, "inbound_nodes")? {
-                layer.calls.push(call(node, &place)?);
+                layer.calls.push(call(node, &layer.class, &place)?);
             }
         }
         let ends = |key| {
@@ -269,7 +281,7 @@ fn declared_shape(layer: &Layer) -> Option<Vec<Option<usize>>> {
 }
 
 /// What a call reads. Arguments that are no tensors must mean nothing at inference.
-fn call(node: &Value, place: &str) -> Result<Vec<Source>, FormatError> {
+fn call(node: &Value, class: &str, place: &str) -> Result<Vec<Source>, FormatError> {
     let mut found = Vec::new();
     match node.as_object() {
         Some(fields) => {
@@ -277,7 +289,7 @@ fn call(node: &Value, place: &str) -> Result<Vec<Source>, FormatError> {
                 sources(arguments, place, &mut found)?;
             }
             if let Some(Value::Object(named)) = fields.get("kwargs") {
-                idle(named, place)?;
+                idle(named, IMAGE_LAYERS.contains(&class), place)?;
             }
         }
         None => sources(node, place, &mut found)?,
@@ -296,7 +308,7 @@ fn sources(value: &Value, place: &str, found: &mut Vec<Source>) -> Result<(), Fo
                     return Err(malformed(place, format!("{} does not name a tensor", brief(value))));
                 };
                 if let Some(Value::Object(named)) = rest.first() {
-                    idle(named, place)?;
+                    idle(named, false, place)?;
                 }
                 found.push(Source {
                     layer: layer.clone(),
@@ -331,9 +343,10 @@ fn constant(value: &Value, place: &str) -> FormatError {
 }
 
 /// Refuses keyword arguments of a call that change what it computes.
-fn idle(named: &Map<String, Value>, place: &str) -> Result<(), FormatError> {
+fn idle(named: &Map<String, Value>, image_layer: bool, place: &str) -> Result<(), FormatError> {
     for (key, value) in named {
-        let harmless = value.is_null() || *value == Value::Bool(false) || key == "name";
+        let harmless =
+            value.is_null() || *value == Value::Bool(false) || key == "name" || (image_layer && key == "training");
         if !harmless {
             let problem = format!("is called with `{key}` = {}", brief(value));
             return Err(unsupported(

@@ -51,8 +51,9 @@ const OBJECTS: usize = 200_000;
 
 /// Reads a file.
 ///
-/// Memory is bounded by [`budget`]. The HDF5 crate returns errors for what it finds malformed, but its arithmetic is not free of
-/// panics on every corrupt file; this is the one place that contains them. Nothing outlives the call but plain values.
+/// Memory is bounded by [`budget`]. The HDF5 crate returns errors for what it finds malformed, and no mutated file has yet made it
+/// panic; but its arithmetic is not ours to vouch for, so a panic is contained here, in this one place. Nothing outlives the
+/// call but plain values.
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, FormatError> {
     catch_unwind(AssertUnwindSafe(|| Reader::new(bytes)?.contents()))
         .unwrap_or_else(|_| Err(malformed("the file", "is a corrupt HDF5 file")))

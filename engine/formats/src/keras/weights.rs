@@ -304,4 +304,120 @@ mod tests {
             assert_eq!(snake_case(class), key);
         }
     }
+
+    /// A sequential model `outer` that holds `inner`: dense, batch normalization, dense.
+    fn nested(frozen: &str) -> Model {
+        let layer = |class: &str, name: &str| {
+            let config = serde_json::json!({"name": name, "units": 2, "trainable": name != frozen});
+            serde_json::json!({"class_name": class, "config": config})
+        };
+        let layers = [
+            layer("Dense", "a"),
+            layer("BatchNormalization", "b"),
+            layer("Dense", "c"),
+        ];
+        let inner = serde_json::json!({"class_name": "Sequential", "config": {"name": "inner", "layers": layers}});
+        let outer = serde_json::json!({"class_name": "Sequential", "config": {"name": "outer", "layers": [inner]}});
+        super::super::config::parse(&outer.to_string(), Some("2.2.4")).unwrap()
+    }
+
+    fn assigned(frozen: &str, names: &[&str]) -> (Vec<String>, Vec<String>) {
+        let stored = names.iter().map(|name| Stored {
+            name: (*name).to_owned(),
+            shape: vec![2],
+            values: Ok(vec![0.0; 2]),
+        });
+        let weights = StoredWeights::ByLayer(vec![("inner".to_owned(), stored.collect())]);
+        let mut found = assign(&nested(frozen), weights).unwrap();
+        let mut lines = Vec::new();
+        for (path, roles) in [
+            ("inner/a", &["kernel", "bias"][..]),
+            ("inner/b", &["gamma", "moving_mean"]),
+            ("inner/c", &["kernel"]),
+        ] {
+            for role in roles {
+                let name = found.take(path, role).map_or("nothing".to_owned(), |s| s.name);
+                lines.push(format!("{path}/{role} = {name}"));
+            }
+        }
+        (lines, found.problems)
+    }
+
+    #[test]
+    fn variables_named_after_other_layers_are_matched_by_position_trained_ones_first() {
+        let names = [
+            "u/kernel:0",
+            "u/bias:0",
+            "v/gamma:0",
+            "v/beta:0",
+            "w/kernel:0",
+            "w/bias:0",
+            "v/moving_mean:0",
+            "v/moving_variance:0",
+        ];
+        let (lines, problems) = assigned("", &names);
+        insta::assert_snapshot!(lines.join("\n"), @"
+        inner/a/kernel = u/kernel:0
+        inner/a/bias = u/bias:0
+        inner/b/gamma = v/gamma:0
+        inner/b/moving_mean = v/moving_mean:0
+        inner/c/kernel = w/kernel:0
+        ");
+        assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn a_frozen_layers_weights_come_after_the_trained_ones() {
+        let names = [
+            "v/gamma:0",
+            "v/beta:0",
+            "w/kernel:0",
+            "w/bias:0",
+            "u/kernel:0",
+            "u/bias:0",
+            "v/moving_mean:0",
+            "v/moving_variance:0",
+        ];
+        let (lines, problems) = assigned("a", &names);
+        insta::assert_snapshot!(lines.join("\n"), @"
+        inner/a/kernel = u/kernel:0
+        inner/a/bias = u/bias:0
+        inner/b/gamma = v/gamma:0
+        inner/b/moving_mean = v/moving_mean:0
+        inner/c/kernel = w/kernel:0
+        ");
+        assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn names_that_fit_go_before_position() {
+        let names = [
+            "c/kernel:0",
+            "c/bias:0",
+            "b/gamma:0",
+            "b/beta:0",
+            "inner/a/kernel:0",
+            "inner/a/bias:0",
+            "b/moving_mean:0",
+            "b/moving_variance:0",
+        ];
+        let (lines, problems) = assigned("", &names);
+        insta::assert_snapshot!(lines.join("\n"), @"
+        inner/a/kernel = inner/a/kernel:0
+        inner/a/bias = inner/a/bias:0
+        inner/b/gamma = b/gamma:0
+        inner/b/moving_mean = b/moving_mean:0
+        inner/c/kernel = c/kernel:0
+        ");
+        assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn variables_that_fit_neither_way_are_reported() {
+        let (_, problems) = assigned("", &["u/gamma:0", "u/kernel:0"]);
+        insta::assert_snapshot!(problems.join("\n"), @"
+        inner: `u/gamma:0` [2] fits no weight of Sequential
+        inner: `u/kernel:0` [2] fits no weight of Sequential
+        ");
+    }
 }
