@@ -303,6 +303,7 @@ fn arithmetic(graph: &Graph) -> String {
             graph,
             node,
             folded: &folded,
+            bytes: false,
         }
         .arithmetic()
     };

@@ -14,6 +14,8 @@
 mod buffer;
 mod error;
 mod executable;
+mod fast;
+mod fold;
 mod inputs;
 mod lower;
 mod memory;

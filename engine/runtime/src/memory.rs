@@ -64,7 +64,7 @@ pub(crate) fn assign(program: &mut Program) {
         let touched = step
             .reads
             .iter()
-            .filter_map(|&source| variable_of(source))
+            .filter_map(|read| variable_of(read.source))
             .chain(step.writes.iter().copied());
         for variable in touched.filter(ended) {
             let slot = program.variables[variable].slot;
@@ -85,7 +85,7 @@ fn last_uses(program: &Program) -> Vec<usize> {
         }
     };
     for (at, step) in program.steps.iter().enumerate() {
-        step.reads.iter().for_each(|&source| use_at(source, at));
+        step.reads.iter().for_each(|read| use_at(read.source, at));
         step.writes
             .iter()
             .for_each(|&variable| use_at(Source::Variable(variable), at));

@@ -4,7 +4,7 @@
 //! alive together. A step takes the buffers that it writes out of their slots while it runs, so that reading and
 //! writing need neither locks nor copies.
 
-use ir::{Constant, QuantParams};
+use ir::{Constant, QuantParams, Shape};
 use kernels::fast::{Plane, View, ViewMut};
 
 use crate::buffer::{Buffer, Scalar, Store, Value};
@@ -13,7 +13,7 @@ use crate::buffer::{Buffer, Scalar, Store, Value};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Variable {
     pub(crate) store: Store,
-    /// Geometry; tensors that are not images are one row of one-channel pixels.
+    /// Geometry; see [`image`].
     pub(crate) plane: Plane,
     /// What the border is filled with.
     pub(crate) border: u8,
@@ -49,12 +49,29 @@ pub(crate) enum Source {
     Variable(usize),
 }
 
+/// A buffer that a step reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Operand {
+    pub(crate) source: Source,
+    /// Where the pixels are in it.
+    pub(crate) plane: Plane,
+}
+
+/// The geometry of a tensor without border: `[1,H,W,C]` is an image, any other shape a row of pixels.
+pub(crate) fn image(shape: &Shape) -> Plane {
+    match *shape.dims() {
+        [1, height, width, channels] => Plane::dense(height, width, channels),
+        [.., channels] => Plane::dense(1, shape.elements() / channels.max(1), channels),
+        [] => Plane::dense(1, 1, 1),
+    }
+}
+
 /// The work of a step.
 pub(crate) type Run = Box<dyn Fn(&mut Args<'_>) + Send + Sync>;
 
 /// One kernel applied to buffers.
 pub(crate) struct Step {
-    pub(crate) reads: Vec<Source>,
+    pub(crate) reads: Vec<Operand>,
     /// Variables: the output, then scratch.
     pub(crate) writes: Vec<usize>,
     pub(crate) run: Run,
@@ -157,6 +174,11 @@ impl<'a> Place<'a> {
         };
         found.expect("the plan and `Executable::run` check element types")
     }
+
+    /// The geometry of buffer `i` that `step` writes.
+    fn plane(&self, step: &Step, i: usize) -> &'a Plane {
+        &self.program.variables[step.writes[i]].plane
+    }
 }
 
 /// What a step's kernel is given: its buffers by position.
@@ -169,12 +191,12 @@ pub(crate) struct Args<'a> {
 impl<'a> Args<'a> {
     /// The elements of input `i`.
     pub(crate) fn get<T: Scalar>(&self, i: usize) -> &'a [T] {
-        self.place.get(self.step.reads[i])
+        self.place.get(self.step.reads[i].source)
     }
 
     /// The elements of input `i`, if the step has so many.
     pub(crate) fn find<T: Scalar>(&self, i: usize) -> Option<&'a [T]> {
-        self.step.reads.get(i).map(|&source| self.place.get(source))
+        self.step.reads.get(i).map(|read| self.place.get(read.source))
     }
 
     /// How many inputs there are.
@@ -183,37 +205,36 @@ impl<'a> Args<'a> {
     }
 
     /// Input `i` as an image.
-    pub(crate) fn view<T: Scalar>(&self, i: usize) -> Option<View<'a, T>> {
-        match self.step.reads.get(i)? {
-            &Source::Variable(variable) => {
-                let plane = &self.place.program.variables[variable].plane;
-                Some(View::new(plane, self.get(i)))
-            }
-            Source::Input(_) | Source::Constant(_) => None,
-        }
+    pub(crate) fn view<T: Scalar>(&self, i: usize) -> View<'a, T> {
+        View::new(&self.step.reads[i].plane, self.get(i))
     }
 
     /// The elements of the output.
     pub(crate) fn output<T: Scalar>(&mut self) -> &mut [T] {
-        let len = self.place.program.variables[self.step.writes[0]].plane.len();
-        written(&mut self.taken[0], len)
+        written(&mut self.taken[0], self.place.plane(self.step, 0).len())
     }
 
     /// The output as an image.
     pub(crate) fn output_view<T: Scalar>(&mut self) -> ViewMut<'_, T> {
-        let plane = &self.place.program.variables[self.step.writes[0]].plane;
+        let plane = self.place.plane(self.step, 0);
         ViewMut::new(plane, written(&mut self.taken[0], plane.len()))
     }
 
     /// The elements of the output and of the step's scratch.
     pub(crate) fn output_and_scratch<T: Scalar, S: Scalar>(&mut self) -> (&mut [T], &mut [S]) {
-        let len = |i: usize| self.place.program.variables[self.step.writes[i]].plane.len();
-        let (output_len, scratch_len) = (len(0), len(1));
         let (output, scratch) = self.taken.split_at_mut(1);
+        let (output_plane, scratch_plane) = (self.place.plane(self.step, 0), self.place.plane(self.step, 1));
         (
-            written(&mut output[0], output_len),
-            written(&mut scratch[0], scratch_len),
+            written(&mut output[0], output_plane.len()),
+            written(&mut scratch[0], scratch_plane.len()),
         )
+    }
+
+    /// The output as an image, and the elements of the step's scratch.
+    pub(crate) fn output_view_and_scratch<T: Scalar, S: Scalar>(&mut self) -> (ViewMut<'_, T>, &mut [S]) {
+        let plane = self.place.plane(self.step, 0);
+        let (output, scratch) = self.output_and_scratch();
+        (ViewMut::new(plane, output), scratch)
     }
 }
 

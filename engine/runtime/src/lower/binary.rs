@@ -34,9 +34,7 @@ pub(super) fn mul(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowere
     if context.plain()? == Arithmetic::Float {
         return float(context, fused, reference::mul_f32);
     }
-    let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
-    let params = MulParams::new(a, b, context.output_quantization()?, activation(fused));
-    let shape = broadcast(context)?;
+    let (shape, params) = (broadcast(context)?, mul_params(context, fused)?);
     Ok(Lowered::new(Box::new(move |args| {
         reference::mul_i8(&shape, &params, args.get(0), args.get(1), args.output());
     })))
@@ -107,6 +105,12 @@ fn float(context: &Context<'_>, fused: Activation, kernel: FloatKernel) -> Resul
 pub(crate) fn add_params(context: &Context<'_>, fused: Activation) -> Result<AddParams, RuntimeError> {
     let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
     Ok(AddParams::new(a, b, context.output_quantization()?, activation(fused)))
+}
+
+/// What brings an integer product to the output's scale.
+pub(crate) fn mul_params(context: &Context<'_>, fused: Activation) -> Result<MulParams, RuntimeError> {
+    let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
+    Ok(MulParams::new(a, b, context.output_quantization()?, activation(fused)))
 }
 
 fn broadcast(context: &Context<'_>) -> Result<Broadcast, RuntimeError> {

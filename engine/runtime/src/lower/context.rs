@@ -26,6 +26,8 @@ pub(crate) struct Context<'g> {
     pub(crate) node: &'g Node,
     /// Constants that the plan computed itself.
     pub(crate) folded: &'g HashMap<TensorId, Constant>,
+    /// Whether `i8` tensors are held as bytes `q + 128`, for operators that only move them.
+    pub(crate) bytes: bool,
 }
 
 impl<'g> Context<'g> {
@@ -79,6 +81,9 @@ impl<'g> Context<'g> {
     /// The storage of input 0 for operators that move elements of any type.
     pub(crate) fn store(&self) -> Result<Store, RuntimeError> {
         let element = self.input(0).ty.element;
+        if self.bytes && element == ElementType::I8 {
+            return Ok(Store::U8);
+        }
         Store::of(element).ok_or_else(|| self.unsupported(format!("there is no kernel for {element}")))
     }
 

@@ -46,11 +46,10 @@ pub(super) fn split(context: &Context<'_>, op: &Split) -> Result<Vec<Lowered>, R
     let part = |i: usize| {
         let mut begin = vec![0; dims.len()];
         begin[op.axis] = i * size[op.axis];
-        Lowered {
-            output: i,
-            scratch: None,
-            run: for_store!(store, T => cut::<T>(dims, begin, vec![1; dims.len()], size)),
-        }
+        Lowered::part(
+            i,
+            for_store!(store, T => cut::<T>(dims, begin, vec![1; dims.len()], size)),
+        )
     };
     Ok((0..op.parts).map(part).collect())
 }
@@ -99,7 +98,8 @@ fn real(context: &Context<'_>, value: f32) -> Result<f32, RuntimeError> {
     }
     let params = output.quantization.as_ref().and_then(ir::Quantization::whole);
     let params = params.ok_or_else(|| context.unsupported(format!("`{}` has no single scale", output.name)))?;
-    Ok(params.quantize(value, output.ty.element) as f32)
+    let bias = if context.bytes { 128 } else { 0 };
+    Ok((params.quantize(value, output.ty.element) + bias) as f32)
 }
 
 /// Padding by reflection; the mirror stands `edge` half-elements outside: 1 leaves the edge out of the image, 0 repeats it.

@@ -5,15 +5,16 @@ use kernels::quantized::{LinearParams, Rounding};
 use kernels::reference;
 use kernels::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, TransposeConv2dShape};
 
-use super::{Arithmetic, Context, Lowered, activation};
+use super::{Arithmetic, Context, Lowered, Scratch, activation};
 use crate::RuntimeError;
 use crate::buffer::Store;
+use crate::program::Run;
 
 /// The dimension of the weights that their scales may run along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChannelAxis(usize);
 
-const OUTERMOST: ChannelAxis = ChannelAxis(0);
+pub(crate) const OUTERMOST: ChannelAxis = ChannelAxis(0);
 const INNERMOST_OF_FOUR: ChannelAxis = ChannelAxis(3);
 
 pub(super) fn conv(context: &Context<'_>, op: &Conv2d) -> Result<Vec<Lowered>, RuntimeError> {
@@ -132,11 +133,10 @@ pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Res
 }
 
 /// A dynamic-range kernel with room for `len` quantized activations.
-fn hybrid(len: usize, run: crate::program::Run) -> Vec<Lowered> {
+fn hybrid(len: usize, run: Run) -> Vec<Lowered> {
     vec![Lowered {
-        output: 0,
-        scratch: Some((Store::I8, len)),
-        run,
+        scratch: Some(Scratch::Elements(Store::I8, len)),
+        ..Lowered::part(0, run)
     }]
 }
 
@@ -224,7 +224,11 @@ pub(crate) fn linear_params(context: &Context<'_>) -> Result<LinearParams, Runti
 }
 
 /// The scales of symmetric weights: one, or one an output channel.
-fn weight_scales(context: &Context<'_>, axis: ChannelAxis, channels: usize) -> Result<Vec<f32>, RuntimeError> {
+pub(crate) fn weight_scales(
+    context: &Context<'_>,
+    axis: ChannelAxis,
+    channels: usize,
+) -> Result<Vec<f32>, RuntimeError> {
     let weights = context.input(1);
     let wrong = |what: &str| context.unsupported(format!("weights `{}` {what}", weights.name));
     let quantization = weights.quantization.as_ref();

@@ -11,32 +11,84 @@ mod quantize;
 mod reduce;
 mod unary;
 
-use ir::Op;
+use ir::{Op, TensorId};
+use kernels::fast::Border;
 
+pub(crate) use binary::{add_params, mul_params};
 pub(crate) use context::{Arithmetic, Context};
-pub(crate) use linear::{conv_shape, depthwise_shape, fully_connected_shape, linear_params};
+pub(crate) use linear::{OUTERMOST, conv_shape, depthwise_shape, fully_connected_shape, linear_params, weight_scales};
+pub(crate) use reduce::pool_shape;
+pub(crate) use unary::{integer_map, rectifier};
 
 use crate::RuntimeError;
 use crate::buffer::Store;
 use crate::program::Run;
 
-/// The kernel of one output of a node. It reads the node's inputs, all dense, in the node's order.
+/// How a tensor's values lie in a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// As callers see them: the graph's element type, row-major.
+    Dense,
+    /// Row-major; `i8` values as the bytes `q + 128` of the fast kernels. The same as [`Form::Dense`] for other types.
+    Bytes,
+    /// Like [`Form::Bytes`], inside the border that the tensor's readers need. The same where they need none.
+    Image,
+}
+
+/// A tensor that a kernel reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) tensor: TensorId,
+    pub(crate) form: Form,
+    /// What a [`Form::Image`] must have around it at least.
+    pub(crate) border: Border,
+}
+
+impl Read {
+    pub(crate) fn new(tensor: TensorId, form: Form) -> Self {
+        Read {
+            tensor,
+            form,
+            border: Border::NONE,
+        }
+    }
+}
+
+/// Elements that a kernel needs for itself while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scratch {
+    Elements(Store, usize),
+    /// As many bytes as the buffer of the first read has elements.
+    BytesOfFirstRead,
+}
+
+/// The kernel of one output of a node.
 pub(crate) struct Lowered {
+    /// What it reads, in the order of its arguments; without a list the node's inputs, all dense.
+    pub(crate) reads: Option<Vec<Read>>,
     /// Which output of the node it writes.
     pub(crate) output: usize,
-    /// Elements that the kernel needs for itself while it runs.
-    pub(crate) scratch: Option<(Store, usize)>,
+    /// How it writes it.
+    pub(crate) form: Form,
+    pub(crate) scratch: Option<Scratch>,
     pub(crate) run: Run,
 }
 
 impl Lowered {
-    /// A kernel that writes the only output.
+    /// A kernel that reads all inputs and writes the only output, dense.
     fn new(run: Run) -> Vec<Self> {
-        vec![Lowered {
-            output: 0,
+        vec![Self::part(0, run)]
+    }
+
+    /// A kernel that reads all inputs and writes output number `output`, dense.
+    fn part(output: usize, run: Run) -> Self {
+        Lowered {
+            reads: None,
+            output,
+            form: Form::Dense,
             scratch: None,
             run,
-        }]
+        }
     }
 }
 
@@ -48,18 +100,18 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         Op::TransposeConv2d(op) => linear::transpose_conv(context, op),
         Op::FullyConnected(op) => linear::fully_connected(context, op),
         Op::BatchNorm(op) => reduce::batch_norm(context, op),
-        Op::Relu(_) => unary::relu(context, ir::ops::Activation::Relu),
-        Op::Relu6(_) => unary::relu(context, ir::ops::Activation::Relu6),
-        Op::ReluN1To1(_) => unary::relu(context, ir::ops::Activation::ReluN1To1),
-        Op::LeakyRelu(op) => unary::leaky_relu(context, op),
+        Op::Relu(_)
+        | Op::Relu6(_)
+        | Op::ReluN1To1(_)
+        | Op::LeakyRelu(_)
+        | Op::Elu(_)
+        | Op::HardSwish(_)
+        | Op::HardSigmoid(_)
+        | Op::Sigmoid(_)
+        | Op::Tanh(_)
+        | Op::Swish(_)
+        | Op::Gelu(_) => unary::lower(context),
         Op::PRelu(_) => binary::prelu(context),
-        Op::Elu(op) => unary::elu(context, op),
-        Op::HardSwish(_) => unary::hard_swish(context),
-        Op::HardSigmoid(op) => unary::hard_sigmoid(context, op),
-        Op::Sigmoid(_) => unary::smooth(context, kernels::reference::Unary::Logistic),
-        Op::Tanh(_) => unary::smooth(context, kernels::reference::Unary::Tanh),
-        Op::Swish(_) => unary::swish(context),
-        Op::Gelu(op) => unary::gelu(context, op),
         Op::Softmax(op) => reduce::softmax(context, op),
         Op::MaxPool2d(op) => reduce::max_pool(context, op),
         Op::AveragePool2d(op) => reduce::average_pool(context, op),

@@ -1,82 +1,95 @@
-//! Functions of one number: rectifiers and smooth activations.
+//! Functions of one number: rectifiers and smooth activations, and in integers requantization too.
 
-use ir::ops::{Elu, Gelu, HardSigmoid, LeakyRelu};
-use kernels::reference::{self, HardSwishParams, LeakyReluParams, ReluParams, Table, Unary};
+use ir::Op;
+use kernels::reference::{self, HardSwishParams, LeakyReluParams, ReluParams, RequantizeParams, Table, Unary};
 
 use super::{Arithmetic, Context, Lowered, activation};
 use crate::RuntimeError;
 
-pub(super) fn relu(context: &Context<'_>, clamp: ir::ops::Activation) -> Result<Vec<Lowered>, RuntimeError> {
-    if context.plain()? == Arithmetic::Float {
+/// A kernel from `i8` to `i8`, element by element.
+pub(crate) type IntegerMap = Box<dyn Fn(&[i8], &mut [i8]) + Send + Sync>;
+
+pub(super) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    if context.plain()? == Arithmetic::Integer {
+        let map = integer_map(context)?;
+        return Ok(Lowered::new(Box::new(move |args| map(args.get(0), args.output()))));
+    }
+    if let Some(clamp) = rectifier(&context.node.op) {
         let clamp = activation(clamp).clamp_f32();
         return Ok(Lowered::new(Box::new(move |args| {
             reference::relu_f32(clamp, args.get(0), args.output());
         })));
     }
-    let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
-    let params = ReluParams::new(input, output, activation(clamp));
-    Ok(Lowered::new(Box::new(move |args| {
-        reference::relu_i8(&params, args.get(0), args.output());
-    })))
-}
-
-pub(super) fn leaky_relu(context: &Context<'_>, op: &LeakyRelu) -> Result<Vec<Lowered>, RuntimeError> {
-    let alpha = op.alpha;
-    if context.plain()? == Arithmetic::Float {
+    if let Op::LeakyRelu(op) = &context.node.op {
+        let alpha = op.alpha;
         return Ok(Lowered::new(Box::new(move |args| {
             reference::leaky_relu_f32(alpha, args.get(0), args.output());
         })));
     }
-    let params = LeakyReluParams::new(context.input_quantization(0)?, context.output_quantization()?, alpha);
+    let function = smooth(context)?;
     Ok(Lowered::new(Box::new(move |args| {
-        reference::leaky_relu_i8(&params, args.get(0), args.output());
+        reference::unary_f32(function, args.get(0), args.output());
     })))
 }
 
-pub(super) fn hard_swish(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
-    if context.plain()? == Arithmetic::Float {
-        return smooth(context, Unary::HardSwish);
+/// The integer kernel of a function of one number.
+///
+/// # Errors
+/// There is none for the operator, or the tensors have no scales.
+pub(crate) fn integer_map(context: &Context<'_>) -> Result<IntegerMap, RuntimeError> {
+    let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
+    if let Some(clamp) = rectifier(&context.node.op) {
+        let params = ReluParams::new(input, output, activation(clamp));
+        return Ok(Box::new(move |x, y| reference::relu_i8(&params, x, y)));
     }
-    let params = HardSwishParams::new(context.input_quantization(0)?, context.output_quantization()?);
-    Ok(Lowered::new(Box::new(move |args| {
-        reference::hard_swish_i8(&params, args.get(0), args.output());
-    })))
+    Ok(match &context.node.op {
+        Op::LeakyRelu(op) => {
+            let params = LeakyReluParams::new(input, output, op.alpha);
+            Box::new(move |x, y| reference::leaky_relu_i8(&params, x, y))
+        }
+        Op::HardSwish(_) => {
+            let params = HardSwishParams::new(input, output);
+            Box::new(move |x, y| reference::hard_swish_i8(&params, x, y))
+        }
+        Op::Quantize(_) => {
+            let params = RequantizeParams::new(input, output);
+            Box::new(move |x, y| reference::requantize(&params, x, y))
+        }
+        Op::HardSigmoid(_) | Op::Swish(_) => {
+            context.float_only()?;
+            return Err(context.types("f32"));
+        }
+        _ => {
+            let function = smooth(context)?;
+            let table = Table::new(input, output, |x| function.apply(x));
+            Box::new(move |x, y| reference::table_i8(&table, x, y))
+        }
+    })
 }
 
-pub(super) fn elu(context: &Context<'_>, op: &Elu) -> Result<Vec<Lowered>, RuntimeError> {
-    smooth(context, Unary::Elu { alpha: op.alpha })
+/// The range of a rectifier.
+pub(crate) fn rectifier(op: &Op) -> Option<ir::ops::Activation> {
+    match op {
+        Op::Relu(_) => Some(ir::ops::Activation::Relu),
+        Op::Relu6(_) => Some(ir::ops::Activation::Relu6),
+        Op::ReluN1To1(_) => Some(ir::ops::Activation::ReluN1To1),
+        _ => None,
+    }
 }
 
-pub(super) fn gelu(context: &Context<'_>, op: &Gelu) -> Result<Vec<Lowered>, RuntimeError> {
-    smooth(context, if op.approximate { Unary::GeluTanh } else { Unary::Gelu })
-}
-
-pub(super) fn hard_sigmoid(context: &Context<'_>, op: &HardSigmoid) -> Result<Vec<Lowered>, RuntimeError> {
-    context.float_only()?;
-    smooth(
-        context,
-        Unary::HardSigmoid {
+fn smooth(context: &Context<'_>) -> Result<Unary, RuntimeError> {
+    Ok(match &context.node.op {
+        Op::Sigmoid(_) => Unary::Logistic,
+        Op::Tanh(_) => Unary::Tanh,
+        Op::Swish(_) => Unary::Swish,
+        Op::HardSwish(_) => Unary::HardSwish,
+        Op::Elu(op) => Unary::Elu { alpha: op.alpha },
+        Op::Gelu(op) if op.approximate => Unary::GeluTanh,
+        Op::Gelu(_) => Unary::Gelu,
+        Op::HardSigmoid(op) => Unary::HardSigmoid {
             slope: op.alpha,
             offset: op.beta,
         },
-    )
-}
-
-pub(super) fn swish(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
-    context.float_only()?;
-    smooth(context, Unary::Swish)
-}
-
-/// A function computed number by number in float, by table in integers.
-pub(super) fn smooth(context: &Context<'_>, function: Unary) -> Result<Vec<Lowered>, RuntimeError> {
-    if context.plain()? == Arithmetic::Float {
-        return Ok(Lowered::new(Box::new(move |args| {
-            reference::unary_f32(function, args.get(0), args.output());
-        })));
-    }
-    let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
-    let table = Table::new(input, output, |x| function.apply(x));
-    Ok(Lowered::new(Box::new(move |args| {
-        reference::table_i8(&table, args.get(0), args.output());
-    })))
+        _ => return Err(context.unsupported("it is no function of one number")),
+    })
 }

@@ -1,0 +1,364 @@
+//! The fast plan and the plain one: equal bits in integers, equal up to the order of sums in floats, on every
+//! instruction set that this machine has.
+
+mod support;
+
+use ir::ops::{Activation, Concat, Pad, PadMode, Slice};
+use ir::{Constant, ElementType, Graph, Op, Quantization, Scale, Tensor, TensorType};
+use kernels::fast::Isa;
+use runtime::{Executable, InputBuffers, Kernels, Options, RuntimeError, Value};
+use support::{Kind, Net, noise, scaled};
+
+const REFERENCE: Options = Options {
+    kernels: Kernels::Reference,
+    isa: None,
+    observable: false,
+    observe_all: false,
+};
+
+/// The fast options of every instruction set, with and without observers.
+fn fast() -> impl Iterator<Item = Options> {
+    let options = |observable| {
+        move |isa| Options {
+            kernels: Kernels::Fast,
+            isa: Some(isa),
+            observable,
+            observe_all: observable,
+        }
+    };
+    Isa::available()
+        .map(options(false))
+        .chain(Isa::available().map(options(true)))
+}
+
+fn fill(executable: &Executable, seed: u32) -> InputBuffers {
+    let mut buffers = executable.input_buffers();
+    for (i, port) in executable.inputs().iter().enumerate() {
+        let noise = noise(seed + i as u32, port.ty.shape.elements());
+        match port.ty.element {
+            ElementType::F32 => buffers.f32(i).iter_mut().zip(noise).for_each(|(to, x)| *to = x),
+            ElementType::I8 => buffers
+                .i8(i)
+                .iter_mut()
+                .zip(noise)
+                .for_each(|(to, x)| *to = (x * 128.0) as i8),
+            ElementType::U8 => buffers
+                .u8(i)
+                .iter_mut()
+                .zip(noise)
+                .for_each(|(to, x)| *to = (x * 128.0 + 128.0) as u8),
+            other => panic!("no test feeds {other}"),
+        }
+    }
+    buffers
+}
+
+/// The outputs for one sample, as floats.
+fn outputs(graph: &Graph, options: Options, seed: u32) -> Result<Vec<Vec<f32>>, RuntimeError> {
+    let executable = Executable::new(graph, options)?;
+    let mut workspace = executable.workspace();
+    // A first run with other numbers: nothing of it may be left in buffers and borders.
+    for seed in [seed + 77, seed] {
+        executable.run(&mut workspace, &fill(&executable, seed).values())?;
+    }
+    let floats = |value| match value {
+        Value::F32(v) => v.to_vec(),
+        Value::I8(v) => v.iter().map(|&q| q.into()).collect(),
+        Value::U8(v) => v.iter().map(|&q| q.into()).collect(),
+        Value::I32(v) => v.iter().map(|&q| q as f32).collect(),
+    };
+    Ok((0..executable.outputs().len())
+        .map(|i| floats(executable.output(&workspace, i)))
+        .collect())
+}
+
+/// Checks all fast plans of `graph` against the plain one, within `tolerance`.
+fn check(graph: &Graph, tolerance: f32) {
+    let expected = outputs(graph, REFERENCE, 1).unwrap();
+    for options in fast() {
+        let found = outputs(graph, options, 1).unwrap();
+        for (expected, found) in expected.iter().zip(&found) {
+            assert_eq!(expected.len(), found.len());
+            let error = expected
+                .iter()
+                .zip(found)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(
+                error <= tolerance,
+                "{}, {options:?}: {error} is more than {tolerance}",
+                graph.name
+            );
+        }
+    }
+}
+
+/// What the order of sums of `n` products of numbers up to 1 can change, twice: once a side.
+fn rounding(n: f32) -> f32 {
+    2.0 * n * n * f32::EPSILON / 2.0
+}
+
+#[test]
+fn every_float_operator_agrees() {
+    for example in Op::examples() {
+        if matches!(example.op, Op::Custom(_)) {
+            continue;
+        }
+        let mut graph = example.graph().unwrap();
+        let types = graph
+            .inputs()
+            .iter()
+            .chain(graph.outputs())
+            .copied()
+            .collect::<Vec<_>>();
+        for id in types {
+            if !graph.tensor(id).ty.element.is_float() {
+                graph.tensor_mut(id).quantization = scaled(0.01, 3);
+            }
+        }
+        let node = &graph.nodes()[0];
+        let n = graph.macs() as f32 / graph.tensor(node.output()).ty.shape.elements() as f32;
+        // Operators that sum no products are computed in the same order: nothing may differ.
+        check(&graph, rounding(n));
+    }
+}
+
+/// The example in integers, quantized anyhow.
+fn integer(example: &ir::ops::Example) -> Graph {
+    let float = example.graph().unwrap();
+    let (mut graph, node) = (Graph::new(format!("integer {}", example.op.name())), &float.nodes()[0]);
+    let weighted = matches!(
+        example.op,
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::TransposeConv2d(_) | Op::FullyConnected(_)
+    );
+    let axis = if matches!(example.op, Op::DepthwiseConv2d(_)) {
+        3
+    } else {
+        0
+    };
+    let mut inputs = Vec::new();
+    for (i, &id) in node.inputs.iter().enumerate() {
+        let Tensor { name, ty, data, .. } = float.tensor(id).clone();
+        let values: Vec<f32> = noise(i as u32, ty.shape.elements()).collect();
+        inputs.push(match (data.is_some(), weighted, i) {
+            (false, _, _) => {
+                let id = graph.input(name, ty.with_element(ElementType::I8));
+                graph.tensor_mut(id).quantization = scaled(0.05, 3);
+                id
+            }
+            (true, true, 2) => {
+                let bias = values.iter().map(|x| (x * 500.0) as i32).collect();
+                graph.constant(name, Constant::i32(ty.shape, bias).unwrap())
+            }
+            (true, _, _) => {
+                let stored = values.iter().map(|x| (x * 127.0) as i8).collect();
+                let scales = (0..ty.shape.0[axis.min(ty.shape.rank() - 1)])
+                    .map(|c| Scale::new(0.002 + 0.001 * c as f32).unwrap());
+                let by_channel = Quantization::per_axis(scales.collect(), axis);
+                let id = graph.constant(name, Constant::i8(ty.shape, stored).unwrap());
+                graph.tensor_mut(id).quantization = if weighted { Some(by_channel) } else { scaled(0.05, 3) };
+                id
+            }
+        });
+    }
+    let outputs = graph.add_many("y", example.op.clone(), &inputs).unwrap();
+    for &output in &outputs {
+        graph.tensor_mut(output).quantization = match &example.op {
+            Op::Softmax(_) | Op::Sigmoid(_) => scaled(1.0 / 256.0, -128),
+            Op::Tanh(_) => scaled(1.0 / 128.0, 0),
+            Op::Conv2d(_)
+            | Op::DepthwiseConv2d(_)
+            | Op::TransposeConv2d(_)
+            | Op::FullyConnected(_)
+            | Op::Add(_)
+            | Op::Sub(_) => scaled(0.07, -5),
+            Op::Mul(_) | Op::Div(_) | Op::Mean(_) | Op::Relu(_) | Op::HardSwish(_) | Op::LeakyRelu(_) | Op::Gelu(_) => {
+                scaled(0.03, 10)
+            }
+            _ => scaled(0.05, 3),
+        };
+    }
+    graph.set_outputs(&outputs);
+    graph
+}
+
+#[test]
+fn every_integer_operator_gives_the_same_bits() {
+    let mut refused = Vec::new();
+    for example in Op::examples() {
+        if matches!(example.op, Op::Custom(_) | Op::Dequantize(_)) {
+            continue;
+        }
+        let graph = integer(&example);
+        if let Err(RuntimeError::Unsupported { op, .. }) = Executable::new(&graph, REFERENCE) {
+            refused.push(op);
+        } else {
+            check(&graph, 0.0);
+        }
+    }
+    assert_eq!(refused, ["batch_norm", "hard_sigmoid", "swish"]);
+}
+
+/// Blocks of all kinds: shared inputs, borders of several widths, sums of sums, a gate, moved elements.
+fn blocks(kind: Kind) -> Graph {
+    let (mut net, x) = Net::new(kind, [1, 13, 11, 3]);
+    let stem = net.conv(x, 17, 3, 2, Activation::Relu);
+    let wide = net.conv(stem, 17, 5, 1, Activation::None);
+    let narrow = net.conv(stem, 17, 1, 1, Activation::None);
+    let both = net.add(wide, narrow, Activation::None);
+    let sum = net.add(both, stem, Activation::Relu6);
+    let deep = net.depthwise(sum, 1, 1, Activation::Relu);
+    let doubled = net.depthwise(deep, 2, 2, Activation::None);
+    let slice = Slice {
+        begin: vec![0, 0, 0, 3],
+        end: vec![1, 4, 3, 34],
+        stride: vec![1, 1, 1, 2],
+    };
+    let part = net.moved(slice, &[doubled]);
+    let joined = net.moved(Concat { axis: 3 }, &[doubled, part]);
+    let padded = net.moved(
+        Pad {
+            before: vec![0, 1, 0, 0],
+            after: vec![0, 1, 1, 0],
+            mode: PadMode::Zero,
+        },
+        &[joined],
+    );
+    let pooled = net.average_pool(padded);
+    let last = net.conv(pooled, 33, 3, 1, Activation::ReluN1To1);
+    let half = net.max_pool(last);
+    let scores = net.classifier(half, 7);
+    net.finish(&[scores, sum, last])
+}
+
+/// No layer amplifies: its weights add up to 1 at most. Each adds its own rounding, and a sum adds those of both sides.
+fn network_tolerance(graph: &Graph) -> f32 {
+    let nodes = graph.nodes().iter();
+    let products = |node| graph.node_macs(node) as f32 / graph.tensor(node.output()).ty.shape.elements() as f32;
+    // Values stay below 8: the input is in −1..1, biases are below 0.1, three sums at most double.
+    nodes
+        .map(|node| 8.0 * 8.0 * (2.0 * products(node) + 2.0) * f32::EPSILON)
+        .sum()
+}
+
+#[test]
+fn networks_agree_in_float() {
+    for graph in [blocks(Kind::Float), support::resnet8(Kind::Float)] {
+        check(&graph, network_tolerance(&graph));
+    }
+}
+
+#[test]
+fn networks_give_the_same_bits_in_integers() {
+    for graph in [
+        blocks(Kind::Integer),
+        support::resnet8(Kind::Integer),
+        support::mobilenet(Kind::Integer),
+    ] {
+        check(&graph, 0.0);
+    }
+}
+
+#[test]
+fn networks_give_the_same_bits_in_dynamic_range() {
+    for graph in [blocks(Kind::Hybrid), support::resnet8(Kind::Hybrid)] {
+        check(&graph, 0.0);
+    }
+}
+
+#[test]
+fn observers_of_both_plans_see_the_same_tensors() {
+    let seen = |graph: &Graph, options: Options| {
+        let observed = Options {
+            observable: true,
+            observe_all: true,
+            ..options
+        };
+        let executable = Executable::new(graph, observed).unwrap();
+        let mut seen = Vec::new();
+        let inputs = fill(&executable, 4);
+        let observe = &mut |name: &str, values: &[f32]| seen.push((name.to_owned(), values.to_vec()));
+        executable
+            .run_observed(&mut executable.workspace(), &inputs.values(), observe)
+            .unwrap();
+        seen
+    };
+    for make in [blocks, support::resnet8, support::mobilenet] {
+        let (integer, float) = (make(Kind::Integer), make(Kind::Float));
+        let expected = seen(&integer, REFERENCE);
+        assert_eq!(expected.len(), 1 + integer.nodes().len());
+        let names = |seen: &[(String, Vec<f32>)]| seen.iter().map(|(n, v)| (n.clone(), v.len())).collect::<Vec<_>>();
+        for options in fast() {
+            assert_eq!(seen(&integer, options), expected);
+            assert_eq!(names(&seen(&float, options)), names(&expected));
+        }
+    }
+}
+
+#[test]
+fn the_plan_says_what_runs_where() {
+    let plan = |kind, observable| {
+        let options = Options {
+            isa: Some(Isa::Scalar),
+            observable,
+            ..Options::default()
+        };
+        let executable = Executable::new(&support::resnet8(kind), options).unwrap();
+        let rows = executable.describe();
+        let text: Vec<String> = rows.iter().map(|row| format!("{}: {}", row.node, row.kernel)).collect();
+        format!("{}\n{}", executable.arithmetic(), text.join("\n"))
+    };
+    insta::assert_snapshot!(plan(Kind::Float, false), @r"
+    float32
+    conv2d0: fast scalar
+    conv2d1: fast scalar
+    conv2d2: part of `add3`
+    add3: fast scalar, with `conv2d2`
+    conv2d4: fast scalar
+    conv2d5: fast scalar
+    conv2d6: part of `add7`
+    add7: fast scalar, with `conv2d6`
+    conv2d8: fast scalar
+    conv2d9: fast scalar
+    conv2d10: part of `add11`
+    add11: fast scalar, with `conv2d10`
+    mean12: fast scalar
+    reshape13: alias
+    fully_connected14: fast scalar
+    softmax15: reference
+    ");
+    insta::assert_snapshot!(plan(Kind::Integer, false), @r"
+    int8, LiteRT reference rounding
+    conv2d0: fast scalar
+    conv2d1: fast scalar
+    conv2d2: fast scalar
+    add3: fast scalar
+    conv2d4: fast scalar
+    conv2d5: fast scalar
+    conv2d6: fast scalar
+    add7: fast scalar
+    conv2d8: fast scalar
+    conv2d9: fast scalar
+    conv2d10: fast scalar
+    add11: fast scalar
+    mean12: fast scalar
+    reshape13: alias
+    fully_connected14: fast scalar
+    softmax15: reference
+    ");
+    assert!(!plan(Kind::Float, true).contains("part of"));
+    assert!(plan(Kind::Hybrid, false).starts_with("float32 with dynamic int8 weights"));
+}
+
+#[test]
+fn an_integer_constant_is_added_as_bytes() {
+    let mut graph = Graph::new("constant");
+    let x = graph.input("x", TensorType::new(ElementType::I8, [1, 3, 3, 4]));
+    let c = graph.constant("c", Constant::i8([1, 3, 3, 4], (-90..90).step_by(5).collect()).unwrap());
+    let y = graph.add("y", ir::ops::Add::default(), &[x, c]).unwrap();
+    for tensor in [x, c, y] {
+        graph.tensor_mut(tensor).quantization = scaled(0.1, -3);
+    }
+    graph.set_outputs(&[y]);
+    check(&graph, 0.0);
+}
