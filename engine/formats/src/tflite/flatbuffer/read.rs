@@ -14,12 +14,22 @@ pub(in crate::tflite) struct Flaw {
 
 impl Flaw {
     fn new(problem: String) -> Self {
-        Flaw { place: String::new(), problem }
+        Flaw {
+            place: String::new(),
+            problem,
+        }
     }
 
     /// The same flaw, found in `place` unless it is known more precisely.
     pub fn inside(self, place: &str) -> Self {
-        if self.place.is_empty() { Flaw { place: place.to_owned(), ..self } } else { self }
+        if self.place.is_empty() {
+            Flaw {
+                place: place.to_owned(),
+                ..self
+            }
+        } else {
+            self
+        }
     }
 }
 
@@ -81,7 +91,10 @@ impl<'a> Reader<'a> {
     pub fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], Flaw> {
         let bytes = self.bytes.get(at..).and_then(<[u8]>::first_chunk);
         bytes.copied().ok_or_else(|| {
-            Flaw::new(format!("{N} bytes at byte {at} end after byte {}, the end of the file", self.bytes.len()))
+            Flaw::new(format!(
+                "{N} bytes at byte {at} end after byte {}, the end of the file",
+                self.bytes.len()
+            ))
         })
     }
 
@@ -99,9 +112,14 @@ impl<'a> Reader<'a> {
         let (start, len) = (head.saturating_add(4), self.u32(head)?);
         let end = start.saturating_add(len.saturating_mul(size));
         if end > self.bytes.len() {
-            let what = if size == 1 { "bytes".to_owned() } else { format!("elements of {size} bytes") };
+            let what = if size == 1 {
+                "bytes".to_owned()
+            } else {
+                format!("elements of {size} bytes")
+            };
             let file = self.bytes.len();
-            let problem = format!("a vector of {len} {what} at byte {start} ends after byte {file}, the end of the file");
+            let problem =
+                format!("a vector of {len} {what} at byte {start} ends after byte {file}, the end of the file");
             return Err(Flaw::new(problem));
         }
         Ok((start, len))
@@ -126,7 +144,12 @@ impl<'a> Reader<'a> {
         if len < 4 || start.saturating_add(len) > self.bytes.len() {
             return Err(wrong("is not inside the file"));
         }
-        Ok(TableAt { start, len, vtable, fields: (vtable_len - 4) / 2 })
+        Ok(TableAt {
+            start,
+            len,
+            vtable,
+            fields: (vtable_len - 4) / 2,
+        })
     }
 
     /// A table of scalars of unknown schema; its bytes are copied.
@@ -135,10 +158,17 @@ impl<'a> Reader<'a> {
         let offsets = (0..table.fields).map(|i| self.u16(table.vtable + 4 + 2 * i).map(|o| o as u16));
         let offsets: Vec<u16> = offsets.collect::<Result<_, _>>()?;
         if offsets.iter().any(|&o| usize::from(o) >= table.len) {
-            return Err(Flaw::new(format!("the table at byte {} has a field outside of itself", table.start)));
+            return Err(Flaw::new(format!(
+                "the table at byte {} has a field outside of itself",
+                table.start
+            )));
         }
         let inline = self.bytes[table.start..table.start + table.len].to_vec();
-        Ok(RawTable { offsets, inline, alignment: table.start % 8 })
+        Ok(RawTable {
+            offsets,
+            inline,
+            alignment: table.start % 8,
+        })
     }
 }
 
@@ -150,9 +180,10 @@ impl TableAt {
         }
         match reader.u16(self.vtable + 4 + 2 * id)? {
             0 => Ok(None),
-            offset if offset < 4 || offset + size > self.len => {
-                Err(Flaw::new(format!("field {id} of the table at byte {} is not inside it", self.start)))
-            }
+            offset if offset < 4 || offset + size > self.len => Err(Flaw::new(format!(
+                "field {id} of the table at byte {} is not inside it",
+                self.start
+            ))),
             offset => Ok(Some(self.start + offset)),
         }
     }

@@ -20,8 +20,38 @@ pub(in crate::tflite) struct Layout(Vec<usize>);
 
 impl Layout {
     /// Adds the next field.
-    pub fn field<'a, V: Value<'a>>(&mut self, value: &V, differs: bool) {
+    pub fn field<'a, V: Value<'a>>(mut self, value: &V, differs: bool) -> Self {
         self.0.push(if differs && value.is_some() { V::SIZE } else { 0 });
+        self
+    }
+}
+
+/// The fields of a table that are still to be written.
+#[derive(Debug)]
+pub(in crate::tflite) struct Fields<'w> {
+    out: &'w mut Writer,
+    table: usize,
+    /// Relative to the table; 0 for a field that has its default.
+    offsets: std::vec::IntoIter<u16>,
+}
+
+impl Fields<'_> {
+    /// Writes the next field.
+    pub fn field<'a, V: Value<'a>>(self, value: &V) -> Self {
+        self.field_with(|out, at| value.put(out, at))
+    }
+
+    /// Writes the next field by hand, if it is to be written.
+    pub fn field_with(mut self, put: impl FnOnce(&mut Writer, usize)) -> Self {
+        if let Some(offset) = self.offsets.next().filter(|&o| o != 0) {
+            put(self.out, self.table + usize::from(offset));
+        }
+        self
+    }
+
+    /// The position of the table.
+    pub fn end(self) -> usize {
+        self.table
     }
 }
 
@@ -38,8 +68,8 @@ impl Writer {
         out.bytes
     }
 
-    /// Appends an empty table; returns its position and the places of its fields, `None` for absent ones.
-    pub fn table(&mut self, layout: &Layout) -> (usize, impl Iterator<Item = Option<usize>> + use<>) {
+    /// Appends a table of this layout, its fields zero.
+    pub fn table(&mut self, layout: &Layout) -> Fields<'_> {
         // Large fields first, so that no field needs padding before it; the head takes four bytes.
         let mut offsets = vec![0u16; layout.0.len()];
         let mut len: usize = 4;
@@ -53,16 +83,17 @@ impl Writer {
         let alignment = if layout.0.contains(&8) { 8 } else { 4 };
         let table = self.place(&offsets, len, |at| at % alignment == 0);
         self.bytes.resize(table + len, 0);
-        let places = offsets.into_iter().map(move |o| (o != 0).then(|| table + usize::from(o)));
-        (table, places)
+        Fields {
+            out: self,
+            table,
+            offsets: offsets.into_iter(),
+        }
     }
 
     /// Appends a table of unknown schema.
     pub fn raw(&mut self, raw: &RawTable) -> usize {
         let table = self.place(&raw.offsets, raw.inline.len(), |at| at % 8 == raw.alignment);
-        // The head points to the vtable here, not to the one in the file that the table comes from.
-        let head = self.bytes.split_off(table);
-        self.bytes.extend(head);
+        // The head is new: it points to the vtable here, not to the one in the file that the table comes from.
         self.bytes.extend(raw.inline.iter().skip(4));
         table
     }
@@ -71,16 +102,19 @@ impl Writer {
     fn place(&mut self, offsets: &[u16], len: usize, fits: impl Fn(usize) -> bool) -> usize {
         let used = offsets.iter().rposition(|&o| o != 0).map_or(0, |i| i + 1);
         let head = [4 + 2 * used as u16, len as u16];
-        let vtable: Vec<u8> = head.iter().chain(&offsets[..used]).flat_map(|v| v.to_le_bytes()).collect();
-        let at = match self.vtables.get(&vtable) {
-            Some(&at) => at,
-            None => {
-                self.align(0, 2);
-                let at = self.bytes.len();
-                self.bytes.extend(&vtable);
-                self.vtables.insert(vtable, at);
-                at
-            }
+        let vtable: Vec<u8> = head
+            .iter()
+            .chain(&offsets[..used])
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        let at = if let Some(&at) = self.vtables.get(&vtable) {
+            at
+        } else {
+            self.align(0, 2);
+            let at = self.bytes.len();
+            self.bytes.extend(&vtable);
+            self.vtables.insert(vtable, at);
+            at
         };
         while !fits(self.bytes.len()) {
             self.zero();
@@ -88,13 +122,6 @@ impl Writer {
         let table = self.bytes.len();
         self.bytes.extend((table as i32).wrapping_sub(at as i32).to_le_bytes());
         table
-    }
-
-    /// Writes a field at its place.
-    pub fn field<'a, V: Value<'a>>(&mut self, value: &V, place: Option<usize>) {
-        if let Some(at) = place {
-            value.put(self, at);
-        }
     }
 
     /// Overwrites bytes.

@@ -1,0 +1,133 @@
+//! Which version of an operator a use of it needs: types and options that came later have later versions.
+//!
+//! Source: `GetBuiltinOperatorVersion` in LiteRT's `op_version.cc`.
+
+use ir::ElementType::{self, Bool, F16, F32, I8, I16, I32, I64, U8};
+
+use super::{Call, FileTensor};
+use crate::tflite::builtin::Builtin;
+use crate::tflite::schema::Options;
+
+/// The version of the operator that `call` needs.
+pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
+    let find = |ids: &[i32], i: usize| {
+        let index = ids.get(i).and_then(|&t| usize::try_from(t).ok());
+        index.and_then(|t| tensors.get(t))
+    };
+    let output = find(&call.outputs, 0);
+    let input = |i: usize| find(&call.inputs, i);
+    let is = |i: usize, any: &[ElementType]| input(i).is_some_and(|t| any.contains(&t.ty.element));
+    let dims = |i: usize| input(i).map_or(&[][..], |t| t.ty.shape.dims());
+    let rank = |i: usize| dims(i).len();
+    let scales = |t: Option<&FileTensor>| {
+        let quantization = t.and_then(|t| t.quantization.as_ref());
+        quantization.map_or_else(Vec::new, |q| q.scales.iter().map(|s| s.get()).collect())
+    };
+    let per_channel = |t: Option<&FileTensor>| scales(t).len() > 1;
+    // Float activations on integer weights.
+    let hybrid = is(0, &[F32]) && is(1, &[I8]);
+    let broadcast = dims(0) != dims(1) && rank(0).max(rank(1)) > 4;
+    let (i8, i16) = (is(0, &[I8]), is(0, &[I16]));
+
+    match (call.builtin, &call.options) {
+        (Builtin::CONV_2D, _) => {
+            let grouped = dims(0).last() != dims(1).last();
+            first(&[
+                (grouped, 6),
+                (i16, 4),
+                (i8, 3),
+                (hybrid && per_channel(input(1)), 5),
+                (hybrid, 2),
+            ])
+        }
+        (Builtin::DEPTHWISE_CONV_2D, Options::DepthwiseConv2DOptions(o)) => {
+            let dilated = [o.dilation_h_factor, o.dilation_w_factor] != [1, 1];
+            first(&[
+                (i16, 5),
+                (hybrid && per_channel(input(1)), 6),
+                (hybrid, 4),
+                (i8, 3),
+                (dilated, 2),
+            ])
+        }
+        (Builtin::TRANSPOSE_CONV, Options::TransposeConvOptions(o)) => {
+            let bias = call.inputs.len() == 4;
+            first(&[(o.fused_activation_function != 0, 4), (bias, 3), (is(1, &[I8]), 2)])
+        }
+        (Builtin::FULLY_CONNECTED, Options::FullyConnectedOptions(o)) => {
+            let asymmetric = hybrid && o.asymmetric_quantize_inputs;
+            let keep = o.keep_num_dims;
+            let hybrid_channels = hybrid && per_channel(input(1));
+            first(&[
+                (hybrid_channels, 12),
+                (i16, 7),
+                (keep, 5),
+                (i8, 4),
+                (asymmetric, 9),
+                (hybrid, 3),
+            ])
+        }
+        (Builtin::MUL, _) => {
+            // The factor that scales the product back was once less than 1.
+            let amplified = match [scales(input(0)), scales(input(1)), scales(output)].map(|s| s.first().copied()) {
+                [Some(a), Some(b), Some(out)] => a * b / out >= 1.0,
+                _ => false,
+            };
+            first(&[(is(0, &[I64]), 5), (i16, 4), (amplified, 3), (i8, 2)])
+        }
+        (Builtin::ADD, _) => first(&[(is(0, &[I64]), 4), (i16, 3), (i8, 2)]),
+        (Builtin::SUB, _) => first(&[(i16, 5), (is(0, &[I64]), 4), (broadcast, 3), (i8, 2)]),
+        (Builtin::DIV, _) => first(&[(broadcast, 2)]),
+        (Builtin::MAXIMUM | Builtin::MINIMUM, _) => first(&[(i16, 4), (broadcast, 3), (i8, 2)]),
+        (Builtin::TRANSPOSE, _) => {
+            let rank = rank(0);
+            first(&[
+                (rank > 6, 8),
+                (rank > 5, 6),
+                (i16, 5),
+                (rank > 4, 4),
+                (is(0, &[Bool]), 3),
+                (i8, 2),
+            ])
+        }
+        (Builtin::SPLIT, _) => first(&[(is(1, &[I16]), 4), (is(1, &[I32]), 3), (is(1, &[I8]), 2)]),
+        (Builtin::SLICE, _) => first(&[(rank(0) > 4, 5), (i16, 4), (i8, 2)]),
+        (Builtin::STRIDED_SLICE, _) => first(&[(rank(0) > 4, 4), (is(0, &[Bool]), 3), (i8, 2)]),
+        (Builtin::PAD | Builtin::PADV2, _) => first(&[(is(0, &[Bool]), 5), (rank(0) > 4, 4), (i16, 3), (i8, 2)]),
+        (Builtin::DEQUANTIZE, _) => first(&[(is(0, &[I16, F16]), 3), (i8 && per_channel(input(0)), 5), (i8, 2)]),
+        (Builtin::QUANTIZE, _) => {
+            let wide = output.is_some_and(|t| t.ty.element == I16);
+            first(&[(per_channel(output), 3), (wide, 2)])
+        }
+        (Builtin::RESIZE_BILINEAR, Options::ResizeBilinearOptions(o)) => {
+            first(&[(i16, 4), (o.half_pixel_centers, 3), (i8, 2)])
+        }
+        (Builtin::RESIZE_NEAREST_NEIGHBOR, Options::ResizeNearestNeighborOptions(o)) => {
+            first(&[(i16, 4), (o.half_pixel_centers || o.align_corners, 3), (i8, 2)])
+        }
+        (Builtin::RELU, _) => first(&[(i16, 3), (is(0, &[I8, U8]), 2)]),
+        (Builtin::GELU, _) => first(&[(is(0, &[I8, U8]), 2)]),
+        (Builtin::LEAKY_RELU, _) => first(&[(i16, 2)]),
+        (
+            Builtin::RELU6
+            | Builtin::TANH
+            | Builtin::LOGISTIC
+            | Builtin::SOFTMAX
+            | Builtin::MEAN
+            | Builtin::MIRROR_PAD
+            | Builtin::CONCATENATION
+            | Builtin::MAX_POOL_2D
+            | Builtin::AVERAGE_POOL_2D,
+            _,
+        ) => first(&[(i16, 3), (i8, 2)]),
+        _ => 1,
+    }
+}
+
+/// The version of the first rule that holds, else 1.
+fn first(rules: &[(bool, i32)]) -> i32 {
+    rules
+        .iter()
+        .find(|(holds, _)| *holds)
+        .map_or(1, |&(_, version)| version)
+}
