@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ir::{ElementType, Graph, Quantization, Tensor, TensorId, TensorType};
 use kernels::fast::{Isa, View};
 
-use crate::buffer::{Buffer, Scalar, Store, Value};
+use crate::buffer::{Scalar, Store, Value};
 use crate::lower::{Arithmetic, Context};
 use crate::planner::{self, Plan};
 use crate::program::{Observed, Place, Program, Slots, Source};
@@ -362,8 +362,7 @@ impl std::fmt::Debug for Executable {
 
 const _: () = {
     const fn shared<T: Send + Sync>() {}
-    shared::<Executable>();
     const fn sent<T: Send>() {}
+    shared::<Executable>();
     sent::<Workspace>();
-    sent::<Buffer>();
 };

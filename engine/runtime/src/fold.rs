@@ -2,13 +2,12 @@
 
 use ir::{Constant, Op};
 
-use crate::RuntimeError;
 use crate::lower::Context;
 
 /// The value of a `Dequantize` of a constant: how half-precision weights are widened.
-pub(crate) fn fold(context: &Context<'_>) -> Result<Option<Constant>, RuntimeError> {
+pub(crate) fn fold(context: &Context<'_>) -> Option<Constant> {
     let (Op::Dequantize(_), Some(stored)) = (&context.node.op, context.constant(0)) else {
-        return Ok(None);
+        return None;
     };
     let values: Vec<f32> = match stored {
         Constant::F16(halves) => halves.iter().map(|h| h.to_f32()).collect(),
@@ -19,10 +18,10 @@ pub(crate) fn fold(context: &Context<'_>) -> Result<Option<Constant>, RuntimeErr
         | Constant::I16(_)
         | Constant::I64(_)
         | Constant::Bool(_) => {
-            return Ok(integers(context, stored).and_then(|values| Constant::f32(stored.dims(), values)));
+            return Constant::f32(stored.dims(), integers(context, stored)?);
         }
     };
-    Ok(Constant::f32(stored.dims(), values))
+    Constant::f32(stored.dims(), values)
 }
 
 /// The real numbers that a quantized constant means, by channel if it has scales by channel; `None` if it has no scale.

@@ -78,7 +78,7 @@ struct Planner<'g> {
     sources: HashMap<(TensorId, Form), Source>,
 }
 
-impl<'g> Planner<'g> {
+impl Planner<'_> {
     fn choose(&mut self) -> Result<Vec<Choice>, RuntimeError> {
         let isa = match self.options.kernels {
             Kernels::Fast => Some(self.options.isa.unwrap_or_else(Isa::detect)),
@@ -105,7 +105,7 @@ impl<'g> Planner<'g> {
                     kernel: format!("part of `{}`", self.graph.node(sum).name),
                     work: Work::Nothing,
                 }
-            } else if let Some(constant) = fold(&context)? {
+            } else if let Some(constant) = fold(&context) {
                 self.folded.insert(node.output(), constant);
                 Choice {
                     kernel: "folded".into(),
@@ -210,9 +210,8 @@ impl<'g> Planner<'g> {
         let border = self.borders.get(&id).copied().unwrap_or_default();
         match form {
             Form::Image if border != Border::NONE => Form::Image,
-            Form::Dense => Form::Dense,
             Form::Bytes | Form::Image if self.graph.tensor(id).ty.element == ElementType::I8 => Form::Bytes,
-            Form::Bytes | Form::Image => Form::Dense,
+            Form::Dense | Form::Bytes | Form::Image => Form::Dense,
         }
     }
 
@@ -231,7 +230,7 @@ impl<'g> Planner<'g> {
                 let variable = self.variable(id, form)?;
                 let from_store = match source {
                     Source::Variable(variable) => self.program.variables[variable].store,
-                    Source::Input(_) | Source::Constant(_) => self.dense_store(self.graph.tensor(id))?,
+                    Source::Input(_) | Source::Constant(_) => dense_store(self.graph.tensor(id))?,
                 };
                 let run = fast::convert(from_store, self.program.variables[variable].store);
                 self.step(vec![from], vec![variable], run);
@@ -270,7 +269,7 @@ impl<'g> Planner<'g> {
     /// A new buffer for a tensor in a canonical form.
     fn variable(&mut self, id: TensorId, form: Form) -> Result<usize, RuntimeError> {
         let tensor = self.graph.tensor(id);
-        let mut store = self.dense_store(tensor)?;
+        let mut store = dense_store(tensor)?;
         if form != Form::Dense && store == Store::I8 {
             store = Store::U8;
         }
@@ -283,14 +282,6 @@ impl<'g> Planner<'g> {
             .filter(|_| border != Border::NONE)
             .map_or(0, |p| (p.zero_point + 128) as u8);
         Ok(self.push(store, image(&tensor.ty.shape).with_border(border), zero))
-    }
-
-    fn dense_store(&self, tensor: &Tensor) -> Result<Store, RuntimeError> {
-        Store::of(tensor.ty.element).ok_or_else(|| RuntimeError::Port {
-            port: "tensor",
-            name: tensor.name.clone(),
-            ty: tensor.ty.clone(),
-        })
     }
 
     fn push(&mut self, store: Store, plane: Plane, border: u8) -> usize {
@@ -339,6 +330,15 @@ impl<'g> Planner<'g> {
         }
         Ok(())
     }
+}
+
+/// What holds the dense values of a tensor.
+fn dense_store(tensor: &Tensor) -> Result<Store, RuntimeError> {
+    Store::of(tensor.ty.element).ok_or_else(|| RuntimeError::Port {
+        port: "tensor",
+        name: tensor.name.clone(),
+        ty: tensor.ty.clone(),
+    })
 }
 
 /// The kernels of a node by itself.

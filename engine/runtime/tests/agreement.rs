@@ -113,7 +113,7 @@ fn every_float_operator_agrees() {
             .collect::<Vec<_>>();
         for id in types {
             if !graph.tensor(id).ty.element.is_float() {
-                graph.tensor_mut(id).quantization = scaled(0.01, 3);
+                graph.tensor_mut(id).quantization = Some(scaled(0.01, 3));
             }
         }
         let node = &graph.nodes()[0];
@@ -143,7 +143,7 @@ fn integer(example: &ir::ops::Example) -> Graph {
         inputs.push(match (data.is_some(), weighted, i) {
             (false, _, _) => {
                 let id = graph.input(name, ty.with_element(ElementType::I8));
-                graph.tensor_mut(id).quantization = scaled(0.05, 3);
+                graph.tensor_mut(id).quantization = Some(scaled(0.05, 3));
                 id
             }
             (true, true, 2) => {
@@ -156,14 +156,14 @@ fn integer(example: &ir::ops::Example) -> Graph {
                     .map(|c| Scale::new(0.002 + 0.001 * c as f32).unwrap());
                 let by_channel = Quantization::per_axis(scales.collect(), axis);
                 let id = graph.constant(name, Constant::i8(ty.shape, stored).unwrap());
-                graph.tensor_mut(id).quantization = if weighted { Some(by_channel) } else { scaled(0.05, 3) };
+                graph.tensor_mut(id).quantization = Some(if weighted { by_channel } else { scaled(0.05, 3) });
                 id
             }
         });
     }
     let outputs = graph.add_many("y", example.op.clone(), &inputs).unwrap();
     for &output in &outputs {
-        graph.tensor_mut(output).quantization = match &example.op {
+        graph.tensor_mut(output).quantization = Some(match &example.op {
             Op::Softmax(_) | Op::Sigmoid(_) => scaled(1.0 / 256.0, -128),
             Op::Tanh(_) => scaled(1.0 / 128.0, 0),
             Op::Conv2d(_)
@@ -176,7 +176,7 @@ fn integer(example: &ir::ops::Example) -> Graph {
                 scaled(0.03, 10)
             }
             _ => scaled(0.05, 3),
-        };
+        });
     }
     graph.set_outputs(&outputs);
     graph
@@ -357,7 +357,7 @@ fn an_integer_constant_is_added_as_bytes() {
     let c = graph.constant("c", Constant::i8([1, 3, 3, 4], (-90..90).step_by(5).collect()).unwrap());
     let y = graph.add("y", ir::ops::Add::default(), &[x, c]).unwrap();
     for tensor in [x, c, y] {
-        graph.tensor_mut(tensor).quantization = scaled(0.1, -3);
+        graph.tensor_mut(tensor).quantization = Some(scaled(0.1, -3));
     }
     graph.set_outputs(&[y]);
     check(&graph, 0.0);

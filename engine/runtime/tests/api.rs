@@ -61,13 +61,13 @@ fn a_small_network_gives_the_numbers_worked_out_by_hand() {
 fn observers_see_every_activation_in_order() {
     for kernels in [Kernels::Reference, Kernels::Fast] {
         let executable = Executable::new(&layered(), Options { kernels, ..REFERENCE }).unwrap();
-        let mut text = String::new();
-        let observe = &mut |name: &str, values: &[f32]| text += &format!("{name} {values:?}\n");
+        let mut lines = Vec::new();
+        let observe = &mut |name: &str, values: &[f32]| lines.push(format!("{name} {values:?}"));
         executable
             .run_observed(&mut executable.workspace(), &[Value::F32(&[1.0, 1.0])], observe)
             .unwrap();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(text, @r"
+            insta::assert_snapshot!(lines.join("\n"), @r"
             x [1.0, 1.0]
             y [3.5, -0.75]
             r [3.5, 0.0]

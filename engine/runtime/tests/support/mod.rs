@@ -23,8 +23,8 @@ impl Kind {
 }
 
 /// Whole-tensor quantization.
-pub fn scaled(scale: f32, zero_point: i32) -> Option<Quantization> {
-    Some(Quantization::per_tensor(Scale::new(scale).unwrap(), zero_point))
+pub fn scaled(scale: f32, zero_point: i32) -> Quantization {
+    Quantization::per_tensor(Scale::new(scale).unwrap(), zero_point)
 }
 
 /// Numbers in −1..1 that look random and are the same everywhere.
@@ -59,7 +59,7 @@ impl Net {
 
     fn quantize(&mut self, id: TensorId, zero_point: i32) {
         if self.kind == Kind::Integer {
-            self.graph.tensor_mut(id).quantization = scaled(1.0 / 64.0, zero_point);
+            self.graph.tensor_mut(id).quantization = Some(scaled(1.0 / 64.0, zero_point));
         }
     }
 
@@ -187,7 +187,7 @@ impl Net {
         self.quantize(logits, 0);
         let scores = self.add_node(Softmax::default(), &[logits]);
         if self.kind == Kind::Integer {
-            self.graph.tensor_mut(scores).quantization = scaled(1.0 / 256.0, -128);
+            self.graph.tensor_mut(scores).quantization = Some(scaled(1.0 / 256.0, -128));
         }
         scores
     }
