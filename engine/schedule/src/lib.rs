@@ -1,1 +1,19 @@
-//! Instances, keys, DAG, budget, run record.
+//! From instances to results: keys, the graph of steps, the budget, and the record of a run.
+//!
+//! This crate decides *when* a step runs and *whether* it must; what a step computes is the business of `steps`, what is
+//! stored is that of `cache`. Results depend neither on the number of threads nor on the order in which steps finish.
+
+mod board;
+mod budget;
+mod engine;
+mod event;
+mod explain;
+mod key;
+mod record;
+mod sources;
+
+pub use engine::{Engine, EngineError, RunOptions};
+pub use event::{Event, Observer};
+pub use explain::{Explanation, Staleness};
+pub use record::{InstanceRecord, RunRecord, SourceRecord, Status, record_schema};
+pub use sources::{Ingested, IngestedFile, IngestedSource, SourceError, ingest};

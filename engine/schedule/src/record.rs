@@ -1,0 +1,117 @@
+//! The run record: the JSON account of a run, for people, reports and machines.
+
+use std::collections::BTreeMap;
+
+use measure::Machine;
+use report::{Document, RecipeFacts, Verdict};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The layout of the record; raised when a field changes its meaning.
+pub const SCHEMA: &str = "pipeline/run-v1";
+
+/// The account of one run.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunRecord {
+    /// Always `pipeline/run-v1`.
+    pub schema: String,
+    /// What was run.
+    pub recipe: RecipeFacts,
+    /// When it began, in seconds since 1970-01-01 UTC.
+    pub started: u64,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Where it ran.
+    pub machine: Machine,
+    /// The sources it read, by name.
+    pub sources: BTreeMap<String, Vec<SourceRecord>>,
+    /// Every instance, inputs before those that need them.
+    pub instances: Vec<InstanceRecord>,
+    /// The recipe's expectations and how they went.
+    #[serde(default)]
+    pub expectations: Vec<Verdict>,
+}
+
+/// One file of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct SourceRecord {
+    /// Path or address, as the user knows it.
+    pub label: String,
+    /// SHA-256 of the content (of a deterministic archive, for a folder).
+    pub sha256: String,
+    /// Length of the content in bytes.
+    pub size: u64,
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// The result was in the cache.
+    Hit,
+    /// It ran.
+    Ran,
+    /// It failed.
+    Failed,
+    /// Something it needs failed, or the run was stopped.
+    Skipped,
+}
+
+/// The account of one instance.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct InstanceRecord {
+    /// Its unique name: `int8[fraction=0.8]`.
+    pub id: String,
+    /// The step's name.
+    pub step: String,
+    /// The op.
+    pub op: String,
+    /// Where it stands on the axes and `each` choices.
+    pub coordinates: BTreeMap<String, serde_json::Value>,
+    /// The model that it is, or is about, as reports name it.
+    pub variant: String,
+    /// How it ended.
+    pub status: Status,
+    /// How long the step took when it ran, in seconds (for a hit: then).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// The key of its action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The digest of what it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// What it made: blob names with their digests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub blobs: BTreeMap<String, String>,
+    /// What it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
+    /// What it said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// Why it failed or was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl RunRecord {
+    /// How many instances ended so.
+    pub fn count(&self, status: Status) -> usize {
+        self.instances.iter().filter(|i| i.status == status).count()
+    }
+
+    /// The value of a figure (`accuracy`) that an instance found.
+    pub fn figure(&self, id: &str, name: &str) -> Option<f64> {
+        let instance = self.instances.iter().find(|i| i.id == id)?;
+        instance.document.as_ref()?.figure(name).map(|f| f.value)
+    }
+}
+
+/// The JSON schema of the record.
+pub fn record_schema() -> schemars::Schema {
+    schemars::schema_for!(RunRecord)
+}

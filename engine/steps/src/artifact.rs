@@ -1,0 +1,113 @@
+//! Artifacts as steps see them: named blobs, decoded once and shared.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use data::{Dataset, Transform};
+use ir::Graph;
+use recipe::ArtifactKind;
+use report::Document;
+use serde::de::DeserializeOwned;
+
+use crate::StepError;
+
+/// A decoded value: a [`Graph`] or a [`Dataset`].
+pub type Decoded = Arc<dyn Any + Send + Sync>;
+
+/// Reads the bytes of one blob.
+pub type ReadBlob = Box<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
+
+/// The blob that holds the document of an artifact.
+pub const DOCUMENT: &str = "document.json";
+
+/// Samples and the way from a stored value to a model's input.
+pub struct LoadedDataset {
+    /// Samples and labels.
+    pub data: Dataset,
+    /// What happens to a value before the model sees it.
+    pub transform: Transform,
+}
+
+/// What a step made, as the next one sees it.
+pub struct Artifact {
+    /// What it is.
+    pub kind: ArtifactKind,
+    blobs: BTreeMap<String, ReadBlob>,
+    decoded: OnceLock<Decoded>,
+}
+
+impl Artifact {
+    /// An artifact whose blobs are read when they are needed.
+    pub fn new(kind: ArtifactKind, blobs: BTreeMap<String, ReadBlob>, decoded: Option<Decoded>) -> Self {
+        let cell = OnceLock::new();
+        if let Some(value) = decoded {
+            let _ = cell.set(value);
+        }
+        Artifact { kind, blobs, decoded: cell }
+    }
+
+    /// The names of the blobs.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.blobs.keys().map(String::as_str)
+    }
+
+    /// The bytes of a blob.
+    pub fn blob(&self, name: &str) -> Result<Vec<u8>, StepError> {
+        let read = self.blobs.get(name).ok_or_else(|| self.broken(name, "is missing"))?;
+        read().map_err(|problem| self.broken(name, &problem))
+    }
+
+    /// A JSON blob.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StepError> {
+        serde_json::from_slice(&self.blob(name)?).map_err(|e| self.broken(name, &e.to_string()))
+    }
+
+    /// The model.
+    pub fn model(&self) -> Result<Arc<Graph>, StepError> {
+        self.decode(|| Ok(formats::store::from_blobs(&self.blob("graph.json")?, &self.blob("weights.safetensors")?)?))
+    }
+
+    /// The model in an exported `.tflite` file.
+    pub fn exported_model(&self) -> Result<Arc<Graph>, StepError> {
+        self.decode(|| {
+            let name = self.names().find(|n| n.ends_with(".tflite")).map(str::to_owned);
+            let name = name.ok_or_else(|| self.broken("(model)", "this kind of file cannot be run; export a .tflite"))?;
+            Ok(formats::tflite::read(&self.blob(&name)?)?)
+        })
+    }
+
+    /// The dataset.
+    pub fn dataset(&self) -> Result<Arc<LoadedDataset>, StepError> {
+        self.decode(|| {
+            let mut broken = None;
+            let data = data::blob::from_blobs(|name| {
+                self.blobs.contains_key(name).then(|| self.blob(name))?.map_err(|e| broken = Some(e)).ok()
+            });
+            match broken {
+                Some(error) => Err(error),
+                None => Ok(LoadedDataset { data: data?, transform: self.json("transform.json")? }),
+            }
+        })
+    }
+
+    /// What the step found, for reports.
+    pub fn document(&self) -> Result<Option<Document>, StepError> {
+        if self.blobs.contains_key(DOCUMENT) { self.json(DOCUMENT).map(Some) } else { Ok(None) }
+    }
+
+    fn decode<T: Any + Send + Sync>(&self, read: impl FnOnce() -> Result<T, StepError>) -> Result<Arc<T>, StepError> {
+        let value = match self.decoded.get() {
+            Some(value) => value.clone(),
+            None => {
+                let fresh: Decoded = Arc::new(read()?);
+                self.decoded.get_or_init(|| fresh).clone()
+            }
+        };
+        value.downcast::<T>().map_err(|_| self.broken("(decoded)", "is of another kind"))
+    }
+
+    fn broken(&self, blob: &str, problem: &str) -> StepError {
+        StepError::Artifact { kind: self.kind, blob: blob.to_owned(), problem: problem.to_owned() }
+    }
+}

@@ -1,0 +1,100 @@
+//! What steps on models share: preparing for integer schemes, and the output with its summary.
+
+use std::sync::Arc;
+
+use ir::{ElementType, Graph, GraphError, Op, passes};
+use measure::TensorBytes;
+use recipe::ArtifactKind;
+use report::{Document, EffectRow, ModelSummary};
+
+use crate::StepError;
+use crate::artifact::Artifact;
+use crate::import::ModelFormat;
+use crate::op::Output;
+
+/// Folded and lowered: the form whose activations are calibrated and quantized, and which TFLite can hold.
+///
+/// Preparing is idempotent and keeps the names of the tensors that remain.
+pub fn prepared(model: &Graph) -> Result<Graph, GraphError> {
+    let mut graph = model.clone();
+    passes::fold(&mut graph)?;
+    passes::lower(&mut graph)?;
+    passes::fold(&mut graph)?;
+    Ok(graph)
+}
+
+/// What a model consists of.
+pub fn summary(graph: &Graph, effect: Vec<EffectRow>) -> ModelSummary {
+    let stored = graph.tensors().iter().filter(|t| t.data.is_some());
+    let stored = stored.map(|t| (t.ty.element, t.ty.shape.elements() as u64, t.ty.bytes() as u64));
+    let named: Vec<_> = stored.map(|(e, n, b)| (e.to_string(), n, b)).collect();
+    let unknown = graph.nodes().iter().any(|n| matches!(n.op, Op::Custom(_)));
+    ModelSummary {
+        parameters: graph.parameters() as u64,
+        macs: (!unknown).then(|| graph.macs()),
+        layers: graph.nodes().len() as u64,
+        tensors: TensorBytes::summarize(named.iter().map(|(e, n, b)| (e.as_str(), *n, *b))),
+        effect,
+    }
+}
+
+/// A model as the output of a step, with its summary as notes and beside it.
+pub fn output(graph: Graph, effect: Vec<EffectRow>) -> Result<Output, StepError> {
+    let summary = summary(&graph, effect);
+    let blobs = formats::store::to_blobs(&graph)?;
+    let blobs = blobs.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    let document = Some(Document::Model(summary));
+    Ok(Output { kind: ArtifactKind::Model, blobs, decoded: Some(Arc::new(graph)), document })
+}
+
+/// The graph at a port that takes a model or an exported file.
+pub fn graph_of(artifact: &Artifact) -> Result<Arc<Graph>, StepError> {
+    match artifact.kind {
+        ArtifactKind::File => artifact.exported_model(),
+        _ => artifact.model(),
+    }
+}
+
+/// Reads a model file; `label` is its name for messages.
+pub fn read(
+    bytes: &[u8],
+    label: &str,
+    format: ModelFormat,
+    input_shape: Option<Vec<usize>>,
+) -> Result<Graph, StepError> {
+    let format = match format {
+        ModelFormat::Auto if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => ModelFormat::Keras,
+        ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
+        ModelFormat::Auto => {
+            let known = "not a Keras HDF5 (.h5) or TensorFlow Lite (.tflite) file, the formats that are recognized";
+            return Err(StepError::File { path: label.into(), problem: known.into() });
+        }
+        named => named,
+    };
+    let read = match format {
+        ModelFormat::Tflite => formats::tflite::read(bytes),
+        ModelFormat::Keras | ModelFormat::Auto => {
+            let options = formats::keras::ImportOptions { input_shape, ..Default::default() };
+            formats::keras::read_with(bytes, &options)
+        }
+    };
+    read.map_err(|e| StepError::File { path: label.into(), problem: e.to_string() })
+}
+
+/// A model as a `.tflite` file, prepared if it is a float model, and read back to be sure of it.
+pub fn tflite(model: &Graph) -> Result<Vec<u8>, StepError> {
+    let quantized = model.tensors().iter().any(|t| t.is_quantized() || t.ty.element == ElementType::F16);
+    let graph = if quantized { model.clone() } else { prepared(model)? };
+    let bytes = formats::tflite::write(&graph)?;
+    let read = formats::tflite::read(&bytes)?;
+    let lost = |what: &str, before: usize, after: usize| {
+        StepError::NoEffect(format!("the written file has {after} {what}, the model {before}; this is a bug, please report it"))
+    };
+    if read.inputs().len() != graph.inputs().len() || read.outputs().len() != graph.outputs().len() {
+        return Err(lost("inputs and outputs", graph.inputs().len() + graph.outputs().len(), read.inputs().len() + read.outputs().len()));
+    }
+    if read.parameters() != graph.parameters() {
+        return Err(lost("parameters", graph.parameters(), read.parameters()));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,454 @@
+//! Full-integer quantization: every tensor becomes an 8-bit integer with fixed parameters, biases become 32-bit.
+//!
+//! Activations are asymmetric, one scale a tensor, from calibrated ranges; weights are symmetric, one scale a channel.
+//! Some operators dictate scales: softmax and sigmoid write steps of 1/256, tanh of 1/128; and some only move values, so
+//! that their inputs and output must share one scale. The latter are joined into groups that take the union of
+//! their ranges; where a dictated scale meets a group, a `Quantize` node converts from one to the other.
+//! Source: TensorFlow Lite 8-bit quantization specification.
+
+use std::collections::HashMap;
+
+use ir::ops::{Dequantize, Quantize};
+use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId, TensorType};
+
+use super::ranges::{Range, Ranges};
+use super::{EdgeType, Granularity, QuantizeError, weights};
+
+/// What a caller may choose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// One weight scale a channel, or a tensor.
+    pub granularity: Granularity,
+    /// Element type of the model's inputs.
+    pub input: EdgeType,
+    /// Element type of the model's outputs.
+    pub output: EdgeType,
+}
+
+/// Quantizes a folded and lowered graph.
+///
+/// Operators that have no integer form stay float between `Dequantize` and `Quantize` nodes; the caller decides
+/// whether that is what was asked for.
+pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings) -> Result<Graph, QuantizeError> {
+    let params = Groups::of(graph).params(graph, ranges)?;
+    let mut builder = Builder::new(graph, params, settings);
+    builder.edges_in();
+    for node in graph.nodes() {
+        match integer_form(&node.op) {
+            Ok(()) => builder.integer_node(node)?,
+            Err(_) => builder.float_node(node),
+        }
+    }
+    builder.edges_out();
+    let mut out = builder.out;
+    out.normalize()?;
+    out.verify()?;
+    Ok(out)
+}
+
+/// Whether an operator can run on 8-bit integers; if not, why.
+pub fn integer_form(op: &Op) -> Result<(), &'static str> {
+    match op {
+        Op::Conv2d(_)
+        | Op::DepthwiseConv2d(_)
+        | Op::TransposeConv2d(_)
+        | Op::FullyConnected(_)
+        | Op::Relu(_)
+        | Op::Relu6(_)
+        | Op::ReluN1To1(_)
+        | Op::LeakyRelu(_)
+        | Op::PRelu(_)
+        | Op::HardSwish(_)
+        | Op::Sigmoid(_)
+        | Op::Tanh(_)
+        | Op::Gelu(_)
+        | Op::Softmax(_)
+        | Op::MaxPool2d(_)
+        | Op::AveragePool2d(_)
+        | Op::Mean(_)
+        | Op::Add(_)
+        | Op::Sub(_)
+        | Op::Mul(_)
+        | Op::Minimum(_)
+        | Op::Maximum(_)
+        | Op::Concat(_)
+        | Op::Split(_)
+        | Op::Slice(_)
+        | Op::Pad(_)
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Resize(_)
+        | Op::Identity(_)
+        | Op::Dropout(_) => Ok(()),
+        Op::Elu(elu) if elu.alpha == 1.0 => Ok(()),
+        Op::Elu(_) => Err("TFLite has ELU with alpha 1 only"),
+        Op::Div(_) => Err("TFLite has no signed 8-bit division"),
+        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => Err("TFLite has no such operator; lower the graph first"),
+        Op::Quantize(_) | Op::Dequantize(_) => Err("it is a border between float and integer already"),
+        Op::Custom(_) => Err("an operator of unknown meaning"),
+    }
+}
+
+/// The output parameters that the TFLite specification dictates.
+fn dictated(op: &Op) -> Option<QuantParams> {
+    let fixed = |scale: f32, zero_point| Some(QuantParams { scale: Scale::new(scale)?, zero_point });
+    match op {
+        Op::Softmax(_) | Op::Sigmoid(_) => fixed(1.0 / 256.0, -128),
+        Op::Tanh(_) => fixed(1.0 / 128.0, 0),
+        _ => None,
+    }
+}
+
+/// Whether an operator only moves or picks values, so that inputs and output share scale and zero point.
+fn same_scale(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::MaxPool2d(_)
+            | Op::AveragePool2d(_)
+            | Op::Minimum(_)
+            | Op::Maximum(_)
+            | Op::Concat(_)
+            | Op::Split(_)
+            | Op::Slice(_)
+            | Op::Pad(_)
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Resize(_)
+            | Op::Identity(_)
+            | Op::Dropout(_)
+    )
+}
+
+/// Tensors that share scale and zero point (a union–find forest over tensor positions).
+struct Groups {
+    parent: Vec<usize>,
+    dictated: Vec<Option<QuantParams>>,
+}
+
+impl Groups {
+    fn of(graph: &Graph) -> Self {
+        let n = graph.tensors().len();
+        let mut groups = Groups { parent: (0..n).collect(), dictated: vec![None; n] };
+        for node in graph.nodes() {
+            if let Some(params) = dictated(&node.op) {
+                groups.dictated[node.output().index()] = Some(params);
+            }
+        }
+        for node in graph.nodes().iter().filter(|n| same_scale(&n.op)) {
+            let output = node.output().index();
+            for other in node.outputs.iter().skip(1).map(|t| t.index()) {
+                groups.join(output, other);
+            }
+            for input in node.inputs.iter().map(|t| t.index()) {
+                // One input that is dictated dictates the output; beside others it is converted instead.
+                if node.inputs.len() == 1 || groups.dictated[groups.root(input)].is_none() {
+                    groups.join(output, input);
+                }
+            }
+        }
+        groups
+    }
+
+    fn root(&self, mut i: usize) -> usize {
+        while self.parent[i] != i {
+            i = self.parent[i];
+        }
+        i
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        match (self.dictated[a], self.dictated[b]) {
+            (Some(x), Some(y)) if x != y => {}
+            (x, y) => {
+                self.dictated[a] = x.or(y);
+                self.parent[b] = a;
+            }
+        }
+    }
+
+    /// The parameters of every float tensor, from the union of the ranges in its group.
+    fn params(&self, graph: &Graph, ranges: &Ranges) -> Result<Vec<Option<QuantParams>>, QuantizeError> {
+        let n = graph.tensors().len();
+        let mut union: Vec<Option<Range>> = vec![None; n];
+        // Constants that nodes read as activations are measured; weights get parameters of their own kind later.
+        let is_weight = |id: TensorId| {
+            graph.consumers(id).all(|c| weights::channel_axis(&graph.node(c).op).is_some() && graph.node(c).inputs[0] != id)
+        };
+        for id in graph.tensor_ids() {
+            let tensor = graph.tensor(id);
+            if tensor.ty.element != ElementType::F32 || (tensor.data.is_some() && is_weight(id)) {
+                continue;
+            }
+            let range = match tensor.data.as_ref().and_then(Constant::as_f32) {
+                Some(values) => Range::of(values),
+                None if self.dictated[self.root(id.index())].is_some() => continue,
+                None => match ranges.tensors.get(&tensor.name) {
+                    Some(&range) => range,
+                    None => return Err(QuantizeError::NoRange { tensor: tensor.name.clone() }),
+                },
+            };
+            let slot = &mut union[self.root(id.index())];
+            *slot = Some(slot.map_or(range, |r| r.union(range)));
+        }
+        let params = |i: usize| {
+            let root = self.root(i);
+            self.dictated[root].or_else(|| union[root]?.asymmetric(ElementType::I8))
+        };
+        Ok((0..n).map(params).collect())
+    }
+}
+
+/// Rebuilds a graph node by node, with an integer and, where needed, a float version of each tensor.
+struct Builder<'a> {
+    graph: &'a Graph,
+    params: Vec<Option<QuantParams>>,
+    settings: Settings,
+    out: Graph,
+    integer: HashMap<TensorId, TensorId>,
+    float: HashMap<TensorId, TensorId>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: Settings) -> Self {
+        let out = Graph::new(&graph.name);
+        Builder { graph, params, settings, out, integer: HashMap::new(), float: HashMap::new() }
+    }
+
+    /// Declares the inputs in the type that the caller feeds, and converts them.
+    fn edges_in(&mut self) {
+        for &id in self.graph.inputs() {
+            let tensor = self.graph.tensor(id);
+            let Some(params) = self.params[id.index()] else {
+                let same = self.out.input(&tensor.name, tensor.ty.clone());
+                self.float.insert(id, same);
+                continue;
+            };
+            match self.settings.input {
+                EdgeType::Float => {
+                    let float = self.out.input(&tensor.name, tensor.ty.clone());
+                    self.float.insert(id, float);
+                }
+                EdgeType::Int8 => {
+                    let input = self.out.input(&tensor.name, tensor.ty.with_element(ElementType::I8));
+                    self.out.tensor_mut(input).quantization = Some(Quantization::per_tensor(params.scale, params.zero_point));
+                    self.integer.insert(id, input);
+                }
+                EdgeType::Uint8 => {
+                    let input = self.out.input(&tensor.name, tensor.ty.with_element(ElementType::U8));
+                    self.out.tensor_mut(input).quantization =
+                        Some(Quantization::per_tensor(params.scale, params.zero_point + 128));
+                    let converted = self.convert(input, &format!("{}_int8", tensor.name), ElementType::I8, Some(params));
+                    self.integer.insert(id, converted);
+                }
+            }
+        }
+    }
+
+    /// Returns the outputs in the type that the caller reads.
+    fn edges_out(&mut self) {
+        let outputs: Vec<TensorId> = self.graph.outputs().to_vec();
+        let converted: Vec<TensorId> = outputs.into_iter().map(|id| self.edge_out(id)).collect();
+        self.out.set_outputs(&converted);
+    }
+
+    fn edge_out(&mut self, id: TensorId) -> TensorId {
+        let name = &self.graph.tensor(id).name;
+        let (Some(params), Some(&integer)) = (self.params[id.index()], self.integer.get(&id)) else {
+            return self.float(id);
+        };
+        if self.graph.inputs().contains(&id) {
+            return integer;
+        }
+        match self.settings.output {
+            EdgeType::Int8 => integer,
+            EdgeType::Float | EdgeType::Uint8 => {
+                // The edge keeps the model's name for the output; what is inside steps aside.
+                let inner = self.out.fresh_name(&format!("{name}_int8"));
+                if self.out.tensor(integer).name == *name {
+                    self.out.tensor_mut(integer).name = inner;
+                }
+                if self.settings.output == EdgeType::Float {
+                    self.float(id)
+                } else {
+                    let shifted = QuantParams { zero_point: params.zero_point + 128, ..params };
+                    self.convert(integer, name, ElementType::U8, Some(shifted))
+                }
+            }
+        }
+    }
+
+    /// A `Quantize` (to an integer type) or `Dequantize` node.
+    fn convert(&mut self, from: TensorId, name: &str, to: ElementType, params: Option<QuantParams>) -> TensorId {
+        let op: Op = if to == ElementType::F32 { Dequantize {}.into() } else { Quantize { to }.into() };
+        let name = self.out.fresh_name(name);
+        let ty = self.out.tensor(from).ty.with_element(to);
+        let quantization = params.map(|p| Quantization::per_tensor(p.scale, p.zero_point));
+        let output = self.out.push_tensor(Tensor { name: name.clone(), ty, quantization, data: None });
+        self.out.push_node(Node { name, op, inputs: vec![from], outputs: vec![output] });
+        output
+    }
+
+    /// The float version of a tensor, dequantized where only the integer one exists.
+    fn float(&mut self, id: TensorId) -> TensorId {
+        if let Some(&float) = self.float.get(&id) {
+            return float;
+        }
+        let tensor = self.graph.tensor(id);
+        let float = match (&tensor.data, self.integer.get(&id)) {
+            (None, Some(&integer)) => self.convert(integer, &tensor.name, ElementType::F32, None),
+            _ => {
+                let name = self.out.fresh_name(&tensor.name);
+                self.out.push_tensor(Tensor { name, ..tensor.clone() })
+            }
+        };
+        self.float.insert(id, float);
+        float
+    }
+
+    /// The integer version of an activation, quantized where only the float one exists.
+    fn integer(&mut self, id: TensorId) -> Result<TensorId, QuantizeError> {
+        if let Some(&integer) = self.integer.get(&id) {
+            return Ok(integer);
+        }
+        let tensor = self.graph.tensor(id);
+        let params = self.params[id.index()].ok_or_else(|| QuantizeError::NoRange { tensor: tensor.name.clone() })?;
+        let integer = match tensor.data.as_ref().and_then(Constant::as_f32) {
+            Some(values) => {
+                let stored = values.iter().map(|&v| params.quantize(v, ElementType::I8) as i8).collect();
+                let data = Constant::i8(tensor.ty.shape.clone(), stored).expect("as many values as before");
+                self.push_constant(&tensor.name, data, Quantization::per_tensor(params.scale, params.zero_point))
+            }
+            None => {
+                let float = self.float(id);
+                self.convert(float, &format!("{}_int8", tensor.name), ElementType::I8, Some(params))
+            }
+        };
+        self.integer.insert(id, integer);
+        Ok(integer)
+    }
+
+    fn push_constant(&mut self, name: &str, data: Constant, quantization: Quantization) -> TensorId {
+        let name = self.out.fresh_name(name);
+        self.out.push_tensor(Tensor { name, ty: data.ty(), quantization: Some(quantization), data: Some(data) })
+    }
+
+    fn float_node(&mut self, node: &Node) {
+        let inputs = node.inputs.iter().map(|&i| self.float(i)).collect();
+        let outputs = self.declare(node, |tensor, _| tensor.clone(), false);
+        self.out.push_node(Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs });
+    }
+
+    fn integer_node(&mut self, node: &Node) -> Result<(), QuantizeError> {
+        let inputs = match weights::channel_axis(&node.op) {
+            Some(axis) => self.weighted_inputs(node, axis)?,
+            None => self.plain_inputs(node)?,
+        };
+        let outputs = self.declare(
+            node,
+            |tensor, params| Tensor {
+                ty: tensor.ty.with_element(ElementType::I8),
+                quantization: params.map(|p| Quantization::per_tensor(p.scale, p.zero_point)),
+                ..tensor.clone()
+            },
+            true,
+        );
+        self.out.push_node(Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs });
+        Ok(())
+    }
+
+    fn declare(
+        &mut self,
+        node: &Node,
+        make: impl Fn(&Tensor, Option<QuantParams>) -> Tensor,
+        integer: bool,
+    ) -> Vec<TensorId> {
+        let mut outputs = Vec::new();
+        for &old in &node.outputs {
+            let mut tensor = make(self.graph.tensor(old), self.params[old.index()]);
+            tensor.name = self.out.fresh_name(&tensor.name);
+            let new = self.out.push_tensor(tensor);
+            if integer { self.integer.insert(old, new) } else { self.float.insert(old, new) };
+            outputs.push(new);
+        }
+        outputs
+    }
+
+    /// The inputs of an operator without weights; where scales must be the same, another scale is converted.
+    fn plain_inputs(&mut self, node: &Node) -> Result<Vec<TensorId>, QuantizeError> {
+        let wanted = if same_scale(&node.op) { self.params[node.output().index()] } else { None };
+        let mut inputs = Vec::new();
+        for &id in &node.inputs {
+            let mut input = self.integer(id)?;
+            if let Some(wanted) = wanted
+                && self.params[id.index()] != Some(wanted)
+            {
+                let name = format!("{}/rescaled", self.graph.tensor(id).name);
+                input = self.convert(input, &name, ElementType::I8, Some(wanted));
+            }
+            inputs.push(input);
+        }
+        Ok(inputs)
+    }
+
+    /// Activations, weights and bias of a convolution or fully connected layer. The bias is in steps of
+    /// `input scale · weight scale`, the unit of the accumulator; a layer without a bias gets one of zeros.
+    fn weighted_inputs(&mut self, node: &Node, channel: usize) -> Result<Vec<TensorId>, QuantizeError> {
+        let activations = self.integer(node.inputs[0])?;
+        let missing = |id: TensorId| QuantizeError::NoRange { tensor: self.graph.tensor(id).name.clone() };
+        let input_scale = self.params[node.inputs[0].index()].ok_or_else(|| missing(node.inputs[0]))?.scale.get();
+        let weight = self.graph.tensor(node.inputs[1]);
+        let Some(Constant::F32(values)) = &weight.data else {
+            return Err(QuantizeError::NotConstant { node: node.name.clone(), input: "weights" });
+        };
+        let channels = weight.ty.shape.dims()[channel];
+        let bias: Vec<f32> = match node.inputs.get(2) {
+            Some(&b) => match self.graph.constant_data(b).and_then(Constant::as_f32) {
+                Some(bias) => bias.to_vec(),
+                None => return Err(QuantizeError::NotConstant { node: node.name.clone(), input: "bias" }),
+            },
+            None => vec![0.0; channels],
+        };
+        let axis = weights::per_channel(&node.op, self.settings.granularity).then_some(channel);
+        // Half of the i32 range for the bias leaves the other half to the sum of products.
+        let fits = |b: f32| b.abs() / input_scale / (1u32 << 30) as f32;
+        let floor = |i: usize| match axis {
+            Some(_) => fits(bias[i]),
+            None => bias.iter().fold(0.0f32, |m, &b| m.max(fits(b))),
+        };
+        let scales = weights::scales(values.view(), axis, floor);
+        let step = |i: usize| f64::from(input_scale) * f64::from(scales[if axis.is_some() { i } else { 0 }].get());
+        let stored: Vec<i32> = bias.iter().enumerate().map(|(i, &b)| (f64::from(b) / step(i)).round() as i32).collect();
+        let bias_scales: Option<Vec<Scale>> = (0..scales.len()).map(|i| Scale::new(step(i) as f32)).collect();
+        let bias_scales = bias_scales.ok_or_else(|| QuantizeError::ScaleUnderflow { node: node.name.clone() })?;
+
+        let (data, quantization) = weights::quantized(values.view(), axis, scales);
+        let weight_name = weight.name.clone();
+        let weights = self.shared_constant(&weight_name, data, quantization);
+        let bias_name = match node.inputs.get(2) {
+            Some(&b) => self.graph.tensor(b).name.clone(),
+            None => format!("{}/bias", node.name),
+        };
+        let bias_quantization = match axis {
+            Some(_) => Quantization::per_axis(bias_scales, 0),
+            None => Quantization::per_tensor(bias_scales[0], 0),
+        };
+        let bias = Constant::i32([channels], stored).expect("one bias a channel");
+        let bias = self.shared_constant(&bias_name, bias, bias_quantization);
+        Ok(vec![activations, weights, bias])
+    }
+
+    /// A constant that layers may share: made once for equal content.
+    fn shared_constant(&mut self, name: &str, data: Constant, quantization: Quantization) -> TensorId {
+        let same = |t: &Tensor| t.data.as_ref() == Some(&data) && t.quantization.as_ref() == Some(&quantization);
+        match self.out.find(name) {
+            Some(id) if same(self.out.tensor(id)) => id,
+            _ => self.push_constant(name, data, quantization),
+        }
+    }
+}
+
+/// The type of a bias: what a proof of effect looks for.
+pub fn is_bias_type(ty: &TensorType) -> bool {
+    ty.element == ElementType::I32 && ty.shape.rank() == 1
+}

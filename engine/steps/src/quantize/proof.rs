@@ -1,0 +1,92 @@
+//! Proof of effect: the quantized graph is read again and compared with what was asked for.
+
+use ir::{Constant, ElementType, Graph, Node, Op, Tensor, TensorId};
+use report::EffectRow;
+
+use super::{full, weights};
+
+/// Checks the stored type of all weights of at least `min_elements` elements; smaller ones are reported as left alone.
+pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize) -> Vec<EffectRow> {
+    let mut rows = Vec::new();
+    for node in graph.nodes().iter().filter(|n| weights::channel_axis(&n.op).is_some()) {
+        let stored = stored(graph, node.inputs[1]);
+        let small = stored.ty.shape.elements() < min_elements;
+        let reached = stored.ty.element == wanted;
+        rows.push(EffectRow {
+            layer: node.name.clone(),
+            tensor: "weights".into(),
+            requested: if small { "f32".into() } else { wanted.to_string() },
+            actual: stored.ty.element.to_string(),
+            took_effect: reached || small,
+            reason: match (reached, small) {
+                (true, _) => granularity(stored),
+                (false, true) => Some(format!("{} elements, fewer than {min_elements}", stored.ty.shape.elements())),
+                (false, false) => Some("its weights are computed, or read by another kind of node too".into()),
+            },
+        });
+    }
+    rows
+}
+
+/// Checks that every computing node of a graph works on integers.
+pub fn integer(graph: &Graph) -> Vec<EffectRow> {
+    let mut rows = Vec::new();
+    for node in graph.nodes() {
+        if matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)) {
+            continue;
+        }
+        let output = graph.tensor(node.output());
+        let reached = output.is_quantized();
+        rows.push(EffectRow {
+            layer: node.name.clone(),
+            tensor: "output".into(),
+            requested: "i8".into(),
+            actual: output.ty.element.to_string(),
+            took_effect: reached,
+            reason: if reached { scale_of(output) } else { why_float(node) },
+        });
+        if weights::channel_axis(&node.op).is_some() && reached {
+            let weights = graph.tensor(node.inputs[1]);
+            rows.push(EffectRow {
+                layer: node.name.clone(),
+                tensor: "weights".into(),
+                requested: "i8".into(),
+                actual: weights.ty.element.to_string(),
+                took_effect: weights.ty.element == ElementType::I8,
+                reason: granularity(weights),
+            });
+        }
+    }
+    rows
+}
+
+/// The constant that a node reads, through the `Dequantize` that widens half-precision weights.
+fn stored(graph: &Graph, id: TensorId) -> &Tensor {
+    let through = graph.producer(id).map(|p| graph.node(p)).filter(|n| matches!(n.op, Op::Dequantize(_)));
+    graph.tensor(through.map_or(id, |n| n.inputs[0]))
+}
+
+fn granularity(tensor: &Tensor) -> Option<String> {
+    let quantization = tensor.quantization.as_ref()?;
+    let distinct = distinct_values(tensor.data.as_ref()?)?;
+    Some(match quantization.axis {
+        Some(_) => format!("{} scales, one a channel; {distinct} distinct values", quantization.scales.len()),
+        None => format!("one scale; {distinct} distinct values"),
+    })
+}
+
+fn distinct_values(data: &Constant) -> Option<usize> {
+    let mut seen = [false; 256];
+    data.as_i8()?.iter().for_each(|&v| seen[usize::from(v as u8)] = true);
+    Some(seen.iter().filter(|&&s| s).count())
+}
+
+fn scale_of(tensor: &Tensor) -> Option<String> {
+    let whole = tensor.quantization.as_ref()?.whole()?;
+    Some(format!("scale {:e}, zero point {}", whole.scale.get(), whole.zero_point))
+}
+
+fn why_float(node: &Node) -> Option<String> {
+    let reason = full::integer_form(&node.op).err().unwrap_or("its inputs are not float activations");
+    Some(format!("{}: {reason}", node.op.name()))
+}

@@ -1,0 +1,85 @@
+//! Value ranges of a model's activations, as calibration finds them, and the quantization parameters made of them.
+
+use std::collections::BTreeMap;
+
+use ir::{ElementType, QuantParams, Scale};
+use report::CalibrationSummary;
+use serde::{Deserialize, Serialize};
+
+/// The least and greatest value that a tensor is expected to take.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// Least value.
+    pub min: f32,
+    /// Greatest value.
+    pub max: f32,
+}
+
+impl Range {
+    /// The range of some values; NaN is ignored, no value gives `0..0`.
+    pub fn of(values: &[f32]) -> Self {
+        let empty = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
+        let range = values.iter().fold(empty, |r, &v| Range { min: r.min.min(v), max: r.max.max(v) });
+        if range.min <= range.max { range } else { Range { min: 0.0, max: 0.0 } }
+    }
+
+    /// The smallest range that holds both.
+    #[must_use]
+    pub fn union(self, other: Range) -> Self {
+        Range { min: self.min.min(other.min), max: self.max.max(other.max) }
+    }
+
+    /// Asymmetric parameters of `element` for this range, widened to hold 0.0, whose zero point is exact.
+    ///
+    /// Source: `ChooseQuantizationParams` in TensorFlow Lite's `quantization_util.h`: the zero point is computed from the
+    /// end of the range where the rounding error is smaller, then rounded.
+    pub fn asymmetric(self, element: ElementType) -> Option<QuantParams> {
+        let (lowest, highest) = element.quantized_range()?;
+        let (min, max) = (f64::from(self.min.min(0.0)), f64::from(self.max.max(0.0)));
+        let (qmin, qmax) = (f64::from(lowest), f64::from(highest));
+        // A tensor that is always zero still needs a positive scale; any will do.
+        let width = if max > min { max - min } else { 1.0 };
+        let scale = Scale::new((width / (qmax - qmin)) as f32)?;
+        let exact = f64::from(scale.get());
+        let from_min = qmin - min / exact;
+        let from_max = qmax - max / exact;
+        let min_error = qmin.abs() + (min / exact).abs();
+        let max_error = qmax.abs() + (max / exact).abs();
+        let zero = if min_error < max_error { from_min } else { from_max };
+        Some(QuantParams { scale, zero_point: (zero.round() as i32).clamp(lowest, highest) })
+    }
+}
+
+/// What a calibration found: the artifact between `calibrate` and `quantize`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ranges {
+    /// How it was found, for reports.
+    pub summary: CalibrationSummary,
+    /// Ranges by tensor name, of the folded and lowered model.
+    pub tensors: BTreeMap<String, Range>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(min: f32, max: f32) -> (f32, i32) {
+        let p = Range { min, max }.asymmetric(ElementType::I8).unwrap();
+        (p.scale.get(), p.zero_point)
+    }
+
+    #[test]
+    fn a_range_holds_zero_exactly() {
+        assert_eq!(params(0.0, 255.0), (1.0, -128));
+        assert_eq!(params(-1.0, 0.0), (1.0 / 255.0, 127));
+        // Widened to hold zero.
+        assert_eq!(params(2.0, 5.1), params(0.0, 5.1));
+    }
+
+    #[test]
+    fn a_tensor_that_is_always_zero_gets_some_scale() {
+        assert_eq!(params(0.0, 0.0), (1.0 / 255.0, -128));
+    }
+}

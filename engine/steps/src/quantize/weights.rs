@@ -1,0 +1,86 @@
+//! Symmetric 8-bit weights: `w ≈ scale · q`, q in −127..=127, zero point 0.
+//!
+//! −128 is left out so that the range is symmetric and a product of two weights fits 15 bits.
+//! Source: TensorFlow Lite 8-bit quantization specification.
+
+use ir::{Constant, Op, Quantization, Scale};
+use ndarray::{ArrayViewD, Axis};
+
+use super::Granularity;
+
+/// The dimension of an operator's weights that runs over output channels; `None` for operators without weights.
+pub fn channel_axis(op: &Op) -> Option<usize> {
+    match op {
+        Op::Conv2d(_) | Op::TransposeConv2d(_) | Op::FullyConnected(_) => Some(0),
+        Op::DepthwiseConv2d(_) => Some(3),
+        _ => None,
+    }
+}
+
+/// Whether the weights of `op` get a scale for each output channel under `granularity`.
+///
+/// Fully connected layers keep one scale: older runtimes know no other. Depthwise convolutions always have one a channel:
+/// the dynamic-range kernel of LiteRT takes no other.
+pub fn per_channel(op: &Op, granularity: Granularity) -> bool {
+    match op {
+        Op::FullyConnected(_) => false,
+        Op::DepthwiseConv2d(_) => true,
+        _ => granularity == Granularity::Channel,
+    }
+}
+
+/// The scale of each channel (or the one of the tensor): the greatest magnitude over 127.
+///
+/// A channel of zeros takes the scale of the whole tensor, so that its bias keeps its precision.
+/// `floor(i)` is a lower bound on the scale of channel `i`, with which an `i32` bias does not overflow.
+pub fn scales(weights: ArrayViewD<'_, f32>, axis: Option<usize>, floor: impl Fn(usize) -> f32) -> Vec<Scale> {
+    let greatest = |view: ArrayViewD<'_, f32>| view.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let whole = greatest(weights.view());
+    let whole = if whole > 0.0 { whole } else { 1.0 };
+    let magnitudes = match axis {
+        Some(axis) => weights.axis_iter(Axis(axis)).map(greatest).collect(),
+        None => vec![whole],
+    };
+    let scale = |(i, m): (usize, f32)| {
+        let m = if m > 0.0 { m } else { whole };
+        // The smallest normal number bounds a channel of denormals.
+        Scale::new((m / 127.0).max(floor(i)).max(f32::MIN_POSITIVE)).unwrap_or(Scale::new(1.0).expect("1 is positive"))
+    };
+    magnitudes.into_iter().enumerate().map(scale).collect()
+}
+
+/// The weights as 8-bit integers, rounded half away from zero.
+pub fn quantized(weights: ArrayViewD<'_, f32>, axis: Option<usize>, scales: Vec<Scale>) -> (Constant, Quantization) {
+    let q = |w: f32, s: Scale| (w / s.get()).round().clamp(-127.0, 127.0) as i8;
+    let mut out = weights.map(|_| 0i8);
+    match axis {
+        Some(axis) => {
+            let channels = out.axis_iter_mut(Axis(axis)).zip(weights.axis_iter(Axis(axis)));
+            for ((mut to, from), &s) in channels.zip(&scales) {
+                to.zip_mut_with(&from, |t, &w| *t = q(w, s));
+            }
+        }
+        None => out.zip_mut_with(&weights, |t, &w| *t = q(w, scales[0])),
+    }
+    let quantization = match axis {
+        Some(axis) => Quantization::per_axis(scales, axis),
+        None => Quantization::per_tensor(scales[0], 0),
+    };
+    (Constant::I8(out.into_shared()).dense(), quantization)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::ArrayD;
+
+    #[test]
+    fn each_channel_uses_its_whole_range_and_a_dead_one_borrows_a_scale() {
+        let w = ArrayD::from_shape_vec(vec![3, 2], vec![1.27, -0.5, 0.0, 0.0, 12.7, -12.7]).unwrap();
+        let s = scales(w.view(), Some(0), |_| 0.0);
+        let (q, quantization) = quantized(w.view(), Some(0), s);
+        assert_eq!(q.as_i8().unwrap(), [127, -50, 0, 0, 127, -127]);
+        let got: Vec<f32> = quantization.scales.iter().map(|s| s.get()).collect();
+        assert_eq!(got, [1.27 / 127.0, 12.7 / 127.0, 12.7 / 127.0]);
+    }
+}
