@@ -1,6 +1,6 @@
 //! Builtin operators: their codes, names, and the least runtime that knows a version of them.
 //!
-//! Which version an operator of given types has is decided in [`super::write`], beside its options.
+//! Which version an operator of given types has is decided in [`mod@super::write`], beside its options.
 //!
 //! Source: `BuiltinOperator` in LiteRT's `schema.fbs`, `FindMinimumRuntimeVersionForOp` in its `runtime_version.cc`.
 

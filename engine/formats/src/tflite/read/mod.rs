@@ -4,8 +4,13 @@
 //! as the runtime does. Shape, axis and padding tensors become attributes. What computes only shapes disappears with
 //! them, since a graph has fixed shapes.
 
+mod layout;
 mod ops;
 mod tensors;
+mod windows;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 
@@ -65,6 +70,8 @@ struct Importer {
     graph: Graph,
     /// Tensors of the graph by their index in the file.
     tensors: Vec<TensorId>,
+    /// Dimensions of unknown extent, beside the first, where the file leaves any open.
+    open: HashMap<TensorId, Vec<usize>>,
     names: Names,
 }
 
@@ -129,10 +136,19 @@ impl Importer {
             ids[index] = Some(id);
         }
         let tensors = tensors.into_iter().zip(ids);
-        let tensors = tensors
+        let tensors: Vec<TensorId> = tensors
             .map(|(tensor, id)| id.unwrap_or_else(|| graph.push_tensor(tensor)))
             .collect();
-        Ok(Importer { graph, tensors, names })
+        let open = tensors.iter().zip(&subgraph.tensors);
+        let open = open
+            .map(|(&id, table)| (id, tensors::open_dimensions(table)))
+            .filter(|(_, open)| !open.is_empty());
+        Ok(Importer {
+            graph,
+            open: open.collect(),
+            tensors,
+            names,
+        })
     }
 
     fn id(&self, index: i32, place: &str) -> Result<TensorId, FormatError> {

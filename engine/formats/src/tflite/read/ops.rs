@@ -1,10 +1,9 @@
 //! One operator → one node, or two where TFLite says in one what the graph says in two.
 
 use ir::ops::{
-    self, Activation, Add, AveragePool2d, Concat, Conv2d, Coordinates, Custom, DepthwiseConv2d, Dequantize, Div, Elu,
-    FullyConnected, Gelu, HardSwish, Interpolation, LeakyRelu, MaxPool2d, Maximum, Mean, Minimum, Mul, PRelu, Pad,
-    PadMode, Quantize, Relu, Relu6, ReluN1To1, Reshape, Resize, Sigmoid, Slice, Softmax, Split, Sub, Tanh,
-    TransposeConv2d,
+    self, Activation, Add, AveragePool2d, Concat, Coordinates, Custom, Dequantize, Div, Elu, FullyConnected, Gelu,
+    HardSwish, Interpolation, LeakyRelu, MaxPool2d, Maximum, Mean, Minimum, Mul, PRelu, Quantize, Relu, Relu6,
+    ReluN1To1, Reshape, Resize, Sigmoid, Softmax, Sub, Tanh,
 };
 use ir::{Constant, ElementType, Op, TensorId};
 
@@ -13,12 +12,11 @@ use crate::FormatError;
 use crate::tflite::builtin::Builtin;
 use crate::tflite::flatbuffer::Writer;
 use crate::tflite::schema::{
-    AddOptions, Carried, ConcatenationOptions, Conv2DOptions, DepthwiseConv2DOptions, DivOptions, FromOptions,
-    FullyConnectedOptions, GeluOptions, LeakyReluOptions, MirrorPadOptions, MulOptions, Options, Pool2DOptions,
-    REFLECT, ReducerOptions, ReshapeOptions, ResizeBilinearOptions, ResizeNearestNeighborOptions, SYMMETRIC,
-    SoftmaxOptions, SplitOptions, StridedSliceOptions, SubOptions, TransposeConvOptions,
+    AddOptions, Carried, ConcatenationOptions, DivOptions, FromOptions, FullyConnectedOptions, GeluOptions,
+    LeakyReluOptions, MulOptions, Options, ReducerOptions, ResizeBilinearOptions, ResizeNearestNeighborOptions,
+    SoftmaxOptions, SubOptions,
 };
-use crate::tflite::window::{Transposed, Window, activation_of};
+use crate::tflite::window::activation_of;
 use crate::tflite::{BUILTIN, CUSTOM, IDENTIFIER};
 
 impl Importer {
@@ -115,7 +113,7 @@ impl Importer {
             }
             Builtin::RESHAPE => self.reshape(u),
             Builtin::SQUEEZE | Builtin::EXPAND_DIMS => {
-                let shape = self.ty(u.outputs[0]).shape.0.clone();
+                let shape = self.declared(u)?;
                 self.on_first(u, Reshape { shape })
             }
             Builtin::SPLIT => self.split(u),
@@ -128,19 +126,19 @@ impl Importer {
     }
 
     /// A node whose inputs are those of the operator.
-    fn plain(&mut self, u: &Use<'_>, op: impl Into<Op>) -> Result<(), FormatError> {
+    pub(super) fn plain(&mut self, u: &Use<'_>, op: impl Into<Op>) -> Result<(), FormatError> {
         let inputs = u.present()?;
         self.push(u, op.into(), &inputs, &u.outputs)
     }
 
     /// A node that reads the first input only; the others have become attributes.
-    fn on_first(&mut self, u: &Use<'_>, op: impl Into<Op>) -> Result<(), FormatError> {
+    pub(super) fn on_first(&mut self, u: &Use<'_>, op: impl Into<Op>) -> Result<(), FormatError> {
         let input = u.input(0)?;
         self.push(u, op.into(), &[input], &u.outputs)
     }
 
     /// Rows and columns of a tensor of four dimensions.
-    fn rows_columns(&self, u: &Use<'_>, id: TensorId) -> Result<[usize; 2], FormatError> {
+    pub(super) fn rows_columns(&self, u: &Use<'_>, id: TensorId) -> Result<[usize; 2], FormatError> {
         let ty = self.ty(id);
         let dims = ty
             .shape
@@ -149,81 +147,8 @@ impl Importer {
         Ok([dims[1], dims[2]])
     }
 
-    fn window(
-        &self,
-        u: &Use<'_>,
-        kernel: [usize; 2],
-        stride: [i32; 2],
-        dilation: [i32; 2],
-    ) -> Result<Window, FormatError> {
-        Ok(Window {
-            input: self.rows_columns(u, u.input(0)?)?,
-            kernel,
-            stride: u.positive("stride", stride)?,
-            dilation: u.positive("dilation", dilation)?,
-        })
-    }
-
-    fn conv2d(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let o: Conv2DOptions = u.options()?;
-        let kernel = self.rows_columns(u, u.input(1)?)?;
-        let dilation = [o.dilation_h_factor, o.dilation_w_factor];
-        let window = self.window(u, kernel, [o.stride_h, o.stride_w], dilation)?;
-        let last = |input: usize| Ok::<_, FormatError>(self.ty(u.input(input)?).shape.0.last().copied().unwrap_or(0));
-        let (channels, per_group) = (last(0)?, last(1)?);
-        let op = Conv2d {
-            stride: window.stride,
-            dilation: window.dilation,
-            padding: window.padding(o.padding).ok_or_else(|| u.unknown_padding(o.padding))?,
-            // What does not divide is refused by inference.
-            groups: channels.checked_div(per_group).unwrap_or(1).max(1),
-            activation: u.activation(o.fused_activation_function)?,
-        };
-        self.plain(u, op)
-    }
-
-    fn depthwise_conv2d(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let o: DepthwiseConv2DOptions = u.options()?;
-        let kernel = self.rows_columns(u, u.input(1)?)?;
-        let dilation = [o.dilation_h_factor, o.dilation_w_factor];
-        let window = self.window(u, kernel, [o.stride_h, o.stride_w], dilation)?;
-        let op = DepthwiseConv2d {
-            stride: window.stride,
-            dilation: window.dilation,
-            padding: window.padding(o.padding).ok_or_else(|| u.unknown_padding(o.padding))?,
-            activation: u.activation(o.fused_activation_function)?,
-        };
-        self.plain(u, op)
-    }
-
-    fn transpose_conv2d(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let o: TransposeConvOptions = u.options()?;
-        let (weights, input) = (u.input(1)?, u.input(2)?);
-        let output = match self.constant_integers(u.input(0)?).as_deref() {
-            Some(&[_, rows, columns, _]) => u.positive("output shape", [rows as i32, columns as i32])?,
-            _ => self.rows_columns(u, u.outputs[0])?,
-        };
-        let window = Transposed {
-            input: self.rows_columns(u, input)?,
-            output,
-            kernel: self.rows_columns(u, weights)?,
-            stride: u.positive("stride", [o.stride_h, o.stride_w])?,
-        };
-        let (padding, output_padding) = window.padding(o.padding).ok_or_else(|| u.unknown_padding(o.padding))?;
-        let activation = u.activation(o.fused_activation_function)?;
-        let op = TransposeConv2d {
-            stride: window.stride,
-            padding,
-            output_padding,
-            activation,
-        };
-        let bias = u.inputs.get(3).copied().flatten();
-        let inputs: Vec<TensorId> = [input, weights].into_iter().chain(bias).collect();
-        self.push(u, op.into(), &inputs, &u.outputs)
-    }
-
     /// Without `keep_num_dims` the activations are taken as a matrix, whatever their dimensions.
-    fn fully_connected(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+    pub(super) fn fully_connected(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
         let o: FullyConnectedOptions = u.options()?;
         if o.weights_format != 0 {
             return Err(u.unsupported(
@@ -257,20 +182,7 @@ impl Importer {
         self.push(u, FullyConnected { activation }.into(), &inputs, &u.outputs)
     }
 
-    fn pool(&self, u: &Use<'_>) -> Result<([usize; 2], [usize; 2], ops::Padding, Activation), FormatError> {
-        let o: Pool2DOptions = u.options()?;
-        let kernel = u.positive("filter", [o.filter_height, o.filter_width])?;
-        let window = self.window(u, kernel, [o.stride_h, o.stride_w], [1, 1])?;
-        let padding = window.padding(o.padding).ok_or_else(|| u.unknown_padding(o.padding))?;
-        Ok((
-            kernel,
-            window.stride,
-            padding,
-            u.activation(o.fused_activation_function)?,
-        ))
-    }
-
-    fn mean(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+    pub(super) fn mean(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
         let keep_dims = u.options::<ReducerOptions>()?.keep_dims;
         let input = u.input(0)?;
         let given = self.integers(u, 1, "axes")?;
@@ -281,176 +193,7 @@ impl Importer {
         self.on_first(u, Mean { axes, keep_dims })
     }
 
-    /// The target may be computed; then the shape that the file declares for the output is the one for one sample.
-    fn reshape(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let options: ReshapeOptions = u.options()?;
-        let target = match u.inputs.get(1).copied().flatten() {
-            Some(id) => self.constant_integers(id),
-            None => options
-                .new_shape
-                .map(|shape| shape.into_iter().map(i64::from).collect()),
-        };
-        let declared = self.ty(u.outputs[0]).shape.0.clone();
-        let elements = self.ty(u.input(0)?).shape.elements();
-        let shape = match target {
-            None => declared,
-            Some(target) => {
-                let known = target
-                    .iter()
-                    .filter(|&&d| d != -1)
-                    .fold(1usize, |n, &d| n.saturating_mul(d as usize));
-                let missing = elements.checked_div(known).unwrap_or(0);
-                target
-                    .iter()
-                    .map(|&d| if d == -1 { missing } else { d as usize })
-                    .collect()
-            }
-        };
-        self.on_first(u, Reshape { shape })
-    }
-
-    fn split(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let o: SplitOptions = u.options()?;
-        let input = u.input(1)?;
-        let parts = u.outputs.len();
-        if usize::try_from(o.num_splits) != Ok(parts) {
-            return Err(u.malformed(format!("splits into {}, but has {parts} outputs", o.num_splits)));
-        }
-        let axis = match self.integers(u, 0, "axis")?.as_slice() {
-            &[axis] => self.axis(u, axis, input)?,
-            other => return Err(u.malformed(format!("splits along {} dimensions, expected one", other.len()))),
-        };
-        self.push(u, Split { axis, parts }.into(), &[input], &u.outputs)
-    }
-
-    fn slice(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let dims = self.ty(u.input(0)?).shape.0.clone();
-        let (Some(begin), Some(size)) = (self.constant_at(u, 1), self.constant_at(u, 2)) else {
-            return self.carry(u);
-        };
-        if begin.len() != dims.len() || size.len() != dims.len() {
-            return Err(u.malformed(format!("slices {} dimensions of {}", begin.len(), dims.len())));
-        }
-        let begin = begin
-            .iter()
-            .map(|&b| usize::try_from(b).unwrap_or(usize::MAX))
-            .collect::<Vec<_>>();
-        let end = |i: usize| match size[i] {
-            -1 => dims[i],
-            size => begin[i].saturating_add(usize::try_from(size).unwrap_or(0)),
-        };
-        let end = (0..dims.len()).map(end).collect();
-        self.on_first(
-            u,
-            Slice {
-                begin,
-                end,
-                stride: vec![1; dims.len()],
-            },
-        )
-    }
-
-    /// Bounds count from the end when negative and are clamped; masks replace them; a shrunken dimension is taken at one
-    /// index and dropped.
-    fn strided_slice(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let o: StridedSliceOptions = u.options()?;
-        let input = u.input(0)?;
-        let dims = self.ty(input).shape.0.clone();
-        let bounds = (self.constant_at(u, 1), self.constant_at(u, 2), self.constant_at(u, 3));
-        let (Some(begins), Some(ends), Some(strides)) = bounds else {
-            return self.carry(u);
-        };
-        let plain = begins.len() == ends.len() && begins.len() == strides.len() && begins.len() <= dims.len().min(31);
-        let unusual = o.ellipsis_mask != 0 || o.new_axis_mask != 0 || o.offset || strides.iter().any(|&s| s <= 0);
-        if !plain || unusual {
-            return self.carry(u);
-        }
-        let bit = |mask: i32, i: usize| mask >> i & 1 == 1;
-        let bound = |value: i64, dim: usize| {
-            let from_start = if value < 0 {
-                value.saturating_add(dim as i64)
-            } else {
-                value
-            };
-            usize::try_from(from_start).unwrap_or(0).min(dim)
-        };
-        let (mut begin, mut end, mut stride, mut kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (i, &dim) in dims.iter().enumerate() {
-            let given = i < begins.len();
-            let shrunken = given && bit(o.shrink_axis_mask, i);
-            let first = if given && !bit(o.begin_mask, i) {
-                bound(begins[i], dim)
-            } else {
-                0
-            };
-            let last = if given && !bit(o.end_mask, i) {
-                bound(ends[i], dim)
-            } else {
-                dim
-            };
-            begin.push(first);
-            end.push(if shrunken { first + 1 } else { last });
-            stride.push(if given && !shrunken { strides[i] as usize } else { 1 });
-            kept.push(!shrunken);
-        }
-        let op = Slice { begin, end, stride };
-        if kept.iter().all(|&k| k) {
-            return self.on_first(u, op);
-        }
-        let sliced = self.insert(u, "slice", op.into(), input)?;
-        let shape = self
-            .ty(sliced)
-            .shape
-            .0
-            .iter()
-            .zip(kept)
-            .filter(|(_, k)| *k)
-            .map(|(&d, _)| d)
-            .collect();
-        self.push(u, Reshape { shape }.into(), &[sliced], &u.outputs)
-    }
-
-    fn pad(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
-        let paddings = self.extents(u, 1, "paddings")?;
-        let mode = match u.builtin {
-            Builtin::PADV2 => self.pad_value(u)?,
-            Builtin::MIRROR_PAD => match u.options::<MirrorPadOptions>()?.mode {
-                REFLECT => PadMode::Reflect,
-                SYMMETRIC => PadMode::Symmetric,
-                other => return Err(u.malformed(format!("has the unknown mode {other}"))),
-            },
-            _ => PadMode::Zero,
-        };
-        let pairs = paddings.as_chunks::<2>().0;
-        let (before, after) = (
-            pairs.iter().map(|p| p[0]).collect(),
-            pairs.iter().map(|p| p[1]).collect(),
-        );
-        self.on_first(u, Pad { before, after, mode })
-    }
-
-    fn pad_value(&self, u: &Use<'_>) -> Result<PadMode, FormatError> {
-        let tensor = self.graph.tensor(u.input(2)?);
-        let stored = match &tensor.data {
-            Some(Constant::F32(a)) if a.len() == 1 => {
-                return Ok(PadMode::Value(a.iter().copied().next().unwrap_or(0.0)));
-            }
-            Some(Constant::I8(a)) if a.len() == 1 => a.iter().next().map(|&v| i32::from(v)),
-            Some(Constant::U8(a)) if a.len() == 1 => a.iter().next().map(|&v| i32::from(v)),
-            Some(Constant::I16(a)) if a.len() == 1 => a.iter().next().map(|&v| i32::from(v)),
-            _ => None,
-        };
-        let real = stored.zip(tensor.quantization.as_ref().and_then(ir::Quantization::whole));
-        match real {
-            Some((stored, params)) => Ok(PadMode::Value(params.dequantize(stored))),
-            None => Err(u.unsupported(
-                "pads with a value that is not one constant number",
-                "pad with a constant",
-            )),
-        }
-    }
-
-    fn resize(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+    pub(super) fn resize(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
         let (interpolation, align_corners, half_pixel) = if u.builtin == Builtin::RESIZE_BILINEAR {
             let o: ResizeBilinearOptions = u.options()?;
             (Interpolation::Bilinear, o.align_corners, o.half_pixel_centers)
@@ -477,7 +220,7 @@ impl Importer {
     }
 
     /// An operator that the IR does not have, with what it says of itself.
-    fn carry(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+    pub(super) fn carry(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
         let (domain, name, attributes) = if u.builtin == Builtin::CUSTOM {
             if u.operator.large_custom_options {
                 return Err(u.unsupported("has attributes outside of the flatbuffer", "use a smaller model"));
@@ -500,6 +243,9 @@ impl Importer {
             };
             (BUILTIN, u.builtin.name().to_owned(), Writer::root(&carried, IDENTIFIER))
         };
+        if let Some(open) = u.outputs.iter().find_map(|o| self.open.get(o)) {
+            return Err(u.open(open));
+        }
         let outputs = u.outputs.iter().map(|&o| self.ty(o).to_string()).collect();
         self.plain(
             u,
@@ -513,7 +259,7 @@ impl Importer {
     }
 
     /// A dimension of `of`, counted from the end when negative.
-    fn axis(&self, u: &Use<'_>, axis: i32, of: TensorId) -> Result<usize, FormatError> {
+    pub(super) fn axis(&self, u: &Use<'_>, axis: i32, of: TensorId) -> Result<usize, FormatError> {
         let rank = self.ty(of).shape.rank();
         let from_start = if axis < 0 {
             i64::from(axis) + rank as i64
@@ -525,7 +271,7 @@ impl Importer {
     }
 
     /// The values of an integer constant; `None` for everything else.
-    fn constant_integers(&self, id: TensorId) -> Option<Vec<i64>> {
+    pub(super) fn constant_integers(&self, id: TensorId) -> Option<Vec<i64>> {
         match self.graph.constant_data(id)? {
             Constant::I32(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
             Constant::I64(a) => Some(a.iter().copied().collect()),
@@ -533,12 +279,12 @@ impl Importer {
         }
     }
 
-    fn constant_at(&self, u: &Use<'_>, input: usize) -> Option<Vec<i64>> {
+    pub(super) fn constant_at(&self, u: &Use<'_>, input: usize) -> Option<Vec<i64>> {
         self.constant_integers(u.inputs.get(input).copied().flatten()?)
     }
 
     /// The 32-bit integers of an input that must be constant.
-    fn integers(&self, u: &Use<'_>, input: usize, what: &str) -> Result<Vec<i32>, FormatError> {
+    pub(super) fn integers(&self, u: &Use<'_>, input: usize, what: &str) -> Result<Vec<i32>, FormatError> {
         let values = self.constant_integers(u.input(input)?);
         let problem = || format!("its {what} are computed while it runs");
         let values = values.ok_or_else(|| u.unsupported(problem(), "make them constant"))?;
@@ -547,14 +293,14 @@ impl Importer {
     }
 
     /// Like [`Importer::integers`], for numbers that are not negative.
-    fn extents(&self, u: &Use<'_>, input: usize, what: &str) -> Result<Vec<usize>, FormatError> {
+    pub(super) fn extents(&self, u: &Use<'_>, input: usize, what: &str) -> Result<Vec<usize>, FormatError> {
         let values = self.integers(u, input, what)?;
         let wide = |v: i32| usize::try_from(v).map_err(|_| u.malformed(format!("its {what} hold {v}")));
         values.into_iter().map(wide).collect()
     }
 
     /// 16-bit sums whose scales are powers of two take another path in the runtime.
-    fn check_power_of_two(&self, u: &Use<'_>, flag: bool) -> Result<(), FormatError> {
+    pub(super) fn check_power_of_two(&self, u: &Use<'_>, flag: bool) -> Result<(), FormatError> {
         if flag && self.ty(u.input(0)?).element == ElementType::I16 {
             let fix = "convert the model again with a current converter";
             return Err(u.unsupported("adds 16-bit integers with scales that are powers of two", fix));
@@ -565,37 +311,42 @@ impl Importer {
 
 impl Use<'_> {
     /// An input that must be there.
-    fn input(&self, i: usize) -> Result<TensorId, FormatError> {
+    pub(super) fn input(&self, i: usize) -> Result<TensorId, FormatError> {
         let input = self.inputs.get(i).copied().flatten();
         input.ok_or_else(|| self.malformed(format!("has no input {i}")))
     }
 
     /// All inputs; those that are left out may only stand at the end.
-    fn present(&self) -> Result<Vec<TensorId>, FormatError> {
+    pub(super) fn present(&self) -> Result<Vec<TensorId>, FormatError> {
         let len = self.inputs.iter().rposition(Option::is_some).map_or(0, |i| i + 1);
         let all: Option<Vec<TensorId>> = self.inputs[..len].iter().copied().collect();
         all.ok_or_else(|| self.unsupported("leaves out an input in the middle", "remove the operator"))
     }
 
-    fn options<T: FromOptions>(&self) -> Result<T, FormatError> {
+    pub(super) fn options<T: FromOptions>(&self) -> Result<T, FormatError> {
         T::from_options(&self.operator.options).ok_or_else(|| {
             let (found, expected) = (self.operator.options.kind(), T::KIND);
             self.malformed(format!("has options of kind {found}, expected {expected}"))
         })
     }
 
-    fn activation(&self, code: i8) -> Result<Activation, FormatError> {
+    pub(super) fn activation(&self, code: i8) -> Result<Activation, FormatError> {
         let problem = || format!("has the fused activation function {code}, which is not a clamp");
         activation_of(code).ok_or_else(|| self.unsupported(problem(), "make the activation a layer of its own"))
     }
 
-    fn positive(&self, what: &str, values: [i32; 2]) -> Result<[usize; 2], FormatError> {
+    pub(super) fn positive(&self, what: &str, values: [i32; 2]) -> Result<[usize; 2], FormatError> {
         let wrong = || self.malformed(format!("has a {what} of {values:?}, expected at least 1"));
         let [a, b] = values.map(|v| usize::try_from(v).ok().filter(|&v| v > 0));
         a.zip(b).map(|(a, b)| [a, b]).ok_or_else(wrong)
     }
 
-    fn unknown_padding(&self, scheme: i8) -> FormatError {
+    pub(super) fn open(&self, dimensions: &[usize]) -> FormatError {
+        let problem = format!("dimensions {dimensions:?} of its output are computed while it runs");
+        self.unsupported(problem, "export the model with fixed sizes")
+    }
+
+    pub(super) fn unknown_padding(&self, scheme: i8) -> FormatError {
         self.malformed(format!("has the unknown padding {scheme}"))
     }
 }

@@ -118,15 +118,25 @@ pub(super) fn tensor(name: String, table: &Table, data: &mut Data<'_>) -> Result
     })
 }
 
+/// The dimensions that the signature leaves open, but for the first, which counts samples.
+pub(super) fn open_dimensions(table: &Table) -> Vec<usize> {
+    let signature = table.shape_signature.iter().chain(&table.shape);
+    let mut open: Vec<usize> = signature
+        .flat_map(|s| s.iter().enumerate().skip(1).filter(|(_, d)| **d < 0).map(|(i, _)| i))
+        .collect();
+    open.sort_unstable();
+    open.dedup();
+    open
+}
+
 /// An input must have a known size, one sample, and nothing in it yet.
 pub(super) fn check_input(tensor: &Tensor, table: &Table) -> Result<(), FormatError> {
     let place = || format!("input `{}`", tensor.name);
     if tensor.data.is_some() {
         return Err(malformed(place(), "is a constant"));
     }
-    let mut signature = table.shape_signature.iter().chain(&table.shape);
-    if let Some(axis) = signature.find_map(|s| s.iter().skip(1).position(|&d| d < 0)) {
-        let problem = format!("dimension {} has no fixed extent", axis + 1);
+    if let Some(axis) = open_dimensions(table).first() {
+        let problem = format!("dimension {axis} has no fixed extent");
         return Err(unsupported(
             place(),
             problem,

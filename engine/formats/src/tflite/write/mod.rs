@@ -3,8 +3,10 @@
 //! The tensors of the graph come first, in its order; constants that TFLite wants as tensors where the graph has
 //! attributes (shapes, axes, paddings) follow, equal ones shared. Buffer 0 is empty, as the schema demands.
 
+mod layout;
 mod ops;
 mod version;
+mod windows;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -37,10 +39,10 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
     write_with(graph, &WriteOptions::default())
 }
 
-/// Like [`write`], with more to say.
+/// Like [`write()`], with more to say.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
     graph.verify().map_err(invalid)?;
     let mut emitter = Emitter::new(graph);

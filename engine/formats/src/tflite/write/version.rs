@@ -131,3 +131,90 @@ fn first(rules: &[(bool, i32)]) -> i32 {
         .find(|(holds, _)| *holds)
         .map_or(1, |&(_, version)| version)
 }
+
+#[cfg(test)]
+mod tests {
+    use ir::{ElementType, Quantization, Scale, TensorType};
+
+    use super::*;
+    use crate::tflite::schema::{Conv2DOptions, FullyConnectedOptions, MulOptions};
+
+    /// A tensor with so many scales.
+    fn tensor(element: ElementType, dims: &[usize], scales: usize) -> FileTensor {
+        let scale = Scale::new(0.5).unwrap();
+        FileTensor {
+            name: String::new(),
+            ty: TensorType::new(element, dims),
+            quantization: (scales > 0).then(|| Quantization::per_axis(vec![scale; scales], 0)),
+            buffer: 0,
+            batched: false,
+        }
+    }
+
+    fn version_of(builtin: Builtin, options: impl Into<Options>, tensors: &[FileTensor]) -> i32 {
+        let inputs = (0..tensors.len() as i32 - 1).collect();
+        let outputs = vec![tensors.len() as i32 - 1];
+        version(
+            &Call {
+                builtin,
+                options: options.into(),
+                inputs,
+                outputs,
+            },
+            tensors,
+        )
+    }
+
+    #[test]
+    fn convolutions_are_told_apart_by_types_channels_and_scales() {
+        let conv = |x, w, channels, scales| {
+            let tensors = [
+                tensor(x, &[1, 4, 4, 4], 1),
+                tensor(w, &[2, 1, 1, channels], scales),
+                tensor(x, &[1, 4, 4, 2], 1),
+            ];
+            version_of(Builtin::CONV_2D, Conv2DOptions::default(), &tensors)
+        };
+        assert_eq!(
+            [conv(F32, F32, 4, 0), conv(F32, I8, 4, 1), conv(F32, I8, 4, 2)],
+            [1, 2, 5]
+        );
+        assert_eq!(
+            [conv(I8, I8, 4, 2), conv(I8, I8, 2, 2), conv(F32, F32, 2, 0)],
+            [3, 6, 6]
+        );
+    }
+
+    #[test]
+    fn fully_connected_layers_are_told_apart_by_types_and_options() {
+        let dense = |x, w, keep_num_dims, scales| {
+            let tensors = [tensor(x, &[1, 4], 0), tensor(w, &[2, 4], scales), tensor(x, &[1, 2], 0)];
+            let asymmetric_quantize_inputs = x != w;
+            let options = FullyConnectedOptions {
+                keep_num_dims,
+                asymmetric_quantize_inputs,
+                ..Default::default()
+            };
+            version_of(Builtin::FULLY_CONNECTED, options, &tensors)
+        };
+        assert_eq!(
+            [
+                dense(F32, F32, false, 0),
+                dense(F32, F32, true, 0),
+                dense(I8, I8, false, 1)
+            ],
+            [1, 5, 4]
+        );
+        assert_eq!([dense(F32, I8, false, 1), dense(F32, I8, false, 2)], [9, 12]);
+    }
+
+    #[test]
+    fn a_product_that_is_amplified_needs_a_later_version() {
+        let mul = |out: f32| {
+            let mut tensors = [tensor(I8, &[1], 1), tensor(I8, &[1], 1), tensor(I8, &[1], 1)];
+            tensors[2].quantization = Some(Quantization::per_tensor(Scale::new(out).unwrap(), 0));
+            version_of(Builtin::MUL, MulOptions::default(), &tensors)
+        };
+        assert_eq!([mul(1.0), mul(0.25)], [2, 3]);
+    }
+}
