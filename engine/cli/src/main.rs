@@ -1,3 +1,29 @@
 //! The `pipeline` command.
+//!
+//! The edges of the program and nothing else: arguments, terminal, signals, files and downloads, exit codes. What a step
+//! computes, when it runs and how a report looks is decided in the crates below; this one alone prints.
 
-fn main() {}
+mod args;
+mod cache_folder;
+mod engine;
+mod exit;
+mod failures;
+mod gates;
+mod outputs;
+mod progress;
+mod project;
+mod saved;
+mod shell;
+mod signals;
+mod sources;
+mod table;
+mod terminal;
+mod units;
+mod verbs;
+mod workbench;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    verbs::main().into()
+}

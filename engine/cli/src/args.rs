@@ -1,0 +1,609 @@
+//! The command line, as clap reads it. What the verbs do with it is theirs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use recipe::Overrides;
+
+use crate::terminal::Volume;
+use crate::units;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything asked for was done
+  1    a step failed
+  2    the recipe or the command line is wrong
+  3    an expectation was not met
+  4    the environment is in the way: a disk, a network, a file
+  130  interrupted";
+
+/// Makes trained networks small and fast, and proves what each version is worth.
+#[derive(Debug, Parser)]
+#[command(name = "pipeline", version, after_help = EXIT_CODES, max_term_width = 120, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+    #[command(flatten)]
+    pub everywhere: Everywhere,
+}
+
+/// Options that every verb has.
+#[derive(Debug, Args)]
+pub struct Everywhere {
+    /// The cache folder [default: $PIPELINE_CACHE, else $XDG_CACHE_HOME/pipeline, else ~/.cache/pipeline]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options")]
+    pub cache: Option<PathBuf>,
+    /// Print errors and verdicts only
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = "Global options",
+        conflicts_with = "verbose"
+    )]
+    pub quiet: bool,
+    /// Print what the steps say, too
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+}
+
+impl Everywhere {
+    /// How much is said.
+    pub fn volume(&self) -> Volume {
+        match (self.quiet, self.verbose) {
+            (true, _) => Volume::Quiet,
+            (false, false) => Volume::Normal,
+            (false, true) => Volume::Verbose,
+        }
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a recipe; what is in the cache is not run again
+    #[command(after_help = "\
+Examples:
+  pipeline run recipes/quickstart.yaml
+  pipeline run lab.yaml --set seed=9 --axis fraction=0.1,0.5 --only report
+  pipeline run lab.yaml --source cifar=~/cifar10 --mirror downloads --offline")]
+    Run(RunArgs),
+    /// Find the mistakes of recipes without running anything
+    #[command(after_help = "Example:\n  pipeline check recipes/*.yaml")]
+    Check(CheckArgs),
+    /// Show what a run would do and why
+    #[command(after_help = "Example:\n  pipeline plan lab.yaml --set seed=9")]
+    Plan(PlanArgs),
+    /// Show the steps of a recipe and what each needs
+    #[command(after_help = "Example:\n  pipeline graph lab.yaml --dot | dot -Tsvg > lab.svg")]
+    Graph(GraphArgs),
+    /// Say why a step would run, and what its key is made of
+    #[command(after_help = "\
+Examples:
+  pipeline explain lab.yaml int8
+  pipeline explain lab.yaml 'int8[fraction=0.8]' --set seed=9")]
+    Explain(ExplainArgs),
+    /// Render the reports of a recipe, or a report again from its record
+    #[command(after_help = "\
+Examples:
+  pipeline report lab.yaml                     runs the report steps and what they need
+  pipeline report out/lab/record.json          renders a finished run again")]
+    Report(ReportArgs),
+    /// Compare the figures of two runs
+    #[command(after_help = "\
+Examples:
+  pipeline compare out/before out/after
+  pipeline compare main/record.json out/lab --fail-if-worse accuracy=0.005")]
+    Compare(CompareArgs),
+    /// Show the layers of a model
+    #[command(after_help = "Example:\n  pipeline inspect models/resnet8.h5")]
+    Inspect(InspectArgs),
+    /// Convert a model, quantizing it on request; the formats follow from the file names
+    #[command(after_help = "\
+Examples:
+  pipeline convert model.h5 model.tflite
+  pipeline convert model.h5 model.tflite --quantize int8 --calibrate x_train.npy --input int8 --output int8
+  pipeline convert model.tflite model.c        writes model.c and model.h")]
+    Convert(ConvertArgs),
+    /// Compare the outputs of two models on the same inputs
+    #[command(after_help = "Example:\n  pipeline verify model.h5 model.tflite --input x_test.npy --per-layer")]
+    Verify(VerifyArgs),
+    /// Time a model
+    #[command(after_help = "Example:\n  pipeline bench model.tflite --runs 200")]
+    Bench(BenchArgs),
+    /// Run a model on NumPy arrays
+    #[command(after_help = "\
+Examples:
+  pipeline infer model.h5 --input x.npy --output y.npy
+  pipeline infer int8.tflite --input x.npy --output y.npy --quantize --dequantize")]
+    Infer(InferArgs),
+    /// Look after the cache
+    #[command(subcommand)]
+    Cache(CacheVerb),
+    /// List ops, formats and recipes
+    List {
+        /// What to list; everything without it
+        what: Option<Listing>,
+    },
+    /// Show the reference page of an op
+    #[command(after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc --all docs/reference")]
+    Doc(DocArgs),
+    /// Write a starter recipe with comments
+    #[command(after_help = "Example:\n  pipeline init lab --model model.h5 --data images/")]
+    Init(InitArgs),
+    /// Print a JSON schema, for editors
+    #[command(after_help = "Example:\n  pipeline schema recipe > schemas/recipe.schema.json")]
+    Schema {
+        /// Which one
+        #[arg(default_value = "recipe")]
+        what: SchemaOf,
+    },
+    /// Print the completion script of a shell
+    #[command(
+        after_help = "Example:\n  pipeline completions bash > ~/.local/share/bash-completion/completions/pipeline"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What the command line changes about a recipe.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Choices {
+    /// Set a param of the recipe
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = "Recipe options")]
+    pub set: Vec<(String, String)>,
+    /// Set the values of an axis
+    #[arg(long, value_name = "NAME=A,B", value_parser = axis, help_heading = "Recipe options")]
+    pub axis: Vec<Axis>,
+    /// Use this file or folder instead of a source
+    #[arg(long, value_name = "NAME=PATH", value_parser = source, help_heading = "Recipe options")]
+    pub source: Vec<(String, PathBuf)>,
+    /// Just this step and what it needs
+    #[arg(long, value_name = "STEP", help_heading = "Recipe options")]
+    pub only: Vec<String>,
+}
+
+impl Choices {
+    /// The choices as the recipe takes them.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            set: self.set.clone(),
+            axis: self
+                .axis
+                .iter()
+                .map(|axis| (axis.name.clone(), axis.values.clone()))
+                .collect(),
+            sources: self.source.clone(),
+            only: self.only.clone(),
+        }
+    }
+}
+
+/// An axis with its values, as given on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Axis {
+    /// Its name.
+    pub name: String,
+    /// Its values as YAML.
+    pub values: Vec<String>,
+}
+
+/// Where downloads may come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FetchArgs {
+    /// Look for downloads in this folder, by their SHA-256
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Recipe options")]
+    pub mirror: Vec<PathBuf>,
+    /// Download nothing
+    #[arg(long, help_heading = "Recipe options")]
+    pub offline: bool,
+}
+
+/// How a run is carried out; nothing of it changes a result.
+#[derive(Debug, Clone, Args)]
+pub struct Pace {
+    /// After a failure, go on with what does not depend on it
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// Threads that steps share [default: all]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Memory that steps share, such as 4GiB [default: most of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
+    pub memory: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The recipe
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    #[command(flatten)]
+    pub choices: Choices,
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+    #[command(flatten)]
+    pub pace: Pace,
+    /// The folder for files and reports [default: out/<recipe name>]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Write what happens as JSON, an object a line; `-` is stdout
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub events: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The recipes
+    #[arg(required = true, value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipes: Vec<PathBuf>,
+    #[command(flatten)]
+    pub choices: Choices,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The recipe
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    #[command(flatten)]
+    pub choices: Choices,
+}
+
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// The recipe
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    #[command(flatten)]
+    pub choices: Choices,
+    /// As Graphviz input
+    #[arg(long, conflicts_with = "mermaid")]
+    pub dot: bool,
+    /// As a Mermaid flowchart, which GitHub draws
+    #[arg(long)]
+    pub mermaid: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The recipe
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// A step, or one instance of it as `plan` shows it
+    pub step: String,
+    #[command(flatten)]
+    pub choices: Choices,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A recipe, or the record of a run or report
+    #[arg(value_name = "RECIPE|RECORD", value_hint = ValueHint::FilePath)]
+    pub what: PathBuf,
+    #[command(flatten)]
+    pub choices: Choices,
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+    #[command(flatten)]
+    pub pace: Pace,
+    /// The folder for the report [default: out/<recipe name>, or the record's folder]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// For a record: the variant that the others are compared with
+    #[arg(long, value_name = "VARIANT")]
+    pub baseline: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The earlier run: its output folder or its record
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub before: PathBuf,
+    /// The later run
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub after: PathBuf,
+    /// End with code 3 if this figure got worse by more than the tolerance in any variant
+    #[arg(long, value_name = "FIGURE[=TOLERANCE]", value_parser = tolerance)]
+    pub fail_if_worse: Vec<(String, f64)>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The model: .h5 or .tflite
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub model: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--quantize`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemeArg {
+    /// Weights in half precision
+    Float16,
+    /// Weights in 8-bit integers, activations quantized on the fly
+    DynamicInt8,
+    /// Weights and activations in 8-bit integers; needs --calibrate
+    Int8,
+}
+
+/// `--per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PerArg {
+    /// A scale for each output channel
+    Channel,
+    /// A scale for each tensor
+    Tensor,
+}
+
+/// `--input` and `--output` of an integer model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EdgeArg {
+    /// 32-bit floats
+    Float,
+    /// Signed bytes
+    Int8,
+    /// Unsigned bytes
+    Uint8,
+}
+
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The model to read: .h5 or .tflite
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
+    pub from: PathBuf,
+    /// The file to write: .tflite, or .c (with .h beside it)
+    #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub to: PathBuf,
+    /// Store and compute in fewer bits
+    #[arg(long, value_name = "SCHEME")]
+    pub quantize: Option<SchemeArg>,
+    /// Samples to calibrate with, in the scale that the model takes
+    #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath, required_if_eq("quantize", "int8"))]
+    pub calibrate: Option<PathBuf>,
+    /// How many weight scales a layer has
+    #[arg(long, value_name = "WHAT", requires = "quantize")]
+    pub per: Option<PerArg>,
+    /// Element type of the inputs of an int8 model
+    #[arg(long, value_name = "TYPE", requires = "quantize")]
+    pub input: Option<EdgeArg>,
+    /// Element type of the outputs of an int8 model
+    #[arg(long, value_name = "TYPE", requires = "quantize")]
+    pub output: Option<EdgeArg>,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The model
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub model: PathBuf,
+    /// What it should agree with
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub reference: PathBuf,
+    /// Samples, in the scale that the models take [default: 16 samples of noise in 0..1]
+    #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath)]
+    pub input: Option<PathBuf>,
+    /// Compare every tensor that both models have under one name
+    #[arg(long)]
+    pub per_layer: bool,
+    /// End with code 1 where an output differs by more
+    #[arg(long, value_name = "ERROR")]
+    pub max_abs_error: Option<f64>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--kernels`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KernelsArg {
+    /// The fastest for this machine
+    Fast,
+    /// Plain loops
+    Reference,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The model: .h5 or .tflite
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub model: PathBuf,
+    /// Runs that are counted
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// Runs after the first that are not counted
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub warmup: u32,
+    /// Which kernels run it
+    #[arg(long, value_enum, default_value_t = KernelsArg::Fast)]
+    pub kernels: KernelsArg,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InferArgs {
+    /// The model: .h5 or .tflite
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub model: PathBuf,
+    /// Samples along the first axis; one array for each input of the model, in order
+    #[arg(long, value_name = "NPY", required = true, value_hint = ValueHint::FilePath)]
+    pub input: Vec<PathBuf>,
+    /// Where results go; one file for each output of the model, in order
+    #[arg(long, value_name = "NPY", required = true, value_hint = ValueHint::FilePath)]
+    pub output: Vec<PathBuf>,
+    /// Quantize floats where the model takes integers
+    #[arg(long)]
+    pub quantize: bool,
+    /// Write the real numbers that integer outputs mean
+    #[arg(long)]
+    pub dequantize: bool,
+    /// Which kernels run it
+    #[arg(long, value_enum, default_value_t = KernelsArg::Fast)]
+    pub kernels: KernelsArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheVerb {
+    /// Count what is in the cache
+    Stats,
+    /// Remove what was used least recently, and what nothing refers to
+    Gc {
+        /// Keep at most this much
+        #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = units::parse_bytes)]
+        keep: u64,
+    },
+    /// Hash everything again; what is damaged is set aside and made again by the next run
+    Verify,
+    /// Print the folder
+    Path,
+    /// Remove everything
+    Clear,
+}
+
+/// What `list` can list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// What steps can do
+    Ops,
+    /// Files that are read and written
+    Formats,
+    /// Recipes that come with the program
+    Recipes,
+}
+
+#[derive(Debug, Args)]
+pub struct DocArgs {
+    /// The op
+    #[arg(required_unless_present = "all")]
+    pub op: Option<String>,
+    /// Write the pages of all ops as markdown into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "op", value_hint = ValueHint::DirPath)]
+    pub all: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder for the recipe
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// The model to start from [default: a download, ResNet-8 of MLPerf Tiny]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "data")]
+    pub model: Option<PathBuf>,
+    /// Labelled samples: a folder of images by class, CIFAR, IDX or NumPy files [default: a download, CIFAR-10]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, requires = "model")]
+    pub data: Option<PathBuf>,
+}
+
+/// What `schema` can print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Recipes
+    Recipe,
+    /// The record of a run
+    Record,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+fn source(text: &str) -> Result<(String, PathBuf), String> {
+    match pair(text) {
+        Ok((name, path)) if !path.is_empty() => Ok((name, path.into())),
+        _ => Err("expected NAME=PATH".into()),
+    }
+}
+
+fn axis(text: &str) -> Result<Axis, String> {
+    let (name, values) = pair(text).map_err(|_| "expected NAME=A,B")?;
+    Ok(Axis {
+        name,
+        values: split_list(&values),
+    })
+}
+
+fn tolerance(text: &str) -> Result<(String, f64), String> {
+    let (name, tolerance) = text.split_once('=').unwrap_or((text, "0"));
+    match tolerance.parse::<f64>() {
+        Ok(tolerance) if tolerance >= 0.0 && !name.is_empty() => Ok((name.to_owned(), tolerance)),
+        _ => Err("expected FIGURE or FIGURE=TOLERANCE, such as accuracy=0.005".into()),
+    }
+}
+
+/// Splits at the commas that stand outside of brackets and quotes: `[dog, cat],"a,b"` are two values.
+fn split_list(text: &str) -> Vec<String> {
+    let (mut values, mut value) = (Vec::new(), String::new());
+    let (mut depth, mut quote) = (0_usize, None);
+    for c in text.chars() {
+        match (c, quote) {
+            (',', None) if depth == 0 => {
+                values.push(std::mem::take(&mut value));
+                continue;
+            }
+            ('[' | '{', None) => depth += 1,
+            (']' | '}', None) => depth = depth.saturating_sub(1),
+            ('"' | '\'', None) => quote = Some(c),
+            (_, Some(open)) if c == open => quote = None,
+            _ => {}
+        }
+        value.push(c);
+    }
+    values.push(value);
+    values.into_iter().map(|value| value.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_axis_is_split_outside_of_brackets_and_quotes() {
+        assert_eq!(axis("f=0.1, 0.5").unwrap().values, ["0.1", "0.5"]);
+        assert_eq!(axis("c=[dog, cat],[bird]").unwrap().values, ["[dog, cat]", "[bird]"]);
+        assert_eq!(axis("c=\"a,b\",'c,d'").unwrap().values, ["\"a,b\"", "'c,d'"]);
+        assert!(axis("=1").is_err());
+    }
+
+    #[test]
+    fn a_value_may_hold_an_equals_sign() {
+        assert_eq!(pair("url=a=b"), Ok(("url".into(), "a=b".into())));
+        assert!(pair("seed").is_err());
+    }
+
+    #[test]
+    fn a_tolerance_is_zero_unless_given() {
+        assert_eq!(tolerance("accuracy"), Ok(("accuracy".into(), 0.0)));
+        assert_eq!(tolerance("accuracy=0.01"), Ok(("accuracy".into(), 0.01)));
+        assert!(tolerance("accuracy=-1").is_err());
+    }
+
+    #[test]
+    fn int8_asks_for_samples_to_calibrate_with() {
+        let parsed = Cli::try_parse_from(["pipeline", "convert", "a.h5", "b.tflite", "--quantize", "int8"]);
+        assert!(parsed.unwrap_err().to_string().contains("--calibrate"));
+    }
+
+    #[test]
+    fn the_help_names_every_exit_code() {
+        let help = Cli::command().render_help().to_string();
+        for code in ["0  ", "1  ", "2  ", "3  ", "4  ", "130  "] {
+            assert!(help.contains(&format!("\n  {code}")), "{code}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The expectations of a recipe, judged by what a run found.
+
+use recipe::{Diagnostic, Gate, Outcome as Judged};
+use report::{Outcome, Verdict};
+use schedule::{RunRecord, Status};
+
+use crate::project::Project;
+use crate::terminal::{Terminal, Tone};
+
+/// Judges every expectation that binds an instance of this run.
+pub fn judge(project: &Project, record: &RunRecord) -> Result<Vec<Verdict>, Vec<Diagnostic>> {
+    let found = |id: &recipe::InstanceId, path: &str| record.figure(id.as_str(), path);
+    let verdicts = project.recipe.verdicts(&project.instances, found)?;
+    let verdict = |judged: recipe::Verdict<'_>| Verdict {
+        name: name(&judged.gate),
+        place: project.place(judged.gate.expectation.span),
+        outcome: match judged.outcome {
+            Judged::Met => Outcome::Passed,
+            Judged::Missed => Outcome::Failed,
+            Judged::Unknown => Outcome::Error,
+        },
+        message: match judged.outcome {
+            Judged::Met | Judged::Missed => judged.words,
+            Judged::Unknown => why_unknown(&judged.gate, record).unwrap_or(judged.words),
+        },
+    };
+    Ok(verdicts.into_iter().map(verdict).collect())
+}
+
+/// What is expected, in words: `quality.accuracy of quality[model=int8], drop from quality[model=base], at most 0.01`.
+fn name(gate: &Gate<'_>) -> String {
+    let mut name = format!("{} of {}", gate.expectation.metric, gate.instance);
+    if let Some(baseline) = &gate.baseline {
+        name += &format!(", drop from {baseline}");
+    }
+    let bounds = gate
+        .expectation
+        .bounds
+        .iter()
+        .map(|(relation, bound)| format!("{} {bound}", relation.words()));
+    format!("{name}, {}", bounds.collect::<Vec<_>>().join(" and "))
+}
+
+/// The step that did not finish, or the figures that there are.
+fn why_unknown(gate: &Gate<'_>, record: &RunRecord) -> Option<String> {
+    let path = &gate.expectation.path;
+    let ids = std::iter::once(&gate.instance).chain(&gate.baseline);
+    let mut instances = ids.filter_map(|id| record.instances.iter().find(|i| i.id == id.as_str()));
+    let lacking = instances.find(|i| record.figure(&i.id, path).is_none_or(f64::is_nan))?;
+    Some(match lacking.status {
+        Status::Failed => format!("{} failed", lacking.id),
+        Status::Skipped => format!("{} did not run", lacking.id),
+        Status::Hit | Status::Ran => {
+            let figures = lacking
+                .document
+                .as_ref()
+                .map(report::Document::figures)
+                .unwrap_or_default();
+            let names: Vec<String> = figures.into_iter().map(|figure| figure.name).collect();
+            let known = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
+            format!("{} has no figure `{path}`; it has {known}", lacking.id)
+        }
+    })
+}
+
+/// A verdict as it is printed, with its place.
+pub fn line(verdict: &Verdict, terminal: &Terminal) -> String {
+    let Verdict {
+        name: _,
+        place,
+        outcome,
+        message,
+    } = verdict;
+    let word = match outcome {
+        Outcome::Passed => terminal.toned(Tone::Good, "met"),
+        Outcome::Failed => terminal.toned(Tone::Bad, "missed"),
+        Outcome::Error => terminal.toned(Tone::Bad, "not judged"),
+        Outcome::Skipped => terminal.toned(Tone::Doubtful, "skipped"),
+    };
+    format!("{place}: {word}: {message}")
+}
+
+/// Whether every expectation was met.
+pub fn all_met(verdicts: &[Verdict]) -> bool {
+    verdicts.iter().all(|verdict| verdict.outcome == Outcome::Passed)
+}

@@ -1,0 +1,267 @@
+//! A recipe file with what the command line changes about it, loaded and checked.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use recipe::{Diagnostic, Instance, Place, Recipe, Source, Span, render_all};
+use report::RecipeFacts;
+
+use crate::args::Choices;
+use crate::exit::{Exit, Failure, OrExit};
+use crate::shell;
+use crate::terminal::Terminal;
+use crate::units::hexadecimal;
+
+/// A recipe without mistakes, and its instances in the order in which they can run.
+pub struct Project {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The instances of the steps that are asked for.
+    pub instances: Vec<Instance>,
+    file: PathBuf,
+    choices: Choices,
+}
+
+impl Project {
+    /// Loads the recipe in `file`; all complaints about it are printed at once.
+    pub fn load(file: &Path, choices: &Choices, terminal: &Terminal) -> Result<Self, Failure> {
+        match Self::read(file, choices)? {
+            Ok(project) => Ok(project),
+            Err(complaints) => {
+                terminal.say(&rendered(&complaints, terminal));
+                Err(Failure::Told(Exit::Invalid))
+            }
+        }
+    }
+
+    /// Loads the recipe in `file`; the inner result holds all complaints about it.
+    pub fn read(file: &Path, choices: &Choices) -> Result<Result<Self, Vec<Diagnostic>>, Failure> {
+        let named = || format!("{}: cannot read the recipe", file.display());
+        let bytes = fs::read(file).with_context(named).or_exit(Exit::Invalid)?;
+        let name = file.display().to_string();
+        let loaded = recipe::load(&name, &bytes, &steps::specs(), &choices.overrides());
+        Ok(loaded.and_then(|recipe| {
+            let instances = recipe.instances()?;
+            let mut complaints = refused_parameters(&recipe, &instances);
+            complaints.extend(missing_files(&recipe, &instances));
+            if !complaints.is_empty() {
+                return Err(complaints);
+            }
+            Ok(Project {
+                recipe,
+                instances,
+                file: file.to_owned(),
+                choices: choices.clone(),
+            })
+        }))
+    }
+
+    /// The sources that the instances read.
+    pub fn used_sources(&self) -> BTreeMap<&str, &Source> {
+        let used = used_sources(&self.instances);
+        let sources = self.recipe.sources.iter().map(|(name, source)| (name.as_str(), source));
+        sources.filter(|(name, _)| used.contains(name)).collect()
+    }
+
+    /// What reports say about the recipe. Reports are stored by content, so nothing of this machine enters.
+    pub fn facts(&self) -> RecipeFacts {
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        RecipeFacts {
+            name: self.name(),
+            digest: format!("sha256:{}", hexadecimal(&self.recipe.digest)),
+            command: command(&self.file, &self.choices),
+            params: self
+                .recipe
+                .params
+                .iter()
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// The recipe's name; that of its file where it has none.
+    pub fn name(&self) -> String {
+        if self.recipe.name.is_empty() {
+            self.file
+                .file_stem()
+                .map_or_else(|| "recipe".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        } else {
+            self.recipe.name.clone()
+        }
+    }
+
+    /// Where something is in the recipe: `lab.yaml:31:5`.
+    pub fn place(&self, span: Span) -> String {
+        let source = self.recipe.source();
+        let (line, column) = source.position(span.start);
+        format!("{}:{line}:{column}", source.name)
+    }
+}
+
+/// Complaints as they are printed, with how many there are.
+pub fn rendered(complaints: &[Diagnostic], terminal: &Terminal) -> String {
+    let text = render_all(complaints, terminal.paint());
+    if complaints.len() > 1 {
+        format!("{text}\n\n{} mistakes", complaints.len())
+    } else {
+        text
+    }
+}
+
+fn used_sources(instances: &[Instance]) -> BTreeSet<&str> {
+    instances
+        .iter()
+        .flat_map(|instance| &instance.sources)
+        .map(|(_, name)| name.as_str())
+        .collect()
+}
+
+/// What the ops say about their parameters beyond their shape; once a step, however many instances it has.
+fn refused_parameters(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
+    let mut seen = HashSet::new();
+    let mut complaints = Vec::new();
+    for instance in instances {
+        let ports: Vec<&str> = instance.inputs.iter().map(|input| input.port.as_str()).collect();
+        let checked = match steps::find(instance.op) {
+            Some(op) => op.complete(&instance.params, &ports).map(drop),
+            None => Err(format!("no op is named `{}`", instance.op)),
+        };
+        if let Err(problem) = checked
+            && seen.insert((instance.step.clone(), problem.clone()))
+        {
+            complaints.push(refusal(recipe, instance, &problem));
+        }
+    }
+    complaints
+}
+
+/// A complaint of an op, at the first parameter that its words mention.
+pub fn refusal(recipe: &Recipe, instance: &Instance, problem: &str) -> Diagnostic {
+    let words = problem.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
+    let written =
+        |word: &&str| instance.params.get(word).is_some() || instance.inputs.iter().any(|input| input.port == **word);
+    let field = words.filter(|word| !word.is_empty()).find(written).unwrap_or_default();
+    recipe.complaint(
+        &instance.step,
+        field,
+        format!("{}.{}: {problem}", instance.step, instance.op),
+    )
+}
+
+/// Files that are to be read and are not there.
+fn missing_files(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
+    let used = used_sources(instances);
+    let mut complaints = Vec::new();
+    for (name, source) in recipe.sources.iter().filter(|(name, _)| used.contains(name.as_str())) {
+        let Source::Files { paths, base } = source else {
+            continue;
+        };
+        for path in paths.iter().filter(|path| !base.join(path).exists()) {
+            let found = base.join(path);
+            let message = format!("sources.{name}: {} does not exist", found.display());
+            let help = format!("correct the path, or pass `--source {name}=PATH`");
+            let place = written_at(recipe, name, path);
+            complaints.push(Diagnostic::new(recipe.source(), place, message).help(help));
+        }
+    }
+    complaints
+}
+
+/// Where a path is written: in the recipe's text, else in an option.
+fn written_at(recipe: &Recipe, name: &str, path: &Path) -> Place {
+    let path = path.display().to_string();
+    let sources = recipe.source().text.find("sources:").unwrap_or(0);
+    match recipe.source().text[sources..].find(&path) {
+        Some(at) => Place::Recipe(Span::new(sources + at, sources + at + path.len())),
+        None => Place::Option(format!("--source {name}={path}")),
+    }
+}
+
+/// The command that makes a run again, without what is particular to this machine.
+fn command(file: &Path, choices: &Choices) -> String {
+    let mut words = vec!["pipeline".to_owned(), "run".to_owned()];
+    words.extend(file.file_name().map(|name| shell::quoted(&name.to_string_lossy())));
+    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), shell::quoted(&value)]);
+    choices
+        .set
+        .iter()
+        .for_each(|(name, value)| option("set", format!("{name}={value}")));
+    choices
+        .axis
+        .iter()
+        .for_each(|axis| option("axis", format!("{}={}", axis.name, axis.values.join(","))));
+    choices.only.iter().for_each(|step| option("only", step.clone()));
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use recipe::Paint;
+
+    use super::*;
+    use crate::args::Axis;
+
+    fn complaints(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lab.yaml");
+        fs::write(&file, text).unwrap();
+        fs::write(folder.path().join("there.h5"), "").unwrap();
+        let complaints = Project::read(&file, &Choices::default())
+            .unwrap()
+            .err()
+            .unwrap_or_default();
+        let place = folder.path().display().to_string();
+        render_all(&complaints, Paint::Plain).replace(&place, "DIR")
+    }
+
+    #[test]
+    fn a_sound_recipe_is_loaded() {
+        let text = "\
+schema: pipeline/v1
+name: lab
+sources: { weights: { file: there.h5 } }
+steps:
+  base: { import: { from: weights } }
+";
+        assert_eq!(complaints(text), "");
+    }
+
+    #[test]
+    fn ops_and_missing_files_complain_with_their_places() {
+        let text = "\
+schema: pipeline/v1
+name: lab
+sources:
+  weights: { file: there.h5 }
+  images: { file: gone }
+  unused: { file: gone-too }
+steps:
+  base: { import: { from: weights } }
+  train: { dataset: { source: images } }
+  ranges: { calibrate: { model: base, data: train, count: 5, fraction: 0.5 } }
+  int8: { quantize: { model: base, scheme: int8 } }
+";
+        insta::assert_snapshot!(complaints(text), @"");
+    }
+
+    #[test]
+    fn the_command_of_a_report_holds_no_path() {
+        let choices = Choices {
+            set: vec![("seed".into(), "9".into())],
+            axis: vec![Axis {
+                name: "f".into(),
+                values: vec!["0.1".into(), "0.5".into()],
+            }],
+            source: vec![("cifar".into(), "/home/me/cifar".into())],
+            only: vec!["report".into()],
+        };
+        let command = command(Path::new("/home/me/my lab.yaml"), &choices);
+        assert_eq!(
+            command,
+            "pipeline run 'my lab.yaml' --set seed=9 --axis f=0.1,0.5 --only report"
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! One address to a file: HTTP with resumption, or a local file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{Response, StatusCode, header};
+
+use super::{Download, FetchError, Resolver};
+use crate::progress::Transfer;
+
+/// How often a broken connection is made again.
+const ATTEMPTS: usize = 3;
+/// How long a server may say nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Writes what `url` holds to the file `part`; goes on with what is there from an earlier attempt.
+pub fn to_file(resolver: &Resolver<'_>, download: &Download, url: &str, part: &Path) -> Result<(), FetchError> {
+    let at_url = |problem| FetchError::File {
+        place: url.to_owned(),
+        problem,
+    };
+    let transfer = resolver.progress.download(&download.name, download.blob.size);
+    let copy = |reader: &mut dyn Read, have: u64| copy(resolver, download, reader, part, have, &*transfer);
+    if let Some(path) = local(url) {
+        let mut file = File::open(path).map_err(at_url)?;
+        return match copy(&mut file, 0) {
+            Err(Broken::Connection(problem)) => Err(at_url(problem)),
+            Err(Broken::Other(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
+    }
+    let agent = agent();
+    let mut problem = io::Error::other("not tried");
+    for _ in 0..ATTEMPTS {
+        let have = part.metadata().map_or(0, |file| file.len());
+        if have == download.blob.size {
+            return Ok(());
+        }
+        let have = if have > download.blob.size { 0 } else { have };
+        let response = match request(&agent, url, have) {
+            Ok(response) => response,
+            Err(error) if is_final(&error) => return Err(at_url(error.into_io())),
+            Err(error) => {
+                problem = error.into_io();
+                continue;
+            }
+        };
+        let have = resumed_at(&response, have);
+        match copy(&mut response.into_body().into_reader(), have) {
+            Ok(()) => return Ok(()),
+            Err(Broken::Connection(error)) => problem = error,
+            Err(Broken::Other(error)) => return Err(error),
+        }
+    }
+    Err(at_url(problem))
+}
+
+/// Why a copy ended early.
+enum Broken {
+    /// The sender's side; another attempt may help.
+    Connection(io::Error),
+    /// This side.
+    Other(FetchError),
+}
+
+/// Appends to the first `have` bytes of `part` what the reader yields.
+fn copy(
+    resolver: &Resolver<'_>,
+    download: &Download,
+    reader: &mut dyn Read,
+    part: &Path,
+    have: u64,
+    transfer: &dyn Transfer,
+) -> Result<(), Broken> {
+    let here = |problem| {
+        Broken::Other(FetchError::File {
+            place: part.display().to_string(),
+            problem,
+        })
+    };
+    let mut file = OpenOptions::new().create(true).append(true).open(part).map_err(here)?;
+    file.set_len(have).map_err(here)?;
+    let mut size = have;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        if resolver.cancelled.load(Ordering::Relaxed) {
+            return Err(Broken::Other(FetchError::Interrupted));
+        }
+        let read = match reader.read(&mut buffer) {
+            Ok(0) if size < download.blob.size => {
+                let problem = format!("ended after {size} of {} bytes", download.blob.size);
+                return Err(Broken::Connection(io::Error::other(problem)));
+            }
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Broken::Connection(error)),
+        };
+        file.write_all(&buffer[..read]).map_err(here)?;
+        size += read as u64;
+        transfer.at(size);
+        // One byte too many shows that it is another file; the digest of what is here says which.
+        if size > download.blob.size {
+            return Ok(());
+        }
+    }
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .timeout_connect(Some(PATIENCE))
+        .timeout_recv_response(Some(PATIENCE))
+        .timeout_per_read(Some(PATIENCE))
+        .user_agent(concat!("pipeline/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
+}
+
+fn request(agent: &Agent, url: &str, have: u64) -> Result<Response<ureq::Body>, ureq::Error> {
+    let mut request = agent.get(url);
+    if have > 0 {
+        request = request.header(header::RANGE, format!("bytes={have}-"));
+    }
+    request.call()
+}
+
+/// How many bytes the answer goes on after: `have` if the server says so, else none.
+fn resumed_at<B>(response: &Response<B>, have: u64) -> u64 {
+    let range = response
+        .headers()
+        .get(header::CONTENT_RANGE)
+        .and_then(|value| value.to_str().ok());
+    let starts = |range: &str| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok();
+    let goes_on = response.status() == StatusCode::PARTIAL_CONTENT && range.and_then(starts) == Some(have);
+    if goes_on { have } else { 0 }
+}
+
+/// Whether asking again would give the same answer.
+fn is_final(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::StatusCode(code) => (400..500).contains(code) && !matches!(code, 408 | 429),
+        ureq::Error::BadUri(_) | ureq::Error::HostNotFound => true,
+        _ => false,
+    }
+}
+
+/// The path of a `file://` address, with `%20` and the like decoded.
+fn local(url: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let path = url.strip_prefix("file://")?;
+    let path = path
+        .strip_prefix("localhost")
+        .filter(|rest| rest.starts_with('/'))
+        .unwrap_or(path);
+    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
+    while let [first, tail @ ..] = rest {
+        let escaped = match (first, tail) {
+            (b'%', [high, low, ..]) => hexadecimal(*high).zip(hexadecimal(*low)).map(|(h, l)| h << 4 | l),
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_addresses_become_paths() {
+        assert_eq!(local("file:///data/my%20file.h5"), Some("/data/my file.h5".into()));
+        assert_eq!(local("file://localhost/data/x"), Some("/data/x".into()));
+        assert_eq!(local("file:///100%"), Some("/100%".into()));
+        assert_eq!(local("https://host/x"), None);
+    }
+
+    #[test]
+    fn a_transfer_goes_on_only_where_the_server_says_so() {
+        let answer = |status: u16, range: Option<&str>| {
+            let mut response = Response::builder().status(status);
+            if let Some(range) = range {
+                response = response.header(header::CONTENT_RANGE, range);
+            }
+            resumed_at(&response.body(()).unwrap(), 100)
+        };
+        assert_eq!(answer(206, Some("bytes 100-199/200")), 100);
+        assert_eq!(answer(206, Some("bytes 0-199/200")), 0);
+        assert_eq!(answer(206, None), 0);
+        assert_eq!(answer(200, None), 0);
+    }
+}

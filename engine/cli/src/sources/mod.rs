@@ -1,0 +1,114 @@
+//! Sources on their way into the cache: local files are hashed, downloads are found or made.
+//!
+//! A download is kept under a record of its own, so that garbage collection sees when it was last used.
+
+mod download;
+mod fetch;
+mod mirror;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use cache::{BlobRef, Digest, Lookup, Store};
+use recipe::Source;
+use schedule::{Ingested, IngestedFile, IngestedSource};
+
+use crate::args::FetchArgs;
+use crate::exit::{Exit, Failure, OrExit};
+use crate::progress::Progress;
+use crate::units::hexadecimal;
+
+pub use fetch::{Download, FetchError};
+
+/// Brings sources into the cache.
+pub struct Resolver<'a> {
+    /// Where they go.
+    pub store: &'a Store,
+    /// Where downloads may come from.
+    pub from: &'a FetchArgs,
+    /// Whether the user has asked to stop.
+    pub cancelled: &'a AtomicBool,
+    /// Shows downloads.
+    pub progress: &'a dyn Progress,
+}
+
+impl Resolver<'_> {
+    /// Hashes the files among the sources and gets the downloads.
+    pub fn resolve(&self, sources: &BTreeMap<&str, &Source>) -> Result<Ingested, Failure> {
+        let mut ingested = ingest_files(self.store, sources)?;
+        for download in downloads(sources) {
+            let blob = match fetch::fetch(self, &download) {
+                Err(FetchError::Interrupted) => return Err(Failure::Told(Exit::Interrupted)),
+                fetched => fetched?,
+            };
+            ingested.insert(download.source.clone(), download.ingested(blob));
+        }
+        Ok(ingested)
+    }
+}
+
+/// The sources without getting any download: its digest is known, which is all that a key needs. The second part of the
+/// result are the downloads that are not in the cache.
+pub fn foresee(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<(Ingested, Vec<Download>), Failure> {
+    let mut ingested = ingest_files(store, sources)?;
+    let mut missing = Vec::new();
+    for download in downloads(sources) {
+        let present =
+            matches!(store.lookup(&download.action().key())?, Lookup::Hit(_)) || store.contains(&download.blob)?;
+        ingested.insert(download.source.clone(), download.ingested(download.blob));
+        if !present {
+            missing.push(download);
+        }
+    }
+    Ok((ingested, missing))
+}
+
+fn ingest_files(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<Ingested, Failure> {
+    let files = sources.iter().filter_map(|(name, source)| match source {
+        Source::Files { .. } => Some(((*name).to_owned(), source.paths())),
+        Source::Fetch { .. } => None,
+    });
+    let files: BTreeMap<String, Vec<PathBuf>> = files.collect();
+    schedule::ingest(store, &files).or_exit(Exit::Environment)
+}
+
+fn downloads(sources: &BTreeMap<&str, &Source>) -> Vec<Download> {
+    let all = sources.iter().filter_map(|(source, from)| match from {
+        Source::Files { .. } => None,
+        Source::Fetch {
+            urls,
+            sha256,
+            size,
+            name,
+        } => Some(Download {
+            source: (*source).to_owned(),
+            name: name.clone(),
+            urls: urls.clone(),
+            blob: BlobRef {
+                digest: digest(sha256),
+                size: *size,
+            },
+        }),
+    });
+    all.collect()
+}
+
+fn digest(sha256: &[u8; 32]) -> Digest {
+    hexadecimal(sha256)
+        .parse()
+        .expect("two digits a byte are 64 lowercase hexadecimal digits")
+}
+
+impl Download {
+    fn ingested(&self, blob: BlobRef) -> IngestedSource {
+        IngestedSource {
+            files: vec![IngestedFile {
+                label: self.name.clone(),
+                blob,
+            }],
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `pipeline convert`: one model into another file, quantized on request.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::json;
+use steps::artifact::Artifact;
+
+use crate::args::{ConvertArgs, EdgeArg, PerArg, SchemeArg};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::outputs;
+use crate::terminal::Terminal;
+use crate::units;
+use crate::workbench::{self, Workbench};
+
+/// What is written, by the extension of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Tflite,
+    C,
+}
+
+/// Converts a model.
+pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
+    let target = target(&args.to).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
+    check(args).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
+    let bench = Workbench::new(terminal);
+    let imported = bench.import(&args.from)?.artifact;
+    let model = match args.quantize {
+        None => imported,
+        Some(scheme) => quantized(&bench, &imported, scheme, args)?,
+    };
+    let exported = bench
+        .apply("export", json!({ "format": "tflite" }), &[("model", &model)])?
+        .artifact;
+    let bytes = workbench::blob(&exported, "model.tflite")?;
+    for (path, bytes) in files(&args.to, target, bytes) {
+        outputs::replace(&path, &bytes).with_context(|| format!("{}: cannot write", path.display()))?;
+        terminal.result(&format!(
+            "{}: {} bytes\n",
+            path.display(),
+            units::grouped(bytes.len() as u64)
+        ))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn target(path: &Path) -> Result<Target, String> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("tflite") => Ok(Target::Tflite),
+        Some("c") => Ok(Target::C),
+        _ => Err(format!(
+            "{}: the format is not known by its extension; .tflite and .c are written",
+            path.display()
+        )),
+    }
+}
+
+/// What clap cannot say about options that belong together.
+fn check(args: &ConvertArgs) -> Result<(), String> {
+    let int8 = args.quantize == Some(SchemeArg::Int8);
+    let strays = [
+        ("--calibrate", args.calibrate.is_some() && !int8),
+        ("--input", args.input.is_some() && !int8),
+        ("--output", args.output.is_some() && !int8),
+    ];
+    match strays.into_iter().find(|(_, stray)| *stray) {
+        Some((option, _)) => Err(format!("{option} is for --quantize int8")),
+        None if args.per.is_some() && args.quantize == Some(SchemeArg::Float16) => {
+            Err("--per is for integer weights".into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn quantized(
+    bench: &Workbench<'_>,
+    model: &Arc<Artifact>,
+    scheme: SchemeArg,
+    args: &ConvertArgs,
+) -> Result<Arc<Artifact>, Failure> {
+    let ranges = match &args.calibrate {
+        None => None,
+        Some(samples) => {
+            let data = bench.samples(samples)?;
+            Some(
+                bench
+                    .apply(
+                        "calibrate",
+                        json!({ "stratified": false }),
+                        &[("model", model), ("data", &data)],
+                    )?
+                    .artifact,
+            )
+        }
+    };
+    let mut ports = vec![("model", model)];
+    ports.extend(ranges.iter().map(|ranges| ("ranges", ranges)));
+    let params = json!({
+        "scheme": match scheme {
+            SchemeArg::Float16 => "float16",
+            SchemeArg::DynamicInt8 => "dynamic-int8",
+            SchemeArg::Int8 => "int8",
+        },
+        "per": match args.per.unwrap_or(PerArg::Channel) {
+            PerArg::Channel => "channel",
+            PerArg::Tensor => "tensor",
+        },
+        "input": edge(args.input),
+        "output": edge(args.output),
+    });
+    Ok(bench.apply("quantize", params, &ports)?.artifact)
+}
+
+fn edge(edge: Option<EdgeArg>) -> &'static str {
+    match edge.unwrap_or(EdgeArg::Float) {
+        EdgeArg::Float => "float",
+        EdgeArg::Int8 => "int8",
+        EdgeArg::Uint8 => "uint8",
+    }
+}
+
+/// The files to write. A C array is called after its file.
+fn files(path: &Path, target: Target, tflite: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)> {
+    match target {
+        Target::Tflite => vec![(path.to_owned(), tflite)],
+        Target::C => {
+            let name = path
+                .file_stem()
+                .map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
+            let (source, header) = steps::export::c_source(&tflite, &name);
+            vec![
+                (path.to_owned(), source.into_bytes()),
+                (path.with_extension("h"), header.into_bytes()),
+            ]
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `pipeline infer`: a model on NumPy arrays.
+
+use std::fs;
+
+use anyhow::{Context as _, anyhow};
+use steps::arrays::{Edges, infer as run};
+
+use crate::args::InferArgs;
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::outputs;
+use crate::terminal::Terminal;
+use crate::verbs::bench::kernel_set;
+use crate::workbench::Workbench;
+
+/// Runs the model and writes what it says.
+pub fn infer(args: &InferArgs, terminal: &Terminal) -> Outcome {
+    let model = Workbench::new(terminal)
+        .import(&args.model)?
+        .artifact
+        .model()
+        .or_exit(Exit::StepFailed)?;
+    if args.output.len() != model.outputs().len() {
+        let problem = anyhow!(
+            "{} files for {} outputs; give --output once for each",
+            args.output.len(),
+            model.outputs().len()
+        );
+        return Err(Failure::Error(Exit::Invalid, problem));
+    }
+    let mut arrays = Vec::new();
+    for path in &args.input {
+        let bytes = fs::read(path).with_context(|| format!("{}: cannot read the samples", path.display()))?;
+        arrays.push((path.display().to_string(), bytes));
+    }
+    let edges = Edges {
+        quantize: args.quantize,
+        dequantize: args.dequantize,
+    };
+    let results = run(&model, kernel_set(args.kernels), arrays, edges).or_exit(Exit::StepFailed)?;
+    for (path, bytes) in args.output.iter().zip(results) {
+        outputs::replace(path, &bytes).with_context(|| format!("{}: cannot write", path.display()))?;
+    }
+    Ok(Exit::Success)
+}

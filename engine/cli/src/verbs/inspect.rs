@@ -1,0 +1,130 @@
+//! `pipeline inspect`: the layers of a model.
+
+use steps::inspect::{Inspection, LayerFacts, TensorFacts};
+
+use crate::args::InspectArgs;
+use crate::exit::{Exit, OrExit, Outcome};
+use crate::table::{Align, Table};
+use crate::terminal::Terminal;
+use crate::units;
+use crate::workbench::Workbench;
+
+/// Prints the layers and what they come to.
+pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
+    let model = Workbench::new(terminal)
+        .import(&args.model)?
+        .artifact
+        .model()
+        .or_exit(Exit::StepFailed)?;
+    let inspection = steps::inspect::inspect(&model);
+    let text = if args.json {
+        serde_json::to_string_pretty(&inspection)? + "\n"
+    } else {
+        text(&inspection)
+    };
+    terminal.result(&text)?;
+    Ok(Exit::Success)
+}
+
+fn text(inspection: &Inspection) -> String {
+    let Inspection {
+        name,
+        inputs,
+        outputs,
+        layers,
+        total,
+        transposes,
+    } = inspection;
+    let border = |word: &str, tensors: &[TensorFacts]| {
+        tensors
+            .iter()
+            .map(|t| format!("{word} {}\n", tensor(t)))
+            .collect::<String>()
+    };
+    let mut table = Table::new([
+        ("Layer", Align::Left),
+        ("Op", Align::Left),
+        ("Output", Align::Left),
+        ("Parameters", Align::Right),
+        ("MACs", Align::Right),
+        ("Weights", Align::Left),
+        ("Quantization", Align::Left),
+    ]);
+    for LayerFacts {
+        name,
+        op,
+        output,
+        parameters,
+        macs,
+        weights,
+        weight_quantization,
+    } in layers
+    {
+        let quantization: Vec<&str> = [weight_quantization, &output.quantization]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        table.row([
+            name.clone(),
+            op.clone(),
+            typed(output),
+            counted(*parameters),
+            macs.map_or_else(|| "?".to_owned(), counted),
+            weights.join(" "),
+            quantization.join(" → "),
+        ]);
+    }
+    let macs = total
+        .macs
+        .map_or_else(|| "an unknown number of".to_owned(), units::grouped);
+    let mut text = format!(
+        "{name}\n{}{}\n{}\n",
+        border("in ", inputs),
+        border("out", outputs),
+        table.render()
+    );
+    text += &format!(
+        "{}, {} parameters, {macs} MACs\n",
+        units::count(layers.len(), "layer"),
+        units::grouped(total.parameters)
+    );
+    for kind in &total.tensors {
+        let tensors = units::count(kind.tensors as usize, "tensor");
+        text += &format!(
+            "{}: {tensors}, {} elements, {}\n",
+            kind.dtype,
+            units::grouped(kind.elements),
+            units::bytes(kind.bytes)
+        );
+    }
+    match transposes {
+        0 => text,
+        1 => text + "1 transpose remains\n",
+        many => text + &format!("{many} transposes remain\n"),
+    }
+}
+
+/// `x f32[1,32,32,3]`.
+fn tensor(tensor: &TensorFacts) -> String {
+    let quantization = tensor
+        .quantization
+        .as_ref()
+        .map(|q| format!(", {q}"))
+        .unwrap_or_default();
+    format!("{} {}{quantization}", tensor.name, typed(tensor))
+}
+
+fn typed(tensor: &TensorFacts) -> String {
+    let dims: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
+    format!("{}[{}]", tensor.element, dims.join(","))
+}
+
+/// Nothing is shown for none.
+fn counted(number: u64) -> String {
+    if number == 0 {
+        String::new()
+    } else {
+        units::grouped(number)
+    }
+}

@@ -1,0 +1,97 @@
+//! `pipeline list`: what the program knows.
+
+use crate::args::Listing;
+use crate::exit::{Exit, Outcome};
+use crate::table::{Align, Table};
+use crate::terminal::Terminal;
+
+/// Files that are read and written, with how they are recognized or chosen.
+const FORMATS: [(&str, &str, &str); 10] = [
+    ("keras", "reads", "Keras HDF5 models, .h5, by content"),
+    ("tflite", "reads, writes", "TensorFlow Lite models, .tflite, by content"),
+    ("c-array", "writes", "the TensorFlow Lite file as C source, .c and .h"),
+    ("image-folder", "reads", "JPEG and PNG images in folders by class"),
+    ("cifar10, cifar100", "reads", "CIFAR's binary batches"),
+    ("idx", "reads", "MNIST's IDX files"),
+    ("numpy", "reads", ".npz and .npy arrays"),
+    ("tar, tar.gz, zip", "reads", "archives of any of these datasets"),
+    ("report", "writes", "markdown with SVG and PNG plots, CSV, JSON"),
+    ("junit", "writes", "expectations as JUnit XML"),
+];
+
+/// Recipes in `recipes/` of the project.
+const RECIPES: [(&str, &str); 2] = [
+    (
+        "recipes/quickstart.yaml",
+        "what four forms of a small network are worth; all it needs ships with it",
+    ),
+    (
+        "recipes/quantization-lab.yaml",
+        "ResNet-8 on CIFAR-10 in every form without training; downloads 170 MB",
+    ),
+];
+
+/// Prints one list or all.
+pub fn list(what: Option<Listing>, terminal: &Terminal) -> Outcome {
+    let text = match what {
+        Some(Listing::Ops) => ops(),
+        Some(Listing::Formats) => formats(),
+        Some(Listing::Recipes) => recipes(),
+        None => [ops(), formats(), recipes()].join("\n"),
+    };
+    terminal.result(&text)?;
+    Ok(Exit::Success)
+}
+
+fn ops() -> String {
+    let mut table = Table::new([
+        ("Op", Align::Left),
+        ("Makes", Align::Left),
+        ("What it does", Align::Left),
+    ]);
+    for op in steps::registry() {
+        table.row([
+            op.spec.name.to_owned(),
+            op.spec.produces.to_string(),
+            op.spec.summary.to_owned(),
+        ]);
+    }
+    table.render()
+}
+
+fn formats() -> String {
+    let mut table = Table::new([("Format", Align::Left), ("", Align::Left), ("What it is", Align::Left)]);
+    for (name, direction, what) in FORMATS {
+        table.row([name, direction, what].map(str::to_owned));
+    }
+    table.render()
+}
+
+fn recipes() -> String {
+    let mut table = Table::new([("Recipe", Align::Left), ("What it answers", Align::Left)]);
+    for (name, what) in RECIPES {
+        table.row([name, what].map(str::to_owned));
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_recipe_is_listed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes");
+        let entries = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut shipped: Vec<String> = entries
+            .filter(|name| name.ends_with(".yaml"))
+            .map(|name| format!("recipes/{name}"))
+            .collect();
+        let mut listed = RECIPES.map(|(name, _)| name.to_owned());
+        shipped.sort();
+        listed.sort();
+        assert_eq!(shipped, listed);
+    }
+}

@@ -1,0 +1,108 @@
+//! `pipeline plan`: what a run would do and why, without doing it.
+
+use measure::Machine;
+use schedule::{Explanation, Staleness};
+
+use crate::args::{Choices, Everywhere, PlanArgs};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::project::Project;
+use crate::sources::{self, Download};
+use crate::table::{Align, Table};
+use crate::terminal::Terminal;
+use crate::{cache_folder, engine, units};
+
+/// Prints a line for each instance.
+pub fn plan(args: &PlanArgs, everywhere: &Everywhere, terminal: &Terminal) -> Outcome {
+    let foreseen = foresee(&args.recipe, &args.choices, everywhere, terminal)?;
+    let mut table = Table::new([
+        ("Instance", Align::Left),
+        ("Op", Align::Left),
+        ("What happens", Align::Left),
+    ]);
+    for (instance, explanation) in foreseen.project.instances.iter().zip(&foreseen.explanations) {
+        let what = match &explanation.staleness {
+            Staleness::Fresh => "in the cache".to_owned(),
+            stale => format!("runs: {stale}"),
+        };
+        table.row([explanation.id.clone(), instance.op.to_owned(), what]);
+    }
+    let mut text = table.render();
+    for download in &foreseen.downloads {
+        let url = download.urls.first().map_or("", String::as_str);
+        text += &format!(
+            "source {} is to be downloaded: {}, {url}\n",
+            download.source,
+            units::bytes(download.blob.size)
+        );
+    }
+    text += &summary(&foreseen.explanations);
+    terminal.result(&text)?;
+    Ok(Exit::Success)
+}
+
+fn summary(explanations: &[Explanation]) -> String {
+    let count = |what: fn(&Staleness) -> bool| explanations.iter().filter(|e| what(&e.staleness)).count();
+    let fresh = count(|s| *s == Staleness::Fresh);
+    let open = count(|s| matches!(s, Staleness::Unknown(_)));
+    let steps = units::count(explanations.len(), "step");
+    let runs = explanations.len() - fresh - open;
+    match open {
+        0 => format!("{steps}: {fresh} in the cache, {runs} to run\n"),
+        // Their inputs may turn out equal to earlier ones.
+        _ => format!("{steps}: {fresh} in the cache, {runs} to run, {open} depend on what those make\n"),
+    }
+}
+
+/// What a run would do.
+pub struct Foreseen {
+    /// The recipe.
+    pub project: Project,
+    /// One for each instance.
+    pub explanations: Vec<Explanation>,
+    /// What would be downloaded.
+    pub downloads: Vec<Download>,
+}
+
+/// Finds out what a run would do.
+pub fn foresee(
+    recipe: &std::path::Path,
+    choices: &Choices,
+    everywhere: &Everywhere,
+    terminal: &Terminal,
+) -> Result<Foreseen, Failure> {
+    let project = Project::load(recipe, choices, terminal)?;
+    let store = cache_folder::open(everywhere.cache.as_deref())?;
+    let (ingested, downloads) = sources::foresee(&store, &project.used_sources())?;
+    let machine = Machine::this();
+    let options = engine::options(None, &machine);
+    let explanations = engine::engine(&project, &store, ingested, options, machine, terminal)?.explain()?;
+    Ok(Foreseen {
+        project,
+        explanations,
+        downloads,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_others_is_not_yet_known_to_run() {
+        let explanation = |staleness| Explanation {
+            id: "a".into(),
+            staleness,
+            action: None,
+        };
+        let all = [
+            explanation(Staleness::Fresh),
+            explanation(Staleness::New),
+            explanation(Staleness::Unknown(vec!["b".into()])),
+        ];
+        assert_eq!(summary(&all[..2]), "2 steps: 1 in the cache, 1 to run\n");
+        assert_eq!(
+            summary(&all),
+            "3 steps: 1 in the cache, 1 to run, 1 depend on what those make\n"
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! `pipeline run`: run what is not in the cache, leave files and reports in a folder, judge the expectations.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use measure::Machine;
+use report::ReportInput;
+use schedule::{RunRecord, Status};
+
+use crate::args::{Everywhere, RunArgs};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::outputs::Folder;
+use crate::progress::{self, Both, Events};
+use crate::project::{self, Project};
+use crate::sources::Resolver;
+use crate::terminal::Terminal;
+use crate::{cache_folder, engine, failures, gates, saved, signals, units};
+
+/// Carries out a run.
+pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started: Instant) -> Outcome {
+    let project = Project::load(&args.recipe, &args.choices, terminal)?;
+    let folder = Folder::prepare(
+        args.out
+            .clone()
+            .unwrap_or_else(|| Path::new("out").join(project.name())),
+    )?;
+    let events = args.events.as_deref().map(open_events).transpose()?;
+    let store = cache_folder::open(everywhere.cache.as_deref())?;
+    let cancelled = signals::cancellation()?;
+    let progress = progress::progress(terminal);
+
+    // Held until the outputs are written, so that no garbage collection takes what is about to be used.
+    let mut stop = || {
+        if cancelled.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let _session = store.session(&mut stop)?;
+    let resolver = Resolver {
+        store: &store,
+        from: &args.fetch,
+        cancelled,
+        progress: &*progress,
+    };
+    let sources = resolver.resolve(&project.used_sources())?;
+    let machine = Machine::this();
+    let options = engine::options(Some(&args.pace), &machine);
+    let engine = engine::engine(&project, &store, sources, options, machine, terminal)?;
+
+    let ran = engine.run(&Both(&*progress, events.as_ref()), cancelled);
+    progress.clear();
+    let mut record = ran?;
+    record.expectations = gates::judge(&project, &record).map_err(|complaints| {
+        terminal.say(&project::rendered(&complaints, terminal));
+        Failure::Told(Exit::Invalid)
+    })?;
+    failures::print(&project, &record, terminal);
+    folder.write_artifacts(&store, &record)?;
+    folder.write_record(&record)?;
+    write_step_summary(&folder, &record, terminal);
+    if let Some(events) = &events {
+        events.finish(&record).context("--events: cannot write")?;
+    }
+
+    let mut lines: Vec<String> = record
+        .expectations
+        .iter()
+        .map(|verdict| gates::line(verdict, terminal))
+        .collect();
+    if terminal.volume >= crate::terminal::Volume::Normal {
+        lines.push(summary(&record, started.elapsed().as_secs_f64()));
+        lines.push(format!("results in {}", folder.path().display()));
+    }
+    terminal.result(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+    Ok(exit(&record, cancelled.load(Ordering::Relaxed)))
+}
+
+fn open_events(path: &Path) -> Result<Events, Failure> {
+    Events::to(path)
+        .with_context(|| format!("--events {}: cannot write", path.display()))
+        .or_exit(Exit::Environment)
+}
+
+fn exit(record: &RunRecord, cancelled: bool) -> Exit {
+    if record.count(Status::Failed) > 0 {
+        Exit::StepFailed
+    } else if record.count(Status::Skipped) > 0 {
+        if cancelled { Exit::Interrupted } else { Exit::StepFailed }
+    } else if gates::all_met(&record.expectations) {
+        Exit::Success
+    } else {
+        Exit::Expectation
+    }
+}
+
+/// `12 steps: 3 from the cache, 9 run, 0 failed in 4.2 s`.
+fn summary(record: &RunRecord, seconds: f64) -> String {
+    let [hits, ran, failed, skipped] =
+        [Status::Hit, Status::Ran, Status::Failed, Status::Skipped].map(|status| record.count(status));
+    let steps = units::count(record.instances.len(), "step");
+    let seconds = units::seconds(seconds);
+    if hits == record.instances.len() {
+        return format!("{steps}: {hits} from the cache, 0 run — nothing to do ({seconds})");
+    }
+    let skipped = if skipped > 0 {
+        format!(", {skipped} skipped")
+    } else {
+        String::new()
+    };
+    format!("{steps}: {hits} from the cache, {ran} run, {failed} failed{skipped} in {seconds}")
+}
+
+/// Appends a summary to the job's page on GitHub Actions. What goes wrong there does not fail the run.
+fn write_step_summary(folder: &Folder, record: &RunRecord, terminal: &Terminal) {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return;
+    };
+    let path = PathBuf::from(path);
+    let input = report_input(folder, record);
+    if input.entries.is_empty() {
+        return;
+    }
+    let appended = report::step_summary(&input, &record.expectations)
+        .map_err(io::Error::other)
+        .and_then(|text| {
+            OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&path)?
+                .write_all(text.as_bytes())
+        });
+    if let Err(error) = appended {
+        terminal.warning(&format!("{}: cannot append the step summary ({error})", path.display()));
+    }
+}
+
+/// What the report of this run was made of; without one, everything that was found.
+fn report_input(folder: &Folder, record: &RunRecord) -> ReportInput {
+    let reported = record
+        .instances
+        .iter()
+        .any(|i| i.op == "report" && matches!(i.status, Status::Hit | Status::Ran));
+    let written = reported
+        .then(|| saved::read(&folder.path().join(crate::outputs::REPORT_RECORD)).ok())
+        .flatten();
+    written.unwrap_or_else(|| saved::input(record))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use report::{Outcome as Judged, RecipeFacts, Verdict};
+    use schedule::InstanceRecord;
+
+    use super::*;
+
+    fn record(statuses: &[Status], verdicts: &[Judged]) -> RunRecord {
+        let instance = |&status: &Status| InstanceRecord {
+            id: "a".into(),
+            step: "a".into(),
+            op: "fold".into(),
+            coordinates: BTreeMap::new(),
+            variant: "a".into(),
+            status,
+            seconds: None,
+            key: None,
+            content: None,
+            blobs: BTreeMap::new(),
+            document: None,
+            log: Vec::new(),
+            error: None,
+        };
+        let verdict = |&outcome: &Judged| Verdict {
+            name: String::new(),
+            place: String::new(),
+            outcome,
+            message: String::new(),
+        };
+        RunRecord {
+            schema: "pipeline/run-v1".into(),
+            recipe: RecipeFacts {
+                name: "lab".into(),
+                digest: String::new(),
+                command: String::new(),
+                params: Vec::new(),
+                tool_version: String::new(),
+            },
+            started: 0,
+            seconds: 0.0,
+            machine: Machine::this(),
+            sources: BTreeMap::new(),
+            instances: statuses.iter().map(instance).collect(),
+            expectations: verdicts.iter().map(verdict).collect(),
+        }
+    }
+
+    #[test]
+    fn the_summary_says_what_was_done() {
+        use Status::{Failed, Hit, Ran, Skipped};
+        let text = |statuses: &[Status]| summary(&record(statuses, &[]), 4.21);
+        assert_eq!(
+            text(&[Hit, Hit]),
+            "2 steps: 2 from the cache, 0 run — nothing to do (4.2 s)"
+        );
+        assert_eq!(text(&[Hit, Ran]), "2 steps: 1 from the cache, 1 run, 0 failed in 4.2 s");
+        assert_eq!(
+            text(&[Failed, Skipped]),
+            "2 steps: 0 from the cache, 0 run, 1 failed, 1 skipped in 4.2 s"
+        );
+    }
+
+    #[test]
+    fn a_failed_step_outweighs_an_expectation() {
+        use Status::{Failed, Ran, Skipped};
+        let missed = [Judged::Passed, Judged::Failed];
+        assert_eq!(exit(&record(&[Ran], &[Judged::Passed]), false), Exit::Success);
+        assert_eq!(exit(&record(&[Ran], &missed), false), Exit::Expectation);
+        assert_eq!(exit(&record(&[Ran], &[Judged::Error]), false), Exit::Expectation);
+        assert_eq!(exit(&record(&[Ran, Failed], &missed), false), Exit::StepFailed);
+        assert_eq!(exit(&record(&[Ran, Skipped], &missed), true), Exit::Interrupted);
+        assert_eq!(exit(&record(&[Ran], &[]), true), Exit::Success);
+    }
+}

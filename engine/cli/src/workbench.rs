@@ -1,0 +1,173 @@
+//! Ops on single models, outside of any recipe: the same code as in a run, on values in memory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use measure::Machine;
+use report::{Document, RecipeFacts};
+use serde_json::Value;
+use steps::artifact::{Artifact, Decoded, ReadBlob};
+use steps::{Context, Inputs, Labelled, Output, SourceFiles, StepError};
+
+use crate::exit::{Exit, Failure, OrExit};
+use crate::terminal::{Terminal, Volume};
+
+/// Runs ops one by one.
+pub struct Workbench<'a> {
+    terminal: &'a Terminal,
+    facts: RecipeFacts,
+    machine: Machine,
+    started: Instant,
+}
+
+/// What an op made.
+pub struct Made {
+    /// For the next op.
+    pub artifact: Arc<Artifact>,
+    /// What was found.
+    pub document: Option<Document>,
+}
+
+impl Made {
+    /// A document of the kind that the op makes, or an error that names it.
+    pub fn expect<T>(self, pick: impl FnOnce(Document) -> Option<T>) -> Result<T, Failure> {
+        let found = self.document.and_then(pick);
+        found.ok_or_else(|| anyhow::anyhow!("the op found nothing to show; this is a bug, please report it").into())
+    }
+}
+
+impl<'a> Workbench<'a> {
+    /// A bench on this machine.
+    pub fn new(terminal: &'a Terminal) -> Self {
+        let facts = RecipeFacts {
+            name: String::new(),
+            digest: String::new(),
+            command: String::new(),
+            params: Vec::new(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Workbench {
+            terminal,
+            facts,
+            machine: Machine::this(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Reads a model file.
+    pub fn import(&self, path: &Path) -> Result<Made, Failure> {
+        let label = path.display().to_string();
+        fs::metadata(path).with_context(|| format!("{label}: cannot read the model"))?;
+        let files = SourceFiles {
+            name: label.clone(),
+            files: vec![path.to_owned()],
+            labels: vec![label],
+        };
+        let inputs = Inputs {
+            ports: BTreeMap::new(),
+            sources: BTreeMap::from([("from".to_owned(), files)]),
+        };
+        self.run("import", serde_json::json!({}), &inputs)
+    }
+
+    /// Samples from a `.npy` file.
+    pub fn samples(&self, path: &Path) -> Result<Arc<Artifact>, Failure> {
+        let label = path.display().to_string();
+        let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
+        let dataset = steps::arrays::samples(bytes, &label).or_exit(Exit::StepFailed)?;
+        Ok(self.dataset(dataset))
+    }
+
+    /// Samples in memory as the artifact that a `dataset` step makes.
+    pub fn dataset(&self, dataset: steps::artifact::LoadedDataset) -> Arc<Artifact> {
+        let decoded: Decoded = Arc::new(dataset);
+        Arc::new(Artifact::new(
+            recipe::ArtifactKind::Dataset,
+            BTreeMap::new(),
+            Some(decoded),
+        ))
+    }
+
+    /// Runs an op on artifacts by port.
+    pub fn apply(&self, op: &str, params: Value, ports: &[(&str, &Arc<Artifact>)]) -> Result<Made, Failure> {
+        let labelled = |artifact: &Arc<Artifact>| Labelled {
+            step: op.to_owned(),
+            variant: op.to_owned(),
+            coordinates: Vec::new(),
+            artifact: artifact.clone(),
+        };
+        let ports = ports
+            .iter()
+            .map(|(port, artifact)| ((*port).to_owned(), vec![labelled(artifact)]));
+        self.run(
+            op,
+            params,
+            &Inputs {
+                ports: ports.collect(),
+                sources: BTreeMap::new(),
+            },
+        )
+    }
+
+    fn run(&self, op: &str, params: Value, inputs: &Inputs) -> Result<Made, Failure> {
+        let registered = steps::find(op).ok_or_else(|| anyhow::anyhow!("no op is named `{op}`"))?;
+        let ports: Vec<&str> = inputs.ports.keys().map(String::as_str).collect();
+        let params = registered
+            .complete(&params, &ports)
+            .map_err(anyhow::Error::msg)
+            .or_exit(Exit::Invalid)?;
+        let say = |line: &str| {
+            if self.terminal.volume >= Volume::Verbose || line.starts_with("warning") {
+                self.terminal.note(&format!("{op}: {line}"));
+            }
+        };
+        let context = Context {
+            log: &say,
+            progress: &|_, _| {},
+            cancelled: &|| false,
+            recipe: &self.facts,
+            clock: &Clock(self.started),
+            memory: &measure::memory::ThisProcess,
+            machine: &self.machine,
+        };
+        let output = registered.run(params, inputs, &context).or_exit(Exit::StepFailed)?;
+        Ok(made(output))
+    }
+}
+
+/// An output as the artifact that the next op takes.
+fn made(output: Output) -> Made {
+    let Output {
+        kind,
+        blobs,
+        decoded,
+        document,
+    } = output;
+    let blobs = blobs.into_iter().map(|(name, bytes)| {
+        let read: ReadBlob = Box::new(move || Ok(bytes.clone()));
+        (name, read)
+    });
+    Made {
+        artifact: Arc::new(Artifact::new(kind, blobs.collect(), decoded)),
+        document,
+    }
+}
+
+/// The graph of an imported model.
+pub fn blob(artifact: &Artifact, name: &str) -> Result<Vec<u8>, Failure> {
+    artifact
+        .blob(name)
+        .map_err(|error: StepError| Failure::Error(Exit::StepFailed, error.into()))
+}
+
+struct Clock(Instant);
+
+impl measure::Clock for Clock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
