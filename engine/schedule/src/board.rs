@@ -46,7 +46,14 @@ impl Board {
             rank[i] = dependents[i].iter().map(|&d| rank[d] + 1).max().unwrap_or(0);
         }
         let states: Vec<State> = needs.iter().map(|n| State::Waiting(n.len())).collect();
-        let mut board = Board { states, dependents, rank, ready: BTreeSet::new(), queued: BTreeSet::new(), open: n };
+        let mut board = Board {
+            states,
+            dependents,
+            rank,
+            ready: BTreeSet::new(),
+            queued: BTreeSet::new(),
+            open: n,
+        };
         for (i, needs) in needs.iter().enumerate() {
             if needs.is_empty() {
                 board.set(i, State::Ready);
@@ -110,7 +117,12 @@ impl Board {
     /// The instances that have not started.
     pub fn not_started(&self) -> Vec<usize> {
         let idle = |s: &State| matches!(s, State::Waiting(_) | State::Ready | State::Queued);
-        self.states.iter().enumerate().filter(|(_, s)| idle(s)).map(|(i, _)| i).collect()
+        self.states
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| idle(s))
+            .map(|(i, _)| i)
+            .collect()
     }
 
     /// Whether every instance has come to its end.
@@ -119,6 +131,7 @@ impl Board {
     }
 
     /// Where an instance stands.
+    #[cfg(test)]
     pub fn state(&self, i: usize) -> State {
         self.states[i]
     }
@@ -149,7 +162,10 @@ mod tests {
         let mut b = board();
         assert_eq!(b.next_ready(), Some(0));
         b.set(0, State::Done);
-        assert_eq!((b.state(1), b.state(2), b.state(3)), (State::Ready, State::Ready, State::Waiting(1)));
+        assert_eq!(
+            (b.state(1), b.state(2), b.state(3)),
+            (State::Ready, State::Ready, State::Waiting(1))
+        );
     }
 
     #[test]

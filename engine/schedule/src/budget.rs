@@ -34,7 +34,14 @@ pub struct Budget {
 impl Budget {
     /// A budget of so many threads (at least one) and bytes.
     pub fn new(threads: usize, memory: u64) -> Self {
-        Budget { threads: threads.max(1), memory, used_threads: 0, used_memory: 0, running: 0, exclusive: false }
+        Budget {
+            threads: threads.max(1),
+            memory,
+            used_threads: 0,
+            used_memory: 0,
+            running: 0,
+            exclusive: false,
+        }
     }
 
     /// Gives a step what it asks for, or `None` where it must wait. `ready` steps, this one included, want to start:
@@ -59,7 +66,11 @@ impl Budget {
         self.used_memory = self.used_memory.saturating_add(demand.memory);
         self.running += 1;
         self.exclusive = demand.exclusive;
-        Some(Grant { threads, memory: demand.memory, exclusive: demand.exclusive })
+        Some(Grant {
+            threads,
+            memory: demand.memory,
+            exclusive: demand.exclusive,
+        })
     }
 
     /// Takes back what a step was given.
@@ -77,7 +88,11 @@ impl Budget {
 mod tests {
     use super::*;
 
-    const PLAIN: Demand = Demand { threads: None, memory: 10, exclusive: false };
+    const PLAIN: Demand = Demand {
+        threads: None,
+        memory: 10,
+        exclusive: false,
+    };
 
     #[test]
     fn ready_steps_share_the_free_threads() {
@@ -94,7 +109,10 @@ mod tests {
     fn an_exclusive_step_waits_for_all_and_keeps_all_out() {
         let mut b = Budget::new(2, 100);
         let running = b.grant(PLAIN, 2).unwrap();
-        let exclusive = Demand { exclusive: true, ..PLAIN };
+        let exclusive = Demand {
+            exclusive: true,
+            ..PLAIN
+        };
         assert_eq!(b.grant(exclusive, 1), None);
         b.give_back(running);
         let grant = b.grant(exclusive, 1).unwrap();

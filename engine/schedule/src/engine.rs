@@ -88,7 +88,11 @@ struct Notes {
 
 /// What came of one instance.
 enum Outcome {
-    Made { record: Box<Record>, artifact: Arc<Artifact>, hit: bool },
+    Made {
+        record: Box<Record>,
+        artifact: Arc<Artifact>,
+        hit: bool,
+    },
     Failed(String),
     Interrupted,
 }
@@ -106,22 +110,41 @@ impl<'a> Engine<'a> {
         machine: Machine,
         options: RunOptions,
     ) -> Result<Self, Vec<(Instance, String)>> {
-        let positions: HashMap<String, usize> =
-            instances.iter().enumerate().map(|(i, n)| (n.id.to_string(), i)).collect();
+        let positions: HashMap<String, usize> = instances
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (n.id.to_string(), i))
+            .collect();
         let mut nodes: Vec<Node> = Vec::with_capacity(instances.len());
         let mut refused = Vec::new();
         for instance in instances {
             let completed = complete(&instance);
-            let needs = instance.needs().filter_map(|id| positions.get(id.as_str()).copied()).collect();
+            let needs = instance
+                .needs()
+                .filter_map(|id| positions.get(id.as_str()).copied())
+                .collect();
             let variant = variant(&instance, &positions, &nodes);
             match completed {
-                Ok((op, params)) => nodes.push(Node { instance, op, params, needs, variant }),
+                Ok((op, params)) => nodes.push(Node {
+                    instance,
+                    op,
+                    params,
+                    needs,
+                    variant,
+                }),
                 Err(problem) => refused.push((instance, problem)),
             }
         }
         name_ranges(&mut nodes);
         if refused.is_empty() {
-            Ok(Engine { store, facts, machine, options, nodes, sources })
+            Ok(Engine {
+                store,
+                facts,
+                machine,
+                options,
+                nodes,
+                sources,
+            })
         } else {
             Err(refused)
         }
@@ -141,7 +164,11 @@ impl<'a> Engine<'a> {
                 .collect();
             if !unknown.is_empty() {
                 records.push(None);
-                explanations.push(Explanation { id, staleness: Staleness::Unknown(unknown), action: None });
+                explanations.push(Explanation {
+                    id,
+                    staleness: Staleness::Unknown(unknown),
+                    action: None,
+                });
                 continue;
             }
             let known: Vec<Option<&Record>> = records.iter().map(Option::as_deref).collect();
@@ -151,7 +178,11 @@ impl<'a> Engine<'a> {
                 Lookup::Miss { .. } => None,
             });
             let staleness = staleness(self.store, &self.facts.name, &id, &action)?;
-            explanations.push(Explanation { id, staleness, action: Some(action) });
+            explanations.push(Explanation {
+                id,
+                staleness,
+                action: Some(action),
+            });
         }
         Ok(explanations)
     }
@@ -161,7 +192,9 @@ impl<'a> Engine<'a> {
         let started = Instant::now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let _session = self.store.session(&mut || stop_if(cancelled))?;
-        observer.event(&Event::RunStarted { instances: self.nodes.len() });
+        observer.event(&Event::RunStarted {
+            instances: self.nodes.len(),
+        });
         let mut instances = Vec::new();
         // Damaged blobs leave the cache when they are read; twice is enough for two layers of them.
         for attempt in 0..3 {
@@ -190,7 +223,10 @@ impl<'a> Engine<'a> {
             sha256: f.blob.digest.to_string(),
             size: f.blob.size,
         };
-        self.sources.iter().map(|(name, s)| (name.clone(), s.files.iter().map(record).collect())).collect()
+        self.sources
+            .iter()
+            .map(|(name, s)| (name.clone(), s.files.iter().map(record).collect()))
+            .collect()
     }
 
     fn action(&self, node: &Node, records: &[Option<&Record>]) -> Result<Action, EngineError> {
@@ -203,11 +239,23 @@ impl<'a> Engine<'a> {
                     instance: node.instance.id.to_string(),
                     problem: format!("its input `{}` is not known", from.id),
                 })?;
-                let path = if input.gathers { format!("{}/{i:04}/{}", input.port, from.id) } else { input.port.clone() };
+                let path = if input.gathers {
+                    format!("{}/{i:04}/{}", input.port, from.id)
+                } else {
+                    input.port.clone()
+                };
                 inputs.push(KeyInput { path, content });
             }
         }
-        key::action(&node.instance, node.op, &node.params, inputs, &self.sources, &self.facts, &self.options.host)
+        key::action(
+            &node.instance,
+            node.op,
+            &node.params,
+            inputs,
+            &self.sources,
+            &self.facts,
+            &self.options.host,
+        )
     }
 }
 
@@ -220,15 +268,24 @@ fn complete(instance: &Instance) -> Result<(&'static Registered, serde_json::Val
 
 /// The name under which reports show an instance: a model by its step and place, a measurement by the model it is about.
 fn variant(instance: &Instance, positions: &HashMap<String, usize>, nodes: &[Node]) -> String {
-    let makes_model = matches!(instance.produces, ArtifactKind::Model | ArtifactKind::Ranges | ArtifactKind::Dataset);
-    let subject = instance.inputs.iter().find(|i| !i.gathers && matches!(i.port.as_str(), "model" | "file"));
+    let makes_model = matches!(
+        instance.produces,
+        ArtifactKind::Model | ArtifactKind::Ranges | ArtifactKind::Dataset
+    );
+    let subject = instance
+        .inputs
+        .iter()
+        .find(|i| !i.gathers && matches!(i.port.as_str(), "model" | "file"));
     let subject = subject.and_then(|i| nodes.get(*positions.get(i.from.first()?.id.as_str())?));
     match subject {
         Some(model) if !makes_model => model.variant.clone(),
         _ => {
             let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
             let parts = instance.coordinates.values().map(text);
-            std::iter::once(instance.step.clone()).chain(parts).collect::<Vec<_>>().join("-")
+            std::iter::once(instance.step.clone())
+                .chain(parts)
+                .collect::<Vec<_>>()
+                .join("-")
         }
     }
 }
@@ -247,7 +304,11 @@ fn name_ranges(nodes: &mut [Node]) {
 }
 
 fn stop_if(cancelled: &AtomicBool) -> ControlFlow<()> {
-    if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    if cancelled.load(Ordering::Relaxed) {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
 }
 
 /// The state of one run.
@@ -277,7 +338,11 @@ impl<'e, 'a> Run<'e, 'a> {
     ) -> Self {
         let n = engine.nodes.len();
         let mut wanted = vec![0; n];
-        engine.nodes.iter().flat_map(|node| &node.needs).for_each(|&d| wanted[d] += 1);
+        engine
+            .nodes
+            .iter()
+            .flat_map(|node| &node.needs)
+            .for_each(|&d| wanted[d] += 1);
         let needs: Vec<Vec<usize>> = engine.nodes.iter().map(|node| node.needs.clone()).collect();
         Run {
             engine,
@@ -355,29 +420,38 @@ impl<'e, 'a> Run<'e, 'a> {
     }
 
     /// Starts an instance if the budget allows.
-    fn start<'s>(
-        &mut self,
-        i: usize,
-        scope: &'s std::thread::Scope<'s, '_>,
-        sender: &mpsc::Sender<(usize, Outcome)>,
-    ) where
+    fn start<'s>(&mut self, i: usize, scope: &'s std::thread::Scope<'s, '_>, sender: &mpsc::Sender<(usize, Outcome)>)
+    where
         'e: 's,
         'a: 's,
     {
         let node = &self.engine.nodes[i];
         let resources = node.instance.resources;
-        let read: u64 = node.needs.iter().filter_map(|&d| self.records[d].as_ref()).map(|r| stored_bytes(r)).sum();
+        let read: u64 = node
+            .needs
+            .iter()
+            .filter_map(|&d| self.records[d].as_ref())
+            .map(|r| stored_bytes(r))
+            .sum();
         let demand = Demand {
             threads: resources.threads.map(|t| t as usize),
             // Inputs, their decoded form and an output of the like, and what any step needs.
             memory: resources.memory.unwrap_or(3 * read + (64 << 20)),
             exclusive: resources.exclusive || node.op.measures_machine,
         };
-        let Some(grant) = self.budget.grant(demand, self.board.queued().len()) else { return };
-        let Some((action, reason)) = self.actions.remove(&i) else { return };
+        let Some(grant) = self.budget.grant(demand, self.board.queued().len()) else {
+            return;
+        };
+        let Some((action, reason)) = self.actions.remove(&i) else {
+            return;
+        };
         self.board.set(i, State::Running);
         self.grants.insert(i, grant);
-        self.observer.event(&Event::Started { id: &node.instance.id, threads: grant.threads, reason: &reason });
+        self.observer.event(&Event::Started {
+            id: &node.instance.id,
+            threads: grant.threads,
+            reason: &reason,
+        });
         let job = Job {
             engine: self.engine,
             node,
@@ -406,17 +480,35 @@ impl<'e, 'a> Run<'e, 'a> {
                 Some(Labelled {
                     step: from.instance.step.clone(),
                     variant: from.variant.clone(),
-                    coordinates: from.instance.coordinates.iter().map(|(k, v)| (k.clone(), text(v))).collect(),
+                    coordinates: from
+                        .instance
+                        .coordinates
+                        .iter()
+                        .map(|(k, v)| (k.clone(), text(v)))
+                        .collect(),
                     artifact: self.artifacts[d].clone()?,
                 })
             });
             inputs.ports.insert(input.port.clone(), labelled.collect());
         }
         for (parameter, name) in &node.instance.sources {
-            let Some(source) = self.engine.sources.get(name) else { continue };
-            let files = source.files.iter().map(|f| self.engine.store.path(&f.blob.digest)).collect();
+            let Some(source) = self.engine.sources.get(name) else {
+                continue;
+            };
+            let files = source
+                .files
+                .iter()
+                .map(|f| self.engine.store.path(&f.blob.digest))
+                .collect();
             let labels = source.files.iter().map(|f| f.label.clone()).collect();
-            inputs.sources.insert(parameter.clone(), SourceFiles { name: name.clone(), files, labels });
+            inputs.sources.insert(
+                parameter.clone(),
+                SourceFiles {
+                    name: name.clone(),
+                    files,
+                    labels,
+                },
+            );
         }
         inputs
     }
@@ -426,12 +518,20 @@ impl<'e, 'a> Run<'e, 'a> {
         match outcome {
             Outcome::Made { record, artifact, hit } => {
                 let id = node.instance.id.as_str();
-                self.engine.store.remember_last(&self.engine.facts.name, id, &record.action)?;
-                self.observer.event(&Event::Finished { id: &node.instance.id, seconds: record.seconds });
+                self.engine
+                    .store
+                    .remember_last(&self.engine.facts.name, id, &record.action)?;
+                self.observer.event(&Event::Finished {
+                    id: &node.instance.id,
+                    seconds: record.seconds,
+                });
                 self.done(i, record, artifact, hit);
             }
             Outcome::Failed(error) => {
-                self.observer.event(&Event::Failed { id: &node.instance.id, error: &error });
+                self.observer.event(&Event::Failed {
+                    id: &node.instance.id,
+                    error: &error,
+                });
                 self.results[i] = Some(self.result(node, Status::Failed, Some(error)));
                 self.board.set(i, State::Failed);
                 let because = format!("{} failed", node.instance.id);
@@ -458,7 +558,11 @@ impl<'e, 'a> Run<'e, 'a> {
             seconds: Some(record.seconds),
             key: Some(record.action.key().to_string()),
             content: Some(record.content().digest.to_string()),
-            blobs: record.blobs.iter().map(|(name, blob)| (name.clone(), blob.digest.to_string())).collect(),
+            blobs: record
+                .blobs
+                .iter()
+                .map(|(name, blob)| (name.clone(), blob.digest.to_string()))
+                .collect(),
             document: notes.document,
             log: notes.log,
             ..self.result(node, status, None)
@@ -481,7 +585,12 @@ impl<'e, 'a> Run<'e, 'a> {
             id: node.instance.id.to_string(),
             step: node.instance.step.clone(),
             op: node.instance.op.to_owned(),
-            coordinates: node.instance.coordinates.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            coordinates: node
+                .instance
+                .coordinates
+                .iter()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
             variant: node.variant.clone(),
             status,
             seconds: None,
@@ -496,7 +605,10 @@ impl<'e, 'a> Run<'e, 'a> {
 
     fn skip(&mut self, i: usize, because: &str) {
         let node = &self.engine.nodes[i];
-        self.observer.event(&Event::Skipped { id: &node.instance.id, because });
+        self.observer.event(&Event::Skipped {
+            id: &node.instance.id,
+            because,
+        });
         self.results[i] = Some(self.result(node, Status::Skipped, Some(because.to_owned())));
         self.board.set(i, State::Skipped);
     }
@@ -571,7 +683,11 @@ impl Job<'_, '_> {
         })?;
         if let Lookup::Hit(record) = store.lookup(&key)? {
             let artifact = stored(store, self.node.instance.produces, &record, None, &self.damaged);
-            return Ok(Outcome::Made { record, artifact: Arc::new(artifact), hit: true });
+            return Ok(Outcome::Made {
+                record,
+                artifact: Arc::new(artifact),
+                hit: true,
+            });
         }
         let started = Instant::now();
         let log = Mutex::new(Vec::new());
@@ -581,7 +697,12 @@ impl Job<'_, '_> {
             Err(_) if self.cancelled.load(Ordering::Relaxed) => return Ok(Outcome::Interrupted),
             Err(error) => return Ok(Outcome::Failed(error.to_string())),
         };
-        let Output { kind, blobs, decoded, document } = output;
+        let Output {
+            kind,
+            blobs,
+            decoded,
+            document,
+        } = output;
         let mut stored_blobs = BTreeMap::new();
         for (name, bytes) in &blobs {
             stored_blobs.insert(name.clone(), store.put(bytes)?);
@@ -590,7 +711,10 @@ impl Job<'_, '_> {
             let json = serde_json::to_vec_pretty(document).map_err(|e| unwritable(&self.action.op, &e))?;
             stored_blobs.insert(DOCUMENT.to_owned(), store.put(&json)?);
         }
-        let notes = Notes { log: log.into_inner().unwrap_or_else(PoisonError::into_inner), document };
+        let notes = Notes {
+            log: log.into_inner().unwrap_or_else(PoisonError::into_inner),
+            document,
+        };
         let record = Box::new(Record {
             kind: kind.to_string(),
             blobs: stored_blobs,
@@ -600,7 +724,11 @@ impl Job<'_, '_> {
         });
         store.publish(&key, &record)?;
         let artifact = Arc::new(stored(store, kind, &record, decoded, &self.damaged));
-        Ok(Outcome::Made { record, artifact, hit: false })
+        Ok(Outcome::Made {
+            record,
+            artifact,
+            hit: false,
+        })
     }
 
     /// Runs the op in a pool of the granted threads. A panic is a bug of the op; it becomes a failure of this step alone.
@@ -627,14 +755,19 @@ impl Job<'_, '_> {
         let run = AssertUnwindSafe(|| pool.install(|| self.node.op.run(params, inputs, &context)));
         catch_unwind(run).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            let text = text
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
             Err(StepError::Params(format!("internal error, please report it: {text}")))
         })
     }
 }
 
 fn unwritable(op: &str, error: &serde_json::Error) -> CacheError {
-    CacheError::Unwritable { op: op.to_owned(), reason: error.to_string() }
+    CacheError::Unwritable {
+        op: op.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 /// Time since the step began.

@@ -39,8 +39,10 @@ pub fn action(
     facts: &RecipeFacts,
     host: &str,
 ) -> Result<Action, EngineError> {
-    let canonical = recipe::canonical(params)
-        .map_err(|problem| EngineError::Key { instance: instance.id.to_string(), problem: problem.to_string() })?;
+    let canonical = recipe::canonical(params).map_err(|problem| EngineError::Key {
+        instance: instance.id.to_string(),
+        problem: problem.to_string(),
+    })?;
     let mut all: BTreeMap<String, BlobRef> = inputs.into_iter().map(|i| (i.path, i.content)).collect();
     for (parameter, name) in &instance.sources {
         let source = sources.get(name).ok_or_else(|| EngineError::Key {

@@ -50,7 +50,10 @@ pub fn ingest(store: &Store, sources: &BTreeMap<String, Vec<PathBuf>>) -> Result
     let mut memo = StatMemo::load(store);
     let mut all = Ingested::new();
     for (name, paths) in sources {
-        let files = paths.iter().map(|path| ingest_one(store, &mut memo, name, path)).collect::<Result<_, _>>()?;
+        let files = paths
+            .iter()
+            .map(|path| ingest_one(store, &mut memo, name, path))
+            .collect::<Result<_, _>>()?;
         all.insert(name.clone(), IngestedSource { files });
     }
     // The memo is a convenience: a cache that cannot keep it works as well.
@@ -60,8 +63,17 @@ pub fn ingest(store: &Store, sources: &BTreeMap<String, Vec<PathBuf>>) -> Result
 
 fn ingest_one(store: &Store, memo: &mut StatMemo, name: &str, path: &Path) -> Result<IngestedFile, SourceError> {
     if !path.exists() {
-        return Err(SourceError::Missing { name: name.to_owned(), path: path.to_owned() });
+        return Err(SourceError::Missing {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        });
     }
-    let blob = memo.ingest(store, path).map_err(|problem| SourceError::Cache { name: name.to_owned(), problem })?;
-    Ok(IngestedFile { label: path.display().to_string(), blob })
+    let blob = memo.ingest(store, path).map_err(|problem| SourceError::Cache {
+        name: name.to_owned(),
+        problem,
+    })?;
+    Ok(IngestedFile {
+        label: path.display().to_string(),
+        blob,
+    })
 }

@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn floats_are_quantized_only_when_asked() {
         let floats = || npy::write(&[1, 2], &[0.0_f32, 1.5]);
-        insta::assert_snapshot!(run(&dequantize(), floats(), false).unwrap_err(), @"");
+        insta::assert_snapshot!(run(&dequantize(), floats(), false).unwrap_err(), @"x.npy: holds float32, input `x` takes i8; --quantize converts");
         assert_eq!(
             run(&dequantize(), floats(), true).unwrap().data(),
             &Data::F32(vec![0.0, 1.5])
@@ -332,8 +332,8 @@ mod tests {
 
     #[test]
     fn arrays_that_do_not_fit_are_refused() {
-        insta::assert_snapshot!(run(&relu(), npy::write(&[3, 5], &[0.0_f32; 15]), false).unwrap_err(), @"");
-        insta::assert_snapshot!(infer(&relu(), KernelSet::Fast, Vec::new(), Edges::default()).unwrap_err(), @"");
+        insta::assert_snapshot!(run(&relu(), npy::write(&[3, 5], &[0.0_f32; 15]), false).unwrap_err(), @"x.npy: samples are [5], input `x` takes [2, 1]");
+        insta::assert_snapshot!(infer(&relu(), KernelSet::Fast, Vec::new(), Edges::default()).unwrap_err(), @"0 arrays for 1 inputs; the model takes x");
     }
 
     #[test]

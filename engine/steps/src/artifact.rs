@@ -44,7 +44,11 @@ impl Artifact {
         if let Some(value) = decoded {
             let _ = cell.set(value);
         }
-        Artifact { kind, blobs, decoded: cell }
+        Artifact {
+            kind,
+            blobs,
+            decoded: cell,
+        }
     }
 
     /// The names of the blobs.
@@ -65,14 +69,20 @@ impl Artifact {
 
     /// The model.
     pub fn model(&self) -> Result<Arc<Graph>, StepError> {
-        self.decode(|| Ok(formats::store::from_blobs(&self.blob("graph.json")?, &self.blob("weights.safetensors")?)?))
+        self.decode(|| {
+            Ok(formats::store::from_blobs(
+                &self.blob("graph.json")?,
+                &self.blob("weights.safetensors")?,
+            )?)
+        })
     }
 
     /// The model in an exported `.tflite` file.
     pub fn exported_model(&self) -> Result<Arc<Graph>, StepError> {
         self.decode(|| {
             let name = self.names().find(|n| n.ends_with(".tflite")).map(str::to_owned);
-            let name = name.ok_or_else(|| self.broken("(model)", "this kind of file cannot be run; export a .tflite"))?;
+            let name =
+                name.ok_or_else(|| self.broken("(model)", "this kind of file cannot be run; export a .tflite"))?;
             Ok(formats::tflite::read(&self.blob(&name)?)?)
         })
     }
@@ -82,18 +92,29 @@ impl Artifact {
         self.decode(|| {
             let mut broken = None;
             let data = data::blob::from_blobs(|name| {
-                self.blobs.contains_key(name).then(|| self.blob(name))?.map_err(|e| broken = Some(e)).ok()
+                self.blobs
+                    .contains_key(name)
+                    .then(|| self.blob(name))?
+                    .map_err(|e| broken = Some(e))
+                    .ok()
             });
             match broken {
                 Some(error) => Err(error),
-                None => Ok(LoadedDataset { data: data?, transform: self.json("transform.json")? }),
+                None => Ok(LoadedDataset {
+                    data: data?,
+                    transform: self.json("transform.json")?,
+                }),
             }
         })
     }
 
     /// What the step found, for reports.
     pub fn document(&self) -> Result<Option<Document>, StepError> {
-        if self.blobs.contains_key(DOCUMENT) { self.json(DOCUMENT).map(Some) } else { Ok(None) }
+        if self.blobs.contains_key(DOCUMENT) {
+            self.json(DOCUMENT).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn decode<T: Any + Send + Sync>(&self, read: impl FnOnce() -> Result<T, StepError>) -> Result<Arc<T>, StepError> {
@@ -104,10 +125,16 @@ impl Artifact {
                 self.decoded.get_or_init(|| fresh).clone()
             }
         };
-        value.downcast::<T>().map_err(|_| self.broken("(decoded)", "is of another kind"))
+        value
+            .downcast::<T>()
+            .map_err(|_| self.broken("(decoded)", "is of another kind"))
     }
 
     fn broken(&self, blob: &str, problem: &str) -> StepError {
-        StepError::Artifact { kind: self.kind, blob: blob.to_owned(), problem: problem.to_owned() }
+        StepError::Artifact {
+            kind: self.kind,
+            blob: blob.to_owned(),
+            problem: problem.to_owned(),
+        }
     }
 }

@@ -77,21 +77,39 @@ impl Op for BenchmarkOp {
 /// Times a model from its stored bytes on.
 pub fn time(graph: &ir::Graph, params: &Benchmark, context: &Context<'_>) -> Result<Figures, StepError> {
     let blobs = formats::store::to_blobs(graph)?;
-    let protocol = Protocol { warmup: params.warmup, runs: params.runs };
+    let protocol = Protocol {
+        warmup: params.warmup,
+        runs: params.runs,
+    };
     let load = || {
-        let blob = |name| blobs.iter().find(|(n, _)| *n == name).map_or(&[][..], |(_, bytes)| bytes.as_slice());
+        let blob = |name| {
+            blobs
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map_or(&[][..], |(_, bytes)| bytes.as_slice())
+        };
         let graph = formats::store::from_blobs(blob("graph.json"), blob("weights.safetensors"))?;
         let executable = Executable::new(&graph, params.kernels.into())?;
         let (workspace, input) = (executable.workspace(), executable.input_buffers());
         Ok::<_, StepError>((executable, workspace, input))
     };
-    let timings = measure::latency::time(context.clock, context.memory, protocol, load, |(executable, workspace, input)| {
-        context.check_cancelled()?;
-        Ok(executable.run(workspace, &input.values())?)
-    })?;
+    let timings = measure::latency::time(
+        context.clock,
+        context.memory,
+        protocol,
+        load,
+        |(executable, workspace, input)| {
+            context.check_cancelled()?;
+            Ok(executable.run(workspace, &input.values())?)
+        },
+    )?;
     Ok(Figures {
         timings,
-        runtime: format!("pipeline {} ({} kernels)", env!("CARGO_PKG_VERSION"), kernel_name(params.kernels)),
+        runtime: format!(
+            "pipeline {} ({} kernels)",
+            env!("CARGO_PKG_VERSION"),
+            kernel_name(params.kernels)
+        ),
         threads: 1,
         machine: context.machine.clone(),
     })

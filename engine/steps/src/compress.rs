@@ -43,7 +43,11 @@ impl Op for CompressOp {
             contents.push((name, file.blob(name)?));
         }
         let sizes = Sizes::of(contents.iter().map(|(name, bytes)| (*name, bytes.as_slice())))?;
-        context.log(&format!("{} bytes deflate by {:.1} %", sizes.bytes(), sizes.deflation_percent()));
+        context.log(&format!(
+            "{} bytes deflate by {:.1} %",
+            sizes.bytes(),
+            sizes.deflation_percent()
+        ));
         Ok(Output::document(ArtifactKind::Sizes, Document::Sizes(sizes)))
     }
 }

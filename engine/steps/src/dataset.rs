@@ -106,18 +106,33 @@ impl Op for DatasetOp {
         context.check_cancelled()?;
         let (dataset, report) = data::load(&tree, &params.spec())?;
         let shape: Vec<String> = report.sample_shape.iter().map(ToString::to_string).collect();
-        context.log(&format!("{} of {} samples, each {}", report.loaded, report.available, shape.join("×")));
+        context.log(&format!(
+            "{} of {} samples, each {}",
+            report.loaded,
+            report.available,
+            shape.join("×")
+        ));
         for (name, problem) in &dataset.skipped {
             context.log(&format!("skipped {name}: {problem}"));
         }
         for warning in &report.warnings {
             context.log(&format!("warning: {warning}"));
         }
-        let mut blobs: Vec<(String, Vec<u8>)> =
-            data::blob::to_blobs(&dataset).into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+        let mut blobs: Vec<(String, Vec<u8>)> = data::blob::to_blobs(&dataset)
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), bytes))
+            .collect();
         let transform = serde_json::to_vec(&params.transform).map_err(|e| StepError::Encode(e.to_string()))?;
         blobs.push(("transform.json".into(), transform));
-        let decoded = Arc::new(LoadedDataset { data: dataset, transform: params.transform.clone() });
-        Ok(Output { kind: ArtifactKind::Dataset, blobs, decoded: Some(decoded), document: None })
+        let decoded = Arc::new(LoadedDataset {
+            data: dataset,
+            transform: params.transform.clone(),
+        });
+        Ok(Output {
+            kind: ArtifactKind::Dataset,
+            blobs,
+            decoded: Some(decoded),
+            document: None,
+        })
     }
 }

@@ -35,7 +35,10 @@ impl From<KernelSet> for Options {
             KernelSet::Fast => Kernels::Fast,
             KernelSet::Reference => Kernels::Reference,
         };
-        Options { kernels, ..Options::default() }
+        Options {
+            kernels,
+            ..Options::default()
+        }
     }
 }
 
@@ -68,7 +71,8 @@ impl Op for EvaluateOp {
         let dataset = inputs.one("data")?.dataset()?;
         let executable = Executable::new(&graph, params.kernels.into())?;
         let labels = dataset.data.labels.as_deref();
-        let labels = labels.ok_or_else(|| StepError::Params("the dataset has no labels; evaluate counts right and wrong".into()))?;
+        let labels = labels
+            .ok_or_else(|| StepError::Params("the dataset has no labels; evaluate counts right and wrong".into()))?;
         let feeder = Feeder::new(&executable, &dataset)?;
         let outputs = executable.outputs();
         let scores = outputs.first().map_or(0, |o| o.ty.shape.elements());
@@ -90,7 +94,11 @@ impl Op for EvaluateOp {
             tally.merge(&part?)?;
         }
         let metrics = tally.finish(executable.arithmetic())?;
-        context.log(&format!("accuracy {:.2} % of {}", 100.0 * metrics.accuracy, metrics.samples));
+        context.log(&format!(
+            "accuracy {:.2} % of {}",
+            100.0 * metrics.accuracy,
+            metrics.samples
+        ));
         Ok(Output::document(ArtifactKind::Metrics, Document::Metrics(metrics)))
     }
 }
@@ -102,5 +110,7 @@ fn class_names(known: &[String], scores: usize) -> Result<Vec<String>, StepError
         let problem = format!("the model gives {scores} scores, the data has {} classes", known.len());
         return Err(StepError::Params(problem));
     }
-    Ok((0..scores).map(|i| known.get(i).cloned().unwrap_or_else(|| format!("class {i}"))).collect())
+    Ok((0..scores)
+        .map(|i| known.get(i).cloned().unwrap_or_else(|| format!("class {i}")))
+        .collect())
 }

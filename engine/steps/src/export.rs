@@ -60,7 +60,12 @@ impl Op for ExportOp {
         }
         let sizes = Sizes::of([("model.tflite", bytes.as_slice())])?;
         blobs.push(("model.tflite".to_owned(), bytes));
-        Ok(Output { kind: ArtifactKind::File, blobs, decoded: None, document: Some(Document::Sizes(sizes)) })
+        Ok(Output {
+            kind: ArtifactKind::File,
+            blobs,
+            decoded: None,
+            document: Some(Document::Sizes(sizes)),
+        })
     }
 }
 

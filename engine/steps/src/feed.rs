@@ -25,25 +25,43 @@ impl<'a> Feeder<'a> {
     /// The model has several inputs, or its input is not shaped like a sample.
     pub fn new(executable: &'a Executable, dataset: &'a LoadedDataset) -> Result<Self, StepError> {
         let [port] = executable.inputs() else {
-            let problem = format!("the model has {} inputs, a dataset feeds one", executable.inputs().len());
+            let problem = format!(
+                "the model has {} inputs, a dataset feeds one",
+                executable.inputs().len()
+            );
             return Err(StepError::Params(problem));
         };
         let expected = port.ty.shape.dims().get(1..).unwrap_or_default();
         let sample = dataset.data.samples.sample_shape();
         if port.ty.shape.elements() != sample.iter().product::<usize>() {
-            let problem = format!("samples are {sample:?}, the model's input `{}` is {expected:?}; use resize, crop or color in the dataset step", port.name);
+            let problem = format!(
+                "samples are {sample:?}, the model's input `{}` is {expected:?}; use resize, crop or color in the dataset step",
+                port.name
+            );
             return Err(StepError::Params(problem));
         }
         let channels = sample.last().copied().unwrap_or(1);
         let prepared = dataset.transform.for_channels(channels)?;
-        let edge = match (port.ty.element, port.quantization.as_ref().and_then(ir::Quantization::whole)) {
+        let edge = match (
+            port.ty.element,
+            port.quantization.as_ref().and_then(ir::Quantization::whole),
+        ) {
             (ElementType::F32, _) => None,
             (element @ (ElementType::I8 | ElementType::U8), Some(params)) => Some((element, params)),
             (element, _) => {
-                return Err(StepError::Params(format!("input `{}` is {element} without a scale; samples cannot be fed to it", port.name)));
+                return Err(StepError::Params(format!(
+                    "input `{}` is {element} without a scale; samples cannot be fed to it",
+                    port.name
+                )));
             }
         };
-        Ok(Feeder { executable, dataset: &dataset.data, prepared, edge, order: None })
+        Ok(Feeder {
+            executable,
+            dataset: &dataset.data,
+            prepared,
+            edge,
+            order: None,
+        })
     }
 
     /// Feeds only these samples, in this order.
@@ -95,11 +113,18 @@ impl<'a> Feeder<'a> {
     }
 
     /// Runs the model on every sample over the threads of the current pool; results in sample order.
-    pub fn map<R: Send>(&self, context: &Context<'_>, read: impl Fn(usize, &Outputs<'_>) -> R + Sync) -> Result<Vec<R>, StepError> {
+    pub fn map<R: Send>(
+        &self,
+        context: &Context<'_>,
+        read: impl Fn(usize, &Outputs<'_>) -> R + Sync,
+    ) -> Result<Vec<R>, StepError> {
         if self.is_empty() {
             return Err(StepError::Params("the dataset has no samples".into()));
         }
-        let hooks = runtime::Hooks { progress: context.progress, cancelled: context.cancelled };
+        let hooks = runtime::Hooks {
+            progress: context.progress,
+            cancelled: context.cancelled,
+        };
         let feed = |i: usize, buffers: &mut InputBuffers| self.feed(i, buffers);
         let results = runtime::map_samples(self.executable, self.len(), feed, |i, o| read(self.sample(i), o), hooks);
         context.check_cancelled()?;

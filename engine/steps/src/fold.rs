@@ -36,7 +36,11 @@ impl Op for FoldOp {
     fn run(_params: &Fold, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;
         let folded = models::prepared(&model)?;
-        context.log(&format!("{} nodes became {}", model.nodes().len(), folded.nodes().len()));
+        context.log(&format!(
+            "{} nodes became {}",
+            model.nodes().len(),
+            folded.nodes().len()
+        ));
         models::output(folded, Vec::new())
     }
 }

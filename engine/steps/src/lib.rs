@@ -56,3 +56,55 @@ pub fn find(name: &str) -> Option<&'static Registered> {
 pub fn specs() -> Vec<recipe::OpSpec> {
     registry().iter().map(|op| op.spec.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use recipe::Overrides;
+
+    #[test]
+    fn recipes_are_checked_against_every_keyword_of_every_schema() {
+        for spec in super::specs() {
+            assert_eq!(spec.unchecked_keywords(), Vec::<String>::new(), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_step_that_passes_the_checks() {
+        // The steps and sources that the examples name.
+        let around =
+            "schema: pipeline/v1\nname: example\nsources:\n  weights: { file: w }\n  cifar: { file: c }\nsteps:\n";
+        let others = [
+            ("base", "{ import: { from: weights } }"),
+            ("test", "{ dataset: { source: cifar, split: test } }"),
+            ("train", "{ dataset: { source: cifar, split: train } }"),
+            ("ranges", "{ calibrate: { model: base, data: train, count: 500 } }"),
+            ("int8", "{ quantize: { model: base, ranges: ranges, scheme: int8 } }"),
+            ("tflite", "{ export: { model: int8 } }"),
+            ("quality", "{ evaluate: { model: base, data: test } }"),
+            ("speed", "{ benchmark: { model: tflite } }"),
+        ];
+        for spec in super::specs() {
+            let name = spec.example.split(':').next().unwrap();
+            let mut text = format!("{around}  {}\n", spec.example);
+            for (other, step) in others.iter().filter(|(other, _)| *other != name) {
+                text += &format!("  {other}: {step}\n");
+            }
+            if let Err(complaints) =
+                recipe::load("example.yaml", text.as_bytes(), &super::specs(), &Overrides::default())
+            {
+                panic!("{}: {}", spec.name, complaints[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_are_completed_with_their_defaults_and_without_ports() {
+        let op = super::find("calibrate").unwrap();
+        let complete = op
+            .complete(&serde_json::json!({ "count": 5 }), &["model", "data"])
+            .unwrap();
+        insta::assert_snapshot!(complete, @r#"{"method":"minmax","count":5,"stratified":true,"seed":0,"percentile":99.99,"momentum":0.99}"#);
+        let both = op.complete(&serde_json::json!({ "count": 5, "fraction": 0.5 }), &[]);
+        assert_eq!(both.unwrap_err(), "count and fraction exclude each other: keep one");
+    }
+}

@@ -42,9 +42,17 @@ pub fn summary(graph: &Graph, effect: Vec<EffectRow>) -> ModelSummary {
 pub fn output(graph: Graph, effect: Vec<EffectRow>) -> Result<Output, StepError> {
     let summary = summary(&graph, effect);
     let blobs = formats::store::to_blobs(&graph)?;
-    let blobs = blobs.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    let blobs = blobs
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), bytes))
+        .collect();
     let document = Some(Document::Model(summary));
-    Ok(Output { kind: ArtifactKind::Model, blobs, decoded: Some(Arc::new(graph)), document })
+    Ok(Output {
+        kind: ArtifactKind::Model,
+        blobs,
+        decoded: Some(Arc::new(graph)),
+        document,
+    })
 }
 
 /// The graph at a port that takes a model or an exported file.
@@ -67,31 +75,49 @@ pub fn read(
         ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
         ModelFormat::Auto => {
             let known = "not a Keras HDF5 (.h5) or TensorFlow Lite (.tflite) file, the formats that are recognized";
-            return Err(StepError::File { path: label.into(), problem: known.into() });
+            return Err(StepError::File {
+                path: label.into(),
+                problem: known.into(),
+            });
         }
         named => named,
     };
     let read = match format {
         ModelFormat::Tflite => formats::tflite::read(bytes),
         ModelFormat::Keras | ModelFormat::Auto => {
-            let options = formats::keras::ImportOptions { input_shape, ..Default::default() };
+            let options = formats::keras::ImportOptions {
+                input_shape,
+                ..Default::default()
+            };
             formats::keras::read_with(bytes, &options)
         }
     };
-    read.map_err(|e| StepError::File { path: label.into(), problem: e.to_string() })
+    read.map_err(|e| StepError::File {
+        path: label.into(),
+        problem: e.to_string(),
+    })
 }
 
 /// A model as a `.tflite` file, prepared if it is a float model, and read back to be sure of it.
 pub fn tflite(model: &Graph) -> Result<Vec<u8>, StepError> {
-    let quantized = model.tensors().iter().any(|t| t.is_quantized() || t.ty.element == ElementType::F16);
+    let quantized = model
+        .tensors()
+        .iter()
+        .any(|t| t.is_quantized() || t.ty.element == ElementType::F16);
     let graph = if quantized { model.clone() } else { prepared(model)? };
     let bytes = formats::tflite::write(&graph)?;
     let read = formats::tflite::read(&bytes)?;
     let lost = |what: &str, before: usize, after: usize| {
-        StepError::NoEffect(format!("the written file has {after} {what}, the model {before}; this is a bug, please report it"))
+        StepError::NoEffect(format!(
+            "the written file has {after} {what}, the model {before}; this is a bug, please report it"
+        ))
     };
     if read.inputs().len() != graph.inputs().len() || read.outputs().len() != graph.outputs().len() {
-        return Err(lost("inputs and outputs", graph.inputs().len() + graph.outputs().len(), read.inputs().len() + read.outputs().len()));
+        return Err(lost(
+            "inputs and outputs",
+            graph.inputs().len() + graph.outputs().len(),
+            read.inputs().len() + read.outputs().len(),
+        ));
     }
     if read.parameters() != graph.parameters() {
         return Err(lost("parameters", graph.parameters(), read.parameters()));

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use recipe::{ArtifactKind, OpSpec};
+use report::Document;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use report::Document;
 
-use crate::artifact::{Artifact, Decoded};
 use crate::StepError;
+use crate::artifact::{Artifact, Decoded};
 
 /// An op of the recipe language. The parameter struct is its only declaration.
 pub trait Op {
@@ -132,7 +132,11 @@ impl Context<'_> {
 
     /// An error once the user has asked to stop.
     pub fn check_cancelled(&self) -> Result<(), StepError> {
-        if (self.cancelled)() { Err(StepError::Cancelled) } else { Ok(()) }
+        if (self.cancelled)() {
+            Err(StepError::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -151,7 +155,12 @@ pub struct Output {
 impl Output {
     /// An output that is one document and nothing else.
     pub fn document(kind: ArtifactKind, document: Document) -> Self {
-        Output { kind, blobs: Vec::new(), decoded: None, document: Some(document) }
+        Output {
+            kind,
+            blobs: Vec::new(),
+            decoded: None,
+            document: Some(document),
+        }
     }
 }
 

@@ -55,10 +55,17 @@ impl Op for ReportOp {
                 });
             }
         }
-        if let Some(name) = params.baseline.as_ref().filter(|b| !entries.iter().any(|e| e.variant == **b)) {
+        if let Some(name) = params
+            .baseline
+            .as_ref()
+            .filter(|b| !entries.iter().any(|e| e.variant == **b))
+        {
             let mut known: Vec<&str> = entries.iter().map(|e| e.variant.as_str()).collect();
             known.dedup();
-            let problem = format!("baseline: no compared variant is named `{name}`; there are {}", known.join(", "));
+            let problem = format!(
+                "baseline: no compared variant is named `{name}`; there are {}",
+                known.join(", ")
+            );
             return Err(StepError::Params(problem));
         }
         let input = ReportInput {
@@ -71,6 +78,11 @@ impl Op for ReportOp {
         let files = ::report::render(&input)?;
         context.log(&format!("{} files about {} findings", files.len(), input.entries.len()));
         let blobs = files.into_iter().map(|f| (f.name, f.bytes)).collect();
-        Ok(Output { kind: ArtifactKind::Report, blobs, decoded: None, document: None })
+        Ok(Output {
+            kind: ArtifactKind::Report,
+            blobs,
+            decoded: None,
+            document: None,
+        })
     }
 }

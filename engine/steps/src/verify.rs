@@ -58,13 +58,25 @@ impl Op for VerifyOp {
     const EXAMPLE: &'static str = "same: { verify: { model: int8, reference: base, data: test, per-layer: true } }";
 
     fn run(params: &Verify, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let (model, reference) = (models::graph_of(inputs.one("model")?)?, models::graph_of(inputs.one("reference")?)?);
+        let (model, reference) = (
+            models::graph_of(inputs.one("model")?)?,
+            models::graph_of(inputs.one("reference")?)?,
+        );
         let dataset = inputs.one("data")?.dataset()?;
         let order: Vec<usize> = (0..params.count.unwrap_or(usize::MAX).min(dataset.data.len())).collect();
-        let options = || Options { observable: params.per_layer, observe_all: params.per_layer, ..Options::default() };
-        let (candidate, original) = (Executable::new(&model, options())?, Executable::new(&reference, options())?);
-        let (candidate_feed, original_feed) =
-            (Feeder::new(&candidate, &dataset)?.only(&order), Feeder::new(&original, &dataset)?.only(&order));
+        let options = || Options {
+            observable: params.per_layer,
+            observe_all: params.per_layer,
+            ..Options::default()
+        };
+        let (candidate, original) = (
+            Executable::new(&model, options())?,
+            Executable::new(&reference, options())?,
+        );
+        let (candidate_feed, original_feed) = (
+            Feeder::new(&candidate, &dataset)?.only(&order),
+            Feeder::new(&original, &dataset)?.only(&order),
+        );
         let mut tally = AgreementTally::new();
         if params.per_layer {
             for i in 0..order.len() {
@@ -85,20 +97,32 @@ impl Op for VerifyOp {
         for (expected, found) in expected.iter().zip(&found) {
             tally.add(expected, found)?;
         }
-        let name = inputs.all("reference").first().map_or("reference", |r| r.variant.as_str());
+        let name = inputs
+            .all("reference")
+            .first()
+            .map_or("reference", |r| r.variant.as_str());
         let agreement = tally.finish(name)?;
         let error = agreement.closeness.max_abs_error;
         context.log(&format!("max abs error {error:.3e} over {} samples", agreement.samples));
         if let Some(limit) = params.max_abs_error.filter(|&limit| error > limit) {
-            return Err(StepError::NoEffect(format!("outputs differ by up to {error:e}, allowed are {limit:e}")));
+            return Err(StepError::NoEffect(format!(
+                "outputs differ by up to {error:e}, allowed are {limit:e}"
+            )));
         }
         if let (Some(limit), Some(share)) = (params.min_top1, agreement.top1)
             && share < limit
         {
-            let problem = format!("{:.2} % of the decisions agree, asked for are {:.2} %", 100.0 * share, 100.0 * limit);
+            let problem = format!(
+                "{:.2} % of the decisions agree, asked for are {:.2} %",
+                100.0 * share,
+                100.0 * limit
+            );
             return Err(StepError::NoEffect(problem));
         }
-        Ok(Output::document(ArtifactKind::Agreement, Document::Agreement(agreement)))
+        Ok(Output::document(
+            ArtifactKind::Agreement,
+            Document::Agreement(agreement),
+        ))
     }
 }
 
@@ -116,7 +140,11 @@ fn observed(executable: &Executable, feeder: &Feeder<'_>, i: usize) -> Result<Ob
 
 /// The real numbers that the first output means.
 pub fn dequantized(executable: &Executable, value: Value<'_>) -> Vec<f32> {
-    let params = executable.outputs().first().and_then(|o| o.quantization.as_ref()).and_then(ir::Quantization::whole);
+    let params = executable
+        .outputs()
+        .first()
+        .and_then(|o| o.quantization.as_ref())
+        .and_then(ir::Quantization::whole);
     let real = |q: i32| params.map_or(q as f32, |p| p.dequantize(q));
     match value {
         Value::F32(v) => v.to_vec(),

@@ -1,7 +1,7 @@
 //! Histograms of activations, and the ranges that percentile, squared error and divergence choose from them.
 //!
-//! The bins divide the range seen evenly. Candidates cut bins off at either end; the error of a candidate counts what is
-//! clipped and what is rounded.
+//! The bins divide the range seen evenly. Candidates clip at a magnitude; the error of a candidate counts what is clipped and
+//! what is rounded.
 
 use crate::quantize::Range;
 
@@ -18,7 +18,10 @@ pub struct Histogram {
 impl Histogram {
     /// An empty histogram over a range that holds all values to come.
     pub fn new(range: Range) -> Self {
-        Histogram { range, counts: vec![0; BINS] }
+        Histogram {
+            range,
+            counts: vec![0; BINS],
+        }
     }
 
     fn width(&self) -> f64 {
@@ -52,7 +55,11 @@ impl Histogram {
     fn bins(&self, first: usize, last: usize) -> Range {
         let edge = |i: usize| (f64::from(self.range.min) + i as f64 * self.width()) as f32;
         let min = if first == 0 { self.range.min } else { edge(first) };
-        let max = if last + 1 == BINS { self.range.max } else { edge(last + 1) };
+        let max = if last + 1 == BINS {
+            self.range.max
+        } else {
+            edge(last + 1)
+        };
         Range { min, max }
     }
 
@@ -66,14 +73,23 @@ impl Histogram {
         let share = if one_sided { out } else { out / 2.0 };
         let skip = |counts: &mut dyn Iterator<Item = &u64>| {
             let mut sum = 0.0;
-            counts.take_while(|&&c| {
-                sum += c as f64;
-                sum <= share
-            })
-            .count()
+            counts
+                .take_while(|&&c| {
+                    sum += c as f64;
+                    sum <= share
+                })
+                .count()
         };
-        let first = if self.range.min == 0.0 { 0 } else { skip(&mut self.counts.iter()) };
-        let last = if self.range.max == 0.0 { BINS } else { BINS - skip(&mut self.counts.iter().rev()) };
+        let first = if self.range.min == 0.0 {
+            0
+        } else {
+            skip(&mut self.counts.iter())
+        };
+        let last = if self.range.max == 0.0 {
+            BINS
+        } else {
+            BINS - skip(&mut self.counts.iter().rev())
+        };
         self.bins(first.min(BINS - 1), last.saturating_sub(1).max(first.min(BINS - 1)))
     }
 
@@ -87,25 +103,39 @@ impl Histogram {
             let error = |bin: usize, &n: &u64| {
                 let v = self.middle(bin);
                 let clipped = (min - v).max(v - max).max(0.0);
-                n as f64 * if clipped > 0.0 { clipped * clipped } else { step * step / 12.0 }
+                n as f64
+                    * if clipped > 0.0 {
+                        clipped * clipped
+                    } else {
+                        step * step / 12.0
+                    }
             };
-            self.counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bin, n)| error(bin, n)).sum()
+            self.counts
+                .iter()
+                .enumerate()
+                .filter(|(_, n)| **n > 0)
+                .map(|(bin, n)| error(bin, n))
+                .sum()
         })
     }
 
     /// The candidate whose distribution, quantized to 256 levels, diverges least from the one seen (clipped values gathered
     /// in the outermost bins).
     ///
+    /// The bin that holds zero is left out of both: zero is represented exactly, and after a ReLU it may hold half of all values,
+    /// which would make every level that shares it with other bins look wrong.
     /// Source: Migacz, 8-bit Inference with TensorRT, GTC 2017.
     pub fn least_divergence(&self) -> Range {
+        let mut counts = self.counts.clone();
+        if let Some(zero) = self.zero_bin() {
+            counts[zero] = 0;
+        }
         self.best(|first, last| {
-            let inside = &self.counts[first..=last];
+            let inside = &counts[first..=last];
             let mut seen: Vec<f64> = inside.iter().map(|&n| n as f64).collect();
-            let below: u64 = self.counts[..first].iter().sum();
-            let above: u64 = self.counts[last + 1..].iter().sum();
             let end = seen.len() - 1;
-            seen[0] += below as f64;
-            seen[end] += above as f64;
+            seen[0] += counts[..first].iter().sum::<u64>() as f64;
+            seen[end] += counts[last + 1..].iter().sum::<u64>() as f64;
             let levels = 256.min(inside.len());
             let mut quantized = vec![0.0; inside.len()];
             for level in 0..levels {
@@ -122,15 +152,30 @@ impl Histogram {
         })
     }
 
-    /// The bins of least cost, over ranges that shrink from both ends in step (from one end, where the other is zero).
+    /// The bin that holds zero, if the range does.
+    fn zero_bin(&self) -> Option<usize> {
+        let (min, width) = (f64::from(self.range.min), self.width());
+        (width > 0.0 && self.range.min <= 0.0 && self.range.max >= 0.0).then(|| ((-min / width) as usize).min(BINS - 1))
+    }
+
+    /// The bins of least cost, over ranges clipped at ±t for 128 thresholds up to the greatest magnitude.
     fn best(&self, cost: impl Fn(usize, usize) -> f64) -> Range {
-        let (low, high) = (self.range.min < 0.0, self.range.max > 0.0);
-        let candidates = (0..BINS / 2).step_by(16).map(|cut| {
-            // One-sided ranges may lose up to all but 128 bins, two-sided ones half of that from each end.
-            let cut = if low && high { cut * 15 / 16 } else { cut * 30 / 16 };
-            (if low { cut } else { 0 }, if high { BINS - 1 - cut } else { BINS - 1 })
+        const THRESHOLDS: usize = 128;
+        let width = self.width();
+        if width <= 0.0 {
+            return self.range;
+        }
+        let (min, max) = (f64::from(self.range.min), f64::from(self.range.max));
+        let greatest = min.abs().max(max.abs());
+        let bin = |v: f64| (((v - min) / width) as usize).min(BINS - 1);
+        // Widest first: where two cost the same, less is clipped.
+        let candidates = (1..=THRESHOLDS).rev().filter_map(|k| {
+            let t = greatest * k as f64 / THRESHOLDS as f64;
+            let (low, high) = (min.max(-t), max.min(t));
+            // The upper end of a range is the start of the next bin, so that a threshold on an edge takes no bin more.
+            (low < high).then(|| (bin(low), if high < max { bin(high - width / 2.0) } else { BINS - 1 }))
         });
-        let costs = candidates.map(|(first, last)| (cost(first, last), first, last));
+        let costs = candidates.map(|(first, last)| (cost(first, last.max(first)), first, last.max(first)));
         let best = costs.filter(|c| c.0.is_finite()).min_by(|a, b| a.0.total_cmp(&b.0));
         best.map_or(self.range, |(_, first, last)| self.bins(first, last))
     }
@@ -144,10 +189,14 @@ fn divergence(p: &[f64], q: &[f64]) -> f64 {
     }
     // A bin that only clipping filled has no counterpart; it gets a little of the mass instead of an infinite price.
     let epsilon = 1e-4;
-    p.iter().zip(q).filter(|&(&p, _)| p > 0.0).map(|(&p, &q)| {
-        let (p, q) = (p / total_p, (q / total_q).max(epsilon / total_p.max(1.0)));
-        p * (p / q).ln()
-    }).sum()
+    p.iter()
+        .zip(q)
+        .filter(|&(&p, _)| p > 0.0)
+        .map(|(&p, &q)| {
+            let (p, q) = (p / total_p, (q / total_q).max(epsilon / total_p.max(1.0)));
+            p * (p / q).ln()
+        })
+        .sum()
 }
 
 #[cfg(test)]
@@ -156,12 +205,14 @@ mod tests {
 
     /// A bell of 10,000 values in −1..1 with one outlier at 100.
     fn bell_with_outlier() -> Histogram {
-        let mut values: Vec<f32> = (0..10_000).map(|i| {
-            let u = |k: i32| ((i * k) % 1009) as f32 / 1009.0 - 0.5;
-            (u(7) + u(131) + u(523)) / 1.5
-        }).collect();
+        let mut values: Vec<f32> = (0..10_000)
+            .map(|i| {
+                let u = |k: i32| ((i * k) % 1009) as f32 / 1009.0 - 0.5;
+                (u(7) + u(131) + u(523)) / 1.5
+            })
+            .collect();
         values.push(100.0);
-        let mut h = Histogram::new(Range::of(&values));
+        let mut h = Histogram::new(Range::of(&values).unwrap());
         h.add(&values);
         h
     }
@@ -174,10 +225,20 @@ mod tests {
         assert_eq!(h.percentile(100.0), h.range);
     }
 
+    /// Half of the values are zero, as after a ReLU; the others fall off slowly.
+    #[test]
+    fn a_spike_at_zero_does_not_make_divergence_clip_the_rest() {
+        let tail = (0..20_000).map(|i| -((i as f32 + 0.5) / 20_000.0).ln());
+        let values: Vec<f32> = tail.chain(std::iter::repeat_n(0.0, 20_000)).collect();
+        let mut h = Histogram::new(Range::of(&values).unwrap());
+        h.add(&values);
+        assert!(h.least_divergence().max > 5.0, "{:?}", h.least_divergence());
+    }
+
     #[test]
     fn a_uniform_distribution_is_not_clipped_by_squared_error() {
         let values: Vec<f32> = (0..=20_000).map(|i| i as f32 / 20_000.0).collect();
-        let mut h = Histogram::new(Range::of(&values));
+        let mut h = Histogram::new(Range::of(&values).unwrap());
         h.add(&values);
         assert_eq!(h.least_squared_error(), Range { min: 0.0, max: 1.0 });
     }

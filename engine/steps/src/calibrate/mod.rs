@@ -74,7 +74,7 @@ pub struct Calibrate {
     /// `moving-average`: weight of the ranges seen before; 0.99 in Jacob et al.
     #[serde(default = "default_momentum")]
     #[schemars(range(min = 0.0, max = 1.0))]
-    pub momentum: f32,
+    pub momentum: f64,
 }
 
 fn yes() -> bool {
@@ -85,7 +85,7 @@ fn default_percentile() -> f64 {
     99.99
 }
 
-fn default_momentum() -> f32 {
+fn default_momentum() -> f64 {
     0.99
 }
 
@@ -112,7 +112,13 @@ impl Op for CalibrateOp {
         let model = models::prepared(inputs.one("model")?.model()?.as_ref())?;
         let dataset = inputs.one("data")?.dataset()?;
         let drawn = draw(params, &dataset.data)?;
-        let executable = Executable::new(&model, Options { observable: true, ..Options::default() })?;
+        let executable = Executable::new(
+            &model,
+            Options {
+                observable: true,
+                ..Options::default()
+            },
+        )?;
         let feeder = Feeder::new(&executable, &dataset)?.only(&drawn.indices);
         let seen = observe::ranges(&executable, &feeder, params, context)?;
 
@@ -126,8 +132,15 @@ impl Op for CalibrateOp {
             per_class: drawn.per_class,
             warnings,
         };
-        context.log(&format!("{} tensors over {} samples", seen.ranges.len(), drawn.indices.len()));
-        let ranges = Ranges { summary: summary.clone(), tensors: seen.ranges };
+        context.log(&format!(
+            "{} tensors over {} samples",
+            seen.ranges.len(),
+            drawn.indices.len()
+        ));
+        let ranges = Ranges {
+            summary: summary.clone(),
+            tensors: seen.ranges,
+        };
         let bytes = serde_json::to_vec_pretty(&ranges).map_err(|e| StepError::Encode(e.to_string()))?;
         Ok(Output {
             kind: ArtifactKind::Ranges,
@@ -159,17 +172,37 @@ fn draw(params: &Calibrate, dataset: &data::Dataset) -> Result<Draw, StepError> 
     let class_index = |name: &String| {
         let found = dataset.classes.iter().position(|c| c == name);
         found.map(|i| i as u32).ok_or_else(|| {
-            StepError::Params(format!("classes: the data has no class `{name}`; it has {}", dataset.classes.join(", ")))
+            StepError::Params(format!(
+                "classes: the data has no class `{name}`; it has {}",
+                dataset.classes.join(", ")
+            ))
         })
     };
-    let classes = params.classes.as_ref().map(|names| names.iter().map(class_index).collect()).transpose()?;
+    let classes = params
+        .classes
+        .as_ref()
+        .map(|names| names.iter().map(class_index).collect())
+        .transpose()?;
     let amount = match (params.count, params.fraction) {
         (Some(count), _) => Amount::Count(count),
         (None, Some(fraction)) => Amount::Fraction(fraction),
         (None, None) => Amount::All,
     };
-    let sharing = if params.stratified && labels.is_some() { Sharing::Stratified } else { Sharing::Uniform };
-    let drawn = data::sample::sample(dataset.len(), labels, &Sampling { amount, seed: params.seed, sharing, classes })?;
+    let sharing = if params.stratified && labels.is_some() {
+        Sharing::Stratified
+    } else {
+        Sharing::Uniform
+    };
+    let drawn = data::sample::sample(
+        dataset.len(),
+        labels,
+        &Sampling {
+            amount,
+            seed: params.seed,
+            sharing,
+            classes,
+        },
+    )?;
     if drawn.indices.is_empty() {
         return Err(StepError::Params("no samples to calibrate with".into()));
     }
@@ -182,15 +215,27 @@ fn draw(params: &Calibrate, dataset: &data::Dataset) -> Result<Draw, StepError> 
                 *count += 1;
             }
         });
-        let missing: Vec<&str> =
-            dataset.classes.iter().zip(&counts).filter(|&(_, &n)| n == 0).map(|(c, _)| c.as_str()).collect();
+        let missing: Vec<&str> = dataset
+            .classes
+            .iter()
+            .zip(&counts)
+            .filter(|&(_, &n)| n == 0)
+            .map(|(c, _)| c.as_str())
+            .collect();
         if !missing.is_empty() {
             let (n, all) = (missing.len(), dataset.classes.len());
-            warnings.push(format!("{n} of {all} classes are not among the samples: {}", shortened(&missing)));
+            warnings.push(format!(
+                "{n} of {all} classes are not among the samples: {}",
+                shortened(&missing)
+            ));
         }
         per_class = dataset.classes.iter().cloned().zip(counts).collect();
     }
-    Ok(Draw { indices: drawn.indices, per_class, warnings })
+    Ok(Draw {
+        indices: drawn.indices,
+        per_class,
+        warnings,
+    })
 }
 
 /// A list of names, cut where it becomes long.

@@ -32,7 +32,12 @@ impl Seen {
             let (small, large) = (width(a).min(width(b)), width(a).max(width(b)));
             small < 0.75 * large
         };
-        let names: Vec<&str> = self.halves.iter().filter(differs).map(|(name, _, _)| name.as_str()).collect();
+        let names: Vec<&str> = self
+            .halves
+            .iter()
+            .filter(differs)
+            .map(|(name, _, _)| name.as_str())
+            .collect();
         (!names.is_empty()).then(|| {
             format!(
                 "the ranges of {} of {} tensors differ by more than a quarter between the halves of the samples; use more: {}",
@@ -51,29 +56,46 @@ pub fn ranges(
     params: &Calibrate,
     context: &Context<'_>,
 ) -> Result<Seen, StepError> {
-    let passes = if matches!(params.method, Method::Minmax | Method::MovingAverage) { 1 } else { 2 };
+    let passes = if matches!(params.method, Method::Minmax | Method::MovingAverage) {
+        1
+    } else {
+        2
+    };
     let total = passes * feeder.len() as u64;
     let names: Mutex<Vec<String>> = Mutex::default();
-    let extremes = each_sample(executable, feeder, context, 0, total, |_| Vec::<Range>::new(), |found, i, name, values| {
-        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
-            return Err(StepError::Params(format!("tensor `{name}` is {bad} on sample {i}; a range cannot be chosen")));
-        }
-        found.push(Range::of(values));
-        Ok(())
-    })?;
+    let extremes = each_sample(
+        executable,
+        feeder,
+        context,
+        0,
+        total,
+        |_| Vec::<Range>::new(),
+        |found, i, name, values| {
+            let range = Range::of(values).ok_or_else(|| {
+                let problem =
+                    format!("tensor `{name}` is infinite or not a number on sample {i}; no range can be chosen");
+                StepError::Params(problem)
+            })?;
+            found.push(range);
+            Ok(())
+        },
+    )?;
     each_name(executable, feeder, &names)?;
     let names = names.into_inner().unwrap_or_default();
 
     let over = |tensor: usize, samples: &[Vec<Range>]| samples.iter().map(|s| s[tensor]).reduce(Range::union);
     let (first, second) = extremes.split_at(extremes.len() / 2);
-    let halves = names.iter().enumerate().filter_map(|(t, name)| Some((name.clone(), over(t, first)?, over(t, second)?)));
+    let halves = names
+        .iter()
+        .enumerate()
+        .filter_map(|(t, name)| Some((name.clone(), over(t, first)?, over(t, second)?)));
     let whole: Vec<Range> = (0..names.len()).filter_map(|t| over(t, &extremes)).collect();
 
     let chosen: Vec<Range> = match params.method {
         Method::Minmax => whole,
-        Method::MovingAverage => {
-            (0..names.len()).map(|t| moving_average(extremes.iter().map(|s| s[t]), params.momentum)).collect()
-        }
+        Method::MovingAverage => (0..names.len())
+            .map(|t| moving_average(extremes.iter().map(|s| s[t]), params.momentum))
+            .collect(),
         Method::Percentile | Method::Mse | Method::Kl => {
             let done = feeder.len() as u64;
             let histograms = histograms(executable, feeder, context, &whole, done, total)?;
@@ -88,14 +110,20 @@ pub fn ranges(
         }
     };
     let halves = halves.collect();
-    Ok(Seen { ranges: names.into_iter().zip(chosen).collect(), halves })
+    Ok(Seen {
+        ranges: names.into_iter().zip(chosen).collect(),
+        halves,
+    })
 }
 
 /// `r ← momentum·r + (1 − momentum)·sample`, starting at the first sample.
-fn moving_average(samples: impl Iterator<Item = Range>, momentum: f32) -> Range {
-    let mix = |a: f32, b: f32| momentum * a + (1.0 - momentum) * b;
+fn moving_average(samples: impl Iterator<Item = Range>, momentum: f64) -> Range {
+    let mix = |a: f32, b: f32| (momentum * f64::from(a) + (1.0 - momentum) * f64::from(b)) as f32;
     samples
-        .reduce(|r, s| Range { min: mix(r.min, s.min), max: mix(r.max, s.max) })
+        .reduce(|r, s| Range {
+            min: mix(r.min, s.min),
+            max: mix(r.max, s.max),
+        })
         .unwrap_or(Range { min: 0.0, max: 0.0 })
 }
 
@@ -104,7 +132,9 @@ fn each_name(executable: &Executable, feeder: &Feeder<'_>, names: &Mutex<Vec<Str
     let mut found = Vec::new();
     let mut input = executable.input_buffers();
     feeder.feed(0, &mut input);
-    executable.run_observed(&mut executable.workspace(), &input.values(), &mut |name, _| found.push(name.to_owned()))?;
+    executable.run_observed(&mut executable.workspace(), &input.values(), &mut |name, _| {
+        found.push(name.to_owned())
+    })?;
     *names.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
     Ok(())
 }

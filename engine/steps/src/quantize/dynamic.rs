@@ -16,9 +16,13 @@ pub fn dynamic(graph: &Graph, granularity: Granularity, min_elements: usize) -> 
     let mut out = graph.clone();
     let mut done: HashSet<TensorId> = HashSet::new();
     for node in graph.nodes() {
-        let Some(channel) = weights::channel_axis(&node.op) else { continue };
+        let Some(channel) = weights::channel_axis(&node.op) else {
+            continue;
+        };
         let id = node.inputs[1];
-        let Some(Constant::F32(values)) = graph.constant_data(id) else { continue };
+        let Some(Constant::F32(values)) = graph.constant_data(id) else {
+            continue;
+        };
         let only_weights = graph.consumers(id).all(|n| {
             let n = graph.node(n);
             n.inputs.iter().filter(|&&t| t == id).count() == 1

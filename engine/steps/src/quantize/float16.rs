@@ -18,7 +18,10 @@ pub fn float16(graph: &Graph) -> Result<Graph, QuantizeError> {
     let mut out = Graph::new(&graph.name);
     let mut map: HashMap<TensorId, TensorId> = HashMap::new();
     for &input in graph.inputs() {
-        map.insert(input, out.input(&graph.tensor(input).name, graph.tensor(input).ty.clone()));
+        map.insert(
+            input,
+            out.input(&graph.tensor(input).name, graph.tensor(input).ty.clone()),
+        );
     }
     for node in graph.nodes() {
         for &input in node.inputs.iter().filter(|t| !graph.inputs().contains(t)) {
@@ -29,7 +32,10 @@ pub fn float16(graph: &Graph) -> Result<Graph, QuantizeError> {
             let new = match tensor.data.as_ref() {
                 Some(Constant::F32(values)) => {
                     if let Some(v) = values.iter().find(|v| v.abs() > f16::MAX.to_f32()) {
-                        return Err(QuantizeError::HalfOverflow { tensor: tensor.name.clone(), value: *v });
+                        return Err(QuantizeError::HalfOverflow {
+                            tensor: tensor.name.clone(),
+                            value: *v,
+                        });
                     }
                     let halves = Constant::F16(values.map(|&v| f16::from_f32(v)).into_shared());
                     let stored = out.constant(format!("{}/half", tensor.name), halves);
@@ -41,12 +47,20 @@ pub fn float16(graph: &Graph) -> Result<Graph, QuantizeError> {
         }
         let mut outputs = Vec::new();
         for &output in &node.outputs {
-            let new = out.push_tensor(Tensor { data: None, ..graph.tensor(output).clone() });
+            let new = out.push_tensor(Tensor {
+                data: None,
+                ..graph.tensor(output).clone()
+            });
             map.insert(output, new);
             outputs.push(new);
         }
         let inputs = node.inputs.iter().map(|i| map[i]).collect();
-        out.push_node(Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs });
+        out.push_node(Node {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            inputs,
+            outputs,
+        });
     }
     let outputs: Vec<_> = graph.outputs().iter().map(|o| map[o]).collect();
     out.set_outputs(&outputs);

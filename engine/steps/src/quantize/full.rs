@@ -83,7 +83,9 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
         Op::Elu(elu) if elu.alpha == 1.0 => Ok(()),
         Op::Elu(_) => Err("TFLite has ELU with alpha 1 only"),
         Op::Div(_) => Err("TFLite has no signed 8-bit division"),
-        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => Err("TFLite has no such operator; lower the graph first"),
+        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
+            Err("TFLite has no such operator; lower the graph first")
+        }
         Op::Quantize(_) | Op::Dequantize(_) => Err("it is a border between float and integer already"),
         Op::Custom(_) => Err("an operator of unknown meaning"),
     }
@@ -91,7 +93,12 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
 
 /// The output parameters that the TFLite specification dictates.
 fn dictated(op: &Op) -> Option<QuantParams> {
-    let fixed = |scale: f32, zero_point| Some(QuantParams { scale: Scale::new(scale)?, zero_point });
+    let fixed = |scale: f32, zero_point| {
+        Some(QuantParams {
+            scale: Scale::new(scale)?,
+            zero_point,
+        })
+    };
     match op {
         Op::Softmax(_) | Op::Sigmoid(_) => fixed(1.0 / 256.0, -128),
         Op::Tanh(_) => fixed(1.0 / 128.0, 0),
@@ -128,7 +135,10 @@ struct Groups {
 impl Groups {
     fn of(graph: &Graph) -> Self {
         let n = graph.tensors().len();
-        let mut groups = Groups { parent: (0..n).collect(), dictated: vec![None; n] };
+        let mut groups = Groups {
+            parent: (0..n).collect(),
+            dictated: vec![None; n],
+        };
         for node in graph.nodes() {
             if let Some(params) = dictated(&node.op) {
                 groups.dictated[node.output().index()] = Some(params);
@@ -173,7 +183,9 @@ impl Groups {
         let mut union: Vec<Option<Range>> = vec![None; n];
         // Constants that nodes read as activations are measured; weights get parameters of their own kind later.
         let is_weight = |id: TensorId| {
-            graph.consumers(id).all(|c| weights::channel_axis(&graph.node(c).op).is_some() && graph.node(c).inputs[0] != id)
+            graph
+                .consumers(id)
+                .all(|c| weights::channel_axis(&graph.node(c).op).is_some() && graph.node(c).inputs[0] != id)
         };
         for id in graph.tensor_ids() {
             let tensor = graph.tensor(id);
@@ -181,11 +193,17 @@ impl Groups {
                 continue;
             }
             let range = match tensor.data.as_ref().and_then(Constant::as_f32) {
-                Some(values) => Range::of(values),
+                Some(values) => Range::of(values).ok_or_else(|| QuantizeError::NotFinite {
+                    tensor: tensor.name.clone(),
+                })?,
                 None if self.dictated[self.root(id.index())].is_some() => continue,
                 None => match ranges.tensors.get(&tensor.name) {
                     Some(&range) => range,
-                    None => return Err(QuantizeError::NoRange { tensor: tensor.name.clone() }),
+                    None => {
+                        return Err(QuantizeError::NoRange {
+                            tensor: tensor.name.clone(),
+                        });
+                    }
                 },
             };
             let slot = &mut union[self.root(id.index())];
@@ -212,7 +230,14 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: Settings) -> Self {
         let out = Graph::new(&graph.name);
-        Builder { graph, params, settings, out, integer: HashMap::new(), float: HashMap::new() }
+        Builder {
+            graph,
+            params,
+            settings,
+            out,
+            integer: HashMap::new(),
+            float: HashMap::new(),
+        }
     }
 
     /// Declares the inputs in the type that the caller feeds, and converts them.
@@ -231,14 +256,16 @@ impl<'a> Builder<'a> {
                 }
                 EdgeType::Int8 => {
                     let input = self.out.input(&tensor.name, tensor.ty.with_element(ElementType::I8));
-                    self.out.tensor_mut(input).quantization = Some(Quantization::per_tensor(params.scale, params.zero_point));
+                    self.out.tensor_mut(input).quantization =
+                        Some(Quantization::per_tensor(params.scale, params.zero_point));
                     self.integer.insert(id, input);
                 }
                 EdgeType::Uint8 => {
                     let input = self.out.input(&tensor.name, tensor.ty.with_element(ElementType::U8));
                     self.out.tensor_mut(input).quantization =
                         Some(Quantization::per_tensor(params.scale, params.zero_point + 128));
-                    let converted = self.convert(input, &format!("{}_int8", tensor.name), ElementType::I8, Some(params));
+                    let converted =
+                        self.convert(input, &format!("{}_int8", tensor.name), ElementType::I8, Some(params));
                     self.integer.insert(id, converted);
                 }
             }
@@ -268,24 +295,45 @@ impl<'a> Builder<'a> {
                 if self.out.tensor(integer).name == *name {
                     self.out.tensor_mut(integer).name = inner;
                 }
-                if self.settings.output == EdgeType::Float {
+                let edge = if self.settings.output == EdgeType::Float {
                     self.float(id)
                 } else {
-                    let shifted = QuantParams { zero_point: params.zero_point + 128, ..params };
+                    let shifted = QuantParams {
+                        zero_point: params.zero_point + 128,
+                        ..params
+                    };
                     self.convert(integer, name, ElementType::U8, Some(shifted))
+                };
+                if self.out.find(name).is_none() {
+                    self.out.tensor_mut(edge).name.clone_from(name);
                 }
+                edge
             }
         }
     }
 
     /// A `Quantize` (to an integer type) or `Dequantize` node.
     fn convert(&mut self, from: TensorId, name: &str, to: ElementType, params: Option<QuantParams>) -> TensorId {
-        let op: Op = if to == ElementType::F32 { Dequantize {}.into() } else { Quantize { to }.into() };
+        let op: Op = if to == ElementType::F32 {
+            Dequantize {}.into()
+        } else {
+            Quantize { to }.into()
+        };
         let name = self.out.fresh_name(name);
         let ty = self.out.tensor(from).ty.with_element(to);
         let quantization = params.map(|p| Quantization::per_tensor(p.scale, p.zero_point));
-        let output = self.out.push_tensor(Tensor { name: name.clone(), ty, quantization, data: None });
-        self.out.push_node(Node { name, op, inputs: vec![from], outputs: vec![output] });
+        let output = self.out.push_tensor(Tensor {
+            name: name.clone(),
+            ty,
+            quantization,
+            data: None,
+        });
+        self.out.push_node(Node {
+            name,
+            op,
+            inputs: vec![from],
+            outputs: vec![output],
+        });
         output
     }
 
@@ -312,12 +360,21 @@ impl<'a> Builder<'a> {
             return Ok(integer);
         }
         let tensor = self.graph.tensor(id);
-        let params = self.params[id.index()].ok_or_else(|| QuantizeError::NoRange { tensor: tensor.name.clone() })?;
+        let params = self.params[id.index()].ok_or_else(|| QuantizeError::NoRange {
+            tensor: tensor.name.clone(),
+        })?;
         let integer = match tensor.data.as_ref().and_then(Constant::as_f32) {
             Some(values) => {
-                let stored = values.iter().map(|&v| params.quantize(v, ElementType::I8) as i8).collect();
+                let stored = values
+                    .iter()
+                    .map(|&v| params.quantize(v, ElementType::I8) as i8)
+                    .collect();
                 let data = Constant::i8(tensor.ty.shape.clone(), stored).expect("as many values as before");
-                self.push_constant(&tensor.name, data, Quantization::per_tensor(params.scale, params.zero_point))
+                self.push_constant(
+                    &tensor.name,
+                    data,
+                    Quantization::per_tensor(params.scale, params.zero_point),
+                )
             }
             None => {
                 let float = self.float(id);
@@ -330,13 +387,23 @@ impl<'a> Builder<'a> {
 
     fn push_constant(&mut self, name: &str, data: Constant, quantization: Quantization) -> TensorId {
         let name = self.out.fresh_name(name);
-        self.out.push_tensor(Tensor { name, ty: data.ty(), quantization: Some(quantization), data: Some(data) })
+        self.out.push_tensor(Tensor {
+            name,
+            ty: data.ty(),
+            quantization: Some(quantization),
+            data: Some(data),
+        })
     }
 
     fn float_node(&mut self, node: &Node) {
         let inputs = node.inputs.iter().map(|&i| self.float(i)).collect();
         let outputs = self.declare(node, |tensor, _| tensor.clone(), false);
-        self.out.push_node(Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs });
+        self.out.push_node(Node {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            inputs,
+            outputs,
+        });
     }
 
     fn integer_node(&mut self, node: &Node) -> Result<(), QuantizeError> {
@@ -353,7 +420,12 @@ impl<'a> Builder<'a> {
             },
             true,
         );
-        self.out.push_node(Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs });
+        self.out.push_node(Node {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            inputs,
+            outputs,
+        });
         Ok(())
     }
 
@@ -368,7 +440,11 @@ impl<'a> Builder<'a> {
             let mut tensor = make(self.graph.tensor(old), self.params[old.index()]);
             tensor.name = self.out.fresh_name(&tensor.name);
             let new = self.out.push_tensor(tensor);
-            if integer { self.integer.insert(old, new) } else { self.float.insert(old, new) };
+            if integer {
+                self.integer.insert(old, new)
+            } else {
+                self.float.insert(old, new)
+            };
             outputs.push(new);
         }
         outputs
@@ -376,7 +452,11 @@ impl<'a> Builder<'a> {
 
     /// The inputs of an operator without weights; where scales must be the same, another scale is converted.
     fn plain_inputs(&mut self, node: &Node) -> Result<Vec<TensorId>, QuantizeError> {
-        let wanted = if same_scale(&node.op) { self.params[node.output().index()] } else { None };
+        let wanted = if same_scale(&node.op) {
+            self.params[node.output().index()]
+        } else {
+            None
+        };
         let mut inputs = Vec::new();
         for &id in &node.inputs {
             let mut input = self.integer(id)?;
@@ -395,17 +475,30 @@ impl<'a> Builder<'a> {
     /// `input scale · weight scale`, the unit of the accumulator; a layer without a bias gets one of zeros.
     fn weighted_inputs(&mut self, node: &Node, channel: usize) -> Result<Vec<TensorId>, QuantizeError> {
         let activations = self.integer(node.inputs[0])?;
-        let missing = |id: TensorId| QuantizeError::NoRange { tensor: self.graph.tensor(id).name.clone() };
-        let input_scale = self.params[node.inputs[0].index()].ok_or_else(|| missing(node.inputs[0]))?.scale.get();
+        let missing = |id: TensorId| QuantizeError::NoRange {
+            tensor: self.graph.tensor(id).name.clone(),
+        };
+        let input_scale = self.params[node.inputs[0].index()]
+            .ok_or_else(|| missing(node.inputs[0]))?
+            .scale
+            .get();
         let weight = self.graph.tensor(node.inputs[1]);
         let Some(Constant::F32(values)) = &weight.data else {
-            return Err(QuantizeError::NotConstant { node: node.name.clone(), input: "weights" });
+            return Err(QuantizeError::NotConstant {
+                node: node.name.clone(),
+                input: "weights",
+            });
         };
         let channels = weight.ty.shape.dims()[channel];
         let bias: Vec<f32> = match node.inputs.get(2) {
             Some(&b) => match self.graph.constant_data(b).and_then(Constant::as_f32) {
                 Some(bias) => bias.to_vec(),
-                None => return Err(QuantizeError::NotConstant { node: node.name.clone(), input: "bias" }),
+                None => {
+                    return Err(QuantizeError::NotConstant {
+                        node: node.name.clone(),
+                        input: "bias",
+                    });
+                }
             },
             None => vec![0.0; channels],
         };
@@ -418,9 +511,15 @@ impl<'a> Builder<'a> {
         };
         let scales = weights::scales(values.view(), axis, floor);
         let step = |i: usize| f64::from(input_scale) * f64::from(scales[if axis.is_some() { i } else { 0 }].get());
-        let stored: Vec<i32> = bias.iter().enumerate().map(|(i, &b)| (f64::from(b) / step(i)).round() as i32).collect();
+        let stored: Vec<i32> = bias
+            .iter()
+            .enumerate()
+            .map(|(i, &b)| (f64::from(b) / step(i)).round() as i32)
+            .collect();
         let bias_scales: Option<Vec<Scale>> = (0..scales.len()).map(|i| Scale::new(step(i) as f32)).collect();
-        let bias_scales = bias_scales.ok_or_else(|| QuantizeError::ScaleUnderflow { node: node.name.clone() })?;
+        let bias_scales = bias_scales.ok_or_else(|| QuantizeError::ScaleUnderflow {
+            node: node.name.clone(),
+        })?;
 
         let (data, quantization) = weights::quantized(values.view(), axis, scales);
         let weight_name = weight.name.clone();

@@ -13,6 +13,8 @@ pub mod float16;
 pub mod full;
 mod proof;
 pub mod ranges;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use ir::{ElementType, Graph, GraphError};
@@ -118,8 +120,16 @@ pub enum QuantizeError {
         /// The value.
         value: f32,
     },
+    /// A constant that no range can hold.
+    #[error("constant `{tensor}`: holds a value that is infinite or not a number; the training that made it diverged")]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+    },
     /// The product of two scales is too small for a float.
-    #[error("node `{node}`: input and weight scales are so small that their product vanishes; are its weights all zero?")]
+    #[error(
+        "node `{node}`: input and weight scales are so small that their product vanishes; are its weights all zero?"
+    )]
     ScaleUnderflow {
         /// The node.
         node: String,
@@ -153,7 +163,10 @@ fn not_reached(rows: &[EffectRow]) -> String {
     let mut text = format!("{} tensors did not become what was asked for:", rows.len());
     for row in rows {
         let reason = row.reason.as_deref().unwrap_or("unknown reason");
-        text += &format!("\n  {} {}: asked for {}, is {} ({reason})", row.layer, row.tensor, row.requested, row.actual);
+        text += &format!(
+            "\n  {} {}: asked for {}, is {} ({reason})",
+            row.layer, row.tensor, row.requested, row.actual
+        );
     }
     text + "\n  list the layers under allow-float to accept this"
 }
@@ -164,10 +177,21 @@ pub fn quantize(
     ranges: Option<&Ranges>,
     params: &Quantize,
 ) -> Result<(Graph, Vec<EffectRow>), QuantizeError> {
-    if let Some(t) = model.tensors().iter().find(|t| t.is_quantized() || t.ty.element == ElementType::F16) {
-        return Err(QuantizeError::AlreadyQuantized { tensor: t.name.clone(), element: t.ty.element });
+    if let Some(t) = model
+        .tensors()
+        .iter()
+        .find(|t| t.is_quantized() || t.ty.element == ElementType::F16)
+    {
+        return Err(QuantizeError::AlreadyQuantized {
+            tensor: t.name.clone(),
+            element: t.ty.element,
+        });
     }
-    if let Some(name) = params.allow_float.iter().find(|name| !model.nodes().iter().any(|n| n.name == **name)) {
+    if let Some(name) = params
+        .allow_float
+        .iter()
+        .find(|name| !model.nodes().iter().any(|n| n.name == **name))
+    {
         return Err(QuantizeError::UnknownLayer(name.clone()));
     }
     let prepared = models::prepared(model)?;
@@ -183,7 +207,11 @@ pub fn quantize(
             (quantized, rows)
         }
         (Scheme::Int8, Some(ranges)) => {
-            let settings = full::Settings { granularity: params.per, input: params.input, output: params.output };
+            let settings = full::Settings {
+                granularity: params.per,
+                input: params.input,
+                output: params.output,
+            };
             let quantized = full::full(&prepared, ranges, settings)?;
             let rows = proof::integer(&quantized);
             (quantized, rows)
@@ -194,7 +222,11 @@ pub fn quantize(
     };
     let excused = |row: &EffectRow| row.took_effect || params.allow_float.contains(&row.layer);
     let failed: Vec<EffectRow> = rows.iter().filter(|r| !excused(r)).cloned().collect();
-    if failed.is_empty() { Ok((quantized, rows)) } else { Err(QuantizeError::NotReached(failed)) }
+    if failed.is_empty() {
+        Ok((quantized, rows))
+    } else {
+        Err(QuantizeError::NotReached(failed))
+    }
 }
 
 /// The op.
@@ -220,7 +252,10 @@ impl Op for QuantizeOp {
 
     fn run(params: &Quantize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;
-        let ranges = inputs.optional("ranges").map(|r| r.json::<Ranges>("ranges.json")).transpose()?;
+        let ranges = inputs
+            .optional("ranges")
+            .map(|r| r.json::<Ranges>("ranges.json"))
+            .transpose()?;
         let (quantized, effect) = quantize(&model, ranges.as_ref(), params)?;
         let reached = effect.iter().filter(|r| r.took_effect).count();
         context.log(&format!("{reached} of {} tensors are what was asked for", effect.len()));

@@ -20,7 +20,10 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize) -> Vec
             took_effect: reached || small,
             reason: match (reached, small) {
                 (true, _) => granularity(stored),
-                (false, true) => Some(format!("{} elements, fewer than {min_elements}", stored.ty.shape.elements())),
+                (false, true) => Some(format!(
+                    "{} elements, fewer than {min_elements}",
+                    stored.ty.shape.elements()
+                )),
                 (false, false) => Some("its weights are computed, or read by another kind of node too".into()),
             },
         });
@@ -62,7 +65,10 @@ pub fn integer(graph: &Graph) -> Vec<EffectRow> {
 
 /// The constant that a node reads, through the `Dequantize` that widens half-precision weights.
 fn stored(graph: &Graph, id: TensorId) -> &Tensor {
-    let through = graph.producer(id).map(|p| graph.node(p)).filter(|n| matches!(n.op, Op::Dequantize(_)));
+    let through = graph
+        .producer(id)
+        .map(|p| graph.node(p))
+        .filter(|n| matches!(n.op, Op::Dequantize(_)));
     graph.tensor(through.map_or(id, |n| n.inputs[0]))
 }
 
@@ -70,7 +76,10 @@ fn granularity(tensor: &Tensor) -> Option<String> {
     let quantization = tensor.quantization.as_ref()?;
     let distinct = distinct_values(tensor.data.as_ref()?)?;
     Some(match quantization.axis {
-        Some(_) => format!("{} scales, one a channel; {distinct} distinct values", quantization.scales.len()),
+        Some(_) => format!(
+            "{} scales, one a channel; {distinct} distinct values",
+            quantization.scales.len()
+        ),
         None => format!("one scale; {distinct} distinct values"),
     })
 }
@@ -83,10 +92,16 @@ fn distinct_values(data: &Constant) -> Option<usize> {
 
 fn scale_of(tensor: &Tensor) -> Option<String> {
     let whole = tensor.quantization.as_ref()?.whole()?;
-    Some(format!("scale {:e}, zero point {}", whole.scale.get(), whole.zero_point))
+    Some(format!(
+        "scale {:e}, zero point {}",
+        whole.scale.get(),
+        whole.zero_point
+    ))
 }
 
 fn why_float(node: &Node) -> Option<String> {
-    let reason = full::integer_form(&node.op).err().unwrap_or("its inputs are not float activations");
+    let reason = full::integer_form(&node.op)
+        .err()
+        .unwrap_or("its inputs are not float activations");
     Some(format!("{}: {reason}", node.op.name()))
 }

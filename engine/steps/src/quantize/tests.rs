@@ -1,0 +1,193 @@
+//! Small model in, small model out.
+
+use std::collections::BTreeMap;
+
+use ir::ops::{Concat, Conv2d, Div, FullyConnected, Relu, Sigmoid, Softmax};
+use ir::{Constant, ElementType, Graph, Op, TensorType};
+use report::CalibrationSummary;
+
+use super::*;
+
+/// Ranges −1..3 for every activation of the prepared model.
+fn ranges(model: &Graph) -> Ranges {
+    let prepared = models::prepared(model).unwrap();
+    let float = prepared.tensors().iter().filter(|t| t.data.is_none());
+    let tensors: BTreeMap<_, _> = float.map(|t| (t.name.clone(), Range { min: -1.0, max: 3.0 })).collect();
+    let summary = CalibrationSummary {
+        method: "made up".into(),
+        samples: 1,
+        population: 1,
+        per_class: vec![],
+        warnings: vec![],
+    };
+    Ranges { summary, tensors }
+}
+
+fn params(scheme: Scheme) -> Quantize {
+    serde_json::from_value(serde_json::json!({ "scheme": scheme })).unwrap()
+}
+
+fn int8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<EffectRow>), QuantizeError> {
+    let mut params = params(Scheme::Int8);
+    change(&mut params);
+    quantize(model, Some(&ranges(model)), &params)
+}
+
+/// Nodes with their operators and the element types of their outputs, a line each.
+fn lines(graph: &Graph) -> String {
+    let line = |n: &ir::Node| {
+        let output = graph.tensor(n.output());
+        let scale = output.quantization.as_ref().and_then(ir::Quantization::whole);
+        let scale = scale
+            .map(|q| format!(" {:.5} {}", q.scale.get(), q.zero_point))
+            .unwrap_or_default();
+        format!("{} = {} {}{scale}", output.name, n.op.name(), output.ty.element)
+    };
+    graph.nodes().iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn classifier() -> Graph {
+    let mut g = Graph::new("classifier");
+    let x = g.input("x", TensorType::f32([1, 2, 2, 1]));
+    let w = g.constant(
+        "conv/kernel",
+        Constant::f32([2, 2, 2, 1], vec![1.0, -2.0, 0.5, 0.0, 0.1, 0.1, 0.1, 0.127]).unwrap(),
+    );
+    let conv = g.add("conv", Conv2d::default(), &[x, w]).unwrap();
+    let relu = g.add("relu", Relu {}, &[conv]).unwrap();
+    let flat = g.add("flat", ir::ops::Reshape { shape: vec![1, 2] }, &[relu]).unwrap();
+    let w = g.constant("dense/kernel", Constant::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap());
+    let dense = g.add("dense", FullyConnected::default(), &[flat, w]).unwrap();
+    let p = g.add("p", Softmax::default(), &[dense]).unwrap();
+    g.set_outputs(&[p]);
+    g
+}
+
+#[test]
+fn a_classifier_becomes_integers_between_float_edges() {
+    let (q, effect) = int8(&classifier(), |_| {}).unwrap();
+    insta::assert_snapshot!(lines(&q), @r"
+    x_int8 = quantize i8 0.01569 -64
+    relu = conv2d i8 0.01569 -64
+    flat = reshape i8 0.01569 -64
+    dense = fully_connected i8 0.01569 -64
+    p_int8 = softmax i8 0.00391 -128
+    p = dequantize f32
+    ");
+    assert!(effect.iter().all(|row| row.took_effect));
+    let bias = q.tensor(q.find("conv/bias").unwrap());
+    assert_eq!(bias.data.as_ref().unwrap().as_i32().unwrap(), [0, 0]);
+    assert_eq!(bias.quantization.as_ref().unwrap().axis, Some(0));
+    let kernel = q.tensor(q.find("conv/kernel").unwrap());
+    assert_eq!(
+        kernel.data.as_ref().unwrap().as_i8().unwrap(),
+        [64, -127, 32, 0, 100, 100, 100, 127]
+    );
+}
+
+#[test]
+fn edges_can_be_bytes() {
+    let (q, _) = int8(&classifier(), |p| {
+        (p.input, p.output) = (EdgeType::Uint8, EdgeType::Int8)
+    })
+    .unwrap();
+    let (input, output) = (q.tensor(q.inputs()[0]), q.tensor(q.outputs()[0]));
+    assert_eq!((input.ty.element, input.name.as_str()), (ElementType::U8, "x"));
+    assert_eq!(input.quantization.as_ref().unwrap().zero_points, [64]);
+    assert_eq!((output.ty.element, output.name.as_str()), (ElementType::I8, "p"));
+}
+
+#[test]
+fn a_dictated_scale_that_meets_others_is_converted() {
+    let mut g = Graph::new("g");
+    let x = g.input("x", TensorType::f32([1, 4]));
+    let s = g.add("s", Sigmoid {}, &[x]).unwrap();
+    let c = g.add("c", Concat { axis: 1 }, &[x, s]).unwrap();
+    g.set_outputs(&[c]);
+    insta::assert_snapshot!(lines(&int8(&g, |_| {}).unwrap().0), @r"
+    x_int8 = quantize i8 0.01569 -64
+    s = sigmoid i8 0.00391 -128
+    s/rescaled = quantize i8 0.01569 -64
+    c_int8 = concat i8 0.01569 -64
+    c = dequantize f32
+    ");
+}
+
+fn quotient() -> Graph {
+    let mut g = Graph::new("g");
+    let (x, y) = (
+        g.input("x", TensorType::f32([1, 4])),
+        g.input("y", TensorType::f32([1, 4])),
+    );
+    let d = g.add("d", Div::default(), &[x, y]).unwrap();
+    let r = g.add("r", ir::ops::Tanh {}, &[d]).unwrap();
+    g.set_outputs(&[r]);
+    g
+}
+
+#[test]
+fn a_layer_that_would_stay_float_is_an_error_that_names_it() {
+    let error = int8(&quotient(), |_| {}).unwrap_err();
+    insta::assert_snapshot!(error, @r"
+    1 tensors did not become what was asked for:
+      d output: asked for i8, is f32 (div: TFLite has no signed 8-bit division)
+      list the layers under allow-float to accept this
+    ");
+    let (q, _) = int8(&quotient(), |p| p.allow_float = vec!["d".into()]).unwrap();
+    insta::assert_snapshot!(lines(&q), @r"
+    d = div f32
+    d_int8 = quantize i8 0.01569 -64
+    r_int8 = tanh i8 0.00781 0
+    r = dequantize f32
+    ");
+}
+
+#[test]
+fn requests_that_make_no_sense_are_refused() {
+    let model = classifier();
+    insta::assert_snapshot!(quantize(&model, None, &params(Scheme::Int8)).unwrap_err(),
+        @"scheme int8 needs `ranges`: add a calibrate step and name it here");
+    insta::assert_snapshot!(quantize(&model, Some(&ranges(&model)), &params(Scheme::Float16)).unwrap_err(),
+        @"scheme float16 takes no `ranges`: remove them, or use scheme int8");
+    let other = Ranges {
+        tensors: BTreeMap::new(),
+        ..ranges(&model)
+    };
+    insta::assert_snapshot!(quantize(&model, Some(&other), &params(Scheme::Int8)).unwrap_err(),
+        @"tensor `x`: has no calibrated range; calibrate this very model (same architecture, same folding)");
+    let (half, _) = quantize(&model, None, &params(Scheme::Float16)).unwrap();
+    insta::assert_snapshot!(quantize(&half, None, &params(Scheme::DynamicInt8)).unwrap_err(),
+        @"tensor `conv/kernel/half` is f16 already; quantize takes a float model");
+    insta::assert_snapshot!(int8(&model, |p| p.allow_float = vec!["denes".into()]).unwrap_err(),
+        @"allow-float: no layer is named `denes`");
+}
+
+#[test]
+fn small_weights_stay_float_under_dynamic_range_and_the_proof_says_so() {
+    let mut settings = params(Scheme::DynamicInt8);
+    settings.min_elements = 5;
+    let (q, effect) = quantize(&classifier(), None, &settings).unwrap();
+    assert_eq!(q.tensor(q.find("conv/kernel").unwrap()).ty.element, ElementType::I8);
+    assert_eq!(q.tensor(q.find("dense/kernel").unwrap()).ty.element, ElementType::F32);
+    assert_eq!(effect[1].reason.as_deref(), Some("4 elements, fewer than 5"));
+}
+
+#[test]
+fn every_example_with_an_integer_form_becomes_integers() {
+    for example in Op::examples() {
+        let graph = example.graph().unwrap();
+        let floats = graph.tensors().iter().all(|t| t.ty.element == ElementType::F32);
+        let prepared = models::prepared(&graph).unwrap();
+        let integer = prepared.nodes().iter().all(|n| full::integer_form(&n.op).is_ok());
+        if !floats || !integer || prepared.nodes().is_empty() {
+            continue;
+        }
+        let (q, effect) = int8(&graph, |_| {}).unwrap_or_else(|e| panic!("{:?}: {e}", example.op));
+        assert!(effect.iter().all(|row| row.took_effect), "{:?}", example.op);
+        assert!(
+            q.nodes()
+                .iter()
+                .any(|n| q.tensor(n.output()).ty.element == ElementType::I8)
+        );
+    }
+}
