@@ -47,6 +47,7 @@ impl Project {
             let mut complaints = refused_parameters(&recipe, &instances);
             complaints.extend(missing_files(&recipe, &instances));
             if !complaints.is_empty() {
+                complaints.sort_by(|a, b| a.place().cmp(b.place()));
                 return Err(complaints);
             }
             Ok(Project {
@@ -244,7 +245,27 @@ steps:
   ranges: { calibrate: { model: base, data: train, count: 5, fraction: 0.5 } }
   int8: { quantize: { model: base, scheme: int8 } }
 ";
-        insta::assert_snapshot!(complaints(text), @"");
+        insta::assert_snapshot!(complaints(text), @"
+        error: sources.images: DIR/gone does not exist
+         --> DIR/lab.yaml:5:19
+          |
+        5 |   images: { file: gone }
+          |                   ^^^^
+          |
+          = help: correct the path, or pass `--source images=PATH`
+
+        error: ranges.calibrate: count and fraction exclude each other: keep one
+          --> DIR/lab.yaml:10:59
+           |
+        10 |   ranges: { calibrate: { model: base, data: train, count: 5, fraction: 0.5 } }
+           |                                                           ^
+
+        error: int8.quantize: scheme int8 needs `ranges`: add a calibrate step and name it here
+          --> DIR/lab.yaml:11:44
+           |
+        11 |   int8: { quantize: { model: base, scheme: int8 } }
+           |                                            ^^^^
+        ");
     }
 
     #[test]

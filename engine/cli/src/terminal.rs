@@ -95,7 +95,7 @@ impl Terminal {
                 self.closed.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            other => other,
+            other => other.map_err(|error| io::Error::new(error.kind(), format!("stdout: cannot write ({error})"))),
         }
     }
 

@@ -52,9 +52,11 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// `0.08 s`, `4.2 s`, `3 min 20 s`.
+/// `0.4 ms`, `0.08 s`, `4.2 s`, `3 min 20 s`.
 pub fn seconds(seconds: f64) -> String {
-    if seconds < 1.0 {
+    if seconds < 0.01 {
+        format!("{:.1} ms", 1000.0 * seconds)
+    } else if seconds < 1.0 {
         format!("{seconds:.2} s")
     } else if seconds < 100.0 {
         format!("{seconds:.1} s")
@@ -112,7 +114,10 @@ mod tests {
 
     #[test]
     fn times_grow_coarser() {
-        assert_eq!([0.084, 4.21, 200.4].map(seconds), ["0.08 s", "4.2 s", "3 min 20 s"]);
+        assert_eq!(
+            [0.0004, 0.084, 4.21, 200.4].map(seconds),
+            ["0.4 ms", "0.08 s", "4.2 s", "3 min 20 s"]
+        );
     }
 
     #[test]

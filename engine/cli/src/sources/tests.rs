@@ -231,7 +231,7 @@ fn offline_names_the_ways_out() {
             },
         )
         .unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"source `weights`: not in the cache, and --offline forbids to download https://host/model.h5 (sha256 a7190449a4de9222629da2aadf12ee6ffa838a6690696824e8c1c4073594cb49); pass --mirror DIR with a folder that holds a file of that name, or --source weights=PATH");
 }
 
 #[test]
@@ -257,5 +257,10 @@ fn what_is_nowhere_is_listed_by_address() {
     let error = case
         .fetch(&["file:///nowhere/a.h5", "file:///nowhere/b.h5"], &online())
         .unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    source `weights`: cannot be downloaded
+      file:///nowhere/a.h5: No such file or directory (os error 2)
+      file:///nowhere/b.h5: No such file or directory (os error 2)
+      pass --mirror DIR with a folder that holds a file named a7190449a4de9222629da2aadf12ee6ffa838a6690696824e8c1c4073594cb49, or --source weights=PATH
+    ");
 }

@@ -107,6 +107,14 @@ mod tests {
             staleness: Staleness::Changed(vec!["parameter count: 100 → 200".into()]),
             action: Some(action),
         };
-        insta::assert_snapshot!(text(&explanation), @"");
+        insta::assert_snapshot!(text(&explanation), @r#"
+        ranges: would run, because since the last run there changed:
+          parameter count: 100 → 200
+          key 3e7d240d4f74d15498a101713ad4ba04e5c713389c7250bf8938f86889302cc0
+            op           calibrate, revision 2
+            parameters   {"count":200}
+            input        model: sha256 ca978112ca1b (1 B)
+            machine      desk: a processor
+        "#);
     }
 }

@@ -197,12 +197,55 @@ steps:
 
     #[test]
     fn the_tree_leads_from_results_to_sources() {
-        insta::assert_snapshot!(steps().tree(), @"");
+        insta::assert_snapshot!(steps().tree(), @"
+        quality (evaluate) ×3
+        ├─ model: base (import)
+        │  └─ source weights
+        ├─ data: train (dataset)
+        │  └─ source images
+        └─ model: int8 (quantize) ×2
+           ├─ model: base (import) …
+           └─ ranges: ranges (calibrate) ×2
+              ├─ model: base (import) …
+              └─ data: train (dataset) …
+        5 steps, 9 instances
+        ");
     }
 
     #[test]
     fn graphviz_and_mermaid_draw_from_sources_to_results() {
-        insta::assert_snapshot!(steps().dot("lab"), @"");
-        insta::assert_snapshot!(steps().mermaid(), @"");
+        insta::assert_snapshot!(steps().dot("lab"), @r#"
+        digraph "lab" {
+          rankdir=LR;
+          node [shape=box, style=rounded];
+          "base" [label="base (import)"];
+          "train" [label="train (dataset)"];
+          "ranges" [label="ranges (calibrate) ×2"];
+          "int8" [label="int8 (quantize) ×2"];
+          "quality" [label="quality (evaluate) ×3"];
+          "base" -> "ranges" [label="model"];
+          "train" -> "ranges" [label="data"];
+          "base" -> "int8" [label="model"];
+          "ranges" -> "int8" [label="ranges"];
+          "base" -> "quality" [label="model"];
+          "train" -> "quality" [label="data"];
+          "int8" -> "quality" [label="model"];
+        }
+        "#);
+        insta::assert_snapshot!(steps().mermaid(), @r#"
+        flowchart LR
+          s0["base (import)"]
+          s1["train (dataset)"]
+          s2["ranges (calibrate) ×2"]
+          s3["int8 (quantize) ×2"]
+          s4["quality (evaluate) ×3"]
+          s0 -->|model| s2
+          s1 -->|data| s2
+          s0 -->|model| s3
+          s2 -->|ranges| s3
+          s0 -->|model| s4
+          s1 -->|data| s4
+          s3 -->|model| s4
+        "#);
     }
 }

@@ -15,8 +15,7 @@ use crate::terminal::Terminal;
 const FILE: &str = "recipe.yaml";
 
 /// Without files of the user: ResNet-8 of MLPerf Tiny (Apache-2.0) and CIFAR-10 (Krizhevsky 2009).
-const DOWNLOADS: &str = "\
-  network:
+const DOWNLOADS: &str = "  network:
     fetch: [\"https://raw.githubusercontent.com/mlcommons/tiny/master/benchmark/training/image_classification/trained_models/pretrainedResnet.h5\"]
     sha256: 5f938a8eea605438cc7360aa13c987bc6d7bd0c8d931b2917361ae7ae4eeda2f
     size: 1116712

@@ -21,7 +21,7 @@ pub fn plan(args: &PlanArgs, everywhere: &Everywhere, terminal: &Terminal) -> Ou
     ]);
     for (instance, explanation) in foreseen.project.instances.iter().zip(&foreseen.explanations) {
         let what = match &explanation.staleness {
-            Staleness::Fresh => "in the cache".to_owned(),
+            same @ (Staleness::Fresh | Staleness::Unknown(_)) => same.to_string(),
             stale => format!("runs: {stale}"),
         };
         table.row([explanation.id.clone(), instance.op.to_owned(), what]);
