@@ -18,7 +18,10 @@ fn files(folder: &str, ending: &str) -> Vec<Vec<u8>> {
     let mut paths = Vec::new();
     gather(&root().join(folder), ending, &mut paths);
     paths.sort();
-    paths.iter().map(|path| fs::read(path).expect("a file of the project")).collect()
+    paths
+        .iter()
+        .map(|path| fs::read(path).expect("a file of the project"))
+        .collect()
 }
 
 fn gather(folder: &Path, ending: &str, paths: &mut Vec<PathBuf>) {
@@ -42,7 +45,10 @@ pub fn keras() -> Vec<Vec<u8>> {
 
 /// The models among [`keras`] that import, as graphs.
 fn models() -> Vec<ir::Graph> {
-    keras().iter().filter_map(|file| formats::keras::read(file).ok()).collect()
+    keras()
+        .iter()
+        .filter_map(|file| formats::keras::read(file).ok())
+        .collect()
 }
 
 /// Stored models: the length of the graph's text, the text, the weights.
@@ -83,7 +89,10 @@ fn ranges(model: &ir::Graph) -> Option<Ranges> {
         per_class: Vec::new(),
         warnings: Vec::new(),
     };
-    Some(Ranges { summary, tensors: prepared.tensors().iter().map(|t| (t.name.clone(), range)).collect() })
+    Some(Ranges {
+        summary,
+        tensors: prepared.tensors().iter().map(|t| (t.name.clone(), range)).collect(),
+    })
 }
 
 /// Recipes that ship.
@@ -102,16 +111,31 @@ pub fn numpy() -> Vec<Vec<u8>> {
 pub fn datasets() -> Vec<Vec<u8>> {
     let jpeg = files("engine/data/tests/golden", ".jpg").swap_remove(0);
     let array = |bytes: &[u8]| data::npy::write(&[bytes.len() / 4, 2, 2, 1], bytes);
-    let batch: Vec<u8> = (0..2).flat_map(|label| std::iter::once(label).chain([40 * label; 3072])).collect();
+    let batch: Vec<u8> = (0..2)
+        .flat_map(|label| std::iter::once(label).chain([40 * label; 3072]))
+        .collect();
     let idx = |sides: &[u32], bytes: &[u8]| {
         let head = [0, 0, 8, sides.len() as u8];
         let sides = sides.iter().flat_map(|side| side.to_be_bytes());
-        head.into_iter().chain(sides).chain(bytes.iter().copied()).collect::<Vec<u8>>()
+        head.into_iter()
+            .chain(sides)
+            .chain(bytes.iter().copied())
+            .collect::<Vec<u8>>()
     };
     let mut all = vec![
-        archive(&[("train/a/1.jpg", &jpeg), ("train/b/2.jpg", &jpeg), ("labels.txt", b"a\nb\n")]),
-        archive(&[("x_train.npy", &array(&[7; 16])), ("y_train.npy", &data::npy::write::<i64>(&[4], &[0, 1, 2, 0]))]),
-        archive(&[("cifar-10-batches-bin/data_batch_1.bin", &batch), ("cifar-10-batches-bin/batches.meta.txt", b"cat\ndog\n")]),
+        archive(&[
+            ("train/a/1.jpg", &jpeg),
+            ("train/b/2.jpg", &jpeg),
+            ("labels.txt", b"a\nb\n"),
+        ]),
+        archive(&[
+            ("x_train.npy", &array(&[7; 16])),
+            ("y_train.npy", &data::npy::write::<i64>(&[4], &[0, 1, 2, 0])),
+        ]),
+        archive(&[
+            ("cifar-10-batches-bin/data_batch_1.bin", &batch),
+            ("cifar-10-batches-bin/batches.meta.txt", b"cat\ndog\n"),
+        ]),
         archive(&[
             ("train-images-idx3-ubyte", &idx(&[2, 2, 2], &[1, 2, 3, 4, 5, 6, 7, 8])),
             ("train-labels-idx1-ubyte", &idx(&[2], &[0, 1])),
@@ -139,7 +163,11 @@ pub fn records() -> Vec<Vec<u8>> {
     let blob = |bytes: &[u8]| cache::BlobRef::of(bytes);
     let record = |n: u64| cache::Record {
         kind: "model".to_owned(),
-        blobs: [("graph.json".to_owned(), blob(b"g")), ("weights".to_owned(), blob(b"w"))].into(),
+        blobs: [
+            ("graph.json".to_owned(), blob(b"g")),
+            ("weights".to_owned(), blob(b"w")),
+        ]
+        .into(),
         notes: serde_json::json!({ "log": [format!("{n} layers")], "document": null }),
         action: cache::Action {
             op: "quantize".to_owned(),
@@ -151,5 +179,7 @@ pub fn records() -> Vec<Vec<u8>> {
         },
         seconds: 0.25,
     };
-    (0..2).map(|n| serde_json::to_vec_pretty(&record(n)).expect("a record is JSON")).collect()
+    (0..2)
+        .map(|n| serde_json::to_vec_pretty(&record(n)).expect("a record is JSON"))
+        .collect()
 }

@@ -57,5 +57,8 @@ fn run(words: &[&str]) -> Result<bool, String> {
 
 fn target(name: &str) -> Result<&'static Target, String> {
     let names = || TARGETS.iter().map(|t| t.name).collect::<Vec<_>>().join(", ");
-    TARGETS.iter().find(|t| t.name == name).ok_or_else(|| format!("no target is named `{name}`; there are {}", names()))
+    TARGETS
+        .iter()
+        .find(|t| t.name == name)
+        .ok_or_else(|| format!("no target is named `{name}`; there are {}", names()))
 }

@@ -7,7 +7,19 @@ const LIMIT: usize = 4 << 20;
 
 /// Numbers at which comparisons and conversions go wrong.
 const EDGES: [u64; 14] = [
-    0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, u64::MAX - 1,
+    0,
+    1,
+    2,
+    0x7f,
+    0x80,
+    0xff,
+    0x7fff,
+    0xffff,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+    0x7fff_ffff_ffff_ffff,
+    u64::MAX - 1,
     u64::MAX,
 ];
 
@@ -38,7 +50,11 @@ fn change(file: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Random) {
             let edge = EDGES[random.below(EDGES.len())];
             let width = (1 << random.below(4)).min(rest);
             let (little, big) = (edge.to_le_bytes(), edge.to_be_bytes());
-            let bytes = if random.below(4) == 0 { &big[8 - width..] } else { &little[..width] };
+            let bytes = if random.below(4) == 0 {
+                &big[8 - width..]
+            } else {
+                &little[..width]
+            };
             file[at..at + width].copy_from_slice(bytes);
         }
         5 => file.truncate(at),
@@ -73,12 +89,20 @@ fn change(file: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Random) {
 
 fn block_of(file: &[u8], random: &mut Random) -> Vec<u8> {
     let from = random.below(file.len());
-    let length = if file.is_empty() { 0 } else { random.length(file.len() - from) };
+    let length = if file.is_empty() {
+        0
+    } else {
+        random.length(file.len() - from)
+    };
     file[from..from + length].to_vec()
 }
 
 fn put(file: &mut Vec<u8>, at: usize, block: &[u8], random: &mut Random) {
-    let replaced = if random.below(2) == 0 { block.len().min(file.len() - at) } else { 0 };
+    let replaced = if random.below(2) == 0 {
+        block.len().min(file.len() - at)
+    } else {
+        0
+    };
     file.splice(at..at + replaced, block.iter().copied());
 }
 
@@ -92,7 +116,9 @@ mod tests {
         for index in 0..2000 {
             assert_eq!(input(&corpus, 7, index), input(&corpus, 7, index));
         }
-        let different = (0..2000).filter(|&i| input(&corpus, 7, i) != input(&corpus, 8, i)).count();
+        let different = (0..2000)
+            .filter(|&i| input(&corpus, 7, i) != input(&corpus, 8, i))
+            .count();
         assert!(different > 1500, "{different}");
     }
 

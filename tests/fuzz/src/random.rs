@@ -41,14 +41,21 @@ mod tests {
     fn the_sequence_is_that_of_the_paper() {
         // The first numbers of Java's SplittableRandom for seed 0.
         let mut random = Random(0);
-        assert_eq!([random.next(), random.next()], [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]);
+        assert_eq!(
+            [random.next(), random.next()],
+            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]
+        );
     }
 
     #[test]
     fn lengths_stay_within_their_limit() {
         let mut random = Random::of(1, 2);
         for limit in [1, 2, 3, 1000] {
-            assert!((0..1000).map(|_| random.length(limit)).all(|n| (1..=limit).contains(&n)));
+            assert!(
+                (0..1000)
+                    .map(|_| random.length(limit))
+                    .all(|n| (1..=limit).contains(&n))
+            );
         }
     }
 }

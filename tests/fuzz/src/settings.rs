@@ -31,7 +31,9 @@ impl Settings {
 
 fn number(variable: &str, default: u64) -> Result<u64, String> {
     match std::env::var(variable) {
-        Ok(text) => text.parse().map_err(|_| format!("{variable}: expected a whole number, found `{text}`")),
+        Ok(text) => text
+            .parse()
+            .map_err(|_| format!("{variable}: expected a whole number, found `{text}`")),
         Err(_) => Ok(default),
     }
 }

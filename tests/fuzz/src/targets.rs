@@ -20,13 +20,41 @@ pub struct Target {
 
 /// Every reader.
 pub const TARGETS: [Target; 7] = [
-    Target { name: "keras", corpus: corpus::keras, reader: || Box::new(|bytes| model(formats::keras::read(bytes))) },
-    Target { name: "stored", corpus: corpus::stored, reader: || Box::new(stored) },
-    Target { name: "tflite", corpus: corpus::tflite, reader: || Box::new(|bytes| model(formats::tflite::read(bytes))) },
-    Target { name: "dataset", corpus: corpus::datasets, reader: || Box::new(dataset) },
-    Target { name: "numpy", corpus: corpus::numpy, reader: || Box::new(numpy) },
-    Target { name: "recipe", corpus: corpus::recipes, reader: recipe },
-    Target { name: "record", corpus: corpus::records, reader: record },
+    Target {
+        name: "keras",
+        corpus: corpus::keras,
+        reader: || Box::new(|bytes| model(formats::keras::read(bytes))),
+    },
+    Target {
+        name: "stored",
+        corpus: corpus::stored,
+        reader: || Box::new(stored),
+    },
+    Target {
+        name: "tflite",
+        corpus: corpus::tflite,
+        reader: || Box::new(|bytes| model(formats::tflite::read(bytes))),
+    },
+    Target {
+        name: "dataset",
+        corpus: corpus::datasets,
+        reader: || Box::new(dataset),
+    },
+    Target {
+        name: "numpy",
+        corpus: corpus::numpy,
+        reader: || Box::new(numpy),
+    },
+    Target {
+        name: "recipe",
+        corpus: corpus::recipes,
+        reader: recipe,
+    },
+    Target {
+        name: "record",
+        corpus: corpus::records,
+        reader: record,
+    },
 ];
 
 fn told<T>(result: Result<T, impl Display>, accepted: impl FnOnce(T) -> String) -> String {
@@ -40,11 +68,17 @@ fn told<T>(result: Result<T, impl Display>, accepted: impl FnOnce(T) -> String) 
 fn model(read: Result<ir::Graph, formats::FormatError>) -> String {
     told(read, |graph| {
         graph.verify().expect("a reader returns valid graphs");
-        let written = told(steps::models::tflite(&graph), |bytes| format!("{} bytes as .tflite", bytes.len()));
+        let written = told(steps::models::tflite(&graph), |bytes| {
+            format!("{} bytes as .tflite", bytes.len())
+        });
         let stored = told(formats::store::to_blobs(&graph), |_| "stored".to_owned());
         // What is too large to be tried here is no fault of the reader.
         let small = graph.macs() < 1 << 26 && graph.tensors().iter().all(|t| t.ty.shape.elements() < 1 << 20);
-        let run = if small { told(run(&graph), |n| format!("{n} outputs")) } else { "too large to run".to_owned() };
+        let run = if small {
+            told(run(&graph), |n| format!("{n} outputs"))
+        } else {
+            "too large to run".to_owned()
+        };
         format!("{} nodes; {written}; {stored}; {run}", graph.nodes().len())
     })
 }
@@ -67,12 +101,24 @@ fn stored(bytes: &[u8]) -> String {
 fn dataset(bytes: &[u8]) -> String {
     let mut bytes = bytes.to_vec();
     repair_tar(&mut bytes);
-    let name = if bytes.starts_with(&[0xff, 0xd8]) { "picture.jpg" } else { "archive" };
+    let name = if bytes.starts_with(&[0xff, 0xd8]) {
+        "picture.jpg"
+    } else {
+        "archive"
+    };
     let tree = data::Tree::from_bytes(name, bytes);
     told(tree, |tree| {
-        let size = Some(data::Resize { shorter: None, to: Some([4, 4]), method: data::Method::default() });
+        let size = Some(data::Resize {
+            shorter: None,
+            to: Some([4, 4]),
+            method: data::Method::default(),
+        });
         let plain = data::Spec::default();
-        let resized = data::Spec { resize: size, on_error: data::OnError::Skip, ..data::Spec::default() };
+        let resized = data::Spec {
+            resize: size,
+            on_error: data::OnError::Skip,
+            ..data::Spec::default()
+        };
         let load = |spec| {
             told(data::load(&tree, spec), |(dataset, report)| {
                 assert_eq!(dataset.len(), dataset.samples.len(), "names and samples");
@@ -95,8 +141,12 @@ fn repair_tar(bytes: &mut [u8]) {
 }
 
 fn numpy(bytes: &[u8]) -> String {
-    let one = told(data::npy::read(bytes.to_vec(), "x.npy"), |array| format!("{:?}", array.shape()));
-    let many = told(data::npy::read_npz(bytes.to_vec(), "x.npz"), |arrays| format!("{} arrays", arrays.len()));
+    let one = told(data::npy::read(bytes.to_vec(), "x.npy"), |array| {
+        format!("{:?}", array.shape())
+    });
+    let many = told(data::npy::read_npz(bytes.to_vec(), "x.npz"), |arrays| {
+        format!("{} arrays", arrays.len())
+    });
     format!("as array {one}; as archive {many}")
 }
 
@@ -107,7 +157,9 @@ fn recipe() -> Read {
         let render = |complaints: Vec<recipe::Diagnostic>| recipe::render_all(&complaints, recipe::Paint::Plain);
         let loaded = recipe::load("recipe.yaml", bytes, &ops, &overrides);
         let instances = loaded.and_then(|recipe| recipe.instances());
-        told(instances.map_err(render), |instances| format!("{} instances", instances.len()))
+        told(instances.map_err(render), |instances| {
+            format!("{} instances", instances.len())
+        })
     })
 }
 
@@ -123,6 +175,8 @@ fn record() -> Read {
         let _kept_until_the_reader_goes = &folder;
         let mut sealed = format!("{}\n", cache::Digest::of(bytes)).into_bytes();
         sealed.extend_from_slice(bytes);
+        // A new file: some file systems write the old one to disk when it is cut to nothing.
+        let _not_there_at_first = std::fs::remove_file(&file);
         std::fs::write(&file, sealed).expect("a writable store");
         let found = store.lookup(&key).expect("a readable store");
         match found {
@@ -145,7 +199,12 @@ mod tests {
             assert!(corpus.len() > 1, "{}", target.name);
             let refused = corpus.iter().filter(|file| !read(file).contains("accepted")).count();
             // Among the Keras files are some that are to be refused.
-            assert!(refused <= corpus.len() / 4, "{}: {refused} of {} refused", target.name, corpus.len());
+            assert!(
+                refused <= corpus.len() / 4,
+                "{}: {refused} of {} refused",
+                target.name,
+                corpus.len()
+            );
         }
     }
 

@@ -28,7 +28,10 @@ pub fn watch(target: &Target, settings: &Settings) -> Result<bool, String> {
         if left < Duration::from_secs(1) && failures > 0 {
             break;
         }
-        let settings = Settings { time: left.max(Duration::from_secs(1)), ..settings.clone() };
+        let settings = Settings {
+            time: left.max(Duration::from_secs(1)),
+            ..settings.clone()
+        };
         match run_worker(target, &settings, first)? {
             Ended::InTime { next } => {
                 first = next;
@@ -41,7 +44,11 @@ pub fn watch(target: &Target, settings: &Settings) -> Result<bool, String> {
             }
         }
     }
-    let verdict = if failures == 0 { "ok".to_owned() } else { format!("{failures} FAILED") };
+    let verdict = if failures == 0 {
+        "ok".to_owned()
+    } else {
+        format!("{failures} FAILED")
+    };
     println!("fuzz {:<8} {first:>9} inputs  {verdict}", target.name);
     Ok(failures == 0)
 }
@@ -83,10 +90,18 @@ fn run_worker(target: &Target, settings: &Settings, first: u64) -> Result<Ended,
     Ok(match ended {
         Some(status) if status.success() && mark == DONE => Ended::InTime { next: index },
         Some(status) => {
-            let how = status.signal().map_or_else(|| status.to_string(), |signal| format!("killed by signal {signal}"));
-            Ended::At { index, how: format!("{how}\n{}", said.trim_end()) }
+            let how = status
+                .signal()
+                .map_or_else(|| status.to_string(), |signal| format!("killed by signal {signal}"));
+            Ended::At {
+                index,
+                how: format!("{how}\n{}", said.trim_end()),
+            }
         }
-        None => Ended::At { index, how: format!("took longer than {} s", PATIENCE.as_secs()) },
+        None => Ended::At {
+            index,
+            how: format!("took longer than {} s", PATIENCE.as_secs()),
+        },
     })
 }
 
@@ -111,7 +126,12 @@ fn wait(child: &mut Child, progress: &Path) -> Result<Option<ExitStatus>, String
 /// The number of the input being read, and the mark behind it.
 fn noted(progress: &Path) -> Result<(u64, u64), String> {
     let bytes = fs::read(progress).map_err(|e| e.to_string())?;
-    let number = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let number = |at: usize| {
+        bytes
+            .get(at..at + 8)
+            .and_then(|b| b.try_into().ok())
+            .map_or(0, u64::from_le_bytes)
+    };
     Ok((number(0), number(8)))
 }
 
@@ -123,6 +143,10 @@ fn keep(target: &Target, settings: &Settings, index: u64, how: &str) -> Result<(
     let bytes = mutate::input(&(target.corpus)(), settings.seed, index);
     fs::write(&path, bytes).map_err(|e| format!("{}: {e}", path.display()))?;
     println!("fuzz {}: input {index} of seed {}: {how}", target.name, settings.seed);
-    println!("  again: cargo run --release -p fuzz -- {} --file {}", target.name, path.display());
+    println!(
+        "  again: cargo run --release -p fuzz -- {} --file {}",
+        target.name,
+        path.display()
+    );
     Ok(())
 }

@@ -15,8 +15,15 @@ pub const DONE: u64 = u64::MAX;
 /// Reads the inputs from number `first` on. Before each one its number is written to `progress`; after the last one [`DONE`],
 /// behind the number of the input that would be next.
 pub fn work(target: &Target, settings: &Settings, first: u64, progress: &Path) -> Result<(), String> {
-    let progress = OpenOptions::new().write(true).open(progress).map_err(|e| e.to_string())?;
-    let note = |number: u64, at: u64| progress.write_all_at(&number.to_le_bytes(), at).map_err(|e| e.to_string());
+    let progress = OpenOptions::new()
+        .write(true)
+        .open(progress)
+        .map_err(|e| e.to_string())?;
+    let note = |number: u64, at: u64| {
+        progress
+            .write_all_at(&number.to_le_bytes(), at)
+            .map_err(|e| e.to_string())
+    };
     let corpus = (target.corpus)();
     let read = (target.reader)();
     let end = Instant::now() + settings.time;

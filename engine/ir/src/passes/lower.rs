@@ -68,9 +68,27 @@ pub fn div_by_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, Infer
     Ok(Some(patch))
 }
 
+/// A convolution without bias gets one of zeros: LiteRT refuses a float `CONV_2D` that has none.
+///
+/// Source: `Prepare` in TensorFlow Lite's `kernels/conv.cc`, which asks for `has_bias`.
+pub fn conv_bias(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+    let node = graph.node(id);
+    let (Op::Conv2d(conv), [input, weights]) = (&node.op, node.inputs.as_slice()) else {
+        return Ok(None);
+    };
+    let channels = graph.tensor(*weights).ty.shape.dims()[0];
+    let zeros = Constant::f32([channels], vec![0.0; channels]).expect("as many as channels");
+    let mut patch = Patch::new(graph);
+    let bias = patch.constant(format!("{}/bias", node.name), zeros);
+    let biased = patch.node(node.name.clone(), conv.clone(), &[*input, *weights, bias])?;
+    patch.replace(node.output(), biased);
+    patch.remove(id);
+    Ok(Some(patch))
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::ops::{Div, Swish};
+    use crate::ops::{Conv2d, Div, Swish};
     use crate::{Constant, Graph, TensorType};
 
     #[test]
@@ -86,5 +104,20 @@ mod tests {
         let ops: Vec<_> = g.nodes().iter().map(|n| n.op.name()).collect();
         assert_eq!(ops, ["sigmoid", "mul", "mul", "add", "minimum", "mul"]);
         assert!(["s", "h", "d"].iter().all(|n| g.find(n).is_some()));
+    }
+
+    #[test]
+    fn a_convolution_without_bias_gets_zeros() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", TensorType::f32([1, 2, 2, 1]));
+        let w = g.constant("w", Constant::f32([2, 1, 1, 1], vec![1.0, 2.0]).unwrap());
+        let y = g.add("conv", Conv2d::default(), &[x, w]).unwrap();
+        g.set_outputs(&[y]);
+        super::super::lower(&mut g).unwrap();
+        let [_, _, bias] = g.nodes()[0].inputs[..] else {
+            panic!("no bias")
+        };
+        assert_eq!(g.constant_data(bias).and_then(Constant::as_f32), Some(&[0.0, 0.0][..]));
+        assert_eq!(g.nodes()[0].name, "conv");
     }
 }

@@ -27,6 +27,7 @@ pub const LOWER: &[(&str, Rule)] = &[
     ("swish-to-sigmoid-mul", lower::swish),
     ("hard-sigmoid-to-clamp", lower::hard_sigmoid),
     ("div-by-constant-to-mul", lower::div_by_constant),
+    ("bias-of-convolutions", lower::conv_bias),
 ];
 
 /// How often a rule was applied, in the order of the rules; those that never were are left out.
