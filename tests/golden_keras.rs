@@ -42,7 +42,10 @@ fn graphs(folder: &Path, files: &[String]) -> Result<Vec<Graph>, FormatError> {
         [whole] => Ok(vec![formats::keras::read(&read(whole))?]),
         [config, weights @ ..] => {
             let config = String::from_utf8(read(config)).expect("a configuration is text");
-            weights.iter().map(|file| formats::keras::read_config_and_weights(&config, &read(file))).collect()
+            weights
+                .iter()
+                .map(|file| formats::keras::read_config_and_weights(&config, &read(file)))
+                .collect()
         }
         [] => panic!("a fixture without files in {}", folder.display()),
     }
@@ -53,22 +56,38 @@ fn arrays(all: &BTreeMap<String, data::npy::Array>, prefix: &str) -> Vec<(Vec<us
     let names = std::iter::once(prefix.to_owned()).chain((0..).map(|i| format!("{prefix}{i}")));
     let skip = usize::from(!all.contains_key(prefix));
     let found: Vec<_> = names.skip(skip).map_while(|name| all.get(&name)).collect();
-    found.iter().map(|array| (array.shape().to_vec(), array.data().to_f32())).collect()
+    found
+        .iter()
+        .map(|array| (array.shape().to_vec(), array.data().to_f32()))
+        .collect()
 }
 
 /// All outputs for all samples, output by output.
 fn run(graph: &Graph, kernels: Kernels, inputs: &[(Vec<usize>, Vec<f32>)]) -> Vec<Vec<f32>> {
-    let executable = Executable::new(graph, Options { kernels, ..Options::default() }).expect("an imported graph runs");
+    let executable = Executable::new(
+        graph,
+        Options {
+            kernels,
+            ..Options::default()
+        },
+    )
+    .expect("an imported graph runs");
     let mut workspace = executable.workspace();
     let mut outputs = vec![Vec::new(); executable.outputs().len()];
     let samples = inputs[0].0[0];
     for sample in 0..samples {
         let part = |values: &'_ [f32]| values.len() / samples;
-        let values: Vec<Value<'_>> =
-            inputs.iter().map(|(_, v)| Value::F32(&v[sample * part(v)..(sample + 1) * part(v)])).collect();
-        executable.run(&mut workspace, &values).expect("the fixture's inputs fit");
+        let values: Vec<Value<'_>> = inputs
+            .iter()
+            .map(|(_, v)| Value::F32(&v[sample * part(v)..(sample + 1) * part(v)]))
+            .collect();
+        executable
+            .run(&mut workspace, &values)
+            .expect("the fixture's inputs fit");
         for (i, output) in outputs.iter_mut().enumerate() {
-            let Value::F32(values) = executable.output(&workspace, i) else { panic!("an output that is not f32") };
+            let Value::F32(values) = executable.output(&workspace, i) else {
+                panic!("an output that is not f32")
+            };
             output.extend_from_slice(values);
         }
     }
@@ -80,7 +99,13 @@ fn distance(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len(), "number of elements");
     let magnitude = expected.iter().fold(1.0f32, |m, v| m.max(v.abs()));
     // NaN anywhere is infinitely far.
-    let apart = |(a, b): (&f32, &f32)| if a.is_nan() || b.is_nan() { f32::INFINITY } else { (a - b).abs() };
+    let apart = |(a, b): (&f32, &f32)| {
+        if a.is_nan() || b.is_nan() {
+            f32::INFINITY
+        } else {
+            (a - b).abs()
+        }
+    };
     found.iter().zip(expected).map(apart).fold(0.0, f32::max) / magnitude
 }
 
@@ -111,7 +136,9 @@ fn every_fixture_computes_what_keras_computed() {
                         for (i, (found, (_, expected))) in found.iter().zip(&expected).enumerate() {
                             let distance = distance(found, expected);
                             if distance > TOLERANCE {
-                                apart.push(format!("{layout}/{name}, output {i}, {form}, {kernels:?}: {distance:e}"));
+                                apart.push(format!(
+                                    "{layout}/{name}, output {i}, {form}, {kernels:?}: {distance:e}"
+                                ));
                             }
                             compared += 1;
                         }
@@ -120,6 +147,11 @@ fn every_fixture_computes_what_keras_computed() {
             }
         }
     }
-    assert!(apart.is_empty(), "{} of {compared} are apart:\n{}", apart.len(), apart.join("\n"));
+    assert!(
+        apart.is_empty(),
+        "{} of {compared} are apart:\n{}",
+        apart.len(),
+        apart.join("\n")
+    );
     assert!(compared > 400, "{compared}");
 }

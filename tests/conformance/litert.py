@@ -150,7 +150,7 @@ def run(path, inputs, resolver="default", threads=1, batch=1, workers=1):
 
     The reference kernels use one thread whatever `threads` says; more workers are the way to more cores.
     """
-    check_inputs(open_model(path, "ref"), inputs)
+    check_inputs(open_model(path, resolver), inputs)
     workers = min(workers, len(inputs[0]))
     if workers == 0:
         sys.exit("the inputs hold no samples")

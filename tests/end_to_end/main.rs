@@ -1,0 +1,13 @@
+//! The program as its users meet it: recipes, files and exit codes, each test in a folder and a cache of its own.
+
+mod support;
+
+mod bad_input;
+mod cache_damage;
+mod failures;
+mod interruption;
+mod mistakes;
+mod quickstart;
+mod read_and_write;
+mod sources;
+mod verbs;

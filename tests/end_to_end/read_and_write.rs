@@ -1,0 +1,54 @@
+//! Keras files through `infer`: what Keras computed is what the program computes, with either set of kernels, before and
+//! after conversion.
+
+use crate::support::Lab;
+
+#[test]
+fn inference_takes_and_gives_numpy_files() {
+    let lab = Lab::new();
+    // Two samples: all paper, all ink.
+    let head = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 8, 8, 1), }";
+    let mut x = [b"\x93NUMPY\x01\x00v\x00", format!("{head:<117}\n").as_bytes()].concat();
+    x.extend([0.0f32, 16.0].iter().flat_map(|v| v.to_le_bytes().repeat(64)));
+    lab.write("x.npy", &x);
+    lab.call(&["convert", "digits.h5", "digits.tflite"]).expect(0);
+    let infer = |model: &str, kernels: &str| {
+        lab.call(&[
+            "infer",
+            model,
+            "--input",
+            "x.npy",
+            "--output",
+            "y.npy",
+            "--kernels",
+            kernels,
+        ])
+        .expect(0);
+        let bytes = std::fs::read(lab.path("y.npy")).expect("infer wrote it");
+        assert!(String::from_utf8_lossy(&bytes[..128]).contains("(2, 10)"));
+        let values = &bytes[bytes.len() - 80..];
+        values
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect::<Vec<f32>>()
+    };
+    let expected = infer("digits.h5", "reference");
+    for (sample, sum) in expected.chunks_exact(10).map(|p| p.iter().sum::<f32>()).enumerate() {
+        assert!(
+            (sum - 1.0).abs() < 1e-5,
+            "probabilities of sample {sample} sum to {sum}"
+        );
+    }
+    for (model, kernels) in [
+        ("digits.h5", "fast"),
+        ("digits.tflite", "reference"),
+        ("digits.tflite", "fast"),
+    ] {
+        let apart = infer(model, kernels)
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(apart < 1e-5, "{model}, {kernels}: {apart}");
+    }
+}
