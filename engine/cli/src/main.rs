@@ -3,6 +3,12 @@
 //! The edges of the program and nothing else: arguments, terminal, signals, files and downloads, exit codes. What a step
 //! computes, when it runs and how a report looks is decided in the crates below; this one alone prints.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "what is printed is short; text that reads as it is printed matters more than an allocation"
+)]
+
 mod args;
 mod cache_folder;
 mod engine;

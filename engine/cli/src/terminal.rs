@@ -34,6 +34,7 @@ pub enum Tone {
 pub struct Terminal {
     /// How much is said.
     pub volume: Volume,
+    interactive: bool,
     coloured: bool,
     /// Results go to stderr because stdout carries events.
     results_aside: bool,
@@ -49,6 +50,7 @@ impl Terminal {
         let capable = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Terminal {
             volume,
+            interactive: io::stderr().is_terminal() && std::env::var_os("CI").is_none(),
             coloured: wanted && capable && results.is_one() && io::stderr().is_terminal(),
             results_aside: events_on_stdout,
             closed: AtomicBool::new(false),
@@ -57,7 +59,7 @@ impl Terminal {
 
     /// Whether progress can be drawn and redrawn.
     pub fn is_interactive(&self) -> bool {
-        io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+        self.interactive
     }
 
     /// How diagnostics are rendered.
@@ -117,6 +119,7 @@ impl Terminal {
     }
 
     /// A line on stderr. Where even that cannot be written, nobody is left to tell.
+    #[expect(clippy::unused_self, reason = "who prints holds the terminal")]
     pub fn say(&self, line: &str) {
         let _ = writeln!(io::stderr().lock(), "{line}");
     }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use measure::Machine;
+use recipe::ArtifactKind;
 use report::{Document, RecipeFacts};
 use serde_json::Value;
-use steps::artifact::{Artifact, Decoded, ReadBlob};
+use steps::artifact::{Artifact, Decoded, LoadedDataset, ReadBlob};
 use steps::{Context, Inputs, Labelled, Output, SourceFiles, StepError};
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -72,24 +73,6 @@ impl<'a> Workbench<'a> {
             sources: BTreeMap::from([("from".to_owned(), files)]),
         };
         self.run("import", serde_json::json!({}), &inputs)
-    }
-
-    /// Samples from a `.npy` file.
-    pub fn samples(&self, path: &Path) -> Result<Arc<Artifact>, Failure> {
-        let label = path.display().to_string();
-        let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
-        let dataset = steps::arrays::samples(bytes, &label).or_exit(Exit::StepFailed)?;
-        Ok(self.dataset(dataset))
-    }
-
-    /// Samples in memory as the artifact that a `dataset` step makes.
-    pub fn dataset(&self, dataset: steps::artifact::LoadedDataset) -> Arc<Artifact> {
-        let decoded: Decoded = Arc::new(dataset);
-        Arc::new(Artifact::new(
-            recipe::ArtifactKind::Dataset,
-            BTreeMap::new(),
-            Some(decoded),
-        ))
     }
 
     /// Runs an op on artifacts by port.
@@ -157,7 +140,22 @@ fn made(output: Output) -> Made {
     }
 }
 
-/// The graph of an imported model.
+/// Samples from a `.npy` file.
+pub fn samples(path: &Path) -> Result<Arc<Artifact>, Failure> {
+    let label = path.display().to_string();
+    let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
+    Ok(dataset(
+        steps::arrays::samples(bytes, &label).or_exit(Exit::StepFailed)?,
+    ))
+}
+
+/// Samples in memory as the artifact that a `dataset` step makes.
+pub fn dataset(samples: LoadedDataset) -> Arc<Artifact> {
+    let decoded: Decoded = Arc::new(samples);
+    Arc::new(Artifact::new(ArtifactKind::Dataset, BTreeMap::new(), Some(decoded)))
+}
+
+/// The bytes of a blob of an artifact.
 pub fn blob(artifact: &Artifact, name: &str) -> Result<Vec<u8>, Failure> {
     artifact
         .blob(name)

@@ -53,7 +53,6 @@ fn line(event: &Event<'_>, terminal: &Terminal) -> Option<String> {
     let verbose = terminal.volume >= Volume::Verbose;
     let word = |tone, word: &str| terminal.toned(tone, &format!("{word:>8}"));
     let text = match event {
-        Event::RunStarted { .. } | Event::Progress { .. } => return None,
         Event::Hit { id } if verbose => format!("{} {id}", word(Tone::Aside, "cached")),
         Event::Started { id, threads, reason } if verbose => {
             format!(
@@ -77,7 +76,12 @@ fn line(event: &Event<'_>, terminal: &Terminal) -> Option<String> {
             )
         }
         Event::Skipped { id, because } if verbose => format!("{} {id}: {because}", word(Tone::Doubtful, "skip")),
-        Event::Hit { .. } | Event::Started { .. } | Event::Log { .. } | Event::Skipped { .. } => return None,
+        Event::RunStarted { .. }
+        | Event::Hit { .. }
+        | Event::Started { .. }
+        | Event::Log { .. }
+        | Event::Progress { .. }
+        | Event::Skipped { .. } => return None,
     };
     Some(text)
 }

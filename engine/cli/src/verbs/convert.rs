@@ -83,7 +83,7 @@ fn quantized(
     let ranges = match &args.calibrate {
         None => None,
         Some(samples) => {
-            let data = bench.samples(samples)?;
+            let data = workbench::samples(samples)?;
             Some(
                 bench
                     .apply(

@@ -82,12 +82,10 @@ mod tests {
     #[test]
     fn every_shipped_recipe_is_listed() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes");
-        let entries = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut shipped: Vec<String> = entries
-            .filter(|name| name.ends_with(".yaml"))
-            .map(|name| format!("recipes/{name}"))
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let recipes = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        let mut shipped: Vec<String> = recipes
+            .map(|path| format!("recipes/{}", path.file_name().unwrap().display()))
             .collect();
         let mut listed = RECIPES.map(|(name, _)| name.to_owned());
         shipped.sort();

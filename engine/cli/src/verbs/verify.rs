@@ -9,7 +9,7 @@ use crate::exit::{Exit, OrExit, Outcome};
 use crate::table::{Align, Table};
 use crate::terminal::{Terminal, Tone};
 use crate::units;
-use crate::workbench::Workbench;
+use crate::workbench::{self, Workbench};
 
 /// Samples of noise where none are given.
 const NOISE: usize = 16;
@@ -21,12 +21,11 @@ pub fn verify(args: &VerifyArgs, terminal: &Terminal) -> Outcome {
         bench.import(&args.model)?.artifact,
         bench.import(&args.reference)?.artifact,
     );
-    let data = match &args.input {
-        Some(path) => bench.samples(path)?,
-        None => {
-            let graph = reference.model().or_exit(Exit::StepFailed)?;
-            bench.dataset(steps::arrays::noise(&graph, NOISE).or_exit(Exit::StepFailed)?)
-        }
+    let data = if let Some(path) = &args.input {
+        workbench::samples(path)?
+    } else {
+        let graph = reference.model().or_exit(Exit::StepFailed)?;
+        workbench::dataset(steps::arrays::noise(&graph, NOISE).or_exit(Exit::StepFailed)?)
     };
     let ports = [("model", &model), ("reference", &reference), ("data", &data)];
     let agreement = bench
@@ -73,9 +72,9 @@ fn text(agreement: &Agreement) -> String {
         ("SNR dB", Align::Right),
     ]);
     table.row(row("outputs", closeness));
-    layers
-        .iter()
-        .for_each(|layer| table.row(row(&layer.name, &layer.closeness)));
+    for layer in layers {
+        table.row(row(&layer.name, &layer.closeness));
+    }
     let mut text = format!("{}\n{}", units::count(*samples as usize, "sample"), table.render());
     for (name, share) in [("top-1", top1), ("top-5", top5)] {
         if let Some(share) = share {
