@@ -39,7 +39,9 @@ impl Board {
         let n = needs.len();
         let mut dependents = vec![Vec::new(); n];
         for (i, needs) in needs.iter().enumerate() {
-            needs.iter().for_each(|&d| dependents[d].push(i));
+            for &d in needs {
+                dependents[d].push(i);
+            }
         }
         let mut rank = vec![0; n];
         for i in (0..n).rev() {

@@ -532,7 +532,7 @@ impl<'e, 'a> Run<'e, 'a> {
                     id: &node.instance.id,
                     error: &error,
                 });
-                self.results[i] = Some(self.result(node, Status::Failed, Some(error)));
+                self.results[i] = Some(Self::result(node, Status::Failed, Some(error)));
                 self.board.set(i, State::Failed);
                 let because = format!("{} failed", node.instance.id);
                 for d in self.board.doomed(i) {
@@ -565,7 +565,7 @@ impl<'e, 'a> Run<'e, 'a> {
                 .collect(),
             document: notes.document,
             log: notes.log,
-            ..self.result(node, status, None)
+            ..Self::result(node, status, None)
         });
         self.records[i] = Some(record);
         if self.wanted[i] > 0 {
@@ -580,7 +580,7 @@ impl<'e, 'a> Run<'e, 'a> {
         self.board.set(i, State::Done);
     }
 
-    fn result(&self, node: &Node, status: Status, error: Option<String>) -> InstanceRecord {
+    fn result(node: &Node, status: Status, error: Option<String>) -> InstanceRecord {
         InstanceRecord {
             id: node.instance.id.to_string(),
             step: node.instance.step.clone(),
@@ -609,7 +609,7 @@ impl<'e, 'a> Run<'e, 'a> {
             id: &node.instance.id,
             because,
         });
-        self.results[i] = Some(self.result(node, Status::Skipped, Some(because.to_owned())));
+        self.results[i] = Some(Self::result(node, Status::Skipped, Some(because.to_owned())));
         self.board.set(i, State::Skipped);
     }
 

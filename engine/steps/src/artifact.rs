@@ -118,12 +118,11 @@ impl Artifact {
     }
 
     fn decode<T: Any + Send + Sync>(&self, read: impl FnOnce() -> Result<T, StepError>) -> Result<Arc<T>, StepError> {
-        let value = match self.decoded.get() {
-            Some(value) => value.clone(),
-            None => {
-                let fresh: Decoded = Arc::new(read()?);
-                self.decoded.get_or_init(|| fresh).clone()
-            }
+        let value = if let Some(value) = self.decoded.get() {
+            value.clone()
+        } else {
+            let fresh: Decoded = Arc::new(read()?);
+            self.decoded.get_or_init(|| fresh).clone()
         };
         value
             .downcast::<T>()

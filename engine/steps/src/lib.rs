@@ -85,10 +85,9 @@ mod tests {
         ];
         for spec in super::specs() {
             let name = spec.example.split(':').next().unwrap();
-            let mut text = format!("{around}  {}\n", spec.example);
-            for (other, step) in others.iter().filter(|(other, _)| *other != name) {
-                text += &format!("  {other}: {step}\n");
-            }
+            let others = others.iter().filter(|(other, _)| *other != name);
+            let others: Vec<String> = others.map(|(other, step)| format!("  {other}: {step}")).collect();
+            let text = format!("{around}  {}\n{}\n", spec.example, others.join("\n"));
             if let Err(complaints) =
                 recipe::load("example.yaml", text.as_bytes(), &super::specs(), &Overrides::default())
             {

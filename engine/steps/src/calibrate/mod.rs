@@ -124,7 +124,9 @@ impl Op for CalibrateOp {
 
         let mut warnings = drawn.warnings;
         warnings.extend(seen.unstable());
-        warnings.iter().for_each(|w| context.log(&format!("warning: {w}")));
+        for warning in &warnings {
+            context.log(&format!("warning: {warning}"));
+        }
         let summary = CalibrationSummary {
             method: method_name(params),
             samples: drawn.indices.len() as u64,

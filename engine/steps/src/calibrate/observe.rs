@@ -4,7 +4,6 @@
 //! is bounded by the number of tensors: 8 bytes a sample and tensor for extremes, 16 KiB a tensor for histograms.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use rayon::prelude::*;
 use runtime::{Executable, RuntimeError};
@@ -62,7 +61,6 @@ pub fn ranges(
         2
     };
     let total = passes * feeder.len() as u64;
-    let names: Mutex<Vec<String>> = Mutex::default();
     let extremes = each_sample(
         executable,
         feeder,
@@ -80,8 +78,7 @@ pub fn ranges(
             Ok(())
         },
     )?;
-    each_name(executable, feeder, &names)?;
-    let names = names.into_inner().unwrap_or_default();
+    let names = observed_names(executable, feeder)?;
 
     let over = |tensor: usize, samples: &[Vec<Range>]| samples.iter().map(|s| s[tensor]).reduce(Range::union);
     let (first, second) = extremes.split_at(extremes.len() / 2);
@@ -128,15 +125,14 @@ fn moving_average(samples: impl Iterator<Item = Range>, momentum: f64) -> Range 
 }
 
 /// The names of the observed tensors, in the order in which they are observed.
-fn each_name(executable: &Executable, feeder: &Feeder<'_>, names: &Mutex<Vec<String>>) -> Result<(), StepError> {
-    let mut found = Vec::new();
+fn observed_names(executable: &Executable, feeder: &Feeder<'_>) -> Result<Vec<String>, StepError> {
+    let mut names = Vec::new();
     let mut input = executable.input_buffers();
     feeder.feed(0, &mut input);
     executable.run_observed(&mut executable.workspace(), &input.values(), &mut |name, _| {
-        found.push(name.to_owned())
+        names.push(name.to_owned());
     })?;
-    *names.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
-    Ok(())
+    Ok(names)
 }
 
 fn histograms(

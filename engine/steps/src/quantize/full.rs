@@ -343,12 +343,11 @@ impl<'a> Builder<'a> {
             return float;
         }
         let tensor = self.graph.tensor(id);
-        let float = match (&tensor.data, self.integer.get(&id)) {
-            (None, Some(&integer)) => self.convert(integer, &tensor.name, ElementType::F32, None),
-            _ => {
-                let name = self.out.fresh_name(&tensor.name);
-                self.out.push_tensor(Tensor { name, ..tensor.clone() })
-            }
+        let float = if let (None, Some(&integer)) = (&tensor.data, self.integer.get(&id)) {
+            self.convert(integer, &tensor.name, ElementType::F32, None)
+        } else {
+            let name = self.out.fresh_name(&tensor.name);
+            self.out.push_tensor(Tensor { name, ..tensor.clone() })
         };
         self.float.insert(id, float);
         float
@@ -363,23 +362,14 @@ impl<'a> Builder<'a> {
         let params = self.params[id.index()].ok_or_else(|| QuantizeError::NoRange {
             tensor: tensor.name.clone(),
         })?;
-        let integer = match tensor.data.as_ref().and_then(Constant::as_f32) {
-            Some(values) => {
-                let stored = values
-                    .iter()
-                    .map(|&v| params.quantize(v, ElementType::I8) as i8)
-                    .collect();
-                let data = Constant::i8(tensor.ty.shape.clone(), stored).expect("as many values as before");
-                self.push_constant(
-                    &tensor.name,
-                    data,
-                    Quantization::per_tensor(params.scale, params.zero_point),
-                )
-            }
-            None => {
-                let float = self.float(id);
-                self.convert(float, &format!("{}_int8", tensor.name), ElementType::I8, Some(params))
-            }
+        let integer = if let Some(values) = tensor.data.as_ref().and_then(Constant::as_f32) {
+            let stored = values.iter().map(|&v| params.quantize(v, ElementType::I8) as i8);
+            let data = Constant::i8(tensor.ty.shape.clone(), stored.collect()).expect("as many values as before");
+            let quantization = Quantization::per_tensor(params.scale, params.zero_point);
+            self.push_constant(&tensor.name, data, quantization)
+        } else {
+            let float = self.float(id);
+            self.convert(float, &format!("{}_int8", tensor.name), ElementType::I8, Some(params))
         };
         self.integer.insert(id, integer);
         Ok(integer)

@@ -160,15 +160,19 @@ pub enum QuantizeError {
 }
 
 fn not_reached(rows: &[EffectRow]) -> String {
-    let mut text = format!("{} tensors did not become what was asked for:", rows.len());
-    for row in rows {
+    let line = |row: &EffectRow| {
         let reason = row.reason.as_deref().unwrap_or("unknown reason");
-        text += &format!(
-            "\n  {} {}: asked for {}, is {} ({reason})",
-            row.layer, row.tensor, row.requested, row.actual
-        );
-    }
-    text + "\n  list the layers under allow-float to accept this"
+        let (layer, tensor) = (&row.layer, &row.tensor);
+        format!(
+            "\n  {layer} {tensor}: asked for {}, is {} ({reason})",
+            row.requested, row.actual
+        )
+    };
+    let lines: String = rows.iter().map(line).collect();
+    let count = rows.len();
+    format!(
+        "{count} tensors did not become what was asked for:{lines}\n  list the layers under allow-float to accept this"
+    )
 }
 
 /// Quantizes a float model; the second part of the result is the proof of effect.

@@ -46,7 +46,11 @@ pub fn integer(graph: &Graph) -> Vec<EffectRow> {
             requested: "i8".into(),
             actual: output.ty.element.to_string(),
             took_effect: reached,
-            reason: if reached { scale_of(output) } else { why_float(node) },
+            reason: if reached {
+                scale_of(output)
+            } else {
+                Some(why_float(node))
+            },
         });
         if weights::channel_axis(&node.op).is_some() && reached {
             let weights = graph.tensor(node.inputs[1]);
@@ -99,9 +103,9 @@ fn scale_of(tensor: &Tensor) -> Option<String> {
     ))
 }
 
-fn why_float(node: &Node) -> Option<String> {
+fn why_float(node: &Node) -> String {
     let reason = full::integer_form(&node.op)
         .err()
         .unwrap_or("its inputs are not float activations");
-    Some(format!("{}: {reason}", node.op.name()))
+    format!("{}: {reason}", node.op.name())
 }

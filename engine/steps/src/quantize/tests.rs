@@ -88,7 +88,7 @@ fn a_classifier_becomes_integers_between_float_edges() {
 #[test]
 fn edges_can_be_bytes() {
     let (q, _) = int8(&classifier(), |p| {
-        (p.input, p.output) = (EdgeType::Uint8, EdgeType::Int8)
+        (p.input, p.output) = (EdgeType::Uint8, EdgeType::Int8);
     })
     .unwrap();
     let (input, output) = (q.tensor(q.inputs()[0]), q.tensor(q.outputs()[0]));
