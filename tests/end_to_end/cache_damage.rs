@@ -33,7 +33,9 @@ fn blobs(lab: &Lab, id: &str) -> Vec<PathBuf> {
 fn heals_after(spoiled: impl Fn(&Path)) {
     let lab = Lab::with_steps(STEPS);
     let before = lab.run(&[]);
-    blobs(&lab, "small").iter().for_each(|path| spoiled(path));
+    for path in blobs(&lab, "small") {
+        spoiled(&path);
+    }
     lab.edit("export: { model: small }", "export: { model: small, format: c-array }");
     let healed = lab.run(&[]);
     assert!(healed.executed().is_superset(&set(["file"])), "{:?}", healed.executed());

@@ -133,11 +133,13 @@ fn a_cycle_is_shown_as_a_whole() {
 
 #[test]
 fn an_anchor_bomb_does_not_go_off() {
-    let mut text = "schema: pipeline/v1\nname: bomb\nparams:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..12 {
-        let list = vec![format!("*a{}", level - 1); 10].join(", ");
-        text += &format!("  a{level}: &a{level} [{list}]\n");
-    }
+    let level = |n: usize| {
+        let list = vec![format!("*a{}", n - 1); 10].join(", ");
+        format!("  a{n}: &a{n} [{list}]")
+    };
+    let levels: Vec<String> = (1..12).map(level).collect();
+    let start = "schema: pipeline/v1\nname: bomb\nparams:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+    let text = format!("{start}{}\n", levels.join("\n"));
     insta::assert_snapshot!(complaints(&text), @"
     error: aliases blow the recipe up to more than 200000 values
      --> recipe.yaml:9:12

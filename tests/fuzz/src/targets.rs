@@ -163,11 +163,12 @@ fn recipe() -> Read {
     })
 }
 
-/// A record in a store of its own, behind a checksum that holds: without it nothing but the checksum would be read.
+/// A record in the place of the first one, in a store of its own, behind a checksum that holds: without it nothing but the checksum would be read.
 fn record() -> Read {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let store = cache::Store::open(&folder.path().join("cache")).expect("a new store");
-    let key = cache::ActionKey::from(cache::Digest::of(b"fuzz"));
+    let first: cache::Record = serde_json::from_slice(&corpus::records()[0]).expect("a record");
+    let key = first.action.key();
     let hex = key.to_string();
     let file = store.root().join("v1/ac/sha256").join(&hex[..2]).join(&hex);
     std::fs::create_dir_all(file.parent().expect("a file has a folder")).expect("a writable store");
@@ -211,7 +212,14 @@ mod tests {
     #[test]
     fn records_are_read_behind_their_checksum() {
         let read = record();
-        assert_eq!(read(&corpus::records()[0]), "refused: its record is damaged: PLACE");
+        let told: Vec<String> = corpus::records().iter().map(|record| read(record)).collect();
+        assert!(
+            told[0].contains("graph.json"),
+            "the blobs of the first are looked for: {}",
+            told[0]
+        );
+        assert_eq!(told[1], "refused: its record is damaged: it belongs to another action");
+        assert!(read(b"{}").contains("missing field"), "{}", read(b"{}"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::targets::Target;
 use crate::worker::DONE;
 
 /// A single input that takes longer is an endless loop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Failures after which a target is given up.
 const ENOUGH: usize = 5;
