@@ -274,10 +274,12 @@ def main():
     arguments.add_argument("--shared", type=Path, help="a folder with the ResNet-8 models and CIFAR images")
     arguments.add_argument("--full", action="store_true", help="all 10,000 images")
     arguments.add_argument("--only", default="", help="networks with this in their name")
+    arguments.add_argument("--form", default="", help="forms with this in their name, such as int8-channel")
     args = arguments.parse_args()
     if not Path(args.pipeline).is_file():
         arguments.error(f"{args.pipeline}: no such file")
     cores = os.cpu_count() or 1
+    chosen = [form for form in FORMS if args.form in form.name]
 
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -288,7 +290,7 @@ def main():
             networks += [network for network in found if args.only in network.name]
         # Small networks side by side; large ones one after the other, their samples side by side.
         large = [network for network in networks if network.inputs[0].nbytes > 1 << 20]
-        jobs = [(network, form) for network in networks for form in FORMS]
+        jobs = [(network, form) for network in networks for form in chosen]
 
         def work(job, workers=1):
             try:
@@ -302,9 +304,9 @@ def main():
         outcomes = [outcome or work(job, cores) for outcome, job in zip(outcomes, jobs)]
 
     width = max([len(network.name) for network in networks], default=0)
-    print(f"{'network':{width}}  " + "  ".join(f"{form.column:>12}" for form in FORMS))
+    print(f"{'network':{width}}  " + "  ".join(f"{form.column:>12}" for form in chosen))
     for row, network in enumerate(networks):
-        cells = outcomes[row * len(FORMS) : (row + 1) * len(FORMS)]
+        cells = outcomes[row * len(chosen) : (row + 1) * len(chosen)]
         print(f"{network.name:{width}}  " + "  ".join(f"{outcome.cell:>12}" for outcome in cells))
     print("= equal in every bit; a number: largest relative distance; b: against LiteRT's builtin kernels; -: no such form")
     for outcome in outcomes:
