@@ -28,6 +28,14 @@ pub enum RuntimeError {
         /// Its type.
         ty: TensorType,
     },
+    /// Activations larger than any machine that this program is meant for would hold.
+    #[error("one sample needs {needed} bytes of activations, at most {limit} are allowed; is the file's shape right?")]
+    Memory {
+        /// Bytes of one workspace.
+        needed: usize,
+        /// Bytes allowed, [`crate::Executable::MAX_ARENA`].
+        limit: usize,
+    },
     /// The processor lacks the instruction set that was asked for.
     #[error("this processor has no {0}; leave the instruction set out to take the best there is")]
     Isa(String),

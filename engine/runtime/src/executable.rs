@@ -86,10 +86,14 @@ pub struct Workspace {
 }
 
 impl Executable {
+    /// The most that the activations of one sample may take, in bytes: 4 GiB. A few bytes of a broken file can declare more.
+    pub const MAX_ARENA: usize = 1 << 32;
+
     /// Plans `graph`: chooses kernels, packs weights, lays out memory.
     ///
     /// # Errors
-    /// The graph is not valid, or has an operator or types that no kernel computes; the error names the node.
+    /// The graph is not valid, has an operator or types that no kernel computes (the error names the node), or needs more
+    /// than [`Executable::MAX_ARENA`].
     pub fn new(graph: &Graph, options: Options) -> Result<Self, RuntimeError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         graph.verify()?;
@@ -101,7 +105,7 @@ impl Executable {
                 .map(|&id| Port::of(port, graph.tensor(id)))
                 .collect::<Result<Vec<_>, _>>()
         };
-        Ok(Executable {
+        let executable = Executable {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             inputs: ports("input", graph.inputs())?,
             outputs: ports("output", graph.outputs())?,
@@ -109,7 +113,12 @@ impl Executable {
             arithmetic: arithmetic(graph),
             weights: weights(graph),
             observable: options.observable,
-        })
+        };
+        let (needed, limit) = (executable.memory().arena, Self::MAX_ARENA);
+        if needed > limit {
+            return Err(RuntimeError::Memory { needed, limit });
+        }
+        Ok(executable)
     }
 
     /// What the caller feeds.
@@ -191,7 +200,9 @@ impl Executable {
         let slots = self.program().slots.iter();
         Memory {
             weights: self.weights,
-            arena: slots.map(|slot| slot.len * slot.store.size()).sum(),
+            arena: slots.fold(0, |sum, slot| {
+                sum.saturating_add(slot.len.saturating_mul(slot.store.size()))
+            }),
         }
     }
 

@@ -97,6 +97,21 @@ fn first(context: &Context<'_>, border: Border) -> Read {
     }
 }
 
+/// Whether an image in this border takes memory in proportion to the image. A wide dilation asks for borders far larger than
+/// a small image; the reference kernels need none.
+fn in_proportion(border: Border, height: usize, width: usize) -> bool {
+    let Border {
+        top,
+        bottom,
+        left,
+        right,
+    } = border;
+    let rows = height.saturating_add(top).saturating_add(bottom);
+    let columns = width.saturating_add(left).saturating_add(right);
+    let pixels = height.saturating_mul(width);
+    rows.saturating_mul(columns) <= pixels.saturating_mul(16).saturating_add(64 * 64)
+}
+
 fn floats<'g>(context: &Context<'g>, i: usize) -> Option<&'g [f32]> {
     context.constant(i).and_then(Constant::as_f32)
 }
@@ -128,7 +143,11 @@ fn conv(context: &Context<'_>, isa: Isa, op: &Conv2d) -> Result<Option<Lowered>,
         return Ok(None);
     };
     let clamp = activation(op.activation).clamp_f32();
-    let reads = vec![first(context, Border::of_conv(&shape))];
+    let border = Border::of_conv(&shape);
+    if !in_proportion(border, shape.in_h, shape.in_w) {
+        return Ok(None);
+    }
+    let reads = vec![first(context, border)];
     Ok(Some(match weights {
         Weights::Float(weights, bias) => {
             let kernel = FloatConv::new(isa, &shape, weights, bias, clamp);
@@ -172,11 +191,12 @@ pub(crate) fn conv_with_residual(
     let Some(Weights::Float(weights, bias)) = weights(context)?.filter(|_| shape.batch == 1) else {
         return Ok(None);
     };
+    let border = Border::of_conv(&shape);
+    if !in_proportion(border, shape.in_h, shape.in_w) {
+        return Ok(None);
+    }
     let kernel = FloatConv::new(isa, &shape, weights, bias, activation(fused).clamp_f32());
-    let reads = vec![
-        first(context, Border::of_conv(&shape)),
-        Read::new(residual, Form::Image),
-    ];
+    let reads = vec![first(context, border), Read::new(residual, Form::Image)];
     let run: Run = Box::new(move |args| {
         let (input, residual) = (args.view(0), args.view(1));
         kernel.run(input, args.output_view(), Some(residual));
@@ -189,7 +209,11 @@ fn depthwise(context: &Context<'_>, isa: Isa, op: &DepthwiseConv2d) -> Result<Op
     let Some(weights) = weights(context)?.filter(|_| shape.batch == 1) else {
         return Ok(None);
     };
-    let reads = vec![first(context, Border::of_depthwise(&shape))];
+    let border = Border::of_depthwise(&shape);
+    if !in_proportion(border, shape.in_h, shape.in_w) {
+        return Ok(None);
+    }
+    let reads = vec![first(context, border)];
     Ok(match weights {
         Weights::Float(weights, bias) => {
             let clamp = activation(op.activation).clamp_f32();

@@ -1,8 +1,8 @@
 //! What a caller sees: ports, values, refusals, observation, many samples.
 
 use ir::ops::{
-    Activation, Add, Conv2d, Custom, Dequantize, FullyConnected, Identity, Padding, Quantize, Relu, Reshape, Softmax,
-    Split,
+    Activation, Add, Conv2d, Coordinates, Custom, Dequantize, FullyConnected, Identity, Interpolation, Padding,
+    Quantize, Relu, Reshape, Resize, Softmax, Split,
 };
 use ir::{Constant, ElementType, Graph, QuantParams, Quantization, Scale, TensorType};
 use runtime::{Executable, Hooks, Kernels, Options, Value, map_samples};
@@ -158,6 +158,44 @@ fn operators_that_move_values_refuse_to_change_their_scale() {
     }
     graph.set_outputs(&[y]);
     insta::assert_snapshot!(refusal(&graph), @"node `y` (reshape): `x` has another scale or zero point than `y`, but the operator only moves values; put a quantize node between");
+}
+
+/// A dilation of 4096 pads a picture of 3 × 3 to 8195 × 8195 where the output shall be as large.
+#[test]
+fn a_border_out_of_proportion_is_not_laid_out() {
+    let mut graph = Graph::new("wide");
+    let x = graph.input("x", TensorType::f32([1, 3, 3, 1]));
+    let w = graph.constant(
+        "w",
+        Constant::f32([1, 3, 3, 1], (1..=9).map(|v| v as f32).collect()).unwrap(),
+    );
+    let wide = Conv2d {
+        dilation: [4096, 4096],
+        padding: Padding::all(4096),
+        ..Conv2d::default()
+    };
+    let y = graph.add("y", wide, &[x, w]).unwrap();
+    graph.set_outputs(&[y]);
+    let executable = Executable::new(&graph, Options::default()).unwrap();
+    assert!(executable.memory().arena < 1 << 10);
+    // Only the middle of the kernel meets the picture.
+    let picture: Vec<f32> = (0..9).map(|v| v as f32).collect();
+    let scaled: Vec<f32> = picture.iter().map(|v| 5.0 * v).collect();
+    assert_eq!(run(&graph, Options::default(), &[Value::F32(&picture)]), [scaled]);
+}
+
+#[test]
+fn activations_beyond_the_limit_are_refused() {
+    let mut graph = Graph::new("vast");
+    let x = graph.input("x", TensorType::f32([1, 2, 2, 1]));
+    let vast = Resize {
+        size: [1 << 16, 1 << 16],
+        interpolation: Interpolation::Bilinear,
+        coordinates: Coordinates::HalfPixel,
+    };
+    let y = graph.add("y", vast, &[x]).unwrap();
+    graph.set_outputs(&[y]);
+    insta::assert_snapshot!(refusal(&graph), @"one sample needs 17179869184 bytes of activations, at most 4294967296 are allowed; is the file's shape right?");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn model(read: Result<ir::Graph, formats::FormatError>) -> String {
 
 fn run(graph: &ir::Graph) -> Result<String, runtime::RuntimeError> {
     let executable = runtime::Executable::new(graph, runtime::Options::default())?;
-    // A wide dilation asks for wide borders; whoever runs a model can ask how much it needs, and so does this.
+    // A file may declare activations of up to the runtime's limit; this process has less.
     if executable.memory().arena > 1 << 28 {
         return Ok("needs too much memory to run".to_owned());
     }
