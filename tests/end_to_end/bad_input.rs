@@ -4,7 +4,7 @@ use std::fs;
 
 use steps::import::ModelFormat;
 
-use crate::support::{Lab, Run, shipped};
+use crate::support::{Lab, Run, npy, shipped};
 
 /// The digits network with the first bytes of one weight replaced.
 fn with_weight(value: f32) -> Vec<u8> {
@@ -33,11 +33,11 @@ fn import_of(bytes: &[u8]) -> Run {
 fn a_weight_that_is_not_a_number_is_named() {
     insta::assert_snapshot!(import_of(&with_weight(f32::NAN)).error("native"), @"
     digits.h5: keras: 1 problem with the weights:
-      stem_bn/moving_mean: 1 of 16 values are not finite (the first, NaN, at 0); retrain, or allow them explicitly
+      stem_bn/moving_mean: 1 of 16 values are not finite (the first, NaN, at 0); the training that made them diverged
     ");
     insta::assert_snapshot!(import_of(&with_weight(f32::INFINITY)).error("native"), @"
     digits.h5: keras: 1 problem with the weights:
-      stem_bn/moving_mean: 1 of 16 values are not finite (the first, inf, at 0); retrain, or allow them explicitly
+      stem_bn/moving_mean: 1 of 16 values are not finite (the first, inf, at 0); the training that made them diverged
     ");
 }
 
@@ -128,13 +128,6 @@ fn a_folder_without_samples_is_refused() {
     );
 }
 
-/// A NumPy file of no samples.
-fn no_samples() -> Vec<u8> {
-    let head = "{'descr': '|u1', 'fortran_order': False, 'shape': (0, 8, 8, 1), }";
-    let head = format!("{head:<117}\n");
-    [b"\x93NUMPY\x01\x00v\x00", head.as_bytes()].concat()
-}
-
 #[test]
 fn calibration_without_samples_is_refused() {
     let lab = Lab::with_recipe(
@@ -142,14 +135,14 @@ fn calibration_without_samples_is_refused() {
 name: empty
 sources:
   network: { file: digits.h5 }
-  nothing: { file: samples }
+  nothing: { file: x.npy }
 steps:
   native: { import: { from: network } }
   none: { dataset: { source: nothing, split: all } }
   ranges: { calibrate: { model: native, data: none, method: minmax } }
 ",
     );
-    lab.write("samples/x.npy", no_samples());
+    lab.write("x.npy", npy("(0, 8, 8, 1)", &[]));
     let run = lab.run_to(1, &[]);
     let failed = run
         .record
@@ -157,7 +150,7 @@ steps:
         .iter()
         .find_map(|i| Some((&i.id, i.error.as_ref()?)));
     let (id, error) = failed.expect("something failed");
-    insta::assert_snapshot!(lab.redacted(&format!("{id}: {error}")), @"none: LAB/cache/v1/cas/sha256/1a/1a603f181c0d78ce7fcd35ed18fa6c9a2d4371af154e2f2537e69eae97b0e961: zero samples; the files hold none");
+    insta::assert_snapshot!(lab.redacted(&format!("{id}: {error}")), @"none: x.npy: zero samples; the files hold none");
 }
 
 #[test]

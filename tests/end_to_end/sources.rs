@@ -4,7 +4,7 @@ use std::fs;
 
 use cache::Digest;
 
-use crate::support::{Lab, set, shipped};
+use crate::support::{Lab, npy, set, shipped};
 
 /// A recipe that fetches the network, to be completed by the address, digest and size.
 fn fetching(url: &str, sha256: &str, size: usize) -> String {
@@ -159,4 +159,28 @@ fn a_changed_file_is_noticed() {
     let run = lab.run_to(1, &[]);
     assert_eq!(run.executed(), set(["native"]));
     insta::assert_snapshot!(run.error("quality"), @"samples are [8, 8, 1], the model's input `input_layer` is [8, 8, 3]; use resize, crop or color in the dataset step");
+}
+
+#[test]
+fn files_are_known_by_their_names_and_a_new_name_is_no_hit() {
+    let lab = Lab::with_recipe(
+        "schema: pipeline/v1
+name: named
+sources:
+  arrays: { file: [x.npy, y.npy] }
+steps:
+  data: { dataset: { source: arrays, split: all } }
+",
+    );
+    lab.write("x.npy", npy("(2, 8, 8, 1)", &[7; 128]));
+    lab.write("y.npy", npy("(2,)", &[0, 1]));
+    assert_eq!(lab.run(&[]).executed(), set(["data"]));
+    lab.write("other.bin", npy("(2, 8, 8, 1)", &[7; 128]));
+    lab.edit("x.npy", "other.bin");
+    let run = lab.run_to(1, &[]);
+    assert!(
+        run.error("data").starts_with("other.bin, y.npy: "),
+        "{}",
+        run.error("data")
+    );
 }

@@ -27,6 +27,13 @@ pub fn shipped(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
+/// A NumPy file of bytes, version 1.0; `shape` as Python writes it: `(2, 8, 8, 1)`.
+pub fn npy(shape: &str, bytes: &[u8]) -> Vec<u8> {
+    let head = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+    let head = format!("{head:<117}\n");
+    [b"\x93NUMPY\x01\x00v\x00", head.as_bytes(), bytes].concat()
+}
+
 /// A folder of one's own with the digits in it; the cache is in `cache`, output in `out`.
 pub struct Lab {
     folder: TempDir,

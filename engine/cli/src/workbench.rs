@@ -12,7 +12,7 @@ use recipe::ArtifactKind;
 use report::{Document, RecipeFacts};
 use serde_json::Value;
 use steps::artifact::{Artifact, Decoded, LoadedDataset, ReadBlob};
-use steps::{Context, Inputs, Labelled, Output, SourceFiles, StepError};
+use steps::{Context, Inputs, Labelled, Output, SourceFile, SourceFiles, StepError};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::terminal::{Terminal, Volume};
@@ -65,8 +65,11 @@ impl<'a> Workbench<'a> {
         fs::metadata(path).with_context(|| format!("{label}: cannot read the model"))?;
         let files = SourceFiles {
             name: label.clone(),
-            files: vec![path.to_owned()],
-            labels: vec![label],
+            files: vec![SourceFile {
+                path: path.to_owned(),
+                name: label.clone(),
+                label,
+            }],
         };
         let inputs = Inputs {
             ports: BTreeMap::new(),

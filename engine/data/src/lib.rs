@@ -35,4 +35,4 @@ pub use load::load;
 pub use sample::{Amount, Drawn, Sampling, Sharing};
 pub use spec::{Color, Format, Layout, Method, OnError, Resize, Spec, Split};
 pub use transform::Transform;
-pub use tree::{Limits, Tree};
+pub use tree::{Entry, Limits, Tree};

@@ -44,6 +44,29 @@ impl Default for Limits {
     }
 }
 
+/// A folder, file or archive to open, where its path is not what its user calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The name of a file in the tree, by which some formats are recognized. Folders and archives do without.
+    pub name: String,
+    /// What messages call it.
+    pub place: String,
+}
+
+impl Entry {
+    fn of(path: &Path) -> Self {
+        let place = path.display().to_string();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        Self {
+            path: path.to_owned(),
+            name: name.unwrap_or_else(|| place.clone()),
+            place,
+        }
+    }
+}
+
 /// Named files from folders and archives.
 #[derive(Debug)]
 pub struct Tree {
@@ -65,25 +88,26 @@ impl Tree {
         Self::open_within(paths, Limits::default())
     }
 
+    /// [`Tree::open`] of things that are called otherwise than their paths, such as copies named by their digests.
+    pub fn open_named(entries: impl IntoIterator<Item = Entry>) -> Result<Self, DataError> {
+        Self::open_all(entries.into_iter().collect(), Limits::default())
+    }
+
     /// [`Tree::open`] with other bounds.
     pub fn open_within(paths: &[PathBuf], limits: Limits) -> Result<Self, DataError> {
-        let origin = paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let mut tree = Self::empty(origin, limits);
-        for path in paths {
-            let place = path.display().to_string();
-            let metadata = fs::metadata(path).map_err(|error| DataError::io(&place, error))?;
+        Self::open_all(paths.iter().map(|path| Entry::of(path)).collect(), limits)
+    }
+
+    fn open_all(entries: Vec<Entry>, limits: Limits) -> Result<Self, DataError> {
+        let places: Vec<&str> = entries.iter().map(|entry| entry.place.as_str()).collect();
+        let mut tree = Self::empty(places.join(", "), limits);
+        for Entry { path, name, place } in entries {
+            let metadata = fs::metadata(&path).map_err(|error| DataError::io(&place, error))?;
             if metadata.is_dir() {
-                let root = fs::canonicalize(path).map_err(|error| DataError::io(&place, error))?;
+                let root = fs::canonicalize(&path).map_err(|error| DataError::io(&place, error))?;
                 tree.walk(&root, &root, "")?;
             } else {
-                let name = path
-                    .file_name()
-                    .map_or_else(|| place.clone(), |name| name.to_string_lossy().into_owned());
-                let content = Content::of_disk_file(path, metadata.len());
+                let content = Content::of_disk_file(&path, metadata.len());
                 tree.add(name, content, &Arc::from(place), 2)?;
             }
         }

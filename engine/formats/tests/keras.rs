@@ -432,7 +432,7 @@ fn weights_that_are_not_finite_are_named_and_may_be_allowed() {
     file[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     insta::assert_snapshot!(keras::read(&file).unwrap_err(), @"
     keras: 1 problem with the weights:
-      unbiased/kernel: 1 of 320 values are not finite (the first, NaN, at 0); retrain, or allow them explicitly
+      unbiased/kernel: 1 of 320 values are not finite (the first, NaN, at 0); the training that made them diverged
     ");
     let allow = ImportOptions {
         allow_non_finite: true,

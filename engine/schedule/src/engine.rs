@@ -19,7 +19,7 @@ use recipe::{ArtifactKind, Instance};
 use report::{Document, RecipeFacts};
 use serde::{Deserialize, Serialize};
 use steps::artifact::{Artifact, DOCUMENT, ReadBlob};
-use steps::{Context, Inputs, Labelled, Output, Registered, SourceFiles, StepError};
+use steps::{Context, Inputs, Labelled, Output, Registered, SourceFile, SourceFiles, StepError};
 
 use crate::board::{Board, State};
 use crate::budget::{Budget, Demand, Grant};
@@ -495,20 +495,16 @@ impl<'e, 'a> Run<'e, 'a> {
             let Some(source) = self.engine.sources.get(name) else {
                 continue;
             };
-            let files = source
-                .files
-                .iter()
-                .map(|f| self.engine.store.path(&f.blob.digest))
-                .collect();
-            let labels = source.files.iter().map(|f| f.label.clone()).collect();
-            inputs.sources.insert(
-                parameter.clone(),
-                SourceFiles {
-                    name: name.clone(),
-                    files,
-                    labels,
-                },
-            );
+            let files = source.files.iter().map(|file| SourceFile {
+                path: self.engine.store.path(&file.blob.digest),
+                label: file.label.clone(),
+                name: file.name().to_owned(),
+            });
+            let files = SourceFiles {
+                name: name.clone(),
+                files: files.collect(),
+            };
+            inputs.sources.insert(parameter.clone(), files);
         }
         inputs
     }

@@ -5,7 +5,7 @@
 //! | op and revision | the registry |
 //! | parameters | the recipe, with references substituted and defaults filled in |
 //! | inputs, by port | the *content* of each input; a gathering port also the label under which reports show it |
-//! | sources | the content of their files |
+//! | sources | the content of their files, and their names: some formats are told apart by them |
 //! | host | ops that measure the machine |
 //! | facts of the recipe | ops that print them |
 //!
@@ -50,7 +50,8 @@ pub fn action(
             problem: format!("source `{name}` was not ingested"),
         })?;
         for (i, file) in source.files.iter().enumerate() {
-            all.insert(format!("{parameter}/{i:04}"), file.blob);
+            let path = format!("{parameter}/{i:04}/{}", file.name());
+            all.insert(path.trim_end_matches('/').to_owned(), file.blob);
         }
     }
     let mut environment = BTreeMap::new();

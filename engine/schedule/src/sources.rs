@@ -15,10 +15,17 @@ pub struct IngestedSource {
 /// One file of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestedFile {
-    /// The path as the user knows it.
+    /// The path as the user knows it; a folder's ends with `/`.
     pub label: String,
     /// Its content.
     pub blob: BlobRef,
+}
+
+impl IngestedFile {
+    /// The file's own name; empty for a folder, whose content holds the names.
+    pub fn name(&self) -> &str {
+        self.label.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// Sources by name.
@@ -72,8 +79,9 @@ fn ingest_one(store: &Store, memo: &mut StatMemo, name: &str, path: &Path) -> Re
         name: name.to_owned(),
         problem,
     })?;
-    Ok(IngestedFile {
-        label: path.display().to_string(),
-        blob,
-    })
+    let mut label = path.display().to_string();
+    if path.is_dir() && !label.ends_with('/') {
+        label.push('/');
+    }
+    Ok(IngestedFile { label, blob })
 }

@@ -102,7 +102,12 @@ impl Op for DatasetOp {
     }
 
     fn run(params: &Dataset, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let tree = data::Tree::open(&inputs.source("source")?.files)?;
+        let files = inputs.source("source")?.files.iter().map(|file| data::Entry {
+            path: file.path.clone(),
+            name: file.name.clone(),
+            place: file.label.clone(),
+        });
+        let tree = data::Tree::open_named(files)?;
         context.check_cancelled()?;
         let (dataset, report) = data::load(&tree, &params.spec())?;
         let shape: Vec<String> = report.sample_shape.iter().map(ToString::to_string).collect();

@@ -54,7 +54,7 @@ impl Op for ImportOp {
 
     fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let source = inputs.source("from")?;
-        let [path] = source.files.as_slice() else {
+        let [file] = source.files.as_slice() else {
             let problem = format!(
                 "source `{}` has {} files, import takes one",
                 source.name,
@@ -62,12 +62,11 @@ impl Op for ImportOp {
             );
             return Err(StepError::Params(problem));
         };
-        let label = source.labels.first().map_or(source.name.as_str(), String::as_str);
-        let bytes = std::fs::read(path).map_err(|e| StepError::File {
-            path: label.into(),
+        let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
+            path: file.label.clone(),
             problem: e.to_string(),
         })?;
-        let graph = models::read(&bytes, label, params.format, params.input_shape.clone())?;
+        let graph = models::read(&bytes, &file.label, params.format, params.input_shape.clone())?;
         context.log(&format!(
             "{} layers, {} parameters",
             graph.nodes().len(),

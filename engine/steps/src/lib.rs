@@ -25,7 +25,7 @@ pub mod verify;
 use std::sync::OnceLock;
 
 pub use error::StepError;
-pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFiles};
+pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFile, SourceFiles};
 
 /// Every op, in the order in which the reference lists them.
 pub fn registry() -> &'static [Registered] {

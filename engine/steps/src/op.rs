@@ -73,10 +73,19 @@ pub struct Labelled {
 pub struct SourceFiles {
     /// Name in the recipe.
     pub name: String,
-    /// Ingested copies; a folder is one tar archive.
-    pub files: Vec<PathBuf>,
-    /// File names as the user knows them.
-    pub labels: Vec<String>,
+    /// Its files, in the order of the recipe.
+    pub files: Vec<SourceFile>,
+}
+
+/// One file of a source. A folder is one archive.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// The ingested copy.
+    pub path: PathBuf,
+    /// The path as the user knows it, for messages.
+    pub label: String,
+    /// The file's own name, by which some formats are recognized; empty for a folder.
+    pub name: String,
 }
 
 impl Inputs {

@@ -461,7 +461,7 @@ impl<'a> Call<'a, '_> {
             let first = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
             let n = values.len();
             return Err(format!(
-                "{name}: {bad} of {n} values are not finite (the first, {}, at {first}); retrain, or allow them explicitly",
+                "{name}: {bad} of {n} values are not finite (the first, {}, at {first}); the training that made them diverged",
                 values[first]
             ));
         }
