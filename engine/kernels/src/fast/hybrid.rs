@@ -14,7 +14,7 @@ use super::isa::FloatIsa;
 use super::plane::{View, ViewMut};
 use super::product::{Output, PackedInts, Panel, Pixels, Walk};
 use super::requantize::BIAS;
-use super::simd::{FloatTask, Floats, Ints, Task, quad_channel};
+use super::simd::{FloatTask, Floats, Ints, Task};
 use crate::quantized::{ClampF32, Quantization};
 use crate::reference::{quantize_dynamic, quantize_dynamic_symmetric};
 use crate::shape::{Conv2dShape, FullyConnectedShape};
@@ -246,14 +246,18 @@ impl FloatTask for Quantize<'_> {
         let Self { dynamic, input, output } = self;
         // Minimum and maximum do not depend on the order, so many at a time will do.
         let (mut low, mut high) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        for chunk in input.chunks(LANES) {
+        let mut chunks = input.chunks_exact(LANES);
+        for chunk in &mut chunks {
             for ((low, high), &x) in low.iter_mut().zip(&mut high).zip(chunk) {
                 *low = if x < *low { x } else { *low };
                 *high = if x > *high { x } else { *high };
             }
         }
-        let least = low.into_iter().fold(0.0, f32::min);
-        let greatest = high.into_iter().fold(0.0, f32::max);
+        let (mut least, mut greatest) = (0.0_f32, 0.0_f32);
+        for &x in low.iter().chain(&high).chain(chunks.remainder()) {
+            least = least.min(x);
+            greatest = greatest.max(x);
+        }
         // The reference's rule needs the two ends of the range only.
         let (quantization, inverse) = match dynamic {
             Dynamic::Asymmetric => {
@@ -281,7 +285,13 @@ impl FloatTask for Quantize<'_> {
             Dynamic::Symmetric => -127,
         };
         for (slot, &x) in output.iter_mut().zip(input) {
-            let q = ((x * inverse).round() as i32).saturating_add(quantization.zero_point);
+            let rounded = (x * inverse).round();
+            // What `as` does, in steps that vectorize: not-a-number becomes 0, and nothing beyond these limits survives the clamp.
+            let rounded = if rounded.is_nan() { 0.0 } else { rounded };
+            let rounded = if rounded > -1024.0 { rounded } else { -1024.0 };
+            let rounded = if rounded < 1024.0 { rounded } else { 1024.0 };
+            // SAFETY: it is within -1024 ..= 1024.
+            let q = unsafe { rounded.to_int_unchecked::<i32>() } + quantization.zero_point;
             *slot = (q.clamp(lowest, 127) + BIAS) as u8;
         }
         quantization
@@ -350,32 +360,47 @@ impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
             to,
         } = self;
         let zero = quantization.zero_point + BIAS;
+        let (first, count) = (panel.slot, VECTORS * S::INT_LANES);
+        let weight_sums = &layer.sums[first..first + count];
+        let scales = &layer.scales[first..first + count];
+        let bias = &layer.bias[first..first + count];
         for (acc, &to) in acc.iter().zip(to) {
+            let mut sums = [0_i32; MOST_LANES];
             for (v, &acc) in acc.iter().enumerate() {
-                let mut sums = [0; 16];
-                // SAFETY: no vector has more than 16 lanes.
-                unsafe { simd.store_int(sums.as_mut_ptr(), acc) }
-                let slots = panel.slot + v * S::INT_LANES..panel.slot + (v + 1) * S::INT_LANES;
-                let (weight_sums, scales) = (&layer.sums[slots.clone()], &layer.scales[slots.clone()]);
-                for (lane, ((&sum, &weights), (&scale, &bias))) in sums
-                    .iter()
-                    .zip(weight_sums)
-                    .zip(scales.iter().zip(&layer.bias[slots]))
-                    .enumerate()
-                {
-                    let sum = sum.wrapping_sub(zero.wrapping_mul(weights)) as f32;
-                    let real = match order {
-                        Order::SumFirst => sum * scale * quantization.scale,
-                        Order::ScalesFirst => sum * (scale * quantization.scale),
-                    };
-                    let at = quad_channel(VECTORS, S::INT_LANES, v, lane);
-                    if at < panel.channels {
-                        let real = layer.clamp.apply(real + bias);
-                        // SAFETY: the promise of `Scaler::finish`: the panel's channels are writable.
-                        unsafe { output.add(to as usize + panel.channel + at).write(real) }
-                    }
-                }
+                // SAFETY: a panel has at most `MOST_LANES` lanes.
+                unsafe { simd.store_int(sums.as_mut_ptr().add(v * S::INT_LANES), acc) }
+            }
+            let mut reals = [0.0_f32; MOST_LANES];
+            let lanes = sums[..count].iter().zip(weight_sums).zip(scales.iter().zip(bias));
+            for (real, ((&sum, &weights), (&scale, &bias))) in reals.iter_mut().zip(lanes) {
+                let sum = sum.wrapping_sub(zero.wrapping_mul(weights)) as f32;
+                let scaled = match order {
+                    Order::SumFirst => sum * scale * quantization.scale,
+                    Order::ScalesFirst => sum * (scale * quantization.scale),
+                };
+                *real = layer.clamp.apply(scaled + bias);
+            }
+            let in_order = if VECTORS == 4 { unshuffled(&reals, S::INT_LANES) } else { reals };
+            // SAFETY: the promise of `Scaler::finish`: the panel's channels are writable; a panel has no more channels than lanes.
+            unsafe {
+                let to = output.add(to as usize + panel.channel);
+                to.copy_from_nonoverlapping(in_order.as_ptr(), panel.channels);
             }
         }
     }
+}
+
+/// The most lanes of a panel: four vectors of 16.
+const MOST_LANES: usize = 64;
+
+/// The lanes of a quad in the order of their channels: [`quad_channel`](super::simd::quad_channel).
+#[inline(always)]
+fn unshuffled(quad: &[f32; MOST_LANES], lanes: usize) -> [f32; MOST_LANES] {
+    let mut channels = [0.0; MOST_LANES];
+    for (q, vector) in quad[..4 * lanes].chunks_exact(lanes).enumerate() {
+        for (i, four) in vector.chunks_exact(4).enumerate() {
+            channels[16 * i + 4 * q..][..4].copy_from_slice(four);
+        }
+    }
+    channels
 }
