@@ -7,11 +7,13 @@
 //! base: { import: { from: weights, format: keras } }
 //! ```
 
+use std::io::{Read, Seek, SeekFrom};
+
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::op::{Context, Inputs, Op, Output};
+use crate::op::{Context, Inputs, Op, Output, SourceFile, SourceFiles};
 use crate::{StepError, models};
 
 /// How a model file is written.
@@ -23,6 +25,8 @@ pub enum ModelFormat {
     Auto,
     /// Keras HDF5 (`.h5`), a whole model.
     Keras,
+    /// ONNX (`.onnx`); weights in other files are further files of the source.
+    Onnx,
     /// TensorFlow Lite (`.tflite`).
     Tflite,
 }
@@ -36,7 +40,7 @@ pub struct Import {
     /// How the file is written.
     #[serde(default)]
     pub format: ModelFormat,
-    /// Height, width and channels of the input, for models that leave them open.
+    /// Height, width and channels of the input, for models that leave them open; for ONNX in the file's order, channels first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_shape: Option<Vec<usize>>,
 }
@@ -54,19 +58,13 @@ impl Op for ImportOp {
 
     fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let source = inputs.source("from")?;
-        let [file] = source.files.as_slice() else {
-            let problem = format!(
-                "source `{}` has {} files, import takes one",
-                source.name,
-                source.files.len()
-            );
-            return Err(StepError::Params(problem));
-        };
+        let (file, others) = parts(source)?;
         let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
             path: file.label.clone(),
             problem: e.to_string(),
         })?;
-        let graph = models::read(&bytes, &file.label, params.format, params.input_shape.clone())?;
+        let outside = |data: &formats::onnx::ExternalData| external(others, data);
+        let graph = models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?;
         context.log(&format!(
             "{} layers, {} parameters",
             graph.nodes().len(),
@@ -74,4 +72,48 @@ impl Op for ImportOp {
         ));
         models::output(graph, Vec::new())
     }
+}
+
+/// The model's file, and files with its weights.
+fn parts(source: &SourceFiles) -> Result<(&SourceFile, &[SourceFile]), StepError> {
+    let (first, others) = source
+        .files
+        .split_first()
+        .ok_or_else(|| StepError::Params(format!("source `{}` has no files, import takes one", source.name)))?;
+    if !others.is_empty() && !first.name.ends_with(".onnx") {
+        let problem = format!(
+            "source `{}` has {} files, import takes one (or a `.onnx` file followed by the files with its weights)",
+            source.name,
+            source.files.len()
+        );
+        return Err(StepError::Params(problem));
+    }
+    Ok((first, others))
+}
+
+/// A part of a file with weights, found by its name among the files of the source.
+fn external(files: &[SourceFile], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
+    let name = |path: &str| {
+        std::path::Path::new(path)
+            .file_name()
+            .map(std::ffi::OsStr::to_os_string)
+    };
+    let file = files.iter().find(|file| name(&file.name) == name(&data.location));
+    let file = file.ok_or("is not among the files of the source; list it after the model's")?;
+    let mut opened = std::fs::File::open(&file.path).map_err(|e| e.to_string())?;
+    let end = opened.metadata().map_err(|e| e.to_string())?.len();
+    let rest = end
+        .checked_sub(data.offset)
+        .ok_or_else(|| format!("has {end} bytes, the data begins at {}", data.offset))?;
+    let length = data.length.unwrap_or(rest);
+    if length > rest {
+        return Err(format!(
+            "has {end} bytes, the data ends at {}",
+            data.offset.saturating_add(length)
+        ));
+    }
+    let mut bytes = Vec::new();
+    opened.seek(SeekFrom::Start(data.offset)).map_err(|e| e.to_string())?;
+    opened.take(length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    Ok(bytes)
 }

@@ -1,5 +1,6 @@
 //! What steps on models share: preparing for integer schemes, and the output with its summary.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ir::{ElementType, Graph, GraphError, Op, passes};
@@ -63,18 +64,36 @@ pub fn graph_of(artifact: &Artifact) -> Result<Arc<Graph>, StepError> {
     }
 }
 
+/// The names of files beside a model's that hold its weights: for `.onnx` files alone.
+pub fn companions(path: &Path) -> Result<Vec<String>, StepError> {
+    if path.extension().is_none_or(|extension| extension != "onnx") {
+        return Ok(Vec::new());
+    }
+    let problem = |problem: String| StepError::File {
+        path: path.display().to_string(),
+        problem,
+    };
+    let bytes = std::fs::read(path).map_err(|e| problem(e.to_string()))?;
+    formats::onnx::external_files(&bytes).map_err(|e| problem(e.to_string()))
+}
+
+/// Gives the bytes of weights in other files than the model's.
+pub type External<'a> = &'a dyn Fn(&formats::onnx::ExternalData) -> Result<Vec<u8>, String>;
+
 /// Reads a model file; `label` is its name for messages.
 pub fn read(
     bytes: &[u8],
     label: &str,
     format: ModelFormat,
     input_shape: Option<Vec<usize>>,
+    external: External<'_>,
 ) -> Result<Graph, StepError> {
     let format = match format {
         ModelFormat::Auto if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => ModelFormat::Keras,
         ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
+        ModelFormat::Auto if formats::onnx::recognize(bytes) => ModelFormat::Onnx,
         ModelFormat::Auto => {
-            let known = "not a Keras HDF5 (.h5) or TensorFlow Lite (.tflite) file, the formats that are recognized";
+            let known = "not a Keras HDF5 (.h5), ONNX (.onnx) or TensorFlow Lite (.tflite) file, the formats that are recognized";
             return Err(StepError::File {
                 path: label.into(),
                 problem: known.into(),
@@ -83,6 +102,7 @@ pub fn read(
         named => named,
     };
     let read = match format {
+        ModelFormat::Onnx => formats::onnx::read_with(bytes, &formats::onnx::ImportOptions { input_shape }, external),
         ModelFormat::Tflite => formats::tflite::read(bytes),
         ModelFormat::Keras | ModelFormat::Auto => {
             let options = formats::keras::ImportOptions {
