@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ir::{ElementType, Graph, GraphError, Op, passes};
+use ir::{ElementType, Graph, GraphError, Op, Tensor, passes};
 use measure::TensorBytes;
 use recipe::ArtifactKind;
 use report::{Document, EffectRow, ModelSummary};
 
 use crate::StepError;
 use crate::artifact::Artifact;
+use crate::export::OnnxProfile;
 use crate::import::ModelFormat;
 use crate::op::Output;
 
@@ -141,6 +142,44 @@ pub fn tflite(model: &Graph) -> Result<Vec<u8>, StepError> {
     }
     if read.parameters() != graph.parameters() {
         return Err(lost("parameters", graph.parameters(), read.parameters()));
+    }
+    Ok(bytes)
+}
+
+/// A model as an `.onnx` file, batch norms folded if it is a float model, and read back to be sure of it.
+pub fn onnx(model: &Graph, profile: OnnxProfile) -> Result<Vec<u8>, StepError> {
+    let mut graph = model.clone();
+    if !model.tensors().iter().any(Tensor::is_quantized) {
+        passes::fold(&mut graph)?;
+    }
+    let options = formats::onnx::WriteOptions {
+        profile: match profile {
+            OnnxProfile::Standard => formats::onnx::Profile::Standard,
+            OnnxProfile::Tensorrt => formats::onnx::Profile::TensorRt,
+        },
+        ..Default::default()
+    };
+    let bytes = formats::onnx::write_with(&graph, &options)?;
+    let read = formats::onnx::read(&bytes)?;
+    let border = |g: &Graph| {
+        let ids = g.inputs().iter().chain(g.outputs());
+        ids.map(|&id| g.tensor(id).ty.clone()).collect::<Vec<_>>()
+    };
+    let integer = |g: &Graph| {
+        let layers = g
+            .nodes()
+            .iter()
+            .filter(|node| !matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)));
+        layers.filter(|node| g.tensor(node.inputs[0]).is_quantized()).count()
+    };
+    if border(&read) != border(&graph) || integer(&read) < integer(&graph) {
+        return Err(StepError::NoEffect(format!(
+            "the written file has {} integer layers and the borders {:?}, the model {} and {:?}; this is a bug, please report it",
+            integer(&read),
+            border(&read),
+            integer(&graph),
+            border(&graph)
+        )));
     }
     Ok(bytes)
 }

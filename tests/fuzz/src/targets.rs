@@ -19,11 +19,16 @@ pub struct Target {
 }
 
 /// Every reader.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target {
         name: "keras",
         corpus: corpus::keras,
         reader: || Box::new(|bytes| model(formats::keras::read(bytes))),
+    },
+    Target {
+        name: "onnx",
+        corpus: corpus::onnx,
+        reader: || Box::new(|bytes| model(formats::onnx::read(bytes))),
     },
     Target {
         name: "stored",

@@ -207,6 +207,8 @@ pub(super) fn unsqueezed(dims: &[usize], axes: &[i64]) -> Option<Vec<usize>> {
 /// A slice in full: first index, step and count along each dimension.
 pub(super) struct SlicePlan {
     pub begin: Vec<usize>,
+    /// One past the last index of dimensions that run forwards.
+    pub end: Vec<usize>,
     pub step: Vec<i64>,
     pub count: Vec<usize>,
 }
@@ -254,6 +256,7 @@ pub(super) fn slice_plan(
     }
     let mut plan = SlicePlan {
         begin: vec![0; dims.len()],
+        end: dims.to_vec(),
         step: vec![1; dims.len()],
         count: dims.to_vec(),
     };
@@ -272,6 +275,7 @@ pub(super) fn slice_plan(
         };
         let distance = if step > 0 { end - start } else { start - end };
         plan.begin[a] = start.max(0) as usize;
+        plan.end[a] = end.max(0) as usize;
         plan.step[a] = step;
         plan.count[a] = (distance.max(0) as u64).div_ceil(step.unsigned_abs()) as usize;
     }

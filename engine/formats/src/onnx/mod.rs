@@ -7,7 +7,7 @@
 //! | `tensor` | stored tensors ↔ constants, data in other files included |
 //! | `layout` | channels first ↔ channels last: dimensions, axes, constants |
 //! | `fold` | what can be computed at import: shapes, and constants that operators read |
-//! | `read` | graph ↔ messages, one entry per operator in each |
+//! | `read`, `write` | graph ↔ messages, one entry per operator in each |
 //!
 //! The format is channels-first, the IR channels-last. A tensor of rank 4 at the border of a file (input or output) is `[N,C,H,W]` there and
 //! `[N,H,W,C]` in the graph, unless the file itself begins or ends with the transpose. Inside, reader and writer hold a tensor in
@@ -27,11 +27,11 @@ mod node;
 mod proto;
 mod read;
 mod tensor;
-
+mod write;
 
 pub use read::{ImportOptions, known_operators, read, read_with};
 pub use tensor::{ExternalData, external_files};
-
+pub use write::{Profile, WriteOptions, write, write_with};
 
 use crate::{Format, FormatError};
 

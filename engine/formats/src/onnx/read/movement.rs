@@ -101,7 +101,12 @@ pub(super) fn split<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
 pub(super) fn slice<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     let dims = importer.ty(node, 0)?.shape.0;
     let plan = fold::slice_plan(node, &dims, &|i| importer.known_ints(node, i))?;
-    let SlicePlan { begin, step, count } = plan.ok_or_else(|| unknown(node, "range"))?;
+    let SlicePlan {
+        begin,
+        end,
+        step,
+        count,
+    } = plan.ok_or_else(|| unknown(node, "range"))?;
     if count.contains(&0) {
         return Err(node.unsupported("its result is empty", "simplify the model"));
     }
@@ -129,7 +134,7 @@ pub(super) fn slice<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
             (from[d], to[d]) = (0, count[d]);
         } else {
             stride[d] = step[d].unsigned_abs() as usize;
-            to[d] = (from[d] + (count[d] - 1) * stride[d] + 1).min(dims[d]);
+            to[d] = if step[d] > 0 { end[d] } else { from[d] + 1 };
         }
     }
     let op = Slice {

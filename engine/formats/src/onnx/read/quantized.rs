@@ -149,6 +149,9 @@ pub(super) fn dequantize<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Do
             Some(data)
         };
         let data = data.ok_or_else(|| node.malformed("its constant does not fit"))?;
+        if let Some(name) = node.input(0) {
+            importer.stored_names.insert(node.first_output()?, name);
+        }
         importer
             .values
             .insert(node.first_output()?, Value::Stored(data, Some(params.quantization)));
@@ -183,6 +186,9 @@ pub(super) fn cast<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     node.ignore(&["saturate", "round_mode"]);
     let code = node.int("to", 0) as i32;
     if let Some(data @ Constant::F16(_)) = importer.known_input(node, 0).cloned().as_ref() {
+        if let Some(name) = node.input(0) {
+            importer.stored_names.insert(node.first_output()?, name);
+        }
         let value = if code == data_type::FLOAT {
             Value::Stored(data.clone(), None)
         } else {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ir::ops::{Dequantize, Reshape, Split, Transpose};
+use ir::ops::{Dequantize, Quantize, Reshape, Split, Transpose};
 use ir::{Constant, ElementType, Graph, Op, Quantization, Shape, Tensor, TensorId, TensorType};
 
 use super::{ImportOptions, Node};
@@ -64,6 +64,8 @@ pub(super) struct Importer<'f> {
     made_by: HashMap<TensorId, usize>,
     /// Tensors that are another one in the other layout.
     views: HashSet<TensorId>,
+    /// What a stored value is called in the file before it is dequantized.
+    pub stored_names: HashMap<&'f str, &'f str>,
     /// Values that the file makes by a transpose to channels last: at the border they are meant so.
     pub before_transpose: HashSet<&'f str>,
 }
@@ -84,6 +86,7 @@ impl<'f> Importer<'f> {
             next: HashMap::new(),
             made_by: HashMap::new(),
             views: HashSet::new(),
+            stored_names: HashMap::new(),
             before_transpose: HashSet::new(),
         }
     }
@@ -159,8 +162,7 @@ impl<'f> Importer<'f> {
             } else {
                 self.in_last(held)
             };
-            let id = id.map_err(|e| malformed(place, e.to_string()))?;
-            outputs.push(id);
+            outputs.push(self.unsigned_output(value, id?)?);
         }
         // The border keeps the file's names.
         for (value, &id) in file.output.iter().zip(&outputs) {
@@ -177,6 +179,23 @@ impl<'f> Importer<'f> {
         }
         self.graph.set_outputs(&outputs);
         Ok(self.graph)
+    }
+
+    /// Signed bytes turned back into the unsigned ones that the file declares for an output.
+    fn unsigned_output(&mut self, value: &proto::ValueInfo, id: TensorId) -> Result<TensorId, FormatError> {
+        let declared = value.ty.as_ref().and_then(|ty| ty.tensor.as_ref()).map(|t| t.element);
+        let tensor = self.graph.tensor(id);
+        match &tensor.quantization {
+            Some(q) if declared == Some(proto::data_type::UINT8) && tensor.ty.element == ElementType::I8 => {
+                let zero_points = q.zero_points.iter().map(|z| z + 128).collect();
+                let unsigned = Quantization {
+                    zero_points,
+                    ..q.clone()
+                };
+                self.append(&value.name, Quantize { to: ElementType::U8 }, &[id], Some(unsigned))
+            }
+            _ => Ok(id),
+        }
     }
 
     /// `name`, or the first free of `name_1`, `name_2`, … .
@@ -430,7 +449,11 @@ impl<'f> Importer<'f> {
         {
             return Ok(shared.1);
         }
-        let unique = self.unique(&format!("{name}/stored"));
+        let base = self
+            .stored_names
+            .get(name)
+            .map_or_else(|| format!("{name}/stored"), |&own| own.to_owned());
+        let unique = self.unique(&base);
         let stored = self.graph.push_tensor(Tensor {
             name: unique,
             ty: data.ty(),
