@@ -340,6 +340,19 @@ impl<'f> Importer<'f> {
 
     /// A tensor in the other layout: by a reshape where that does not change the order of its elements.
     fn transposed(&mut self, id: TensorId, what: &str, perm: fn(usize) -> Vec<usize>) -> Result<TensorId, FormatError> {
+        // Integers are moved before they are dequantized, so that what reads them can stay in integers.
+        if let Some(ir::Node {
+            op: Op::Dequantize(_),
+            inputs,
+            ..
+        }) = self.producer(id)
+            && self.graph.tensor(inputs[0]).data.is_none()
+        {
+            let integers = inputs[0];
+            let moved = self.transposed(integers, what, perm)?;
+            let name = format!("{}/{what}", self.graph.tensor(id).name);
+            return self.append(&name, Dequantize {}, &[moved], None);
+        }
         let tensor = self.graph.tensor(id);
         let dims = tensor.ty.shape.dims().to_vec();
         let perm = perm(dims.len());
