@@ -35,12 +35,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/keras")
 }
 
-/// The graphs that a fixture's files hold: one, or two where the same weights are stored in two layouts.
+/// The graphs that a fixture's files hold: one, or several where the same weights are stored in several layouts.
 fn graphs(folder: &Path, files: &[String]) -> Result<Vec<Graph>, FormatError> {
     let read = |name: &String| fs::read(folder.join(name)).expect("a file of the manifest");
     match files {
-        [whole] => Ok(vec![formats::keras::read(&read(whole))?]),
-        [config, weights @ ..] => {
+        [config, weights @ ..] if config.ends_with(".json") => {
             let config = String::from_utf8(read(config)).expect("a configuration is text");
             weights
                 .iter()
@@ -48,6 +47,7 @@ fn graphs(folder: &Path, files: &[String]) -> Result<Vec<Graph>, FormatError> {
                 .collect()
         }
         [] => panic!("a fixture without files in {}", folder.display()),
+        whole => whole.iter().map(|file| formats::keras::read(&read(file))).collect(),
     }
 }
 

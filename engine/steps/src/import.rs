@@ -21,7 +21,7 @@ pub enum ModelFormat {
     /// Recognized by content.
     #[default]
     Auto,
-    /// Keras HDF5 (`.h5`), a whole model.
+    /// Keras, a whole model: HDF5 (`.h5`) or archive (`.keras`).
     Keras,
     /// TensorFlow Lite (`.tflite`).
     Tflite,

@@ -71,10 +71,10 @@ pub fn read(
     input_shape: Option<Vec<usize>>,
 ) -> Result<Graph, StepError> {
     let format = match format {
-        ModelFormat::Auto if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => ModelFormat::Keras,
+        ModelFormat::Auto if formats::keras::recognizes(bytes) => ModelFormat::Keras,
         ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
         ModelFormat::Auto => {
-            let known = "not a Keras HDF5 (.h5) or TensorFlow Lite (.tflite) file, the formats that are recognized";
+            let known = "not a Keras (.h5, .keras) or TensorFlow Lite (.tflite) file, the formats that are recognized";
             return Err(StepError::File {
                 path: label.into(),
                 problem: known.into(),

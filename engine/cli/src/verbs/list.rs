@@ -7,7 +7,7 @@ use crate::terminal::Terminal;
 
 /// Files that are read and written, with how they are recognized or chosen.
 const FORMATS: [(&str, &str, &str); 10] = [
-    ("keras", "reads", "Keras HDF5 models, .h5, by content"),
+    ("keras", "reads", "Keras models, .h5 and .keras, by content"),
     ("tflite", "reads, writes", "TensorFlow Lite models, .tflite, by content"),
     ("c-array", "writes", "the TensorFlow Lite file as C source, .c and .h"),
     ("image-folder", "reads", "JPEG and PNG images in folders by class"),
