@@ -312,7 +312,7 @@ pub struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model: .h5, .keras or .tflite
+    /// The model: .h5, .keras, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// As JSON
@@ -353,7 +353,7 @@ pub enum EdgeArg {
 
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The model to read: .h5, .keras or .tflite
+    /// The model to read: .h5, .keras, .tflite or the folder of a SavedModel
     #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
     pub from: PathBuf,
     /// The file to write: .tflite, or .c (with .h beside it)
@@ -409,7 +409,7 @@ pub enum KernelsArg {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The model: .h5, .keras or .tflite
+    /// The model: .h5, .keras, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// Runs that are counted
@@ -428,7 +428,7 @@ pub struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub struct InferArgs {
-    /// The model: .h5, .keras or .tflite
+    /// The model: .h5, .keras, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// Samples along the first axis; one array for each input of the model, in order

@@ -11,6 +11,8 @@ pub enum Format {
     Keras,
     /// The stored form of a model artifact: see [`crate::store`].
     Store,
+    /// TensorFlow SavedModels.
+    TensorFlow,
     /// TensorFlow Lite flatbuffers.
     Tflite,
 }
@@ -20,6 +22,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Format::Keras => "keras",
             Format::Store => "stored model",
+            Format::TensorFlow => "tensorflow",
             Format::Tflite => "tflite",
         })
     }

@@ -7,11 +7,13 @@
 //! base: { import: { from: weights, format: keras } }
 //! ```
 
+use formats::tensorflow::{self, Files, GRAPH, INDEX, ImportOptions, SHARDS};
+use ir::Graph;
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::op::{Context, Inputs, Op, Output};
+use crate::op::{Context, Inputs, Op, Output, SourceFile};
 use crate::{StepError, models};
 
 /// How a model file is written.
@@ -25,6 +27,8 @@ pub enum ModelFormat {
     Keras,
     /// TensorFlow Lite (`.tflite`).
     Tflite,
+    /// TensorFlow SavedModel: the folder with `saved_model.pb`, or an archive of it.
+    SavedModel,
 }
 
 /// Parameters of `import`.
@@ -39,6 +43,9 @@ pub struct Import {
     /// Height, width and channels of the input, for models that leave them open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_shape: Option<Vec<usize>>,
+    /// The signature of a SavedModel; `serving_default`, or the only one, where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// The op.
@@ -62,16 +69,66 @@ impl Op for ImportOp {
             );
             return Err(StepError::Params(problem));
         };
-        let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
-            path: file.label.clone(),
-            problem: e.to_string(),
-        })?;
-        let graph = models::read(&bytes, &file.label, params.format, params.input_shape.clone())?;
+        let graph = if params.format == ModelFormat::SavedModel || holds_files(file) {
+            saved_model(file, params)?
+        } else {
+            let bytes = std::fs::read(&file.path).map_err(|e| unreadable(file, e.to_string()))?;
+            models::read(&bytes, &file.label, params.format, params.input_shape.clone())?
+        };
         context.log(&format!(
             "{} layers, {} parameters",
             graph.nodes().len(),
             graph.parameters()
         ));
         models::output(graph, Vec::new())
+    }
+}
+
+/// Whether a source is a folder, or by its name an archive.
+fn holds_files(file: &SourceFile) -> bool {
+    let archive = [".tar", ".tar.gz", ".tgz", ".zip"];
+    file.name.is_empty() || file.path.is_dir() || archive.iter().any(|end| file.name.ends_with(end))
+}
+
+/// Reads a SavedModel out of a folder or archive, at its top or in the only folder that has one.
+fn saved_model(file: &SourceFile, params: &Import) -> Result<Graph, StepError> {
+    let tree = data::Tree::open_named([data::Entry {
+        path: file.path.clone(),
+        name: file.name.clone(),
+        place: file.label.clone(),
+    }])?;
+    let mut found = tree.names().filter(|name| name.rsplit('/').next() == Some(GRAPH));
+    let Some(graph) = found.next() else {
+        let known = format!("holds no {GRAPH}; the folder of a TensorFlow SavedModel was expected");
+        return Err(unreadable(file, known));
+    };
+    if let Some(other) = found.next() {
+        return Err(unreadable(
+            file,
+            format!("holds several models: {graph}, {other}; give one of them"),
+        ));
+    }
+    let folder = graph.strip_suffix(GRAPH).unwrap_or_default();
+    let inside = |name: &str| Some(tree.read(&format!("{folder}{name}")).ok()?.into_owned());
+    let shards = tree
+        .names()
+        .filter_map(|name| name.strip_prefix(folder))
+        .filter(|name| name.starts_with(SHARDS));
+    let files = Files {
+        graph: tree.read(graph)?.into_owned(),
+        index: inside(INDEX),
+        shards: shards.filter_map(inside).collect(),
+    };
+    let options = ImportOptions {
+        signature: params.signature.clone(),
+        input_shape: params.input_shape.clone(),
+    };
+    tensorflow::read(&files, &options).map_err(|e| unreadable(file, e.to_string()))
+}
+
+fn unreadable(file: &SourceFile, problem: String) -> StepError {
+    StepError::File {
+        path: file.label.clone(),
+        problem,
     }
 }

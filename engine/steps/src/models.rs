@@ -84,7 +84,7 @@ pub fn read(
     };
     let read = match format {
         ModelFormat::Tflite => formats::tflite::read(bytes),
-        ModelFormat::Keras | ModelFormat::Auto => {
+        ModelFormat::Keras | ModelFormat::Auto | ModelFormat::SavedModel => {
             let options = formats::keras::ImportOptions {
                 input_shape,
                 ..Default::default()

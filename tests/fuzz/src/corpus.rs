@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use formats::tensorflow::{GRAPH, INDEX};
 use report::CalibrationSummary;
 use steps::quantize::{Range, Ranges};
 
@@ -39,6 +40,7 @@ fn gather(folder: &Path, ending: &str, paths: &mut Vec<PathBuf>) {
 /// Keras files of all versions.
 pub fn keras() -> Vec<Vec<u8>> {
     let mut all = files("tests/golden/keras", ".h5");
+    all.extend(files("tests/golden/keras", ".keras"));
     all.extend(files("recipes/models", ".h5"));
     all
 }
@@ -49,6 +51,23 @@ fn models() -> Vec<ir::Graph> {
         .iter()
         .filter_map(|file| formats::keras::read(file).ok())
         .collect()
+}
+
+/// SavedModels: the lengths of the graph and of the index of variables, and the graph, the index and the values.
+pub fn saved_models() -> Vec<Vec<u8>> {
+    let join = |zip: Vec<u8>| {
+        let tree = data::Tree::from_bytes("model", zip).expect("an archive of the project");
+        let read = |name: &str| {
+            tree.read(&format!("model/{name}"))
+                .or(tree.read(name))
+                .expect("a file of a SavedModel")
+        };
+        let (graph, index) = (read(GRAPH), read(INDEX));
+        let values = read("variables/variables.data-00000-of-00001");
+        let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
+        [&length(&graph)[..], &length(&index), &graph, &index, &values].concat()
+    };
+    files("tests/golden/tensorflow", ".zip").into_iter().map(join).collect()
 }
 
 /// Stored models: the length of the graph's text, the text, the weights.

@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// Every reader.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target {
         name: "keras",
         corpus: corpus::keras,
@@ -29,6 +29,11 @@ pub const TARGETS: [Target; 7] = [
         name: "stored",
         corpus: corpus::stored,
         reader: || Box::new(stored),
+    },
+    Target {
+        name: "saved-model",
+        corpus: corpus::saved_models,
+        reader: || Box::new(saved_model),
     },
     Target {
         name: "tflite",
@@ -99,6 +104,23 @@ fn stored(bytes: &[u8]) -> String {
     let length = length.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
     let (text, weights) = rest.split_at(length.min(rest.len()));
     model(formats::store::from_blobs(text, weights))
+}
+
+fn saved_model(bytes: &[u8]) -> String {
+    let (lengths, rest) = bytes.split_at(bytes.len().min(8));
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
+    let (graph, index) = lengths.split_at(lengths.len().min(4));
+    let (graph, rest) = rest.split_at(number(graph).min(rest.len()));
+    let (index, values) = rest.split_at(number(index).min(rest.len()));
+    let files = formats::tensorflow::Files {
+        graph: graph.to_vec(),
+        index: Some(index.to_vec()),
+        shards: vec![values.to_vec()],
+    };
+    model(formats::tensorflow::read(
+        &files,
+        &formats::tensorflow::ImportOptions::default(),
+    ))
 }
 
 /// An archive or a picture, with the checksums of tar headers made right: they would hide the readers behind them.

@@ -6,8 +6,13 @@ use crate::table::{Align, Table};
 use crate::terminal::Terminal;
 
 /// Files that are read and written, with how they are recognized or chosen.
-const FORMATS: [(&str, &str, &str); 10] = [
+const FORMATS: [(&str, &str, &str); 11] = [
     ("keras", "reads", "Keras models, .h5 and .keras, by content"),
+    (
+        "saved-model",
+        "reads",
+        "TensorFlow SavedModels, a folder or an archive of it",
+    ),
     ("tflite", "reads, writes", "TensorFlow Lite models, .tflite, by content"),
     ("c-array", "writes", "the TensorFlow Lite file as C source, .c and .h"),
     ("image-folder", "reads", "JPEG and PNG images in folders by class"),
