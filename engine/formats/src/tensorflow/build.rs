@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ir::{Graph, GraphError, InferError, Op, TensorId, TensorType};
+use ir::{ElementType, Graph, GraphError, InferError, Op, TensorId, TensorType};
 
 use super::checkpoint::Variables;
 use super::flatten::{Flat, Primitive, Value};
 use super::known::{Known, evaluate};
-use super::proto::{NodeDef, Signature, TensorInfo, attribute};
-use super::{ImportOptions, malformed, operators, unsupported};
+use super::proto::{NodeDef, Signature, TensorInfo, attribute, dtype};
+use super::{DEFAULT, ImportOptions, malformed, operators, unsupported};
 use crate::{Format, FormatError};
-
-/// The signature of models that are served.
-const DEFAULT: &str = "serving_default";
 
 /// What an operation made.
 #[derive(Debug, Clone)]
@@ -43,7 +40,16 @@ pub(super) fn graph(
     for (key, info) in inputs {
         let value = flat.value(&info.name)?;
         let shape = sample_shape(key, info, options)?;
-        let input = build.graph.input(key.clone(), TensorType::f32(shape));
+        let element = match info.dtype {
+            dtype::FLOAT | dtype::DOUBLE | dtype::HALF => ElementType::F32,
+            dtype::INT32 => ElementType::I32,
+            dtype::INT64 => ElementType::I64,
+            _ => {
+                let fix = "save a signature that takes floats";
+                return Err(unsupported(format!("input `{key}`"), "is of a type that is not read", fix));
+            }
+        };
+        let input = build.graph.input(key.clone(), TensorType::new(element, shape));
         build.made.insert(value, Made::Tensor(input));
     }
     let outputs: BTreeMap<&String, &TensorInfo> = signature.outputs.iter().collect();

@@ -9,6 +9,7 @@
 //! | `known` | values that are known at import, and arithmetic on them |
 //! | `build` | operations → graph |
 //! | `operators` | one function per group of operators, and the registry |
+//! | `write` | graph → frozen SavedModel |
 //!
 //! What runs is a signature, `serving_default` unless another is named. Saving, restoring, training and assertions play no part in
 //! it. Inputs and outputs are called after the signature's keys, nodes after the file's.
@@ -20,6 +21,9 @@ mod flatten;
 mod known;
 mod operators;
 mod proto;
+mod write;
+
+pub use write::write;
 
 use ir::Graph;
 use prost::Message;
@@ -45,6 +49,9 @@ pub struct ImportOptions {
     /// The dimensions of one sample (without the batch), for a signature that leaves some of them open.
     pub input_shape: Option<Vec<usize>>,
 }
+
+/// The signature of models that are served.
+const DEFAULT: &str = "serving_default";
 
 /// Name of the graph in a folder.
 pub const GRAPH: &str = "saved_model.pb";

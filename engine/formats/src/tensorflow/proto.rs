@@ -9,6 +9,9 @@ use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct SavedModel {
+    /// 1.
+    #[prost(int64, tag = "1")]
+    pub schema_version: i64,
     #[prost(message, repeated, tag = "2")]
     pub meta_graphs: Vec<MetaGraph>,
 }
@@ -43,6 +46,8 @@ pub struct Signature {
     pub inputs: HashMap<String, TensorInfo>,
     #[prost(map = "string, message", tag = "2")]
     pub outputs: HashMap<String, TensorInfo>,
+    #[prost(string, tag = "3")]
+    pub method_name: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -62,6 +67,15 @@ pub struct GraphDef {
     pub nodes: Vec<NodeDef>,
     #[prost(message, optional, tag = "2")]
     pub library: Option<Library>,
+    #[prost(message, optional, tag = "4")]
+    pub versions: Option<Versions>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Versions {
+    /// Of the TensorFlow whose operators' meaning the graph follows.
+    #[prost(int32, tag = "1")]
+    pub producer: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]

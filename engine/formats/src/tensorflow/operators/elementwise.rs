@@ -1,7 +1,10 @@
 //! Activations and arithmetic, element by element.
 
 use ir::TensorId;
-use ir::ops::{Add, Div, Elu, LeakyRelu, Maximum, Minimum, Mul, Relu, Relu6, Sigmoid, Softmax, Sub, Swish, Tanh};
+use ir::ops::{
+    Abs, Add, Div, Elu, Erf, Exp, LeakyRelu, Log, Maximum, Minimum, Mul, Neg, Pow, Relu, Relu6, Rsqrt, Sigmoid,
+    Softmax, Sqrt, Sub, Swish, Tanh,
+};
 
 use super::super::build::Call;
 use super::{Entry, channels_last};
@@ -22,6 +25,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     (&["Sub"], |call| binary(call, Sub::default())),
     (&["Mul"], |call| binary(call, Mul::default())),
     (&["RealDiv", "Div"], |call| binary(call, Div::default())),
+    (&["Pow"], |call| binary(call, Pow::default())),
+    (&["Exp"], |call| unary(call, Exp {})),
+    (&["Log"], |call| unary(call, Log {})),
+    (&["Sqrt"], |call| unary(call, Sqrt {})),
+    (&["Rsqrt"], |call| unary(call, Rsqrt {})),
+    (&["Neg"], |call| unary(call, Neg {})),
+    (&["Abs"], |call| unary(call, Abs {})),
+    (&["Erf"], |call| unary(call, Erf {})),
     (&["Maximum"], |call| binary(call, Maximum::default())),
     (&["Minimum"], |call| binary(call, Minimum::default())),
     (&["Square"], square),

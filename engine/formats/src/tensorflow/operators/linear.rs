@@ -1,7 +1,7 @@
 //! Convolutions, matrix products and batch norms.
 
 use ir::TensorId;
-use ir::ops::{Activation, BatchNorm, Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv2d};
+use ir::ops::{Activation, BatchNorm, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, TransposeConv2d};
 
 use super::super::build::Call;
 use super::window::padding;
@@ -13,6 +13,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     (&["DepthwiseConv2dNative"], depthwise),
     (&["Conv2DBackpropInput"], transpose_conv),
     (&["MatMul"], mat_mul),
+    (&["BatchMatMul", "BatchMatMulV2"], batch_mat_mul),
     (&["FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"], batch_norm),
 ];
 
@@ -134,6 +135,15 @@ fn mat_mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
         call.weight("weights", vec![columns, rows], values)?
     };
     call.output(FullyConnected::default(), &[input, weights])
+}
+
+fn batch_mat_mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let (a, b) = (call.tensor(0)?, call.tensor(1)?);
+    let op = MatMul {
+        adjoint_a: call.flag("adj_x"),
+        adjoint_b: call.flag("adj_y"),
+    };
+    call.output(op, &[a, b])
 }
 
 /// Inputs: activations, scale, offset, mean, variance.

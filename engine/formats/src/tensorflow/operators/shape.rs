@@ -1,7 +1,10 @@
-//! Operators that move elements, and means.
+//! Operators that move elements, and reductions.
 
-use ir::TensorId;
-use ir::ops::{Concat, Coordinates, Interpolation, Mean, Pad, PadMode, Reshape, Resize, Slice, Split, Transpose};
+use ir::ops::{
+    Concat, Coordinates, Gather, Interpolation, Mean, Pad, PadMode, ReduceMax, ReduceMin, ReduceSum, Reshape, Resize,
+    Slice, Split, Transpose,
+};
+use ir::{Op, TensorId};
 
 use super::super::build::Call;
 use super::super::known::resolve_shape;
@@ -20,7 +23,19 @@ pub(super) const ENTRIES: &[Entry] = &[
     (&["StridedSlice"], strided_slice),
     (&["Pad", "PadV2"], pad),
     (&["MirrorPad"], mirror_pad),
-    (&["Mean"], mean),
+    (&["Mean"], |call| {
+        reduce(call, |axes, keep_dims| Mean { axes, keep_dims }.into())
+    }),
+    (&["Sum"], |call| {
+        reduce(call, |axes, keep_dims| ReduceSum { axes, keep_dims }.into())
+    }),
+    (&["Max"], |call| {
+        reduce(call, |axes, keep_dims| ReduceMax { axes, keep_dims }.into())
+    }),
+    (&["Min"], |call| {
+        reduce(call, |axes, keep_dims| ReduceMin { axes, keep_dims }.into())
+    }),
+    (&["GatherV2"], gather),
     (&["ResizeBilinear"], |call| resize(call, Interpolation::Bilinear)),
     (&["ResizeNearestNeighbor"], |call| resize(call, Interpolation::Nearest)),
 ];
@@ -217,7 +232,7 @@ fn mirror_pad(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     call.output(Pad { before, after, mode }, &[input])
 }
 
-fn mean(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+fn reduce(call: &mut Call<'_>, op: fn(Vec<usize>, bool) -> Op) -> Result<Vec<TensorId>, FormatError> {
     let input = call.tensor(0)?;
     let rank = call.dims(input).len();
     let stated = call.ints(1, "dimensions")?;
@@ -228,7 +243,23 @@ fn mean(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     axes.sort_unstable();
     axes.dedup();
     let keep_dims = call.flag("keep_dims");
-    call.output(Mean { axes, keep_dims }, &[input])
+    call.output(op(axes, keep_dims), &[input])
+}
+
+fn gather(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let input = call.tensor(0)?;
+    let [axis] = call.ints(2, "dimension")?[..] else {
+        return Err(call.malformed("its dimension is not one number"));
+    };
+    let axis = call.axis(axis, call.dims(input).len())?;
+    if call.int("batch_dims").unwrap_or(0) != 0 {
+        return Err(call.unsupported(
+            "it picks different indices for each sample",
+            "gather along one dimension",
+        ));
+    }
+    let indices = call.tensor(1)?;
+    call.output(Gather { axis }, &[input, indices])
 }
 
 fn resize(call: &mut Call<'_>, interpolation: Interpolation) -> Result<Vec<TensorId>, FormatError> {
