@@ -318,6 +318,12 @@ pub struct InspectArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// Draw the graph too, as SVG
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub svg: Option<PathBuf>,
+    /// Draw the graph too, as a page for a browser
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
 }
 
 /// `--quantize`.

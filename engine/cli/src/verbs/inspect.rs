@@ -1,5 +1,9 @@
 //! `pipeline inspect`: the layers of a model.
 
+use std::fs;
+
+use anyhow::Context as _;
+use report::{Block, Network};
 use steps::inspect::{Inspection, LayerFacts, TensorFacts};
 
 use crate::args::InspectArgs;
@@ -22,8 +26,48 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     } else {
         text(&inspection)
     };
+    let forms: [(_, fn(&Network) -> String); 2] = [(&args.svg, Network::svg), (&args.html, Network::html)];
+    for (path, draw) in forms {
+        if let Some(path) = path {
+            let drawn = draw(&drawing(&inspection));
+            fs::write(path, drawn).with_context(|| format!("{}: cannot be written", path.display()))?;
+        }
+    }
     terminal.result(&text)?;
     Ok(Exit::Success)
+}
+
+/// The graph as boxes and arrows.
+fn drawing(inspection: &Inspection) -> Network {
+    let input = |facts: &TensorFacts| Block {
+        kind: "input".to_owned(),
+        lines: vec![facts.name.clone(), typed(facts)],
+    };
+    let layer = |facts: &LayerFacts| Block {
+        kind: facts.op.clone(),
+        lines: [facts.name.clone(), typed(&facts.output)]
+            .into_iter()
+            .chain((facts.parameters > 0).then(|| format!("{} parameters", units::grouped(facts.parameters))))
+            .collect(),
+    };
+    let first = inspection.inputs.len();
+    let layers = inspection.layers.iter().enumerate();
+    let edges = layers.flat_map(|(i, layer)| layer.reads.iter().map(move |&from| (from, first + i)));
+    Network {
+        title: inspection.name.clone(),
+        subtitle: format!(
+            "{}, {} parameters",
+            units::count(inspection.layers.len(), "layer"),
+            units::grouped(inspection.total.parameters)
+        ),
+        blocks: inspection
+            .inputs
+            .iter()
+            .map(input)
+            .chain(inspection.layers.iter().map(layer))
+            .collect(),
+        edges: edges.collect(),
+    }
 }
 
 fn text(inspection: &Inspection) -> String {
@@ -58,6 +102,7 @@ fn text(inspection: &Inspection) -> String {
         macs,
         weights,
         weight_quantization,
+        reads: _,
     } in layers
     {
         let quantization: Vec<&str> = [weight_quantization, &output.quantization]
