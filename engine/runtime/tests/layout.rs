@@ -373,7 +373,7 @@ fn check(graph: &Graph, stated: [usize; 4]) -> Graph {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1500),..ProptestConfig::default() })]
 
     #[test]
     fn random_graphs_compute_the_same(steps in prop::collection::vec(any::<[u8; 4]>(), 1..14)) {
