@@ -292,7 +292,7 @@ impl Net {
             24 => self.attention(x)?,
             _ => {
                 let name = format!("i{}", self.graph.nodes().len());
-                let indices = (0..1 + b % 4).map(|i| ((i * 3 + a) % dims[axis]) as i32).collect();
+                let indices = (0..=b % 4).map(|i| ((i * 3 + a) % dims[axis]) as i32).collect();
                 let indices = Constant::i32([1 + b % 4], indices)?;
                 let indices = self.graph.constant(name, indices);
                 self.add(ops::Gather { axis }, &[x, indices])?
