@@ -37,7 +37,7 @@ fn every_example_of_every_operator_is_read_back() {
             continue;
         }
         if matches!(example.op, Op::Erf(_)) {
-            insta::assert_snapshot!(tflite::write(&graph).unwrap_err(), @"tflite: node `y`: TFLite has no operator erf; it has gelu alone, which folding makes of x/2·(1 + erf(x/√2)); use gelu");
+            insta::assert_snapshot!(tflite::write(&graph).unwrap_err(), @"tflite: node `y`: TFLite has no operator erf; it has erf as a part of gelu, x/2·(1 + erf(x/√2)), only; make that one layer");
             continue;
         }
         let read = round_trip(&graph);

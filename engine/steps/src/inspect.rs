@@ -73,11 +73,7 @@ pub fn inspect(graph: &Graph) -> Inspection {
         outputs: facts(graph.outputs()),
         layers: layers(graph),
         total: models::summary(graph, Vec::new()),
-        transposes: graph
-            .nodes()
-            .iter()
-            .filter(|node| matches!(node.op, Op::Transpose(_)))
-            .count(),
+        transposes: graph.transposes(),
     }
 }
 

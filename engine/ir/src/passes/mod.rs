@@ -6,7 +6,10 @@ mod batch_norm;
 mod fuse_activation;
 mod fuse_pad;
 mod identity;
+mod layout;
 mod lower;
+
+pub use layout::{Interface, channels_last, channels_last_with};
 
 use crate::{Graph, GraphError, InferError, NodeId, Patch};
 

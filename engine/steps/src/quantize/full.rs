@@ -34,9 +34,11 @@ pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings) -> Result<Graph,
     let mut builder = Builder::new(graph, params, settings);
     builder.edges_in();
     for node in graph.nodes() {
+        let real = graph.tensor(node.output()).ty.element == ElementType::F32;
         match integer_form(&node.op) {
-            Ok(()) => builder.integer_node(node)?,
-            Err(_) => builder.float_node(node),
+            Ok(()) if real => builder.integer_node(node)?,
+            // Shapes and indices are integers that mean themselves.
+            Ok(()) | Err(_) => builder.float_node(node),
         }
     }
     builder.edges_out();
@@ -66,6 +68,9 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
         | Op::MaxPool2d(_)
         | Op::AveragePool2d(_)
         | Op::Mean(_)
+        | Op::ReduceMax(_)
+        | Op::ReduceMin(_)
+        | Op::Gather(_)
         | Op::Add(_)
         | Op::Sub(_)
         | Op::Mul(_)
@@ -87,8 +92,7 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
             Err("this function is computed in floats only")
         }
         Op::MatMul(_) => Err("products of two computed matrices are computed in floats only"),
-        Op::ReduceSum(_) | Op::ReduceMax(_) | Op::ReduceMin(_) => Err("this reduction is computed in floats only"),
-        Op::Gather(_) => Err("values are gathered as floats only"),
+        Op::ReduceSum(_) => Err("sums are computed in floats only; a mean has an integer form"),
         Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
             Err("TFLite has no such operator; lower the graph first")
         }
@@ -120,9 +124,12 @@ fn same_scale(op: &Op) -> bool {
             | Op::AveragePool2d(_)
             | Op::Minimum(_)
             | Op::Maximum(_)
+            | Op::ReduceMax(_)
+            | Op::ReduceMin(_)
             | Op::Concat(_)
             | Op::Split(_)
             | Op::Slice(_)
+            | Op::Gather(_)
             | Op::Pad(_)
             | Op::Reshape(_)
             | Op::Transpose(_)
@@ -130,6 +137,12 @@ fn same_scale(op: &Op) -> bool {
             | Op::Identity(_)
             | Op::Dropout(_)
     )
+}
+
+/// The inputs of a node that hold real numbers; indices are none.
+fn moved_inputs(graph: &Graph, node: &Node) -> Vec<TensorId> {
+    let real = |id: &TensorId| graph.tensor(*id).ty.element == ElementType::F32;
+    node.inputs.iter().copied().filter(real).collect()
 }
 
 /// Tensors that share scale and zero point (a union–find forest over tensor positions).
@@ -155,9 +168,10 @@ impl Groups {
             for other in node.outputs.iter().skip(1).map(|t| t.index()) {
                 groups.join(output, other);
             }
-            for input in node.inputs.iter().map(|t| t.index()) {
+            let moved = moved_inputs(graph, node);
+            for input in moved.iter().map(|t| t.index()) {
                 // One input that is dictated dictates the output; beside others it is converted instead.
-                if node.inputs.len() == 1 || groups.dictated[groups.root(input)].is_none() {
+                if moved.len() == 1 || groups.dictated[groups.root(input)].is_none() {
                     groups.join(output, input);
                 }
             }
@@ -455,6 +469,10 @@ impl<'a> Builder<'a> {
         };
         let mut inputs = Vec::new();
         for &id in &node.inputs {
+            if self.graph.tensor(id).ty.element != ElementType::F32 {
+                inputs.push(self.float(id));
+                continue;
+            }
             let mut input = self.integer(id)?;
             if let Some(wanted) = wanted
                 && self.params[id.index()] != Some(wanted)

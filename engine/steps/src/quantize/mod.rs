@@ -224,7 +224,16 @@ pub fn quantize(
         (Scheme::Float16, Some(_)) => return Err(QuantizeError::RangesUnused("float16")),
         (Scheme::DynamicInt8, Some(_)) => return Err(QuantizeError::RangesUnused("dynamic-int8")),
     };
-    let excused = |row: &EffectRow| row.took_effect || params.allow_float.contains(&row.layer);
+    // A layer that was lowered became several, `norm/mean`, `norm/rsqrt`, …
+    let allowed = |layer: &str| {
+        let of = |name: &String| {
+            layer
+                .strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        params.allow_float.iter().any(of)
+    };
+    let excused = |row: &EffectRow| row.took_effect || allowed(&row.layer);
     let failed: Vec<EffectRow> = rows.iter().filter(|r| !excused(r)).cloned().collect();
     if failed.is_empty() {
         Ok((quantized, rows))

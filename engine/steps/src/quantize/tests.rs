@@ -176,7 +176,8 @@ fn small_weights_stay_float_under_dynamic_range_and_the_proof_says_so() {
 fn every_example_with_an_integer_form_becomes_integers() {
     for example in Op::examples() {
         let graph = example.graph().unwrap();
-        let floats = graph.tensors().iter().all(|t| t.ty.element == ElementType::F32);
+        let computed = [ElementType::F32, ElementType::I32];
+        let floats = graph.tensors().iter().all(|t| computed.contains(&t.ty.element));
         let prepared = models::prepared(&graph).unwrap();
         let integer = prepared.nodes().iter().all(|n| full::integer_form(&n.op).is_ok());
         if !floats || !integer || prepared.nodes().is_empty() {
