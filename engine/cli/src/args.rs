@@ -312,7 +312,7 @@ pub struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model: .h5, .keras, .tflite or the folder of a SavedModel
+    /// The model: .h5, .keras, .onnx, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// As JSON
@@ -357,12 +357,19 @@ pub enum EdgeArg {
     Uint8,
 }
 
+/// `--profile`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProfileArg {
+    /// Symmetric activations and float biases, as TensorRT takes them
+    Tensorrt,
+}
+
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The model to read: .h5, .keras, .tflite or the folder of a SavedModel
+    /// The model to read: .h5, .keras, .onnx, .tflite or the folder of a SavedModel
     #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
     pub from: PathBuf,
-    /// The file to write: .tflite, or .c (with .h beside it)
+    /// The file to write: .tflite, .onnx, or .c (with .h beside it)
     #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub to: PathBuf,
     /// Store and compute in fewer bits
@@ -371,6 +378,9 @@ pub struct ConvertArgs {
     /// Samples to calibrate with, in the scale that the model takes
     #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath, required_if_eq("quantize", "int8"))]
     pub calibrate: Option<PathBuf>,
+    /// For whom an .onnx file is written
+    #[arg(long, value_name = "RUNTIME")]
+    pub profile: Option<ProfileArg>,
     /// How many weight scales a layer has
     #[arg(long, value_name = "WHAT", requires = "quantize")]
     pub per: Option<PerArg>,
@@ -415,7 +425,7 @@ pub enum KernelsArg {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The model: .h5, .keras, .tflite or the folder of a SavedModel
+    /// The model: .h5, .keras, .onnx, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// Runs that are counted
@@ -434,7 +444,7 @@ pub struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub struct InferArgs {
-    /// The model: .h5, .keras, .tflite or the folder of a SavedModel
+    /// The model: .h5, .keras, .onnx, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// Samples along the first axis; one array for each input of the model, in order

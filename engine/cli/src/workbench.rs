@@ -63,14 +63,22 @@ impl<'a> Workbench<'a> {
     pub fn import(&self, path: &Path) -> Result<Made, Failure> {
         let label = path.display().to_string();
         fs::metadata(path).with_context(|| format!("{label}: cannot read the model"))?;
-        let files = SourceFiles {
+        let mut files = vec![SourceFile {
+            path: path.to_owned(),
             name: label.clone(),
-            files: vec![SourceFile {
-                path: path.to_owned(),
-                name: label.clone(),
-                label,
-            }],
-        };
+            label: label.clone(),
+        }];
+        // ONNX keeps large weights in files beside the model.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for name in steps::models::companions(path).or_exit(Exit::StepFailed)? {
+            let path = folder.join(&name);
+            files.push(SourceFile {
+                label: path.display().to_string(),
+                path,
+                name,
+            });
+        }
+        let files = SourceFiles { name: label, files };
         let inputs = Inputs {
             ports: BTreeMap::new(),
             sources: BTreeMap::from([("from".to_owned(), files)]),

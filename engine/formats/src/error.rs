@@ -9,6 +9,8 @@ use ir::GraphError;
 pub enum Format {
     /// Keras `.h5`, or a configuration with its weights.
     Keras,
+    /// ONNX protobufs.
+    Onnx,
     /// The stored form of a model artifact: see [`crate::store`].
     Store,
     /// TensorFlow SavedModels.
@@ -21,6 +23,7 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::Keras => "keras",
+            Format::Onnx => "onnx",
             Format::Store => "stored model",
             Format::TensorFlow => "tensorflow",
             Format::Tflite => "tflite",

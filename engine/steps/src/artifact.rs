@@ -77,12 +77,15 @@ impl Artifact {
         })
     }
 
-    /// The model in an exported `.tflite` file.
+    /// The model in an exported `.tflite` or `.onnx` file.
     pub fn exported_model(&self) -> Result<Arc<Graph>, StepError> {
         self.decode(|| {
-            let name = self.names().find(|n| n.ends_with(".tflite")).map(str::to_owned);
-            let name =
-                name.ok_or_else(|| self.broken("(model)", "this kind of file cannot be run; export a .tflite"))?;
+            let find = |ending: &str| self.names().find(|n| n.ends_with(ending)).map(str::to_owned);
+            if let Some(name) = find(".onnx") {
+                return Ok(formats::onnx::read(&self.blob(&name)?)?);
+            }
+            let known = "this kind of file cannot be run; export a .tflite or .onnx";
+            let name = find(".tflite").ok_or_else(|| self.broken("(model)", known))?;
             Ok(formats::tflite::read(&self.blob(&name)?)?)
         })
     }

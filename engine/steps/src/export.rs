@@ -22,8 +22,28 @@ pub enum FileFormat {
     /// TensorFlow Lite flatbuffer, `model.tflite`.
     #[default]
     Tflite,
+    /// ONNX, `model.onnx`: channels-first at its inputs and outputs, quantized models with `QuantizeLinear` and `DequantizeLinear`.
+    Onnx,
     /// The TensorFlow Lite file as a C array, `model.c` and `model.h`, for microcontrollers; beside `model.tflite`.
     CArray,
+}
+
+/// For whom an ONNX file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnnxProfile {
+    /// Any runtime.
+    #[default]
+    Standard,
+    /// TensorRT: symmetric activations, float biases. The log has the `trtexec` command that builds and times an engine.
+    Tensorrt,
+}
+
+impl OnnxProfile {
+    // Takes a reference for `skip_serializing_if`.
+    fn is_standard(&self) -> bool {
+        *self == OnnxProfile::Standard
+    }
 }
 
 /// Parameters of `export`.
@@ -35,6 +55,9 @@ pub struct Export {
     /// What to write.
     #[serde(default)]
     pub format: FileFormat,
+    /// For whom an ONNX file is written.
+    #[serde(default, skip_serializing_if = "OnnxProfile::is_standard")]
+    pub profile: OnnxProfile,
 }
 
 /// The op.
@@ -50,6 +73,14 @@ impl Op for ExportOp {
 
     fn run(params: &Export, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;
+        if params.format == FileFormat::Onnx {
+            return onnx(&model, params.profile, context);
+        }
+        if !params.profile.is_standard() {
+            return Err(StepError::Params(
+                "profile: is for ONNX files; add `format: onnx`".into(),
+            ));
+        }
         let bytes = models::tflite(&model)?;
         context.log(&format!("{} bytes", bytes.len()));
         let mut blobs = Vec::new();
@@ -67,6 +98,44 @@ impl Op for ExportOp {
             document: Some(Document::Sizes(sizes)),
         })
     }
+}
+
+fn onnx(model: &ir::Graph, profile: OnnxProfile, context: &Context<'_>) -> Result<Output, StepError> {
+    let bytes = models::onnx(model, profile)?;
+    context.log(&format!("{} bytes", bytes.len()));
+    if profile == OnnxProfile::Tensorrt {
+        context.log(&format!("build and time it with `{}`", trtexec(model)));
+    }
+    let sizes = Sizes::of([("model.onnx", bytes.as_slice())])?;
+    Ok(Output {
+        kind: ArtifactKind::File,
+        blobs: vec![("model.onnx".to_owned(), bytes)],
+        decoded: None,
+        document: Some(Document::Sizes(sizes)),
+    })
+}
+
+/// The command that builds an engine of `model.onnx` and times it on one sample.
+fn trtexec(model: &ir::Graph) -> String {
+    let shape = |&id: &ir::TensorId| {
+        let tensor = model.tensor(id);
+        let dims = match *tensor.ty.shape.dims() {
+            [n, h, w, c] => vec![n, c, h, w],
+            ref dims => dims.to_vec(),
+        };
+        let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
+        format!("{}:{}", tensor.name, dims.join("x"))
+    };
+    let shapes: Vec<String> = model.inputs().iter().map(shape).collect();
+    let int8 = if model.tensors().iter().any(ir::Tensor::is_quantized) {
+        " --int8"
+    } else {
+        ""
+    };
+    format!(
+        "trtexec --onnx=model.onnx --saveEngine=model.engine --shapes={} --fp16{int8}",
+        shapes.join(",")
+    )
 }
 
 /// A `.tflite` file as C: source and header, of an array called `name`. The source includes `name.h`.

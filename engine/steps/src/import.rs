@@ -7,14 +7,14 @@
 //! base: { import: { from: weights, format: keras } }
 //! ```
 
-use formats::tensorflow::{self, Files, GRAPH, INDEX, ImportOptions, SHARDS};
-use ir::Graph;
+use std::io::{Read, Seek, SeekFrom};
+
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::op::{Context, Inputs, Op, Output, SourceFile};
-use crate::{StepError, models};
+use crate::op::{Context, Inputs, Op, Output, SourceFile, SourceFiles};
+use crate::{StepError, models, saved_model};
 
 /// How a model file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +25,8 @@ pub enum ModelFormat {
     Auto,
     /// Keras, a whole model: HDF5 (`.h5`) or archive (`.keras`).
     Keras,
+    /// ONNX (`.onnx`); weights in other files are further files of the source.
+    Onnx,
     /// TensorFlow Lite (`.tflite`).
     Tflite,
     /// TensorFlow SavedModel: the folder with `saved_model.pb`, or an archive of it.
@@ -40,7 +42,7 @@ pub struct Import {
     /// How the file is written.
     #[serde(default)]
     pub format: ModelFormat,
-    /// Height, width and channels of the input, for models that leave them open.
+    /// Height, width and channels of the input, for models that leave them open; for ONNX in the file's order, channels first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_shape: Option<Vec<usize>>,
     /// The signature of a SavedModel; `serving_default`, or the only one, where none is named.
@@ -61,19 +63,16 @@ impl Op for ImportOp {
 
     fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let source = inputs.source("from")?;
-        let [file] = source.files.as_slice() else {
-            let problem = format!(
-                "source `{}` has {} files, import takes one",
-                source.name,
-                source.files.len()
-            );
-            return Err(StepError::Params(problem));
-        };
-        let graph = if params.format == ModelFormat::SavedModel || holds_files(file) {
-            saved_model(file, params)?
+        let (file, others) = parts(source)?;
+        let graph = if params.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
+            saved_model::read(file, params)?
         } else {
-            let bytes = std::fs::read(&file.path).map_err(|e| unreadable(file, e.to_string()))?;
-            models::read(&bytes, &file.label, params.format, params.input_shape.clone())?
+            let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
+                path: file.label.clone(),
+                problem: e.to_string(),
+            })?;
+            let outside = |data: &formats::onnx::ExternalData| external(others, data);
+            models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
         };
         context.log(&format!(
             "{} layers, {} parameters",
@@ -84,51 +83,46 @@ impl Op for ImportOp {
     }
 }
 
-/// Whether a source is a folder, or by its name an archive.
-fn holds_files(file: &SourceFile) -> bool {
-    let archive = [".tar", ".tar.gz", ".tgz", ".zip"];
-    file.name.is_empty() || file.path.is_dir() || archive.iter().any(|end| file.name.ends_with(end))
+/// The model's file, and files with its weights.
+fn parts(source: &SourceFiles) -> Result<(&SourceFile, &[SourceFile]), StepError> {
+    let (first, others) = source
+        .files
+        .split_first()
+        .ok_or_else(|| StepError::Params(format!("source `{}` has no files, import takes one", source.name)))?;
+    if !others.is_empty() && !first.name.ends_with(".onnx") {
+        let problem = format!(
+            "source `{}` has {} files, import takes one (or a `.onnx` file followed by the files with its weights)",
+            source.name,
+            source.files.len()
+        );
+        return Err(StepError::Params(problem));
+    }
+    Ok((first, others))
 }
 
-/// Reads a SavedModel out of a folder or archive, at its top or in the only folder that has one.
-fn saved_model(file: &SourceFile, params: &Import) -> Result<Graph, StepError> {
-    let tree = data::Tree::open_named([data::Entry {
-        path: file.path.clone(),
-        name: file.name.clone(),
-        place: file.label.clone(),
-    }])?;
-    let mut found = tree.names().filter(|name| name.rsplit('/').next() == Some(GRAPH));
-    let Some(graph) = found.next() else {
-        let known = format!("holds no {GRAPH}; the folder of a TensorFlow SavedModel was expected");
-        return Err(unreadable(file, known));
+/// A part of a file with weights, found by its name among the files of the source.
+fn external(files: &[SourceFile], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
+    let name = |path: &str| {
+        std::path::Path::new(path)
+            .file_name()
+            .map(std::ffi::OsStr::to_os_string)
     };
-    if let Some(other) = found.next() {
-        return Err(unreadable(
-            file,
-            format!("holds several models: {graph}, {other}; give one of them"),
+    let file = files.iter().find(|file| name(&file.name) == name(&data.location));
+    let file = file.ok_or("is not among the files of the source; list it after the model's")?;
+    let mut opened = std::fs::File::open(&file.path).map_err(|e| e.to_string())?;
+    let end = opened.metadata().map_err(|e| e.to_string())?.len();
+    let rest = end
+        .checked_sub(data.offset)
+        .ok_or_else(|| format!("has {end} bytes, the data begins at {}", data.offset))?;
+    let length = data.length.unwrap_or(rest);
+    if length > rest {
+        return Err(format!(
+            "has {end} bytes, the data ends at {}",
+            data.offset.saturating_add(length)
         ));
     }
-    let folder = graph.strip_suffix(GRAPH).unwrap_or_default();
-    let inside = |name: &str| Some(tree.read(&format!("{folder}{name}")).ok()?.into_owned());
-    let shards = tree
-        .names()
-        .filter_map(|name| name.strip_prefix(folder))
-        .filter(|name| name.starts_with(SHARDS));
-    let files = Files {
-        graph: tree.read(graph)?.into_owned(),
-        index: inside(INDEX),
-        shards: shards.filter_map(inside).collect(),
-    };
-    let options = ImportOptions {
-        signature: params.signature.clone(),
-        input_shape: params.input_shape.clone(),
-    };
-    tensorflow::read(&files, &options).map_err(|e| unreadable(file, e.to_string()))
-}
-
-fn unreadable(file: &SourceFile, problem: String) -> StepError {
-    StepError::File {
-        path: file.label.clone(),
-        problem,
-    }
+    let mut bytes = Vec::new();
+    opened.seek(SeekFrom::Start(data.offset)).map_err(|e| e.to_string())?;
+    opened.take(length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    Ok(bytes)
 }

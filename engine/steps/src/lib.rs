@@ -20,6 +20,7 @@ pub mod models;
 pub mod op;
 pub mod quantize;
 pub mod report;
+mod saved_model;
 pub mod verify;
 
 use std::sync::OnceLock;

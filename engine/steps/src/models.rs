@@ -1,14 +1,16 @@
 //! What steps on models share: preparing for integer schemes, and the output with its summary.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use ir::{ElementType, Graph, GraphError, Op, passes};
+use ir::{ElementType, Graph, GraphError, Op, Tensor, passes};
 use measure::TensorBytes;
 use recipe::ArtifactKind;
 use report::{Document, EffectRow, ModelSummary};
 
 use crate::StepError;
 use crate::artifact::Artifact;
+use crate::export::OnnxProfile;
 use crate::import::ModelFormat;
 use crate::op::Output;
 
@@ -63,18 +65,36 @@ pub fn graph_of(artifact: &Artifact) -> Result<Arc<Graph>, StepError> {
     }
 }
 
+/// The names of files beside a model's that hold its weights: for `.onnx` files alone.
+pub fn companions(path: &Path) -> Result<Vec<String>, StepError> {
+    if path.extension().is_none_or(|extension| extension != "onnx") {
+        return Ok(Vec::new());
+    }
+    let problem = |problem: String| StepError::File {
+        path: path.display().to_string(),
+        problem,
+    };
+    let bytes = std::fs::read(path).map_err(|e| problem(e.to_string()))?;
+    formats::onnx::external_files(&bytes).map_err(|e| problem(e.to_string()))
+}
+
+/// Gives the bytes of weights in other files than the model's.
+pub type External<'a> = &'a dyn Fn(&formats::onnx::ExternalData) -> Result<Vec<u8>, String>;
+
 /// Reads a model file; `label` is its name for messages.
 pub fn read(
     bytes: &[u8],
     label: &str,
     format: ModelFormat,
     input_shape: Option<Vec<usize>>,
+    external: External<'_>,
 ) -> Result<Graph, StepError> {
     let format = match format {
         ModelFormat::Auto if formats::keras::recognizes(bytes) => ModelFormat::Keras,
         ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
+        ModelFormat::Auto if formats::onnx::recognize(bytes) => ModelFormat::Onnx,
         ModelFormat::Auto => {
-            let known = "not a Keras (.h5, .keras) or TensorFlow Lite (.tflite) file, the formats that are recognized";
+            let known = "not a Keras (.h5, .keras), ONNX (.onnx) or TensorFlow Lite (.tflite) file, the formats that are recognized";
             return Err(StepError::File {
                 path: label.into(),
                 problem: known.into(),
@@ -83,6 +103,7 @@ pub fn read(
         named => named,
     };
     let read = match format {
+        ModelFormat::Onnx => formats::onnx::read_with(bytes, &formats::onnx::ImportOptions { input_shape }, external),
         ModelFormat::Tflite => formats::tflite::read(bytes),
         ModelFormat::Keras | ModelFormat::Auto | ModelFormat::SavedModel => {
             let options = formats::keras::ImportOptions {
@@ -121,6 +142,44 @@ pub fn tflite(model: &Graph) -> Result<Vec<u8>, StepError> {
     }
     if read.parameters() != graph.parameters() {
         return Err(lost("parameters", graph.parameters(), read.parameters()));
+    }
+    Ok(bytes)
+}
+
+/// A model as an `.onnx` file, batch norms folded if it is a float model, and read back to be sure of it.
+pub fn onnx(model: &Graph, profile: OnnxProfile) -> Result<Vec<u8>, StepError> {
+    let mut graph = model.clone();
+    if !model.tensors().iter().any(Tensor::is_quantized) {
+        passes::fold(&mut graph)?;
+    }
+    let options = formats::onnx::WriteOptions {
+        profile: match profile {
+            OnnxProfile::Standard => formats::onnx::Profile::Standard,
+            OnnxProfile::Tensorrt => formats::onnx::Profile::TensorRt,
+        },
+        ..Default::default()
+    };
+    let bytes = formats::onnx::write_with(&graph, &options)?;
+    let read = formats::onnx::read(&bytes)?;
+    let border = |g: &Graph| {
+        let ids = g.inputs().iter().chain(g.outputs());
+        ids.map(|&id| g.tensor(id).ty.clone()).collect::<Vec<_>>()
+    };
+    let integer = |g: &Graph| {
+        let layers = g
+            .nodes()
+            .iter()
+            .filter(|node| !matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)));
+        layers.filter(|node| g.tensor(node.inputs[0]).is_quantized()).count()
+    };
+    if border(&read) != border(&graph) || integer(&read) < integer(&graph) {
+        return Err(StepError::NoEffect(format!(
+            "the written file has {} integer layers and the borders {:?}, the model {} and {:?}; this is a bug, please report it",
+            integer(&read),
+            border(&read),
+            integer(&graph),
+            border(&graph)
+        )));
     }
     Ok(bytes)
 }

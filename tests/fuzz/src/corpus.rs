@@ -80,18 +80,27 @@ pub fn stored() -> Vec<Vec<u8>> {
     models().iter().map(join).collect()
 }
 
-/// Exported files in every scheme.
+/// Exported TensorFlow Lite files in every scheme.
 pub fn tflite() -> Vec<Vec<u8>> {
+    exported(|model| steps::models::tflite(model).ok())
+}
+
+/// Exported ONNX files in every scheme.
+pub fn onnx() -> Vec<Vec<u8>> {
+    exported(|model| steps::models::onnx(model, steps::export::OnnxProfile::Standard).ok())
+}
+
+fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for model in models() {
-        all.extend(steps::models::tflite(&model));
+        all.extend(write(&model));
         for scheme in ["float16", "dynamic-int8", "int8"] {
             let params = serde_json::json!({ "model": "m", "scheme": scheme, "min-elements": 0 });
             let params = serde_json::from_value(params).expect("parameters of quantize");
             let ranges = (scheme == "int8").then(|| ranges(&model)).flatten();
             // Networks with a layer that a scheme does not know are no loss among many.
             let quantized = steps::quantize::quantize(&model, ranges.as_ref(), &params).ok();
-            all.extend(quantized.and_then(|(graph, _)| steps::models::tflite(&graph).ok()));
+            all.extend(quantized.and_then(|(graph, _)| write(&graph)));
         }
     }
     all

@@ -26,6 +26,11 @@ pub const TARGETS: [Target; 8] = [
         reader: || Box::new(|bytes| model(formats::keras::read(bytes))),
     },
     Target {
+        name: "onnx",
+        corpus: corpus::onnx,
+        reader: || Box::new(|bytes| model(formats::onnx::read(bytes))),
+    },
+    Target {
         name: "stored",
         corpus: corpus::stored,
         reader: || Box::new(stored),

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use steps::artifact::Artifact;
 
-use crate::args::{ConvertArgs, EdgeArg, PerArg, SchemeArg};
+use crate::args::{ConvertArgs, EdgeArg, PerArg, ProfileArg, SchemeArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::outputs;
 use crate::terminal::Terminal;
@@ -18,23 +18,32 @@ use crate::workbench::{self, Workbench};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Tflite,
+    Onnx,
     C,
 }
 
 /// Converts a model.
 pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
     let target = target(&args.to).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
-    check(args).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
+    check(args, target).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
     let bench = Workbench::new(terminal);
     let imported = bench.import(&args.from)?.artifact;
     let model = match args.quantize {
         None => imported,
         Some(scheme) => quantized(&bench, &imported, scheme, args)?,
     };
-    let exported = bench
-        .apply("export", json!({ "format": "tflite" }), &[("model", &model)])?
-        .artifact;
-    let bytes = workbench::blob(&exported, "model.tflite")?;
+    let (params, blob) = match target {
+        Target::Tflite | Target::C => (json!({ "format": "tflite" }), "model.tflite"),
+        Target::Onnx => {
+            let profile = match args.profile {
+                None => "standard",
+                Some(ProfileArg::Tensorrt) => "tensorrt",
+            };
+            (json!({ "format": "onnx", "profile": profile }), "model.onnx")
+        }
+    };
+    let exported = bench.apply("export", params, &[("model", &model)])?.artifact;
+    let bytes = workbench::blob(&exported, blob)?;
     for (path, bytes) in files(&args.to, target, bytes) {
         outputs::replace(&path, &bytes).with_context(|| format!("{}: cannot write", path.display()))?;
         terminal.result(&format!(
@@ -49,22 +58,26 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
 fn target(path: &Path) -> Result<Target, String> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("tflite") => Ok(Target::Tflite),
+        Some("onnx") => Ok(Target::Onnx),
         Some("c") => Ok(Target::C),
         _ => Err(format!(
-            "{}: the format is not known by its extension; .tflite and .c are written",
+            "{}: the format is not known by its extension; .tflite, .onnx and .c are written",
             path.display()
         )),
     }
 }
 
 /// What clap cannot say about options that belong together.
-fn check(args: &ConvertArgs) -> Result<(), String> {
+fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
     let int8 = args.quantize == Some(SchemeArg::Int8);
     let strays = [
         ("--calibrate", args.calibrate.is_some() && !int8),
         ("--input", args.input.is_some() && !int8),
         ("--output", args.output.is_some() && !int8),
     ];
+    if args.profile.is_some() && target != Target::Onnx {
+        return Err("--profile is for .onnx files".into());
+    }
     match strays.into_iter().find(|(_, stray)| *stray) {
         Some((option, _)) => Err(format!("{option} is for --quantize int8")),
         None if args.per.is_some() && args.quantize == Some(SchemeArg::Float16) => {
@@ -122,14 +135,14 @@ fn edge(edge: Option<EdgeArg>) -> &'static str {
 }
 
 /// The files to write. A C array is called after its file.
-fn files(path: &Path, target: Target, tflite: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)> {
+fn files(path: &Path, target: Target, bytes: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)> {
     match target {
-        Target::Tflite => vec![(path.to_owned(), tflite)],
+        Target::Tflite | Target::Onnx => vec![(path.to_owned(), bytes)],
         Target::C => {
             let name = path
                 .file_stem()
                 .map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
-            let (source, header) = steps::export::c_source(&tflite, &name);
+            let (source, header) = steps::export::c_source(&bytes, &name);
             vec![
                 (path.to_owned(), source.into_bytes()),
                 (path.with_extension("h"), header.into_bytes()),

@@ -1,0 +1,416 @@
+//! Functions of one tensor or of several that are broadcast.
+
+use ir::ops::{
+    Abs, Activation, Add, Div, Dropout, Elu, Erf, Exp, FullyConnected, Gelu, HardSigmoid, HardSwish, Identity,
+    LeakyRelu, Log, Maximum, Minimum, Mul, Neg, PRelu, Pow, Relu, Relu6, ReluN1To1, Reshape, Sigmoid, Softmax, Sqrt,
+    Sub, Swish, Tanh, Transpose,
+};
+use ir::{Constant, Op, Shape, TensorId};
+
+use super::Node;
+use super::values::Importer;
+use crate::FormatError;
+use crate::onnx::fold;
+use crate::onnx::layout::{self, Layout};
+
+type Done = Result<(), FormatError>;
+
+/// The layout in which an input is at hand.
+pub(super) fn layout_of(importer: &Importer<'_>, node: &Node<'_>, i: usize) -> Layout {
+    if importer.is_last(node, i) {
+        Layout::ChannelsLast
+    } else {
+        Layout::Stated
+    }
+}
+
+fn unary<'f>(importer: &mut Importer<'f>, node: &Node<'f>, op: impl Into<Op>) -> Done {
+    let layout = layout_of(importer, node, 0);
+    let x = importer.input_in(node, 0, layout)?;
+    importer.put(node, op, &[x], layout).map(drop)
+}
+
+macro_rules! plain {
+    ($($name:ident $op:expr;)*) => {
+        $(pub(super) fn $name<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done { unary(importer, node, $op) })*
+    };
+}
+
+plain! {
+    abs Abs {};
+    erf Erf {};
+    exp Exp {};
+    hard_swish HardSwish {};
+    identity Identity {};
+    log Log {};
+    neg Neg {};
+    relu Relu {};
+    sigmoid Sigmoid {};
+    sqrt Sqrt {};
+    tanh Tanh {};
+}
+
+pub(super) fn elu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    unary(
+        importer,
+        node,
+        Elu {
+            alpha: node.float("alpha", 1.0),
+        },
+    )
+}
+
+pub(super) fn leaky_relu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    unary(
+        importer,
+        node,
+        LeakyRelu {
+            alpha: node.float("alpha", 0.01),
+        },
+    )
+}
+
+pub(super) fn hard_sigmoid<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let op = HardSigmoid {
+        alpha: node.float("alpha", 0.2),
+        beta: node.float("beta", 0.5),
+    };
+    unary(importer, node, op)
+}
+
+pub(super) fn gelu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let approximate = match node.text("approximate", "none")? {
+        "none" => false,
+        "tanh" => true,
+        other => return Err(node.unsupported(format!("approximates by `{other}`"), "`none` and `tanh` are read")),
+    };
+    unary(importer, node, Gelu { approximate })
+}
+
+pub(super) fn swish<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    if node.float("alpha", 1.0) != 1.0 {
+        return Err(node.unsupported("has an alpha other than 1", "write it as a product with a sigmoid"));
+    }
+    unary(importer, node, Swish {})
+}
+
+/// `Dropout` does nothing at inference.
+pub(super) fn dropout<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let training = importer
+        .known_ints(node, 2)
+        .is_some_and(|v| v.first().is_some_and(|&t| t != 0));
+    if training || node.output(1).is_some_and(|_| node.opset >= 12) {
+        return Err(node.unsupported("drops at random, or gives its mask", "export the model for inference"));
+    }
+    node.ignore(&["seed"]);
+    let rate = match importer.number(node, 1)? {
+        Some(rate) => rate,
+        None => node.float("ratio", 0.5),
+    };
+    unary(importer, node, Dropout { rate })
+}
+
+/// `Clip`: bounds are attributes before opset 11, inputs from then on.
+pub(super) fn clip<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let (low, high) = if node.opset < 11 {
+        (node.float("min", f32::NEG_INFINITY), node.float("max", f32::INFINITY))
+    } else {
+        let low = importer.number(node, 1)?.unwrap_or(f32::NEG_INFINITY);
+        (low, importer.number(node, 2)?.unwrap_or(f32::INFINITY))
+    };
+    // Exporters write the greatest number for none.
+    let bounded = |v: f32| v.abs() < f32::MAX;
+    match (low, high) {
+        (0.0, high) if !bounded(high) => unary(importer, node, Relu {}),
+        (0.0, 6.0) => unary(importer, node, Relu6 {}),
+        (-1.0, 1.0) => unary(importer, node, ReluN1To1 {}),
+        (low, high) => {
+            let layout = layout_of(importer, node, 0);
+            let mut x = importer.input_in(node, 0, layout)?;
+            if bounded(low) {
+                let bound = importer.scalar(node, "min", low);
+                if !bounded(high) {
+                    return importer.put(node, Maximum::default(), &[x, bound], layout).map(drop);
+                }
+                x = importer.inner(node, "max", Maximum::default(), &[x, bound])?;
+            }
+            if bounded(high) {
+                let bound = importer.scalar(node, "max", high);
+                return importer.put(node, Minimum::default(), &[x, bound], layout).map(drop);
+            }
+            importer.put(node, Identity {}, &[x], layout).map(drop)
+        }
+    }
+}
+
+/// The inputs in the layout in which they meet: channels-last where one of full rank is at hand so and no computed one has fewer dimensions.
+pub(super) fn meet<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(Layout, Vec<TensorId>), FormatError> {
+    let count = node.proto.input.len();
+    let types: Vec<_> = (0..count).map(|i| importer.ty(node, i)).collect::<Result<_, _>>()?;
+    let rank = types.iter().map(|ty| ty.shape.rank()).max().unwrap_or(0);
+    let constant = |i: usize| importer.known_input(node, i).is_some();
+    let last = (0..count).any(|i| importer.is_last(node, i) && types[i].shape.rank() == rank);
+    let fits = (0..count).all(|i| constant(i) || types[i].shape.rank() == rank || types[i].shape.elements() == 1);
+    if !last || !fits || rank < 3 {
+        let ids = (0..count).map(|i| importer.stated(node, i)).collect::<Result<_, _>>()?;
+        return Ok((Layout::Stated, ids));
+    }
+    let mut ids = Vec::new();
+    for (i, ty) in types.iter().enumerate() {
+        ids.push(if importer.known_input(node, i).is_some() {
+            let form = |data: &Constant| layout::broadcast_constant(data, rank, &layout::to_last(rank));
+            importer.constant(node, i, Layout::ChannelsLast, form)?
+        } else if ty.shape.rank() == rank {
+            importer.last(node, i)?
+        } else {
+            importer.stated(node, i)?
+        });
+    }
+    Ok((Layout::ChannelsLast, ids))
+}
+
+/// An operator of two tensors, or one after the other of more.
+fn chain<'f, O: Into<Op> + Clone>(importer: &mut Importer<'f>, node: &Node<'f>, op: O) -> Done {
+    let (layout, ids) = meet(importer, node)?;
+    match ids.as_slice() {
+        [] => Err(node.malformed("has no inputs")),
+        [one] => importer.put(node, Identity {}, &[*one], layout).map(drop),
+        [first, middle @ .., last] => {
+            let mut so_far = *first;
+            for (i, &next) in middle.iter().enumerate() {
+                so_far = importer.inner(node, &format!("part{i}"), op.clone(), &[so_far, next])?;
+            }
+            importer.put(node, op, &[so_far, *last], layout).map(drop)
+        }
+    }
+}
+
+fn two(node: &Node<'_>) -> Done {
+    match node.proto.input.len() {
+        2 => Ok(()),
+        n => Err(node.malformed(format!("has {n} inputs, expected two"))),
+    }
+}
+
+pub(super) fn sub<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    two(node)?;
+    chain(importer, node, Sub::default())
+}
+
+pub(super) fn div<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    two(node)?;
+    chain(importer, node, Div::default())
+}
+
+pub(super) fn sum<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    chain(importer, node, Add::default())
+}
+
+pub(super) fn max<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    chain(importer, node, Maximum::default())
+}
+
+pub(super) fn min<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    chain(importer, node, Minimum::default())
+}
+
+/// `Add`; a vector added to a product with weights is the bias of a fully connected layer.
+pub(super) fn add<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    two(node)?;
+    for (product, vector) in [(0, 1), (1, 0)] {
+        let Some(bias) = importer.known_input(node, vector).cloned() else {
+            continue;
+        };
+        if layout_of(importer, node, product) != Layout::Stated {
+            continue;
+        }
+        let x = importer.stated(node, product)?;
+        let Some(made) = importer.producer(x).filter(|made| made.inputs.len() == 2) else {
+            continue;
+        };
+        let Op::FullyConnected(FullyConnected {
+            activation: Activation::None,
+        }) = made.op
+        else {
+            continue;
+        };
+        let outputs = importer.graph.tensor(x).ty.shape.0.last().copied();
+        let vector_of =
+            bias.dims().last().copied() == outputs && outputs == Some(bias.len()) && bias.element().is_float();
+        if vector_of {
+            let inputs = made.inputs.clone();
+            let bias = importer.constant(node, vector, Layout::Stated, |b| b.reshaped([b.len()]))?;
+            return importer
+                .put(
+                    node,
+                    FullyConnected::default(),
+                    &[inputs[0], inputs[1], bias],
+                    Layout::Stated,
+                )
+                .map(drop);
+        }
+    }
+    chain(importer, node, Add::default())
+}
+
+/// `Mul`, where it is not the last node of an activation that exporters write in parts.
+pub(super) fn mul<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    two(node)?;
+    let (layout, ids) = meet(importer, node)?;
+    let whole: Option<(Op, TensorId)> = gate(importer, ids[0], ids[1])
+        .or_else(|| gate(importer, ids[1], ids[0]))
+        .or_else(|| erf_gelu(importer, &ids));
+    match whole {
+        Some((op, x)) => importer.put(node, op, &[x], layout).map(drop),
+        None => importer.put(node, Mul::default(), &ids, layout).map(drop),
+    }
+}
+
+/// `x · sigmoid(x)` and `x · hard_sigmoid(x)`.
+fn gate(importer: &Importer<'_>, x: TensorId, gate: TensorId) -> Option<(Op, TensorId)> {
+    let made = importer.producer(gate).filter(|made| made.inputs == [x])?;
+    match made.op {
+        Op::Sigmoid(_) => Some((Swish {}.into(), x)),
+        Op::HardSigmoid(HardSigmoid { alpha, beta }) if (alpha - 1.0 / 6.0).abs() < 1e-6 && beta == 0.5 => {
+            Some((HardSwish {}.into(), x))
+        }
+        _ => None,
+    }
+}
+
+/// `x · ½ · (1 + erf(x / √2))`, its factors in any order.
+fn erf_gelu(importer: &Importer<'_>, ids: &[TensorId]) -> Option<(Op, TensorId)> {
+    let mut factors = Vec::new();
+    for &id in ids {
+        match importer.producer(id) {
+            Some(ir::Node {
+                op: Op::Mul(_), inputs, ..
+            }) => factors.extend(inputs.iter().copied()),
+            _ => factors.push(id),
+        }
+    }
+    let half = factors.iter().position(|&id| importer.is_number(id, 0.5))?;
+    factors.swap_remove(half);
+    let &[a, b] = factors.as_slice() else { return None };
+    let is_error_term = |x: TensorId, term: TensorId| {
+        let sum = importer.producer(term).filter(|sum| matches!(sum.op, Op::Add(_)))?;
+        let one = sum.inputs.iter().position(|&id| importer.is_number(id, 1.0))?;
+        let erf = importer
+            .producer(sum.inputs[1 - one])
+            .filter(|erf| matches!(erf.op, Op::Erf(_)))?;
+        let scaled = importer.producer(erf.inputs[0])?;
+        let factor = match scaled.op {
+            Op::Div(_) => std::f32::consts::SQRT_2,
+            Op::Mul(_) => std::f32::consts::FRAC_1_SQRT_2,
+            _ => return None,
+        };
+        (scaled.inputs[0] == x && importer.is_number(scaled.inputs[1], factor)).then_some(())
+    };
+    let x = if is_error_term(a, b).is_some() {
+        a
+    } else {
+        is_error_term(b, a).map(|()| b)?
+    };
+    Some((Gelu { approximate: false }.into(), x))
+}
+
+/// `Pow`; squares and roots are said plainly.
+pub(super) fn pow<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    two(node)?;
+    let exponent = importer
+        .known_input(node, 1)
+        .filter(|c| c.len() == 1)
+        .map(|c| fold::floats(c)[0]);
+    if importer.known_input(node, 1).is_some_and(|c| c.dims().len() <= 1) && exponent.is_some() {
+        let layout = layout_of(importer, node, 0);
+        let x = importer.input_in(node, 0, layout)?;
+        if exponent == Some(2.0) {
+            return importer.put(node, Mul::default(), &[x, x], layout).map(drop);
+        }
+        if exponent == Some(0.5) {
+            return importer.put(node, Sqrt {}, &[x], layout).map(drop);
+        }
+        let exponent = importer.scalar(node, "exponent", exponent.unwrap_or(1.0));
+        return importer.put(node, Pow::default(), &[x, exponent], layout).map(drop);
+    }
+    chain(importer, node, Pow::default())
+}
+
+pub(super) fn reciprocal<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let layout = layout_of(importer, node, 0);
+    let x = importer.input_in(node, 0, layout)?;
+    let one = importer.scalar(node, "one", 1.0);
+    importer.put(node, Div::default(), &[one, x], layout).map(drop)
+}
+
+pub(super) fn p_relu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    two(node)?;
+    let (layout, ids) = meet(importer, node)?;
+    importer.put(node, PRelu {}, &ids, layout).map(drop)
+}
+
+pub(super) fn softmax<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    over_axis(importer, node, false)
+}
+
+pub(super) fn log_softmax<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    over_axis(importer, node, true)
+}
+
+/// `Softmax` and `LogSoftmax`: along one dimension from opset 13 on, before over all dimensions from `axis` on.
+fn over_axis<'f>(importer: &mut Importer<'f>, node: &Node<'f>, log: bool) -> Done {
+    let dims = importer.ty(node, 0)?.shape.0;
+    let rank = dims.len();
+    let given = node.int("axis", if node.opset < 13 { 1 } else { -1 });
+    let axis =
+        fold::axis(given, rank).ok_or_else(|| node.malformed(format!("axis {given} is no dimension of the input")))?;
+    if node.opset < 13 && dims[axis + 1..].iter().any(|&d| d != 1) {
+        let x = importer.stated(node, 0)?;
+        let rows = Shape::from(&dims[..axis]).elements();
+        let flat = importer.inner(
+            node,
+            "flat",
+            Reshape {
+                shape: vec![rows, Shape::from(&dims[axis..]).elements()],
+            },
+            &[x],
+        )?;
+        let mut y = importer.inner(node, "softmax", Softmax::default(), &[flat])?;
+        if log {
+            y = importer.inner(node, "log", Log {}, &[y])?;
+        }
+        return importer
+            .put(node, Reshape { shape: dims }, &[y], Layout::Stated)
+            .map(drop);
+    }
+    let layout = layout_of(importer, node, 0);
+    let mut x = importer.input_in(node, 0, layout)?;
+    let at = layout::axis(layout, rank, axis);
+    // The dimension is brought to the end, and back.
+    let swap: Vec<usize> = (0..rank)
+        .map(|i| {
+            if i == at {
+                rank - 1
+            } else if i == rank - 1 {
+                at
+            } else {
+                i
+            }
+        })
+        .collect();
+    let moved = at != rank - 1;
+    if moved {
+        x = importer.inner(node, "to-last", Transpose { perm: swap.clone() }, &[x])?;
+    }
+    if !moved && !log {
+        return importer.put(node, Softmax::default(), &[x], layout).map(drop);
+    }
+    let mut y = importer.inner(node, "softmax", Softmax::default(), &[x])?;
+    if !moved {
+        return importer.put(node, Log {}, &[y], layout).map(drop);
+    }
+    if log {
+        y = importer.inner(node, "log", Log {}, &[y])?;
+    }
+    importer.put(node, Transpose { perm: swap }, &[y], layout).map(drop)
+}

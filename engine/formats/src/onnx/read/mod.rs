@@ -1,0 +1,329 @@
+//! File → graph.
+//!
+//! Nodes are taken in their order, which the format demands to be topological. A value of the file is known (a constant, or computed
+//! from constants), or made by a node of the graph; what is made is held in the layout in which it was made, as the file states it or
+//! channels-last, and in the other as well once a reader asks for it.
+
+mod convolution;
+mod elementwise;
+mod integer;
+mod matrix;
+mod movement;
+mod normalization;
+mod quantized;
+mod reduction;
+mod resize;
+mod values;
+
+use ir::ops::Custom;
+use ir::{Constant, Graph, TensorType};
+use prost::Message;
+
+use super::node::{NEWEST_OPSET, Node};
+use values::{Held, Importer, Value};
+
+use super::tensor::{self, ExternalData};
+use super::{fold, guard, invalid, malformed, proto, unsupported};
+use crate::FormatError;
+
+/// What a caller may decide about an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The dimensions of one sample (without the batch) as the file states them, for a model that leaves some open: `[3, 224, 224]`.
+    pub input_shape: Option<Vec<usize>>,
+}
+
+/// The graph of an ONNX file that holds all of its data; an open batch becomes 1.
+///
+/// # Errors
+/// See [`read_with`]; data in other files is refused.
+pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
+    let alone = |_: &ExternalData| Err("data in other files is read only together with the model's folder".to_owned());
+    read_with(bytes, &ImportOptions::default(), &alone)
+}
+
+/// [`read`], with options and with what gives the bytes of data in other files.
+///
+/// # Errors
+/// Bytes that are no ONNX file; open dimensions other than the batch without an `input_shape`; data that does not fit its
+/// shape; attributes and forms of operators that are not known. Nodes are named. Operators that the IR does not have become [`Custom`].
+pub fn read_with(
+    bytes: &[u8],
+    options: &ImportOptions,
+    resolve: &dyn Fn(&ExternalData) -> Result<Vec<u8>, String>,
+) -> Result<Graph, FormatError> {
+    guard::check(bytes)?;
+    let mut model = proto::Model::decode(bytes).map_err(|e| malformed("the file", format!("is no ONNX model: {e}")))?;
+    let opset = opset(&model)?;
+    let graph = model
+        .graph
+        .as_mut()
+        .ok_or_else(|| malformed("the file", "is no ONNX model: it has no graph"))?;
+    if !model.functions.is_empty() {
+        let fix = "inline them with `onnx.inliner.inline_local_functions`";
+        return Err(unsupported(
+            "the file",
+            "defines operators as functions of its own",
+            fix,
+        ));
+    }
+    if !graph.sparse_initializer.is_empty() {
+        return Err(unsupported(
+            "the file",
+            "stores weights in sparse form",
+            "store them densely",
+        ));
+    }
+    quantized::write_out(graph);
+    let mut importer = Importer::new(graph);
+    for stored in &graph.initializer {
+        let data = tensor::constant(stored, resolve)?;
+        importer.values.insert(&stored.name, Value::Known(data));
+    }
+    importer.inputs(graph, options)?;
+    for proto in &graph.node {
+        let name = importer.node_name(proto);
+        import(&mut importer, &Node::new(proto, name, opset))?;
+    }
+    let mut graph = importer.finish(graph)?;
+    integer::fuse(&mut graph).map_err(invalid)?;
+    graph.normalize().map_err(invalid)?;
+    graph.verify().map_err(invalid)?;
+    Ok(graph)
+}
+
+/// The version of the default domain.
+fn opset(model: &proto::Model) -> Result<i64, FormatError> {
+    let default = model
+        .opset_import
+        .iter()
+        .find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
+    let version = default.map_or(1, |set| set.version);
+    if (7..=NEWEST_OPSET).contains(&version) {
+        return Ok(version);
+    }
+    let problem = format!(
+        "uses version {version} of the operators, 7 to {} are read",
+        NEWEST_OPSET
+    );
+    Err(unsupported(
+        "the file",
+        problem,
+        "convert it with `onnx.version_converter`",
+    ))
+}
+
+/// Adds what a node means to the graph.
+type Handler = for<'f> fn(&mut Importer<'f>, &Node<'f>) -> Result<(), FormatError>;
+
+/// The operators of the default domain that become operators of the graph; `com.microsoft` where the name says so.
+#[rustfmt::skip]
+const HANDLERS: &[(&str, Handler)] = &[
+    ("Abs", elementwise::abs),
+    ("Add", elementwise::add),
+    ("AveragePool", convolution::average_pool),
+    ("BatchNormalization", normalization::batch),
+    ("Cast", quantized::cast),
+    ("Clip", elementwise::clip),
+    ("Concat", movement::concat),
+    ("Conv", convolution::conv),
+    ("ConvTranspose", convolution::conv_transpose),
+    ("DepthToSpace", movement::depth_to_space),
+    ("DequantizeLinear", quantized::dequantize),
+    ("Div", elementwise::div),
+    ("Dropout", elementwise::dropout),
+    ("Elu", elementwise::elu),
+    ("Erf", elementwise::erf),
+    ("Exp", elementwise::exp),
+    ("Flatten", movement::flatten),
+    ("Gather", movement::gather),
+    ("Gelu", elementwise::gelu),
+    ("Gemm", matrix::gemm),
+    ("GlobalAveragePool", convolution::global_average_pool),
+    ("GlobalMaxPool", convolution::global_max_pool),
+    ("GroupNormalization", normalization::group),
+    ("HardSigmoid", elementwise::hard_sigmoid),
+    ("HardSwish", elementwise::hard_swish),
+    ("Identity", elementwise::identity),
+    ("InstanceNormalization", normalization::instance),
+    ("LayerNormalization", normalization::layer),
+    ("LeakyRelu", elementwise::leaky_relu),
+    ("Log", elementwise::log),
+    ("LogSoftmax", elementwise::log_softmax),
+    ("MatMul", matrix::mat_mul),
+    ("Max", elementwise::max),
+    ("MaxPool", convolution::max_pool),
+    ("Min", elementwise::min),
+    ("Mul", elementwise::mul),
+    ("Neg", elementwise::neg),
+    ("PRelu", elementwise::p_relu),
+    ("Pad", movement::pad),
+    ("Pow", elementwise::pow),
+    ("QuantizeLinear", quantized::quantize),
+    ("Reciprocal", elementwise::reciprocal),
+    ("ReduceL2", reduction::l2),
+    ("ReduceMax", reduction::max),
+    ("ReduceMean", reduction::mean),
+    ("ReduceMin", reduction::min),
+    ("ReduceSum", reduction::sum),
+    ("ReduceSumSquare", reduction::sum_square),
+    ("Relu", elementwise::relu),
+    ("Reshape", movement::reshape),
+    ("Resize", resize::resize),
+    ("Sigmoid", elementwise::sigmoid),
+    ("Slice", movement::slice),
+    ("Softmax", elementwise::softmax),
+    ("SpaceToDepth", movement::space_to_depth),
+    ("Split", movement::split),
+    ("Sqrt", elementwise::sqrt),
+    ("Squeeze", movement::squeeze),
+    ("Sub", elementwise::sub),
+    ("Sum", elementwise::sum),
+    ("Swish", elementwise::swish),
+    ("Tanh", elementwise::tanh),
+    ("Transpose", movement::transpose),
+    ("Unsqueeze", movement::unsqueeze),
+    ("Upsample", resize::upsample),
+];
+
+/// The operators that [`read`] understands, sorted: those that become operators of the graph, and those that are computed at import.
+pub fn known_operators() -> Vec<&'static str> {
+    let mut names: Vec<&str> = HANDLERS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(fold::OPERATORS.iter().copied())
+        .collect();
+    names.extend(["Constant", "Shape"]);
+    names.extend(quantized::integer_operators());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn import<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(), FormatError> {
+    let proto = node.proto;
+    if proto.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty()) {
+        let fix = "export without control flow, or simplify the model so that its conditions are constant";
+        return Err(node.unsupported("runs a graph of its own", fix));
+    }
+    if let Some(a) = proto.attribute.iter().find(|a| !a.ref_attr_name.is_empty()) {
+        return Err(node.malformed(format!("the attribute `{}` refers to a function", a.name)));
+    }
+    for input in proto.input.iter().filter(|name| !name.is_empty()) {
+        if !importer.values.contains_key(input.as_str()) {
+            let problem = format!("reads `{input}`, which no input, stored tensor or earlier node provides");
+            return Err(node.malformed(problem));
+        }
+    }
+    let standard = matches!(proto.domain.as_str(), "" | "ai.onnx");
+    if standard && compute(importer, node)? {
+        return Ok(());
+    }
+    let known = HANDLERS.iter().find(|(name, _)| *name == proto.op_type);
+    match known {
+        Some((_, handler)) if standard || proto.domain == "com.microsoft" => {
+            handler(importer, node)?;
+            node.all_read()
+        }
+        _ => custom(importer, node),
+    }
+}
+
+/// Nodes whose result is known at import. Says whether this was one.
+fn compute<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<bool, FormatError> {
+    let result = match node.proto.op_type.as_str() {
+        "Constant" => constant(node)?,
+        "Shape" => {
+            let dims = importer.ty(node, 0)?.shape.0.clone();
+            fold::shape_of(node, &dims)?
+        }
+        name if fold::OPERATORS.contains(&name) => {
+            let known = |i: usize| node.input(i).map(|name| importer.known(name));
+            let inputs: Vec<Option<Option<&Constant>>> = (0..node.proto.input.len()).map(known).collect();
+            if inputs.iter().any(|input| matches!(input, Some(None))) {
+                return Ok(false);
+            }
+            let inputs: Vec<Option<&Constant>> = inputs.into_iter().map(Option::flatten).collect();
+            // Half-precision weights that are widened when they are used stay so: see `quantized::cast`.
+            let halves = name == "Cast" && matches!(inputs.first(), Some(Some(Constant::F16(_))));
+            match fold::evaluate(node, &inputs)? {
+                Some(result) if !halves => result,
+                _ => return Ok(false),
+            }
+        }
+        _ => return Ok(false),
+    };
+    importer.values.insert(node.first_output()?, Value::Known(result));
+    Ok(true)
+}
+
+/// `Constant`: a tensor, a number or a list in one of several attributes.
+fn constant(node: &Node<'_>) -> Result<Constant, FormatError> {
+    let integers = |values: &[i64], dims: &[usize]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Constant::from_le_bytes(&TensorType::new(ir::ElementType::I64, dims), &bytes)
+    };
+    let here = |_: &ExternalData| Err("a constant is stored in the model itself".to_owned());
+    let value = if let Some(tensor) = node.attribute("value").and_then(|a| a.t.as_deref()) {
+        return tensor::constant(tensor, &here);
+    } else if let Some(a) = node.attribute("value_float") {
+        Constant::f32([], vec![a.f.unwrap_or(0.0)])
+    } else if let Some(a) = node.attribute("value_int") {
+        integers(&[a.i.unwrap_or(0)], &[])
+    } else if let Some(a) = node.attribute("value_floats") {
+        Constant::f32([a.floats.len()], a.floats.clone())
+    } else if let Some(a) = node.attribute("value_ints") {
+        integers(&a.ints, &[a.ints.len()])
+    } else {
+        None
+    };
+    value.ok_or_else(|| node.unsupported("is no tensor, number or list of numbers", "use one of these"))
+}
+
+/// An operator that the IR does not have: carried as it is, its tensors as the file states them.
+fn custom<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(), FormatError> {
+    let mut types = Vec::new();
+    for name in &node.proto.output {
+        let ty = importer.declared(name).ok_or_else(|| {
+            let problem = format!("is not known, and the type of its output `{name}` is not declared");
+            node.unsupported(
+                problem,
+                "run `onnx.shape_inference.infer_shapes` on the model, so that it can be carried through",
+            )
+        })?;
+        types.push(ty);
+    }
+    let inputs: Vec<_> = (0..node.proto.input.len())
+        .filter(|&i| node.input(i).is_some())
+        .map(|i| importer.stated(node, i))
+        .collect::<Result<_, _>>()?;
+    // Which inputs are left out is kept with the attributes.
+    let kept = proto::Node {
+        input: node
+            .proto
+            .input
+            .iter()
+            .map(|name| if name.is_empty() { "" } else { "x" }.to_owned())
+            .collect(),
+        attribute: node.proto.attribute.clone(),
+        ..proto::Node::default()
+    };
+    let op = Custom {
+        domain: if node.proto.domain.is_empty() {
+            "ai.onnx".to_owned()
+        } else {
+            node.proto.domain.clone()
+        },
+        name: node.proto.op_type.clone(),
+        attributes: kept.encode_to_vec(),
+        outputs: types.iter().map(TensorType::to_string).collect(),
+    };
+    let outputs: Vec<Option<&str>> = (0..types.len()).map(|i| node.output(i)).collect();
+    let made = importer.add(node, op, &inputs, &outputs)?;
+    for (name, id) in outputs.into_iter().zip(made) {
+        if let Some(name) = name {
+            importer.values.insert(name, Value::Made(Held::stated(id)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Functions of one tensor, of two that are broadcast, and the borders between floats and integers.
+
+use ir::ops::Activation;
+use ir::{Constant, Node, Op};
+use prost::Message;
+
+use super::values::{Emitter, Lies};
+use super::{attributes, place};
+use crate::FormatError;
+use crate::onnx::{proto, unsupported};
+
+type Done = Result<(), FormatError>;
+
+impl Emitter<'_> {
+    /// An elementwise function, or softmax.
+    pub fn function(&mut self, node: &Node) -> Done {
+        let lies = self.lies(node.inputs[0]);
+        let x = self.real(node, node.inputs[0], lies)?;
+        let name = node.name.clone();
+        let rank = self.rank(node.inputs[0]);
+        let inner = |what: &str| format!("{name}/{what}");
+        let none = Activation::None;
+        let (op, inputs, attribute): (&str, Vec<String>, Vec<proto::Attribute>) = match &node.op {
+            Op::Relu(_) => ("Relu", vec![x], vec![]),
+            Op::Relu6(_) | Op::ReluN1To1(_) => {
+                let (low, high) = if matches!(node.op, Op::Relu6(_)) {
+                    (0.0, 6.0)
+                } else {
+                    (-1.0, 1.0)
+                };
+                let (low, high) = (self.scalar(&inner("min"), low), self.scalar(&inner("max"), high));
+                ("Clip", vec![x, low, high], vec![])
+            }
+            Op::LeakyRelu(op) => ("LeakyRelu", vec![x], vec![attributes::float("alpha", op.alpha)]),
+            Op::Elu(op) => ("Elu", vec![x], vec![attributes::float("alpha", op.alpha)]),
+            Op::HardSwish(_) => ("HardSwish", vec![x], vec![]),
+            Op::HardSigmoid(op) => (
+                "HardSigmoid",
+                vec![x],
+                vec![attributes::float("alpha", op.alpha), attributes::float("beta", op.beta)],
+            ),
+            Op::Sigmoid(_) => ("Sigmoid", vec![x], vec![]),
+            Op::Tanh(_) => ("Tanh", vec![x], vec![]),
+            Op::Swish(_) => {
+                let gate = self.inner(&inner("sigmoid"), "Sigmoid", &[&x], vec![]);
+                ("Mul", vec![x, gate], vec![])
+            }
+            Op::Gelu(op) => {
+                let term = if op.approximate {
+                    self.tanh_term(&name, &x)
+                } else {
+                    self.erf_term(&name, &x)
+                };
+                let product = self.inner(&inner("product"), "Mul", &[&x, &term], vec![]);
+                let half = self.scalar(&inner("half"), 0.5);
+                ("Mul", vec![product, half], vec![])
+            }
+            Op::Softmax(op) => {
+                let x = if op.beta == 1.0 {
+                    x
+                } else {
+                    let beta = self.scalar(&inner("beta"), op.beta);
+                    self.inner(&inner("scaled"), "Mul", &[&x, &beta], vec![])
+                };
+                let axis = lies.axis(rank, rank.saturating_sub(1));
+                ("Softmax", vec![x], vec![attributes::int("axis", axis as i64)])
+            }
+            Op::Exp(_) => ("Exp", vec![x], vec![]),
+            Op::Log(_) => ("Log", vec![x], vec![]),
+            Op::Sqrt(_) => ("Sqrt", vec![x], vec![]),
+            Op::Rsqrt(_) => (
+                "Reciprocal",
+                vec![self.inner(&inner("sqrt"), "Sqrt", &[&x], vec![])],
+                vec![],
+            ),
+            Op::Neg(_) => ("Neg", vec![x], vec![]),
+            Op::Abs(_) => ("Abs", vec![x], vec![]),
+            Op::Erf(_) => ("Erf", vec![x], vec![]),
+            Op::Dropout(op) => {
+                let rate = self.scalar(&inner("ratio"), op.rate);
+                ("Dropout", vec![x, rate], vec![])
+            }
+            Op::Identity(_) => ("Identity", vec![x], vec![]),
+            other => {
+                let problem = format!("{} is no function of one tensor", other.name());
+                return Err(unsupported(place(node), problem, "this is a bug, please report it"));
+            }
+        };
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        self.put(node, op, &inputs, attribute, lies, none)
+    }
+
+    /// `1 + erf(x / √2)`.
+    fn erf_term(&mut self, name: &str, x: &str) -> String {
+        let root = self.scalar(&format!("{name}/sqrt2"), std::f32::consts::SQRT_2);
+        let scaled = self.inner(&format!("{name}/scaled"), "Div", &[x, &root], vec![]);
+        let erf = self.inner(&format!("{name}/erf"), "Erf", &[&scaled], vec![]);
+        let one = self.scalar(&format!("{name}/one"), 1.0);
+        self.inner(&format!("{name}/term"), "Add", &[&erf, &one], vec![])
+    }
+
+    /// `1 + tanh(√(2/π)·(x + 0.044715·x³))`. Source: Hendrycks and Gimpel 2016.
+    fn tanh_term(&mut self, name: &str, x: &str) -> String {
+        let inner = |what: &str| format!("{name}/{what}");
+        let square = self.inner(&inner("square"), "Mul", &[x, x], vec![]);
+        let cube = self.inner(&inner("cube"), "Mul", &[&square, x], vec![]);
+        let factor = self.scalar(&inner("factor"), 0.044_715);
+        let small = self.inner(&inner("small"), "Mul", &[&cube, &factor], vec![]);
+        let sum = self.inner(&inner("sum"), "Add", &[x, &small], vec![]);
+        let scale = self.scalar(&inner("scale"), std::f32::consts::FRAC_2_PI.sqrt());
+        let scaled = self.inner(&inner("scaled"), "Mul", &[&sum, &scale], vec![]);
+        let tanh = self.inner(&inner("tanh"), "Tanh", &[&scaled], vec![]);
+        let one = self.scalar(&inner("one"), 1.0);
+        self.inner(&inner("term"), "Add", &[&tanh, &one], vec![])
+    }
+
+    /// A function of two tensors, broadcast in the layout in which the computed ones are at hand.
+    pub fn binary(&mut self, node: &Node, op: &str, activation: Activation) -> Done {
+        let image = |id: &ir::TensorId| self.rank(*id) == 4;
+        let computed: Vec<_> = node
+            .inputs
+            .iter()
+            .copied()
+            .filter(|&id| self.constant(id).is_none())
+            .collect();
+        let small = |id: &ir::TensorId| self.dims(*id).iter().all(|&d| d == 1);
+        let first = self.rank(node.output()) == 4
+            && computed.iter().any(|&id| self.is_first(id))
+            && computed.iter().all(|id| image(id) || small(id));
+        let lies = if first { Lies::First } else { Lies::Plain };
+        let mut inputs = Vec::new();
+        for &id in &node.inputs {
+            inputs.push(match (first, self.constant(id)) {
+                (true, Some(_)) => self.broadcast_first(node, id)?,
+                (true, None) if self.rank(id) == 4 => self.real(node, id, Lies::First)?,
+                _ => self.real(node, id, Lies::Plain)?,
+            });
+        }
+        self.put(node, op, &[&inputs[0], &inputs[1]], Vec::new(), lies, activation)
+    }
+
+    /// Real numbers, or other integers, to integers.
+    pub fn quantize(&mut self, node: &Node) -> Done {
+        let lies = self.lies(node.inputs[0]);
+        let real = self.real(node, node.inputs[0], lies)?;
+        let id = node.output();
+        let name = self.output_name(id, lies);
+        self.quantize_into(node, id, &real, &name)?;
+        self.note(id, name, lies);
+        Ok(())
+    }
+
+    /// Integers to real numbers. Of a constant nothing is written before an operator reads it.
+    pub fn dequantize(&mut self, node: &Node) -> Done {
+        let input = node.inputs[0];
+        if self.constant(input).is_some() {
+            return Ok(());
+        }
+        let lies = self.lies(input);
+        let real = self.real(node, input, lies)?;
+        // The node that makes the real values may have been written for another reader.
+        self.put(node, "Identity", &[&real], Vec::new(), lies, Activation::None)
+    }
+
+    /// A carried operator, its tensors as the file that it comes from stated them.
+    pub fn custom(&mut self, node: &Node, op: &ir::ops::Custom) -> Done {
+        if op.domain.starts_with("tflite") {
+            let problem = format!("operator {} of {} has no place in an ONNX file", op.name, op.domain);
+            return Err(unsupported(
+                place(node),
+                problem,
+                "export to the format that it comes from",
+            ));
+        }
+        let kept = proto::Node::decode(op.attributes.as_slice()).map_err(|e| {
+            unsupported(
+                place(node),
+                format!("its attributes are damaged: {e}"),
+                "import the model again",
+            )
+        })?;
+        let mut given = node.inputs.iter();
+        let mut input = Vec::new();
+        for slot in &kept.input {
+            input.push(match slot.as_str() {
+                "" => String::new(),
+                _ => match given.next() {
+                    Some(&id) => self.real(node, id, Lies::Plain)?,
+                    None => {
+                        return Err(unsupported(
+                            place(node),
+                            "has fewer inputs than it was imported with",
+                            "import the model again",
+                        ));
+                    }
+                },
+            });
+        }
+        let mut output = Vec::new();
+        for &id in &node.outputs {
+            let name = self.output_name(id, Lies::Plain);
+            self.note(id, name.clone(), Lies::Plain);
+            let ty = self.graph.tensor(id).ty.clone();
+            self.declare(&name, &ty);
+            output.push(name);
+        }
+        self.carried(proto::Node {
+            input,
+            output,
+            name: node.name.clone(),
+            op_type: op.name.clone(),
+            attribute: kept.attribute,
+            domain: if op.domain == "ai.onnx" {
+                String::new()
+            } else {
+                op.domain.clone()
+            },
+        });
+        Ok(())
+    }
+}
+
+/// Values of a float constant.
+pub(super) fn floats(data: Option<&Constant>) -> Option<&[f32]> {
+    data.and_then(Constant::as_f32)
+}

@@ -1,0 +1,174 @@
+//! Graph → file.
+//!
+//! Every tensor of the graph has a name in the file in the layout in which its node makes it; the other layout is a `Transpose`
+//! away and made when a reader asks. Integer operators are written as ONNX knows them: the operator on floats, with
+//! `DequantizeLinear` before and `QuantizeLinear` behind it.
+
+mod attributes;
+mod elementwise;
+mod linear;
+mod movement;
+mod values;
+
+use ir::{Graph, Op};
+use prost::Message;
+
+use super::{invalid, proto, unsupported};
+use crate::FormatError;
+use values::Emitter;
+
+/// The version of the operators that are written: old enough for every current runtime, new enough for `LayerNormalization`.
+const OPSET: i64 = 17;
+/// The version of the format that came with [`OPSET`]. Source: `docs/Versioning.md`.
+const IR_VERSION: i64 = 8;
+
+/// For whom a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Any runtime: quantized models with the scales and zero points that they have.
+    #[default]
+    Standard,
+    /// TensorRT, which takes zero points of 0 and float biases: ranges of activations are widened to symmetric ones.
+    TensorRt,
+}
+
+/// What a caller may decide about a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// For whom it is.
+    pub profile: Profile,
+    /// Further metadata, by name.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// An ONNX file that computes what `graph` computes, for any number of samples `N` where its operators allow it.
+///
+/// # Errors
+/// An operator that ONNX does not have in this form, unsigned integers inside, or a file beyond 2 GiB; the node is named.
+pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
+    write_with(graph, &WriteOptions::default())
+}
+
+/// [`write()`], with options.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
+    graph.verify().map_err(invalid)?;
+    let mut emitter = Emitter::new(graph, options.profile);
+    for node in graph.nodes() {
+        emitter.node(node)?;
+    }
+    let domains = custom_domains(graph);
+    let metadata = options.metadata.iter().map(|(key, value)| proto::Entry {
+        key: key.clone(),
+        value: value.clone(),
+    });
+    let model = proto::Model {
+        ir_version: IR_VERSION,
+        producer_name: "pipeline".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(emitter.finish()?),
+        opset_import: std::iter::once(proto::OperatorSet {
+            domain: String::new(),
+            version: OPSET,
+        })
+        .chain(domains)
+        .collect(),
+        metadata: metadata.collect(),
+        functions: Vec::new(),
+    };
+    let size = model.encoded_len();
+    if i32::try_from(size).is_err() {
+        let problem = format!("the file would have {size} bytes, protobufs end at 2 GiB");
+        return Err(unsupported(
+            format!("model `{}`", graph.name),
+            problem,
+            "quantize the weights",
+        ));
+    }
+    Ok(model.encode_to_vec())
+}
+
+/// The domains of carried operators, each once, in version 1.
+fn custom_domains(graph: &Graph) -> Vec<proto::OperatorSet> {
+    let mut domains: Vec<&str> = Vec::new();
+    for node in graph.nodes() {
+        if let Op::Custom(op) = &node.op
+            && op.domain != "ai.onnx"
+            && !domains.contains(&op.domain.as_str())
+        {
+            domains.push(&op.domain);
+        }
+    }
+    let set = |domain: &str| proto::OperatorSet {
+        domain: domain.to_owned(),
+        version: 1,
+    };
+    domains.into_iter().map(set).collect()
+}
+
+impl Emitter<'_> {
+    fn node(&mut self, node: &ir::Node) -> Result<(), FormatError> {
+        match &node.op {
+            Op::Conv2d(op) => self.conv2d(node, op),
+            Op::DepthwiseConv2d(op) => self.depthwise_conv2d(node, op),
+            Op::TransposeConv2d(op) => self.transpose_conv2d(node, op),
+            Op::FullyConnected(op) => self.fully_connected(node, op),
+            Op::MatMul(op) => self.mat_mul(node, op),
+            Op::BatchNorm(op) => self.batch_norm(node, op),
+            Op::LayerNorm(op) => self.layer_norm(node, op),
+            Op::MaxPool2d(op) => self.max_pool2d(node, op),
+            Op::AveragePool2d(op) => self.average_pool2d(node, op),
+            Op::Mean(op) => self.reduce(node, "ReduceMean", &op.axes, op.keep_dims),
+            Op::ReduceSum(op) => self.reduce(node, "ReduceSum", &op.axes, op.keep_dims),
+            Op::ReduceMax(op) => self.reduce(node, "ReduceMax", &op.axes, op.keep_dims),
+            Op::ReduceMin(op) => self.reduce(node, "ReduceMin", &op.axes, op.keep_dims),
+            Op::Concat(op) => self.concat(node, op),
+            Op::Split(op) => self.split(node, op),
+            Op::Slice(op) => self.slice(node, op),
+            Op::Gather(op) => self.gather(node, op),
+            Op::Pad(op) => self.pad(node, op),
+            Op::Reshape(op) => self.reshape(node, op),
+            Op::Transpose(op) => self.transpose(node, op),
+            Op::Resize(op) => self.resize(node, op),
+            Op::Quantize(_) => self.quantize(node),
+            Op::Dequantize(_) => self.dequantize(node),
+            Op::Custom(op) => self.custom(node, op),
+            Op::Relu(_)
+            | Op::Relu6(_)
+            | Op::ReluN1To1(_)
+            | Op::LeakyRelu(_)
+            | Op::Elu(_)
+            | Op::HardSwish(_)
+            | Op::HardSigmoid(_)
+            | Op::Sigmoid(_)
+            | Op::Tanh(_)
+            | Op::Swish(_)
+            | Op::Gelu(_)
+            | Op::Softmax(_)
+            | Op::Exp(_)
+            | Op::Log(_)
+            | Op::Sqrt(_)
+            | Op::Rsqrt(_)
+            | Op::Neg(_)
+            | Op::Abs(_)
+            | Op::Erf(_)
+            | Op::Dropout(_)
+            | Op::Identity(_) => self.function(node),
+            Op::Add(op) => self.binary(node, "Add", op.activation),
+            Op::Sub(op) => self.binary(node, "Sub", op.activation),
+            Op::Mul(op) => self.binary(node, "Mul", op.activation),
+            Op::Div(op) => self.binary(node, "Div", op.activation),
+            Op::Pow(_) => self.binary(node, "Pow", ir::ops::Activation::None),
+            Op::Minimum(_) => self.binary(node, "Min", ir::ops::Activation::None),
+            Op::Maximum(_) => self.binary(node, "Max", ir::ops::Activation::None),
+            Op::PRelu(_) => self.binary(node, "PRelu", ir::ops::Activation::None),
+        }
+    }
+}
+
+/// How messages name a node.
+fn place(node: &ir::Node) -> String {
+    format!("node `{}`", node.name)
+}
