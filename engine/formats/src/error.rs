@@ -9,18 +9,24 @@ use ir::GraphError;
 pub enum Format {
     /// Keras `.h5`, or a configuration with its weights.
     Keras,
+    /// State dicts in `.safetensors` files.
+    Safetensors,
     /// The stored form of a model artifact: see [`crate::store`].
     Store,
     /// TensorFlow Lite flatbuffers.
     Tflite,
+    /// State dicts of `torch.save`.
+    Torch,
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::Keras => "keras",
+            Format::Safetensors => "safetensors",
             Format::Store => "stored model",
             Format::Tflite => "tflite",
+            Format::Torch => "torch",
         })
     }
 }

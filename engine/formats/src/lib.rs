@@ -8,5 +8,6 @@ mod error;
 pub mod keras;
 pub mod store;
 pub mod tflite;
+pub mod torch;
 
 pub use error::{Format, FormatError};
