@@ -19,7 +19,7 @@ const LAYER_KEYS: [&str; 4] = ["from", "when", "repeat", "overrides"];
 /// The keys of a group of layers beside those.
 const GROUP_KEYS: [&str; 5] = ["layers", "blocks", "names", "first", "defaults"];
 
-/// Words that parameters cannot be called: what expressions know of the input.
+/// What expressions know of the input. A parameter may be called like one of the later ones, and hides it.
 pub(crate) const RESERVED: [&str; 4] = ["in", "height", "width", "tokens"];
 
 /// An architecture as written.
@@ -224,9 +224,9 @@ impl Parser {
 
     fn param_names(&mut self, what: &str, params: &[(Key, Node)]) {
         for (key, _) in params {
-            if RESERVED.contains(&key.name.as_str()) {
-                let message = format!("{what}: `{}` cannot name a parameter", key.name);
-                let help = format!("expressions know {} from the input", suggest_list(&RESERVED));
+            if key.name == RESERVED[0] {
+                let message = format!("{what}: `in` cannot name a parameter");
+                let help = "in expressions it is the number of input channels";
                 self.complaints.push(self.complaints.at(key.place.clone(), message).help(help));
             }
         }
@@ -487,8 +487,4 @@ fn looks_applied(node: &Node) -> bool {
 
 fn is_pattern(text: &str) -> bool {
     text.contains("{index}") || (text.contains("{stage}") && text.contains("{block}")) || text.contains("{block}")
-}
-
-pub(crate) fn suggest_list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -66,4 +66,4 @@ pub use reference::{doc_markdown, params_markdown};
 pub use resources::Resources;
 pub use source::Source;
 pub use step::{Step, StepPort};
-pub use vocabulary::{ArtifactKind, Kinds, OpSpec, Port, PortSpec, Ports, SourceRef, SourceSpec, kind};
+pub use vocabulary::{ArtifactKind, FileRef, Kinds, OpSpec, Port, PortSpec, Ports, SourceRef, SourceSpec, kind};

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Context, Inputs, Op, Output};
-use crate::{StepError, models};
+use crate::{StepError, architecture, models};
 
 /// The kinds of file that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,9 @@ pub enum FileFormat {
     Tflite,
     /// The TensorFlow Lite file as a C array, `model.c` and `model.h`, for microcontrollers; beside `model.tflite`.
     CArray,
+    /// The weights under their names, in PyTorch's layout, `model.safetensors`: for an imported state dict, as it would be after
+    /// what has been done to it.
+    Safetensors,
 }
 
 /// Parameters of `export`.
@@ -50,6 +53,9 @@ impl Op for ExportOp {
 
     fn run(params: &Export, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;
+        if params.format == FileFormat::Safetensors {
+            return file("model.safetensors", architecture::safetensors(&model)?, Vec::new());
+        }
         let bytes = models::tflite(&model)?;
         context.log(&format!("{} bytes", bytes.len()));
         let mut blobs = Vec::new();
@@ -58,15 +64,20 @@ impl Op for ExportOp {
             blobs.push(("model.c".to_owned(), source.into_bytes()));
             blobs.push(("model.h".to_owned(), header.into_bytes()));
         }
-        let sizes = Sizes::of([("model.tflite", bytes.as_slice())])?;
-        blobs.push(("model.tflite".to_owned(), bytes));
-        Ok(Output {
-            kind: ArtifactKind::File,
-            blobs,
-            decoded: None,
-            document: Some(Document::Sizes(sizes)),
-        })
+        file("model.tflite", bytes, blobs)
     }
+}
+
+/// A file with its size, beside others.
+fn file(name: &str, bytes: Vec<u8>, mut blobs: Vec<(String, Vec<u8>)>) -> Result<Output, StepError> {
+    let sizes = Sizes::of([(name, bytes.as_slice())])?;
+    blobs.push((name.to_owned(), bytes));
+    Ok(Output {
+        kind: ArtifactKind::File,
+        blobs,
+        decoded: None,
+        document: Some(Document::Sizes(sizes)),
+    })
 }
 
 /// A `.tflite` file as C: source and header, of an array called `name`. The source includes `name.h`.

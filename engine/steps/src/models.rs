@@ -73,6 +73,7 @@ pub fn read(
     let format = match format {
         ModelFormat::Auto if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => ModelFormat::Keras,
         ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
+        ModelFormat::Auto if formats::torch::is_torch(bytes) => ModelFormat::Torch,
         ModelFormat::Auto => {
             let known = "not a Keras HDF5 (.h5) or TensorFlow Lite (.tflite) file, the formats that are recognized";
             return Err(StepError::File {
@@ -83,6 +84,13 @@ pub fn read(
         named => named,
     };
     let read = match format {
+        ModelFormat::Torch => {
+            let problem = "holds weights and no network; name one: `architecture: NETWORK.yaml`, such as those in recipes/architectures";
+            return Err(StepError::File {
+                path: label.into(),
+                problem: problem.into(),
+            });
+        }
         ModelFormat::Tflite => formats::tflite::read(bytes),
         ModelFormat::Keras | ModelFormat::Auto => {
             let options = formats::keras::ImportOptions {

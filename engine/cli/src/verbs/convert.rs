@@ -19,6 +19,7 @@ use crate::workbench::{self, Workbench};
 enum Target {
     Tflite,
     C,
+    Safetensors,
 }
 
 /// Converts a model.
@@ -26,15 +27,19 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
     let target = target(&args.to).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
     check(args).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
     let bench = Workbench::new(terminal);
-    let imported = bench.import(&args.from)?.artifact;
+    let imported = bench.import_with(&args.from, args.weights.as_deref())?.artifact;
     let model = match args.quantize {
         None => imported,
         Some(scheme) => quantized(&bench, &imported, scheme, args)?,
     };
+    let (format, blob) = match target {
+        Target::Tflite | Target::C => ("tflite", "model.tflite"),
+        Target::Safetensors => ("safetensors", "model.safetensors"),
+    };
     let exported = bench
-        .apply("export", json!({ "format": "tflite" }), &[("model", &model)])?
+        .apply("export", json!({ "format": format }), &[("model", &model)])?
         .artifact;
-    let bytes = workbench::blob(&exported, "model.tflite")?;
+    let bytes = workbench::blob(&exported, blob)?;
     for (path, bytes) in files(&args.to, target, bytes) {
         outputs::replace(&path, &bytes).with_context(|| format!("{}: cannot write", path.display()))?;
         terminal.result(&format!(
@@ -50,8 +55,9 @@ fn target(path: &Path) -> Result<Target, String> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("tflite") => Ok(Target::Tflite),
         Some("c") => Ok(Target::C),
+        Some("safetensors") => Ok(Target::Safetensors),
         _ => Err(format!(
-            "{}: the format is not known by its extension; .tflite and .c are written",
+            "{}: the format is not known by its extension; .tflite, .c and .safetensors are written",
             path.display()
         )),
     }
@@ -122,14 +128,14 @@ fn edge(edge: Option<EdgeArg>) -> &'static str {
 }
 
 /// The files to write. A C array is called after its file.
-fn files(path: &Path, target: Target, tflite: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)> {
+fn files(path: &Path, target: Target, bytes: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)> {
     match target {
-        Target::Tflite => vec![(path.to_owned(), tflite)],
+        Target::Tflite | Target::Safetensors => vec![(path.to_owned(), bytes)],
         Target::C => {
             let name = path
                 .file_stem()
                 .map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
-            let (source, header) = steps::export::c_source(&tflite, &name);
+            let (source, header) = steps::export::c_source(&bytes, &name);
             vec![
                 (path.to_owned(), source.into_bytes()),
                 (path.with_extension("h"), header.into_bytes()),

@@ -25,9 +25,10 @@ use legacy::Legacy;
 use pickle::Pickle;
 use zip::Archive;
 
-/// Whether bytes look like a file that [`read`] reads.
+/// Whether bytes look like a file that [`read`] reads; zip archives of other programs do not.
 pub fn is_torch(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(legacy::MAGIC) || safetensors::is_safetensors(bytes)
+    let zip = || bytes.starts_with(b"PK\x03\x04") && bytes.windows(8).any(|name| name == b"data.pkl");
+    bytes.starts_with(legacy::MAGIC) || safetensors::is_safetensors(bytes) || zip()
 }
 
 /// Reads the state dict of a `.pth`, `.pt` or `.safetensors` file.
