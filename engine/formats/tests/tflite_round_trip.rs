@@ -8,7 +8,7 @@ use ir::{Constant, ElementType, Graph, Op, Quantization, Scale, Tensor, TensorId
 fn is_lowered_first(op: &Op) -> bool {
     matches!(
         op,
-        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) | Op::Dropout(_) | Op::Identity(_)
+        Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) | Op::Dropout(_) | Op::Identity(_)
     )
 }
 
@@ -34,6 +34,10 @@ fn every_example_of_every_operator_is_read_back() {
                 error.contains(example.op.name()) && error.contains("fold and lower"),
                 "{error}"
             );
+            continue;
+        }
+        if matches!(example.op, Op::Erf(_)) {
+            insta::assert_snapshot!(tflite::write(&graph).unwrap_err(), @"tflite: node `y`: TFLite has no operator erf; it has gelu alone, which folding makes of x/2·(1 + erf(x/√2)); use gelu");
             continue;
         }
         let read = round_trip(&graph);
@@ -230,18 +234,18 @@ fn a_builtin_that_is_not_in_the_ir_is_carried_through() {
         h
     })
     .unwrap();
-    // RELU (19) becomes EXP (47) in both fields that hold the code.
+    // RELU (19) becomes SIN (66) in both fields that hold the code.
     let old: [u8; 4] = 19i32.to_le_bytes();
     let at = file.windows(4).position(|w| w == old).unwrap();
     let mut changed = file.clone();
-    changed[at] = 47;
+    changed[at] = 66;
     let deprecated = file.iter().enumerate().position(|(i, &b)| b == 19 && i != at).unwrap();
-    changed[deprecated] = 47;
+    changed[deprecated] = 66;
     let read = tflite::read(&changed).unwrap();
     let Op::Custom(op) = &read.nodes()[0].op else {
         panic!("{:?}", read.nodes())
     };
-    assert_eq!((op.domain.as_str(), op.name.as_str()), ("tflite-builtin", "EXP"));
+    assert_eq!((op.domain.as_str(), op.name.as_str()), ("tflite-builtin", "SIN"));
     assert_eq!(op.outputs, ["f32[1,3]"]);
     assert_eq!(round_trip(&read), read);
 }

@@ -1,7 +1,7 @@
 //! Constant tensor data: typed n-dimensional arrays that are cheap to clone.
 
 use half::f16;
-use ndarray::{ArcArray, ArrayD, IxDyn};
+use ndarray::{ArcArray, ArrayD, Axis, IxDyn};
 
 use crate::{ElementType, Shape, TensorType};
 
@@ -165,6 +165,25 @@ impl Constant {
         )
     }
 
+    /// The elements at `indices` along an axis, in that order; `None` where there is no such axis or index.
+    pub fn selected(&self, axis: usize, indices: &[usize]) -> Option<Self> {
+        let extent = *self.dims().get(axis)?;
+        if indices.iter().any(|&i| i >= extent) {
+            return None;
+        }
+        let axis = Axis(axis);
+        Some(match self {
+            Constant::F32(a) => Constant::F32(a.select(axis, indices).into_shared()),
+            Constant::F16(a) => Constant::F16(a.select(axis, indices).into_shared()),
+            Constant::I8(a) => Constant::I8(a.select(axis, indices).into_shared()),
+            Constant::U8(a) => Constant::U8(a.select(axis, indices).into_shared()),
+            Constant::I16(a) => Constant::I16(a.select(axis, indices).into_shared()),
+            Constant::I32(a) => Constant::I32(a.select(axis, indices).into_shared()),
+            Constant::I64(a) => Constant::I64(a.select(axis, indices).into_shared()),
+            Constant::Bool(a) => Constant::Bool(a.select(axis, indices).into_shared()),
+        })
+    }
+
     /// The same values in another shape of equally many elements.
     pub fn reshaped(&self, shape: impl Into<Shape>) -> Option<Self> {
         let shape = IxDyn(shape.into().dims());
@@ -240,5 +259,8 @@ mod tests {
         assert_eq!(t.dims(), [3, 2]);
         assert_eq!(t.as_f32().unwrap(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
         assert!(c.permuted(&[0, 0]).is_none());
+        let s = c.selected(1, &[2, 0]).unwrap();
+        assert_eq!(s.as_f32().unwrap(), [3.0, 1.0, 6.0, 4.0]);
+        assert!(c.selected(1, &[3]).is_none() && c.selected(2, &[0]).is_none());
     }
 }

@@ -302,6 +302,11 @@ impl Graph {
         node.op.macs(&types, &self.tensor(node.output()).ty)
     }
 
+    /// How many nodes move elements from one order of dimensions into another.
+    pub fn transposes(&self) -> usize {
+        self.nodes.iter().filter(|n| matches!(n.op, Op::Transpose(_))).count()
+    }
+
     /// Sorts nodes topologically (stable), drops what no output needs, and renumbers the ids.
     ///
     /// Inputs are kept even when nothing reads them.

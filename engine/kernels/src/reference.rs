@@ -13,11 +13,15 @@ mod extremum;
 mod fully_connected;
 mod hard_swish;
 mod hybrid;
+mod layer_norm;
 mod layout;
+mod matmul;
 mod mean;
 mod mul;
 mod pool;
+mod pow;
 mod quantize;
+mod reduce;
 mod relu;
 mod resize;
 mod softmax;
@@ -33,13 +37,17 @@ pub use extremum::{maximum_f32, maximum_i8, minimum_f32, minimum_i8};
 pub use fully_connected::{fully_connected_f32, fully_connected_i8};
 pub use hard_swish::{HardSwishParams, hard_swish_i8};
 pub use hybrid::{conv2d_hybrid, depthwise_conv2d_hybrid, fully_connected_hybrid};
-pub use layout::{concat, pad, reshape, slice, split, transpose};
+pub use layer_norm::layer_norm_f32;
+pub use layout::{concat, gather, pad, reshape, slice, split, transpose};
+pub use matmul::mat_mul_f32;
 pub use mean::{MeanParams, mean_f32, mean_i8};
 pub use mul::{MulParams, mul_f32, mul_i8};
 pub use pool::{average_pool2d_f32, average_pool2d_i8, max_pool2d_f32, max_pool2d_i8};
+pub use pow::pow_f32;
 pub use quantize::{
     Byte, RequantizeParams, dequantize, quantize, quantize_dynamic, quantize_dynamic_symmetric, requantize,
 };
+pub use reduce::{reduce_max_f32, reduce_max_i8, reduce_min_f32, reduce_min_i8, reduce_sum_f32};
 pub use relu::{
     LeakyReluParams, PReluParams, ReluParams, leaky_relu_f32, leaky_relu_i8, prelu_f32, prelu_i8, relu_f32, relu_i8,
 };

@@ -4,9 +4,11 @@
 //! outside the input are skipped wherever they fall.
 
 mod broadcast;
+mod matmul;
 mod reduce;
 
 pub use broadcast::Broadcast;
+pub use matmul::MatMulShape;
 pub use reduce::Reduce;
 
 /// A two-dimensional convolution, `NHWC` with `OHWI` weights.

@@ -69,11 +69,7 @@ pub fn inspect(graph: &Graph) -> Inspection {
         outputs: facts(graph.outputs()),
         layers: graph.nodes().iter().map(|node| layer(graph, node)).collect(),
         total: models::summary(graph, Vec::new()),
-        transposes: graph
-            .nodes()
-            .iter()
-            .filter(|node| matches!(node.op, Op::Transpose(_)))
-            .count(),
+        transposes: graph.transposes(),
     }
 }
 

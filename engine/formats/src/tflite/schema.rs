@@ -271,10 +271,10 @@ pub(super) trait FromOptions: Sized {
 union! {
     1 Conv2DOptions, 2 DepthwiseConv2DOptions, 5 Pool2DOptions, 8 FullyConnectedOptions, 9 SoftmaxOptions,
     10 ConcatenationOptions, 11 AddOptions, 15 ResizeBilinearOptions, 17 ReshapeOptions, 21 MulOptions, 22 PadOptions,
-    26 TransposeOptions, 27 ReducerOptions, 28 SubOptions, 29 DivOptions, 30 SqueezeOptions, 32 StridedSliceOptions,
-    35 SplitOptions, 38 DequantizeOptions, 39 MaximumMinimumOptions, 43 PadV2Options, 48 SliceOptions,
-    49 TransposeConvOptions, 52 ExpandDimsOptions, 74 ResizeNearestNeighborOptions, 75 LeakyReluOptions, 77 MirrorPadOptions,
-    89 QuantizeOptions, 91 HardSwishOptions, 116 GeluOptions,
+    23 GatherOptions, 26 TransposeOptions, 27 ReducerOptions, 28 SubOptions, 29 DivOptions, 30 SqueezeOptions, 32 StridedSliceOptions,
+    33 ExpOptions, 35 SplitOptions, 38 DequantizeOptions, 39 MaximumMinimumOptions, 42 NegOptions, 43 PadV2Options,
+    48 SliceOptions, 49 TransposeConvOptions, 52 ExpandDimsOptions, 56 PowOptions, 74 ResizeNearestNeighborOptions, 75 LeakyReluOptions, 77 MirrorPadOptions,
+    78 AbsOptions, 89 QuantizeOptions, 91 HardSwishOptions, 101 BatchMatMulOptions, 116 GeluOptions,
 }
 
 /// `Padding`.
@@ -364,4 +364,10 @@ tables! {
     GeluOptions { approximate: bool = false }
     QuantizeOptions {}
     DequantizeOptions {}
+    GatherOptions { axis: i32 = 0, batch_dims: i32 = 0 }
+    ExpOptions {}
+    NegOptions {}
+    PowOptions {}
+    AbsOptions {}
+    BatchMatMulOptions { adj_x: bool = false, adj_y: bool = false, asymmetric_quantize_inputs: bool = false }
 }

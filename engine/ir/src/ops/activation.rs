@@ -28,6 +28,7 @@ macro_rules! elementwise {
         }
     };
 }
+pub(super) use elementwise;
 
 elementwise! {
     /// `max(x, 0)`.

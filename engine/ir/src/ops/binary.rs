@@ -58,6 +58,10 @@ binary! {
     Div "div" activation
 }
 binary! {
+    /// `a^b`; not a number for a negative `a` and a fraction `b`. Float only. Specification: TFLite `POW`, ONNX `Pow`.
+    Pow "pow"
+}
+binary! {
     /// The lesser of `a` and `b`.
     Minimum "minimum"
 }

@@ -1,7 +1,7 @@
 //! Examples of operators, for tests that run over the whole list.
 
 use super::Op;
-use crate::{Constant, Graph, GraphError, TensorType};
+use crate::{Constant, ElementType, Graph, GraphError, TensorType};
 
 /// One application of an operator: its attributes, the types it is fed, the shapes of its constants.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,8 @@ impl Example {
     }
 
     /// A graph of this one node, `y`, with inputs `x`, `x1`, … and made-up constants `c`, `c1`, … in 0.05..1 and alternating sign
-    /// (variances and divisors would suffer from zero; constants of batch norms and divisions are kept positive).
+    /// (variances and divisors would suffer from zero; constants of batch norms and divisions are kept positive). Constants of
+    /// integers are 0, 1, 0, 1, … : indices that any dimension has that is worth indexing.
     ///
     /// # Errors
     /// The example is wrong.
@@ -53,8 +54,12 @@ impl Example {
                     -magnitude
                 }
             };
-            let data = Constant::f32(ty.shape.clone(), (0..ty.shape.elements()).map(value).collect())
-                .expect("as many values as elements");
+            let elements = 0..ty.shape.elements();
+            let data = match ty.element {
+                ElementType::I32 => Constant::i32(ty.shape.clone(), elements.map(|k| (k % 2) as i32).collect()),
+                _ => Constant::f32(ty.shape.clone(), elements.map(value).collect()),
+            };
+            let data = data.expect("as many values as elements");
             inputs.push(graph.constant(name("c", i), data));
         }
         let outputs = graph.add_many("y", self.op.clone(), &inputs)?;

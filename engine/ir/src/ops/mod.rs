@@ -12,11 +12,15 @@ mod custom;
 mod depthwise_conv2d;
 mod example;
 mod fully_connected;
+mod gather;
 mod identity;
-mod mean;
+mod layer_norm;
+mod math;
+mod matmul;
 mod pad;
 mod pool;
 mod quantize;
+mod reduce;
 mod reshape;
 mod resize;
 mod slice;
@@ -30,18 +34,22 @@ pub use activation::{
     Elu, Gelu, HardSigmoid, HardSwish, LeakyRelu, PRelu, Relu, Relu6, ReluN1To1, Sigmoid, Swish, Tanh,
 };
 pub use batch_norm::BatchNorm;
-pub use binary::{Add, Div, Maximum, Minimum, Mul, Sub};
+pub use binary::{Add, Div, Maximum, Minimum, Mul, Pow, Sub};
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use custom::Custom;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use example::Example;
 pub use fully_connected::FullyConnected;
+pub use gather::Gather;
 pub use identity::{Dropout, Identity};
-pub use mean::Mean;
+pub use layer_norm::LayerNorm;
+pub use math::{Abs, Erf, Exp, Log, Neg, Rsqrt, Sqrt};
+pub use matmul::MatMul;
 pub use pad::{Pad, PadMode};
 pub use pool::{AveragePool2d, MaxPool2d};
 pub use quantize::{Dequantize, Quantize};
+pub use reduce::{Mean, ReduceMax, ReduceMin, ReduceSum};
 pub use reshape::Reshape;
 pub use resize::{Coordinates, Interpolation, Resize};
 pub use slice::Slice;
@@ -115,11 +123,12 @@ macro_rules! operators {
 }
 
 operators! {
-    Conv2d, DepthwiseConv2d, TransposeConv2d, FullyConnected, BatchNorm,
+    Conv2d, DepthwiseConv2d, TransposeConv2d, FullyConnected, MatMul, BatchNorm, LayerNorm,
     Relu, Relu6, ReluN1To1, LeakyRelu, PRelu, Elu, HardSwish, HardSigmoid, Sigmoid, Tanh, Swish, Gelu, Softmax,
-    MaxPool2d, AveragePool2d, Mean,
-    Add, Sub, Mul, Div, Minimum, Maximum,
-    Concat, Split, Slice, Pad, Reshape, Transpose, Resize,
+    Exp, Log, Sqrt, Rsqrt, Neg, Abs, Erf,
+    MaxPool2d, AveragePool2d, Mean, ReduceSum, ReduceMax, ReduceMin,
+    Add, Sub, Mul, Div, Pow, Minimum, Maximum,
+    Concat, Split, Slice, Gather, Pad, Reshape, Transpose, Resize,
     Quantize, Dequantize, Dropout, Identity, Custom,
 }
 

@@ -1,6 +1,6 @@
 //! Operators that TFLite does not have, expressed by those that it has.
 
-use crate::ops::{Activation, Add, HardSigmoid, Minimum, Mul, Sigmoid};
+use crate::ops::{Activation, Add, HardSigmoid, LayerNorm, Mean, Minimum, Mul, Rsqrt, Sigmoid, Sub};
 use crate::{Constant, Graph, InferError, NodeId, Op, Patch};
 
 /// `swish(x)` becomes `x · sigmoid(x)`.
@@ -86,6 +86,39 @@ pub fn conv_bias(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError>
     Ok(Some(patch))
 }
 
+/// `layer_norm(x)` becomes `c · rsqrt(mean(c·c) + epsilon) · scale + bias` with `c = x − mean(x)`.
+pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+    let node = graph.node(id);
+    let Op::LayerNorm(LayerNorm { axis, epsilon }) = node.op else {
+        return Ok(None);
+    };
+    let (input, scale, bias) = (node.inputs[0], node.inputs[1], node.inputs.get(2).copied());
+    let mean = Mean {
+        axes: (axis..graph.tensor(input).ty.shape.rank()).collect(),
+        keep_dims: true,
+    };
+    let name = |part: &str| format!("{}/{part}", node.name);
+    let mut patch = Patch::new(graph);
+    let epsilon = patch.constant(name("epsilon"), Constant::f32([1], vec![epsilon]).expect("one value"));
+    let average = patch.node(name("mean"), mean.clone(), &[input])?;
+    let centred = patch.node(name("centred"), Sub::default(), &[input, average])?;
+    let squares = patch.node(name("squares"), Mul::default(), &[centred, centred])?;
+    let variance = patch.node(name("variance"), mean, &[squares])?;
+    let guarded = patch.node(name("guarded"), Add::default(), &[variance, epsilon])?;
+    let inverse = patch.node(name("rsqrt"), Rsqrt {}, &[guarded])?;
+    let normalized = patch.node(name("normalized"), Mul::default(), &[centred, inverse])?;
+    let last = match bias {
+        None => patch.node(node.name.clone(), Mul::default(), &[normalized, scale])?,
+        Some(bias) => {
+            let scaled = patch.node(name("scaled"), Mul::default(), &[normalized, scale])?;
+            patch.node(node.name.clone(), Add::default(), &[scaled, bias])?
+        }
+    };
+    patch.replace(node.output(), last);
+    patch.remove(id);
+    Ok(Some(patch))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::ops::{Conv2d, Div, Swish};
@@ -104,6 +137,21 @@ mod tests {
         let ops: Vec<_> = g.nodes().iter().map(|n| n.op.name()).collect();
         assert_eq!(ops, ["sigmoid", "mul", "mul", "add", "minimum", "mul"]);
         assert!(["s", "h", "d"].iter().all(|n| g.find(n).is_some()));
+    }
+
+    #[test]
+    fn a_layer_norm_becomes_means_and_products() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", TensorType::f32([1, 3, 4]));
+        let scale = g.constant("scale", Constant::f32([4], vec![1.0; 4]).unwrap());
+        let bias = g.constant("bias", Constant::f32([4], vec![0.5; 4]).unwrap());
+        let norm = super::LayerNorm { axis: 2, epsilon: 1e-5 };
+        let y = g.add("norm", norm, &[x, scale, bias]).unwrap();
+        g.set_outputs(&[y]);
+        super::super::lower(&mut g).unwrap();
+        let ops: Vec<_> = g.nodes().iter().map(|n| n.op.name()).collect();
+        assert_eq!(ops, ["mean", "sub", "mul", "mean", "add", "rsqrt", "mul", "mul", "add"]);
+        assert_eq!(g.tensor(g.outputs()[0]).name, "norm");
     }
 
     #[test]

@@ -6,7 +6,10 @@ mod batch_norm;
 mod fuse_activation;
 mod fuse_pad;
 mod identity;
+mod layout;
 mod lower;
+
+pub use layout::{Interface, channels_last, channels_last_with};
 
 use crate::{Graph, GraphError, InferError, NodeId, Patch};
 
@@ -24,6 +27,7 @@ pub const FOLD: &[(&str, Rule)] = &[
 /// The rules of [`lower`], by name.
 pub const LOWER: &[(&str, Rule)] = &[
     ("batch-norm-to-mul-add", batch_norm::batch_norm_to_mul_add),
+    ("layer-norm-to-means", lower::layer_norm),
     ("swish-to-sigmoid-mul", lower::swish),
     ("hard-sigmoid-to-clamp", lower::hard_sigmoid),
     ("div-by-constant-to-mul", lower::div_by_constant),

@@ -21,7 +21,7 @@ pub fn transpose<T: Copy>(dims: &[usize], permutation: &[usize], input: &[T], ou
     );
     assert_eq!(input.len(), output.len(), "elements");
     let axis = |i: usize| (dims[permutation[i]], stride(dims, permutation[i]) as isize);
-    gather(0..dims.len(), &axis, 0, input, output);
+    walk(0..dims.len(), &axis, 0, input, output);
 }
 
 /// The part of an input of shape `dims` that starts at `begin`, takes every `step`-th element and is of shape `size`.
@@ -40,7 +40,7 @@ pub fn slice<T: Copy>(dims: &[usize], begin: &[usize], step: &[isize], size: &[u
         .enumerate()
         .map(|(i, &begin)| begin * stride(dims, i))
         .sum();
-    gather(0..dims.len(), &axis, first as isize, input, output);
+    walk(0..dims.len(), &axis, first as isize, input, output);
 }
 
 /// Concatenation along an axis: `outer` is the product of the dimensions before it, and each input holds `outer` runs.
@@ -71,6 +71,23 @@ pub fn split<T: Copy>(outer: usize, input: &[T], outputs: &mut [&mut [T]]) {
         }
     }
     assert!(input.is_empty(), "the outputs take the whole input");
+}
+
+/// `output[o, i, …] = input[o, indices[i], …]`: `outer` runs of slices of `inner` elements each, of which `indices` picks some. What
+/// lies outside is taken as the nearest index; there is at least one slice to pick.
+///
+/// Source: `reference_ops::Gather` (`gather.h`), which stops the model at an index that lies outside.
+pub fn gather<T: Copy>(outer: usize, inner: usize, input: &[T], indices: &[i32], output: &mut [T]) {
+    let extent = input.len() / (outer * inner).max(1);
+    assert_eq!(output.len(), outer * indices.len() * inner, "elements of the output");
+    if output.is_empty() {
+        return;
+    }
+    let slices = (0..outer).flat_map(|run| indices.iter().map(move |&index| (run, index)));
+    for ((run, index), output) in slices.zip(output.chunks_exact_mut(inner)) {
+        let index = usize::try_from(index).unwrap_or(0).min(extent - 1);
+        output.copy_from_slice(&input[(run * extent + index) * inner..][..inner]);
+    }
 }
 
 /// An input of shape `dims` in an output of shape `out_dims`, `before` elements from its start along each axis; the
@@ -107,7 +124,7 @@ fn place<T: Copy>(dims: &[usize], before: &[usize], out_dims: &[usize], input: &
 
 /// Fills the output, in order, from the input elements at `first` plus the offsets along `axes`, each of which `axis`
 /// describes as `(size, stride)`.
-fn gather<T: Copy>(
+fn walk<T: Copy>(
     axes: Range<usize>,
     axis: &impl Fn(usize) -> (usize, isize),
     first: isize,
@@ -125,7 +142,7 @@ fn gather<T: Copy>(
     let len = output.len() / size;
     let starts = (0..).map(|i| first + i * stride);
     for (start, output) in starts.zip(output.chunks_mut(len)) {
-        gather(axes.start + 1..axes.end, axis, start, input, output);
+        walk(axes.start + 1..axes.end, axis, start, input, output);
     }
 }
 
@@ -136,7 +153,7 @@ fn stride(dims: &[usize], axis: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{concat, pad, slice, split, transpose};
+    use super::{concat, gather, pad, slice, split, transpose};
 
     #[test]
     fn transposing_a_matrix() {
@@ -175,6 +192,16 @@ mod tests {
         let (mut a, mut b) = ([0; 2], [0; 4]);
         split(2, &joined, &mut [&mut a, &mut b]);
         assert_eq!((a, b), ([1, 2], [3, 4, 5, 6]));
+    }
+
+    #[test]
+    fn indices_may_repeat_and_what_lies_outside_is_moved_inside() {
+        let mut output = [0; 8];
+        gather(2, 1, &[1, 2, 3, 4, 5, 6], &[2, 0, -5, 9], &mut output);
+        assert_eq!(output, [3, 1, 1, 3, 6, 4, 4, 6]);
+        let mut rows = [0; 4];
+        gather(1, 2, &[1, 2, 3, 4, 5, 6], &[1, 1], &mut rows);
+        assert_eq!(rows, [3, 4, 3, 4]);
     }
 
     #[test]

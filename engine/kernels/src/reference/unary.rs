@@ -6,7 +6,7 @@
 mod erfc;
 
 use crate::quantized::Quantization;
-use erfc::erfc;
+use erfc::{erf, erfc};
 
 /// A function of one number.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,20 @@ pub enum Unary {
         /// Value at zero.
         offset: f32,
     },
+    /// `e^x`.
+    Exp,
+    /// The natural logarithm.
+    Log,
+    /// `√x`.
+    Sqrt,
+    /// `1 / √x`.
+    Rsqrt,
+    /// `−x`.
+    Neg,
+    /// `|x|`.
+    Abs,
+    /// The error function.
+    Erf,
 }
 
 impl Unary {
@@ -60,6 +74,13 @@ impl Unary {
             Self::Swish => x * logistic(x),
             Self::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
             Self::HardSigmoid { slope, offset } => (slope * x + offset).clamp(0.0, 1.0),
+            Self::Exp => f64::from(x).exp() as f32,
+            Self::Log => f64::from(x).ln() as f32,
+            Self::Sqrt => x.sqrt(),
+            Self::Rsqrt => 1.0 / x.sqrt(),
+            Self::Neg => -x,
+            Self::Abs => x.abs(),
+            Self::Erf => erf(f64::from(x)) as f32,
         }
     }
 }
@@ -150,6 +171,13 @@ mod tests {
                 -3.0,
                 0.0,
             ),
+            (Unary::Exp, 1.0, std::f32::consts::E),
+            (Unary::Log, 0.5, -std::f32::consts::LN_2),
+            (Unary::Sqrt, 6.25, 2.5),
+            (Unary::Rsqrt, 6.25, 0.4),
+            (Unary::Neg, -0.5, 0.5),
+            (Unary::Abs, -0.5, 0.5),
+            (Unary::Erf, 0.5, 0.520_499_9),
         ];
         for (function, x, expected) in cases {
             let y: f32 = function.apply(x);

@@ -52,6 +52,14 @@ pub(super) fn div(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowere
     })))
 }
 
+pub(super) fn pow(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    context.float_only()?;
+    let shape = broadcast(context)?;
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::pow_f32(&shape, args.get(0), args.get(1), args.output());
+    })))
+}
+
 pub(super) fn minimum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = broadcast(context)?;
     Ok(if context.plain()? == Arithmetic::Float {

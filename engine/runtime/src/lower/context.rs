@@ -160,9 +160,14 @@ impl<'g> Context<'g> {
         self.quantization(self.output())
     }
 
-    /// Refuses quantized inputs in other steps than the outputs', where the kernel moves or compares stored integers.
+    /// Refuses quantized inputs in other steps than the outputs', where the kernel moves or compares stored integers. Indices
+    /// are of another type, and have no steps.
     pub(crate) fn same_scale(&self) -> Result<(), RuntimeError> {
-        let tensors = || self.node.inputs.iter().chain(&self.node.outputs);
+        let moved = self.output().ty.element;
+        let tensors = || {
+            let all = self.node.inputs.iter().chain(&self.node.outputs);
+            all.filter(|&&t| self.graph.tensor(t).ty.element == moved)
+        };
         if tensors().all(|&t| !self.graph.tensor(t).is_quantized()) {
             return Ok(());
         }
@@ -192,6 +197,7 @@ impl<'g> Context<'g> {
             | Op::Transpose(_)
             | Op::Slice(_)
             | Op::Split(_)
+            | Op::Gather(_)
             | Op::Concat(_)
             | Op::Pad(_) => None,
             Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::TransposeConv2d(_) | Op::FullyConnected(_) => {

@@ -1,6 +1,7 @@
 //! Operators that move elements without looking at them, and resizing.
 
-use ir::ops::{Concat, Coordinates, Interpolation, Pad, PadMode, Resize, Slice, Split, Transpose};
+use ir::ElementType;
+use ir::ops::{Concat, Coordinates, Gather, Interpolation, Pad, PadMode, Resize, Slice, Split, Transpose};
 use kernels::reference;
 use kernels::shape::{Resize2dShape, ResizeCoordinates};
 
@@ -65,6 +66,22 @@ pub(super) fn slice(context: &Context<'_>, op: &Slice) -> Result<Vec<Lowered>, R
 fn cut<T: Scalar>(dims: &[usize], begin: Vec<usize>, step: Vec<isize>, size: &[usize]) -> Run {
     let (dims, size) = (dims.to_vec(), size.to_vec());
     Box::new(move |args| reference::slice::<T>(&dims, &begin, &step, &size, args.get(0), args.output()))
+}
+
+pub(super) fn gather(context: &Context<'_>, op: &Gather) -> Result<Vec<Lowered>, RuntimeError> {
+    context.same_scale()?;
+    let indices = context.input(1);
+    if indices.ty.element != ElementType::I32 {
+        return Err(context.unsupported(format!(
+            "there is no kernel for indices `{}` of {}, expected i32",
+            indices.name, indices.ty.element
+        )));
+    }
+    let (outer, inner) = context.dims(0).split_at(op.axis);
+    let (outer, inner) = (outer.iter().product(), inner[1..].iter().product());
+    Ok(for_store!(context.store()?, T => Lowered::new(Box::new(move |args| {
+        reference::gather::<T>(outer, inner, args.get(0), args.get(1), args.output());
+    }))))
 }
 
 pub(super) fn transpose(context: &Context<'_>, op: &Transpose) -> Result<Vec<Lowered>, RuntimeError> {

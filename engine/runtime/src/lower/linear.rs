@@ -1,9 +1,10 @@
-//! Sums of products: convolutions and fully connected layers, in float, integer and dynamic-range arithmetic.
+//! Sums of products: convolutions and fully connected layers, in float, integer and dynamic-range arithmetic, and matrix products
+//! in float.
 
-use ir::ops::{Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv2d};
+use ir::ops::{Conv2d, DepthwiseConv2d, FullyConnected, MatMul, TransposeConv2d};
 use kernels::quantized::{LinearParams, Rounding};
 use kernels::reference;
-use kernels::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, TransposeConv2dShape};
+use kernels::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, MatMulShape, TransposeConv2dShape};
 
 use super::{Arithmetic, Context, Lowered, Scratch, activation};
 use crate::RuntimeError;
@@ -130,6 +131,20 @@ pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Res
             )
         }
     })
+}
+
+pub(super) fn mat_mul(context: &Context<'_>, op: &MatMul) -> Result<Vec<Lowered>, RuntimeError> {
+    context.float_only()?;
+    let shape = mat_mul_shape(context, op)?;
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::mat_mul_f32(&shape, args.get(0), args.get(1), args.output());
+    })))
+}
+
+/// The geometry of a matrix product.
+pub(crate) fn mat_mul_shape(context: &Context<'_>, op: &MatMul) -> Result<MatMulShape, RuntimeError> {
+    MatMulShape::new(context.dims(0), context.dims(1), op.adjoint_a, op.adjoint_b)
+        .ok_or_else(|| context.unsupported("its inputs are no matrices that fit"))
 }
 
 /// A dynamic-range kernel with room for `len` quantized activations.

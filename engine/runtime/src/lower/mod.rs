@@ -99,7 +99,9 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         Op::DepthwiseConv2d(op) => linear::depthwise(context, op),
         Op::TransposeConv2d(op) => linear::transpose_conv(context, op),
         Op::FullyConnected(op) => linear::fully_connected(context, op),
+        Op::MatMul(op) => linear::mat_mul(context, op),
         Op::BatchNorm(op) => reduce::batch_norm(context, op),
+        Op::LayerNorm(op) => reduce::layer_norm(context, op),
         Op::Relu(_)
         | Op::Relu6(_)
         | Op::ReluN1To1(_)
@@ -110,21 +112,33 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         | Op::Sigmoid(_)
         | Op::Tanh(_)
         | Op::Swish(_)
-        | Op::Gelu(_) => unary::lower(context),
+        | Op::Gelu(_)
+        | Op::Exp(_)
+        | Op::Log(_)
+        | Op::Sqrt(_)
+        | Op::Rsqrt(_)
+        | Op::Neg(_)
+        | Op::Abs(_)
+        | Op::Erf(_) => unary::lower(context),
         Op::PRelu(_) => binary::prelu(context),
         Op::Softmax(op) => reduce::softmax(context, op),
         Op::MaxPool2d(op) => reduce::max_pool(context, op),
         Op::AveragePool2d(op) => reduce::average_pool(context, op),
         Op::Mean(op) => reduce::mean(context, op),
+        Op::ReduceSum(op) => reduce::sum(context, op),
+        Op::ReduceMax(op) => reduce::max(context, op),
+        Op::ReduceMin(op) => reduce::min(context, op),
         Op::Add(op) => binary::add(context, op.activation),
         Op::Sub(op) => binary::sub(context, op.activation),
         Op::Mul(op) => binary::mul(context, op.activation),
         Op::Div(op) => binary::div(context, op.activation),
+        Op::Pow(_) => binary::pow(context),
         Op::Minimum(_) => binary::minimum(context),
         Op::Maximum(_) => binary::maximum(context),
         Op::Concat(op) => layout::concat(context, op),
         Op::Split(op) => layout::split(context, op),
         Op::Slice(op) => layout::slice(context, op),
+        Op::Gather(op) => layout::gather(context, op),
         Op::Pad(op) => layout::pad(context, op),
         Op::Reshape(_) | Op::Dropout(_) | Op::Identity(_) => layout::copy(context),
         Op::Transpose(op) => layout::transpose(context, op),

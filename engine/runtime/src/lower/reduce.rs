@@ -1,6 +1,8 @@
-//! Operators that look at several values of one tensor, and normalization: pooling, mean, softmax, batch norm.
+//! Operators that look at several values of one tensor, and normalization: pooling, reductions, softmax, batch and layer norm.
 
-use ir::ops::{AveragePool2d, BatchNorm, MaxPool2d, Mean, Padding, Softmax};
+use ir::ops::{
+    AveragePool2d, BatchNorm, LayerNorm, MaxPool2d, Mean, Padding, ReduceMax, ReduceMin, ReduceSum, Softmax,
+};
 use kernels::reference::{self, BatchNormParams, MeanParams, SoftmaxParams};
 use kernels::shape::{Pool2dShape, Reduce};
 
@@ -76,6 +78,40 @@ pub(super) fn mean(context: &Context<'_>, op: &Mean) -> Result<Vec<Lowered>, Run
     })))
 }
 
+pub(super) fn sum(context: &Context<'_>, op: &ReduceSum) -> Result<Vec<Lowered>, RuntimeError> {
+    context.float_only()?;
+    let shape = Reduce::new(context.dims(0), &op.axes);
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::reduce_sum_f32(&shape, args.get(0), args.output());
+    })))
+}
+
+pub(super) fn max(context: &Context<'_>, op: &ReduceMax) -> Result<Vec<Lowered>, RuntimeError> {
+    extremum(context, &op.axes, reference::reduce_max_f32, reference::reduce_max_i8)
+}
+
+pub(super) fn min(context: &Context<'_>, op: &ReduceMin) -> Result<Vec<Lowered>, RuntimeError> {
+    extremum(context, &op.axes, reference::reduce_min_f32, reference::reduce_min_i8)
+}
+
+fn extremum(
+    context: &Context<'_>,
+    axes: &[usize],
+    float: fn(&Reduce, &[f32], &mut [f32]),
+    integer: fn(&Reduce, &[i8], &mut [i8]),
+) -> Result<Vec<Lowered>, RuntimeError> {
+    let shape = Reduce::new(context.dims(0), axes);
+    if context.plain()? == Arithmetic::Float {
+        return Ok(Lowered::new(Box::new(move |args| {
+            float(&shape, args.get(0), args.output());
+        })));
+    }
+    context.same_scale()?;
+    Ok(Lowered::new(Box::new(move |args| {
+        integer(&shape, args.get(0), args.output());
+    })))
+}
+
 pub(super) fn softmax(context: &Context<'_>, op: &Softmax) -> Result<Vec<Lowered>, RuntimeError> {
     let depth = context.dims(0).last().copied().unwrap_or(1);
     if context.plain()? == Arithmetic::Float {
@@ -108,5 +144,13 @@ pub(super) fn batch_norm(context: &Context<'_>, op: &BatchNorm) -> Result<Vec<Lo
     let params = BatchNormParams::new(statistic(1)?, statistic(2)?, statistic(3)?, statistic(4)?, op.epsilon);
     Ok(Lowered::new(Box::new(move |args| {
         reference::batch_norm_f32(&params, args.get(0), args.output());
+    })))
+}
+
+pub(super) fn layer_norm(context: &Context<'_>, op: &LayerNorm) -> Result<Vec<Lowered>, RuntimeError> {
+    context.float_only()?;
+    let epsilon = op.epsilon;
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::layer_norm_f32(epsilon, args.get(0), args.get(1), args.find(2), args.output());
     })))
 }

@@ -55,7 +55,15 @@ pub(crate) fn integer_map(context: &Context<'_>) -> Result<IntegerMap, RuntimeEr
             let params = RequantizeParams::new(input, output);
             Box::new(move |x, y| reference::requantize(&params, x, y))
         }
-        Op::HardSigmoid(_) | Op::Swish(_) => {
+        Op::HardSigmoid(_)
+        | Op::Swish(_)
+        | Op::Exp(_)
+        | Op::Log(_)
+        | Op::Sqrt(_)
+        | Op::Rsqrt(_)
+        | Op::Neg(_)
+        | Op::Abs(_)
+        | Op::Erf(_) => {
             context.float_only()?;
             return Err(context.types("f32"));
         }
@@ -90,6 +98,13 @@ fn smooth(context: &Context<'_>) -> Result<Unary, RuntimeError> {
             slope: op.alpha,
             offset: op.beta,
         },
+        Op::Exp(_) => Unary::Exp,
+        Op::Log(_) => Unary::Log,
+        Op::Sqrt(_) => Unary::Sqrt,
+        Op::Rsqrt(_) => Unary::Rsqrt,
+        Op::Neg(_) => Unary::Neg,
+        Op::Abs(_) => Unary::Abs,
+        Op::Erf(_) => Unary::Erf,
         _ => return Err(context.unsupported("it is no function of one number")),
     })
 }

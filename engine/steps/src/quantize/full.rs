@@ -83,7 +83,13 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
         Op::Elu(elu) if elu.alpha == 1.0 => Ok(()),
         Op::Elu(_) => Err("TFLite has ELU with alpha 1 only"),
         Op::Div(_) => Err("TFLite has no signed 8-bit division"),
-        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
+        Op::Exp(_) | Op::Log(_) | Op::Sqrt(_) | Op::Rsqrt(_) | Op::Neg(_) | Op::Abs(_) | Op::Erf(_) | Op::Pow(_) => {
+            Err("this function is computed in floats only")
+        }
+        Op::MatMul(_) => Err("products of two computed matrices are computed in floats only"),
+        Op::ReduceSum(_) | Op::ReduceMax(_) | Op::ReduceMin(_) => Err("this reduction is computed in floats only"),
+        Op::Gather(_) => Err("values are gathered as floats only"),
+        Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
             Err("TFLite has no such operator; lower the graph first")
         }
         Op::Quantize(_) | Op::Dequantize(_) => Err("it is a border between float and integer already"),

@@ -1,9 +1,10 @@
 //! One operator → one node, or two where TFLite says in one what the graph says in two.
 
 use ir::ops::{
-    self, Activation, Add, AveragePool2d, Concat, Coordinates, Custom, Dequantize, Div, Elu, FullyConnected, Gelu,
-    HardSwish, Interpolation, LeakyRelu, MaxPool2d, Maximum, Mean, Minimum, Mul, PRelu, Quantize, Relu, Relu6,
-    ReluN1To1, Reshape, Resize, Sigmoid, Softmax, Sub, Tanh,
+    self, Abs, Activation, Add, AveragePool2d, Concat, Coordinates, Custom, Dequantize, Div, Elu, Exp, FullyConnected,
+    Gather, Gelu, HardSwish, Interpolation, LeakyRelu, Log, MatMul, MaxPool2d, Maximum, Mean, Minimum, Mul, Neg, PRelu,
+    Pow, Quantize, ReduceMax, ReduceMin, ReduceSum, Relu, Relu6, ReluN1To1, Reshape, Resize, Rsqrt, Sigmoid, Softmax,
+    Sqrt, Sub, Tanh,
 };
 use ir::{Constant, ElementType, Op, TensorId};
 
@@ -12,9 +13,9 @@ use crate::FormatError;
 use crate::tflite::builtin::Builtin;
 use crate::tflite::flatbuffer::Writer;
 use crate::tflite::schema::{
-    AddOptions, Carried, ConcatenationOptions, DivOptions, FromOptions, FullyConnectedOptions, GeluOptions,
-    LeakyReluOptions, MulOptions, Options, ReducerOptions, ResizeBilinearOptions, ResizeNearestNeighborOptions,
-    SoftmaxOptions, SubOptions,
+    AddOptions, BatchMatMulOptions, Carried, ConcatenationOptions, DivOptions, FromOptions, FullyConnectedOptions,
+    GatherOptions, GeluOptions, LeakyReluOptions, MulOptions, Options, ReducerOptions, ResizeBilinearOptions,
+    ResizeNearestNeighborOptions, SoftmaxOptions, SubOptions,
 };
 use crate::tflite::window::activation_of;
 use crate::tflite::{BUILTIN, CUSTOM, IDENTIFIER};
@@ -106,7 +107,38 @@ impl Importer {
                 self.plain(u, Quantize { to })
             }
             Builtin::DEQUANTIZE => self.plain(u, Dequantize {}),
-            Builtin::MEAN => self.mean(u),
+            Builtin::MEAN => {
+                let (axes, keep_dims) = self.reduced(u)?;
+                self.on_first(u, Mean { axes, keep_dims })
+            }
+            Builtin::SUM => {
+                let (axes, keep_dims) = self.reduced(u)?;
+                self.on_first(u, ReduceSum { axes, keep_dims })
+            }
+            Builtin::REDUCE_MAX => {
+                let (axes, keep_dims) = self.reduced(u)?;
+                self.on_first(u, ReduceMax { axes, keep_dims })
+            }
+            Builtin::REDUCE_MIN => {
+                let (axes, keep_dims) = self.reduced(u)?;
+                self.on_first(u, ReduceMin { axes, keep_dims })
+            }
+            Builtin::EXP => self.plain(u, Exp {}),
+            Builtin::LOG => self.plain(u, Log {}),
+            Builtin::SQRT => self.plain(u, Sqrt {}),
+            Builtin::RSQRT => self.plain(u, Rsqrt {}),
+            Builtin::NEG => self.plain(u, Neg {}),
+            Builtin::ABS => self.plain(u, Abs {}),
+            Builtin::POW => self.plain(u, Pow {}),
+            Builtin::BATCH_MATMUL => {
+                let BatchMatMulOptions {
+                    adj_x: adjoint_a,
+                    adj_y: adjoint_b,
+                    asymmetric_quantize_inputs: _,
+                } = u.options()?;
+                self.plain(u, MatMul { adjoint_a, adjoint_b })
+            }
+            Builtin::GATHER => self.gather(u),
             Builtin::TRANSPOSE => {
                 let perm = self.extents(u, 1, "permutation")?;
                 self.on_first(u, ops::Transpose { perm })
@@ -182,7 +214,8 @@ impl Importer {
         self.push(u, FullyConnected { activation }.into(), &inputs, &u.outputs)
     }
 
-    pub(super) fn mean(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+    /// The dimensions that a reduction takes away, and whether it keeps them with extent 1.
+    fn reduced(&mut self, u: &Use<'_>) -> Result<(Vec<usize>, bool), FormatError> {
         let keep_dims = u.options::<ReducerOptions>()?.keep_dims;
         let input = u.input(0)?;
         let given = self.integers(u, 1, "axes")?;
@@ -190,7 +223,18 @@ impl Importer {
         let mut axes = axes.collect::<Result<Vec<_>, _>>()?;
         axes.sort_unstable();
         axes.dedup();
-        self.on_first(u, Mean { axes, keep_dims })
+        Ok((axes, keep_dims))
+    }
+
+    /// Indices of other types than the IR's are carried through, and so are batches of indices.
+    fn gather(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        let options: GatherOptions = u.options()?;
+        let wide = matches!(self.ty(u.input(1)?).element, ElementType::I32 | ElementType::I64);
+        if options.batch_dims != 0 || !wide {
+            return self.carry(u);
+        }
+        let axis = self.axis(u, options.axis, u.input(0)?)?;
+        self.plain(u, Gather { axis })
     }
 
     pub(super) fn resize(&mut self, u: &Use<'_>) -> Result<(), FormatError> {

@@ -8,9 +8,10 @@ use crate::FormatError;
 use crate::tflite::builtin::Builtin;
 use crate::tflite::flatbuffer::Reader;
 use crate::tflite::schema::{
-    AddOptions, Carried, ConcatenationOptions, DequantizeOptions, DivOptions, FullyConnectedOptions, GeluOptions,
-    HardSwishOptions, LeakyReluOptions, MaximumMinimumOptions, MulOptions, Operator, Options, QuantizeOptions,
-    ReducerOptions, SoftmaxOptions, SplitOptions, SubOptions, TransposeOptions,
+    AbsOptions, AddOptions, BatchMatMulOptions, Carried, ConcatenationOptions, DequantizeOptions, DivOptions,
+    ExpOptions, FullyConnectedOptions, GatherOptions, GeluOptions, HardSwishOptions, LeakyReluOptions,
+    MaximumMinimumOptions, MulOptions, NegOptions, Operator, Options, PowOptions, QuantizeOptions, ReducerOptions,
+    SoftmaxOptions, SplitOptions, SubOptions, TransposeOptions,
 };
 use crate::tflite::window::activation_code;
 use crate::tflite::{BUILTIN, CUSTOM, malformed, unsupported};
@@ -86,17 +87,39 @@ impl Emitter<'_> {
             }
             Op::Quantize(_) => self.plain(node, Builtin::QUANTIZE, QuantizeOptions {}),
             Op::Dequantize(_) => self.plain(node, Builtin::DEQUANTIZE, DequantizeOptions {}),
-            Op::Mean(op) => {
-                let axes = self.vector(&op.axes);
-                self.with(
-                    node,
-                    Builtin::MEAN,
-                    ReducerOptions {
-                        keep_dims: op.keep_dims,
-                    },
-                    &[axes],
-                );
+            Op::Pow(_) => self.plain(node, Builtin::POW, PowOptions {}),
+            Op::Exp(_) => self.plain(node, Builtin::EXP, ExpOptions {}),
+            Op::Log(_) => self.plain(node, Builtin::LOG, Options::None),
+            Op::Sqrt(_) => self.plain(node, Builtin::SQRT, Options::None),
+            Op::Rsqrt(_) => self.plain(node, Builtin::RSQRT, Options::None),
+            Op::Neg(_) => self.plain(node, Builtin::NEG, NegOptions {}),
+            Op::Abs(_) => self.plain(node, Builtin::ABS, AbsOptions {}),
+            Op::Erf(_) => {
+                return Err(unsupported(
+                    place(node),
+                    "TFLite has no operator erf",
+                    "it has gelu alone, which folding makes of x/2·(1 + erf(x/√2)); use gelu",
+                ));
             }
+            Op::MatMul(op) => {
+                let options = BatchMatMulOptions {
+                    adj_x: op.adjoint_a,
+                    adj_y: op.adjoint_b,
+                    asymmetric_quantize_inputs: false,
+                };
+                self.plain(node, Builtin::BATCH_MATMUL, options);
+            }
+            Op::Gather(op) => {
+                let options = GatherOptions {
+                    axis: int(op.axis),
+                    batch_dims: 0,
+                };
+                self.plain(node, Builtin::GATHER, options);
+            }
+            Op::Mean(op) => self.reduce(node, Builtin::MEAN, &op.axes, op.keep_dims),
+            Op::ReduceSum(op) => self.reduce(node, Builtin::SUM, &op.axes, op.keep_dims),
+            Op::ReduceMax(op) => self.reduce(node, Builtin::REDUCE_MAX, &op.axes, op.keep_dims),
+            Op::ReduceMin(op) => self.reduce(node, Builtin::REDUCE_MIN, &op.axes, op.keep_dims),
             Op::Transpose(op) => {
                 let perm = self.vector(&op.perm);
                 self.with(node, Builtin::TRANSPOSE, TransposeOptions {}, &[perm]);
@@ -120,7 +143,12 @@ impl Emitter<'_> {
             Op::Pad(op) => self.pad(node, op)?,
             Op::Resize(op) => self.resize(node, op),
             Op::Custom(op) => self.custom(node, op)?,
-            Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) | Op::Dropout(_) | Op::Identity(_) => {
+            Op::BatchNorm(_)
+            | Op::LayerNorm(_)
+            | Op::Swish(_)
+            | Op::HardSigmoid(_)
+            | Op::Dropout(_)
+            | Op::Identity(_) => {
                 return Err(unsupported(
                     place(node),
                     format!("TFLite has no operator {}", node.op.name()),
@@ -172,6 +200,11 @@ impl Emitter<'_> {
             inputs,
             outputs: outputs(node),
         });
+    }
+
+    fn reduce(&mut self, node: &Node, builtin: Builtin, axes: &[usize], keep_dims: bool) {
+        let axes = self.vector(axes);
+        self.with(node, builtin, ReducerOptions { keep_dims }, &[axes]);
     }
 
     fn fully_connected(&mut self, node: &Node, activation: Activation) {

@@ -105,6 +105,11 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
         (Builtin::RESIZE_NEAREST_NEIGHBOR, Options::ResizeNearestNeighborOptions(o)) => {
             first(&[(i16, 4), (o.half_pixel_centers || o.align_corners, 3), (i8, 2)])
         }
+        (Builtin::BATCH_MATMUL, _) => first(&[(i16, 3), (i8, 2), (hybrid, 4)]),
+        (Builtin::GATHER, _) => first(&[(i16, 4), (is(0, &[Bool]), 3), (i8, 2)]),
+        (Builtin::SUM, _) => first(&[(i8, 2)]),
+        (Builtin::EXP | Builtin::LOG | Builtin::SQRT, _) => first(&[(i8 || i16, 2)]),
+        (Builtin::ABS, _) => first(&[(is(0, &[I32]), 5), (i16, 3), (is(0, &[I8, U8]), 2)]),
         (Builtin::RELU, _) => first(&[(i16, 3), (is(0, &[I8, U8]), 2)]),
         (Builtin::GELU, _) => first(&[(is(0, &[I8, U8]), 2)]),
         (Builtin::LEAKY_RELU, _) => first(&[(i16, 2)]),
@@ -114,6 +119,9 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
             | Builtin::LOGISTIC
             | Builtin::SOFTMAX
             | Builtin::MEAN
+            | Builtin::REDUCE_MAX
+            | Builtin::REDUCE_MIN
+            | Builtin::RSQRT
             | Builtin::MIRROR_PAD
             | Builtin::CONCATENATION
             | Builtin::MAX_POOL_2D

@@ -1,0 +1,136 @@
+//! What the readers of a tensor ask for: the order in which it had best be stored.
+
+use super::order::Order;
+use crate::{Graph, Node, Op, TensorId};
+
+/// What all readers of a tensor together ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// None of them minds.
+    Any,
+    /// All that mind ask for this.
+    One(Order),
+    /// They ask for different orders.
+    Mixed,
+}
+
+impl Demand {
+    fn join(&mut self, other: Demand) {
+        let joined = match (std::mem::replace(self, Demand::Any), other) {
+            (Demand::Any, x) | (x, Demand::Any) => x,
+            (Demand::One(a), Demand::One(b)) if a == b => Demand::One(a),
+            _ => Demand::Mixed,
+        };
+        *self = joined;
+    }
+}
+
+/// The readers of each tensor: how many there are, and what they ask for.
+#[derive(Debug)]
+pub(super) struct Demands {
+    demands: Vec<Demand>,
+    readers: Vec<usize>,
+}
+
+impl Demands {
+    /// Walks the graph backwards. Outputs of the graph ask for nothing: a transpose that reaches them stands last.
+    pub(super) fn of(graph: &Graph) -> Self {
+        let n = graph.tensors().len();
+        let mut all = Demands {
+            demands: vec![Demand::Any; n],
+            readers: vec![0; n],
+        };
+        for node in graph.nodes().iter().rev() {
+            for (i, &input) in node.inputs.iter().enumerate() {
+                let demand = all.by(graph, node, i);
+                all.demands[input.index()].join(demand);
+                all.readers[input.index()] += 1;
+            }
+        }
+        all
+    }
+
+    pub(super) fn readers(&self, id: TensorId) -> usize {
+        self.readers[id.index()]
+    }
+
+    /// The one order that is asked for.
+    pub(super) fn one(&self, id: TensorId) -> Option<&Order> {
+        match &self.demands[id.index()] {
+            Demand::One(order) => Some(order),
+            Demand::Any | Demand::Mixed => None,
+        }
+    }
+
+    /// What one node asks for in its input number `i`.
+    fn by(&self, graph: &Graph, node: &Node, i: usize) -> Demand {
+        let rank = |id: TensorId| graph.tensor(id).ty.shape.rank();
+        let behind = || self.demands[node.output().index()].clone();
+        match &node.op {
+            Op::Transpose(op) => match behind() {
+                Demand::One(order) => Demand::One(order.before(&op.perm)),
+                other => other,
+            },
+            // What lets any order through asks for what is asked of it.
+            Op::Relu(_)
+            | Op::Relu6(_)
+            | Op::ReluN1To1(_)
+            | Op::LeakyRelu(_)
+            | Op::Elu(_)
+            | Op::HardSwish(_)
+            | Op::HardSigmoid(_)
+            | Op::Sigmoid(_)
+            | Op::Tanh(_)
+            | Op::Swish(_)
+            | Op::Gelu(_)
+            | Op::Exp(_)
+            | Op::Log(_)
+            | Op::Sqrt(_)
+            | Op::Rsqrt(_)
+            | Op::Neg(_)
+            | Op::Abs(_)
+            | Op::Erf(_)
+            | Op::Quantize(_)
+            | Op::Dequantize(_)
+            | Op::Dropout(_)
+            | Op::Identity(_)
+            | Op::Concat(_)
+            | Op::Split(_)
+            | Op::Slice(_)
+            | Op::Pad(_) => behind(),
+            Op::PRelu(_)
+            | Op::Add(_)
+            | Op::Sub(_)
+            | Op::Mul(_)
+            | Op::Div(_)
+            | Op::Pow(_)
+            | Op::Minimum(_)
+            | Op::Maximum(_) => {
+                if rank(node.inputs[i]) == rank(node.output()) {
+                    behind()
+                } else {
+                    Demand::Any
+                }
+            }
+            // These are as good in some other orders.
+            Op::Reshape(_)
+            | Op::Mean(_)
+            | Op::ReduceSum(_)
+            | Op::ReduceMax(_)
+            | Op::ReduceMin(_)
+            | Op::Gather(_)
+            | Op::MatMul(_) => Demand::Any,
+            Op::Conv2d(_)
+            | Op::DepthwiseConv2d(_)
+            | Op::TransposeConv2d(_)
+            | Op::FullyConnected(_)
+            | Op::BatchNorm(_)
+            | Op::LayerNorm(_)
+            | Op::Softmax(_)
+            | Op::MaxPool2d(_)
+            | Op::AveragePool2d(_)
+            | Op::Resize(_)
+            | Op::Custom(_) => Demand::One(Order::stated(rank(node.inputs[i]))),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Layer normalization.
+
+/// Normalizes runs of `scale.len()` elements to mean 0 and variance 1, then scales and shifts each element.
+///
+/// Mean and variance are summed in double precision, in the order of the elements. Source: Ba et al. 2016.
+pub fn layer_norm_f32(epsilon: f32, input: &[f32], scale: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    assert!(
+        bias.is_none_or(|bias| bias.len() == scale.len()),
+        "as many shifts as factors"
+    );
+    if scale.is_empty() {
+        return;
+    }
+    let n = scale.len() as f64;
+    for (row, out) in input
+        .chunks_exact(scale.len())
+        .zip(output.chunks_exact_mut(scale.len()))
+    {
+        let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+        let factor = 1.0 / (variance + f64::from(epsilon)).sqrt();
+        for (i, (&x, slot)) in row.iter().zip(out).enumerate() {
+            let normalized = ((f64::from(x) - mean) * factor) as f32;
+            *slot = normalized * scale[i] + bias.map_or(0.0, |bias| bias[i]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::layer_norm_f32;
+
+    #[test]
+    fn each_row_is_normalized_by_itself() {
+        let mut output = [0.0; 4];
+        layer_norm_f32(
+            0.0,
+            &[1.0, 3.0, 10.0, 10.5],
+            &[1.0, 2.0],
+            Some(&[0.0, 0.5]),
+            &mut output,
+        );
+        assert_eq!(output, [-1.0, 2.5, -1.0, 2.5]);
+    }
+
+    #[test]
+    fn equal_elements_become_the_bias() {
+        let mut output = [7.0; 3];
+        layer_norm_f32(1e-5, &[4.0; 3], &[1.0; 3], None, &mut output);
+        assert_eq!(output, [0.0; 3]);
+    }
+}
