@@ -10,5 +10,6 @@ pub mod onnx;
 pub mod store;
 pub mod tensorflow;
 pub mod tflite;
+pub mod torch;
 
 pub use error::{Format, FormatError};

@@ -35,6 +35,9 @@ pub enum StepError {
     /// See [`formats::FormatError`].
     #[error(transparent)]
     Format(#[from] formats::FormatError),
+    /// See [`architecture::ArchitectureError`].
+    #[error(transparent)]
+    Architecture(#[from] architecture::ArchitectureError),
     /// See [`data::DataError`].
     #[error(transparent)]
     Data(#[from] data::DataError),

@@ -3,18 +3,25 @@
 //! The graph keeps the file's layers one by one, batch norms and dropouts included: it is what the framework runs.
 //! Folding comes later, where a step needs it.
 //!
+//! PyTorch files hold weights and no network: an architecture file says what the network is, and its names are those of the
+//! weights.
+//!
 //! ```yaml
 //! base: { import: { from: weights, format: keras } }
+//! net: { import: { from: pth, architecture: architectures/fbnet_a.yaml } }
 //! ```
 
 use std::io::{Read, Seek, SeekFrom};
 
-use recipe::{ArtifactKind, SourceRef};
+use indexmap::IndexMap;
+use ir::Graph;
+use recipe::{ArtifactKind, FileRef, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::{Naming, RenameRule};
 use crate::op::{Context, Inputs, Op, Output, SourceFile, SourceFiles};
-use crate::{StepError, models, saved_model};
+use crate::{StepError, architecture, models, saved_model};
 
 /// How a model file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +38,8 @@ pub enum ModelFormat {
     Tflite,
     /// TensorFlow SavedModel: the folder with `saved_model.pb`, or an archive of it.
     SavedModel,
+    /// PyTorch weights (`.pth`, `.pt`, `.safetensors`) for an `architecture`.
+    Torch,
 }
 
 /// Parameters of `import`.
@@ -48,6 +57,22 @@ pub struct Import {
     /// The signature of a SavedModel; `serving_default`, or the only one, where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// The network that the weights of a state dict belong to: a YAML file beside the recipe. Modules of your own stand in a
+    /// folder `modules` beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<FileRef>,
+    /// Values for parameters of the architecture.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub params: IndexMap<String, serde_json::Value>,
+    /// Rules that turn names of the state dict into those of the architecture, applied in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rename: Vec<RenameRule>,
+    /// Take only weights whose names start so, without it; before `rename`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// The entry of a checkpoint that holds the state dict, where it is not one of the usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The op.
@@ -56,7 +81,7 @@ pub struct ImportOp;
 impl Op for ImportOp {
     type Params = Import;
     const NAME: &'static str = "import";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Reads a trained network from a file.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "base: { import: { from: weights, format: keras } }";
@@ -71,8 +96,13 @@ impl Op for ImportOp {
                 path: file.label.clone(),
                 problem: e.to_string(),
             })?;
-            let outside = |data: &formats::onnx::ExternalData| external(others, data);
-            models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
+            match inputs.sources.get("architecture") {
+                Some(files) => with_architecture(params, &bytes, &file.label, &files.files, context)?,
+                None => {
+                    let outside = |data: &formats::onnx::ExternalData| external(others, data);
+                    models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
+                }
+            }
         };
         context.log(&format!(
             "{} layers, {} parameters",
@@ -125,4 +155,24 @@ fn external(files: &[SourceFile], data: &formats::onnx::ExternalData) -> Result<
     opened.seek(SeekFrom::Start(data.offset)).map_err(|e| e.to_string())?;
     opened.take(length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     Ok(bytes)
+}
+
+fn with_architecture(
+    params: &Import,
+    bytes: &[u8],
+    label: &str,
+    files: &[SourceFile],
+    context: &Context<'_>,
+) -> Result<Graph, StepError> {
+    let network = architecture::parse(files)?;
+    let naming = Naming {
+        key: params.key.as_deref(),
+        prefix: params.prefix.as_deref().unwrap_or_default(),
+        rename: &params.rename,
+    };
+    let (weights, inert) = architecture::weights(bytes, label, &naming)?;
+    for name in inert {
+        context.log(&format!("the file names {name}, which was not called"));
+    }
+    Ok(architecture::build(&network, &params.params, params.input_shape.clone(), Some(&weights))?.graph)
 }

@@ -3,6 +3,7 @@
 //! A step is a pure function from parameters and input artifacts to an output. Disk, clock, environment and terminal
 //! belong to the caller; what a step may learn of the world it is handed in its [`op::Context`].
 
+pub mod architecture;
 pub mod arrays;
 pub mod artifact;
 pub mod benchmark;
