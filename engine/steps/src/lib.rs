@@ -7,6 +7,7 @@ pub mod arrays;
 pub mod artifact;
 pub mod benchmark;
 pub mod calibrate;
+pub mod cluster;
 pub mod compress;
 pub mod dataset;
 mod error;
@@ -14,12 +15,15 @@ pub mod evaluate;
 pub mod export;
 pub mod feed;
 pub mod fold;
+pub mod gather;
 pub mod import;
 pub mod inspect;
 pub mod models;
 pub mod op;
+pub mod prune;
 pub mod quantize;
 pub mod report;
+pub mod select;
 pub mod verify;
 
 use std::sync::OnceLock;
@@ -35,6 +39,8 @@ pub fn registry() -> &'static [Registered] {
             Registered::of::<import::ImportOp>(),
             Registered::of::<dataset::DatasetOp>(),
             Registered::of::<fold::FoldOp>(),
+            Registered::of::<prune::PruneOp>(),
+            Registered::of::<cluster::ClusterOp>(),
             Registered::of::<calibrate::CalibrateOp>(),
             Registered::of::<quantize::QuantizeOp>(),
             Registered::of::<export::ExportOp>(),
