@@ -81,7 +81,7 @@ impl Gram {
 }
 
 /// `sum += aᵀ·b`.
-fn add_product(sum: &mut Array2<f64>, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) {
+pub fn add_product(sum: &mut Array2<f64>, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) {
     let starts: Vec<usize> = (0..sum.ncols()).step_by(STRIPE).collect();
     let stripe = |&start: &usize| a.t().dot(&b.slice(s![.., start..(start + STRIPE).min(b.ncols())]));
     let parts: Vec<Array2<f32>> = starts.par_iter().map(stripe).collect();
@@ -132,9 +132,14 @@ impl Problem {
     }
 
     /// What a row should become if every value were allowed: `w* = w + H⁻¹·(K − H₀)ᵀ·w`.
-    pub fn target(&self, row: &[f64]) -> Vec<f64> {
-        let w = ndarray::aview1(row);
-        let step = cholesky::solve(&self.factor, &self.pull.t().dot(&w).to_vec());
+    ///
+    /// `missing` is `Σ e·x̂` per input, where `e` is what the layer shall add to its output beyond what it gave originally.
+    pub fn target(&self, row: &[f64], missing: Option<&[f64]>) -> Vec<f64> {
+        let mut wanted = self.pull.t().dot(&ndarray::aview1(row)).to_vec();
+        if let Some(missing) = missing {
+            wanted.iter_mut().zip(missing).for_each(|(w, m)| *w += m);
+        }
+        let step = cholesky::solve(&self.factor, &wanted);
         row.iter().zip(step).map(|(w, s)| w + s).collect()
     }
 
@@ -188,7 +193,7 @@ mod tests {
         let x = array![[1.0f32, 0.0], [0.0, 1.0], [1.0, 1.0]];
         let mut gram = Gram::new(2);
         gram.add((&x * 0.5).view(), x.view());
-        let target = gram.problem(1e-9).unwrap().target(&[3.0, -1.0]);
+        let target = gram.problem(1e-9).unwrap().target(&[3.0, -1.0], None);
         assert!((target[0] - 6.0).abs() < 1e-6 && (target[1] + 2.0).abs() < 1e-6);
     }
 
@@ -198,6 +203,6 @@ mod tests {
         gram.add_same(Array2::zeros((5, 3)).view());
         let problem = gram.problem(0.01).unwrap();
         assert_eq!(problem.hessian(), &Array2::<f64>::eye(3));
-        assert_eq!(problem.target(&[1.0, 2.0, 3.0]), [1.0, 2.0, 3.0]);
+        assert_eq!(problem.target(&[1.0, 2.0, 3.0], None), [1.0, 2.0, 3.0]);
     }
 }

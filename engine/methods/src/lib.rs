@@ -12,6 +12,7 @@
 
 pub mod cholesky;
 pub mod cluster;
+pub mod equalize;
 mod error;
 mod gram;
 mod layer;
@@ -20,5 +21,5 @@ pub mod prune;
 pub mod reconstruct;
 
 pub use error::MethodError;
-pub use gram::{Gram, Problem};
+pub use gram::{Gram, Problem, add_product};
 pub use layer::{Layer, layers};

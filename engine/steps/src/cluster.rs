@@ -140,9 +140,8 @@ impl Cluster {
                     layer.name
                 ))
             })?;
-            let importance = |(row, column): (usize, usize)| {
-                posed.problems[layer.group(row)].hessian()[[column, column]]
-            };
+            let importance =
+                |(row, column): (usize, usize)| posed.problems[layer.group(row)].hessian()[[column, column]];
             let importance = Array2::from_shape_fn((layer.rows, layer.columns), importance);
             let mut books = Books::find(&layer.matrix(graph)?, Some(&importance), self.settings())?;
             let solved = Solved {
@@ -161,7 +160,12 @@ impl Cluster {
     fn effect(&self, graph: &Graph, layer: &Layer, chosen: bool, before: f64) -> Result<EffectRow, StepError> {
         let matrix = layer.matrix(graph)?;
         let whole = distinct(matrix.iter().copied());
-        let most = matrix.rows().into_iter().map(|row| distinct(row.iter().copied())).max().unwrap_or(0);
+        let most = matrix
+            .rows()
+            .into_iter()
+            .map(|row| distinct(row.iter().copied()))
+            .max()
+            .unwrap_or(0);
         let (found, unit) = match self.per {
             Per::Tensor => (whole, ""),
             Per::Channel | Per::Scaled => (most, " a channel"),
@@ -217,7 +221,12 @@ impl Op for ClusterOp {
         let layers = layers(&graph);
         let chosen = select::selected(&params.layers, &params.exclude, &layers, &graph)?;
         let before: Vec<f64> = layers.iter().map(|l| l.sparsity(&graph)).collect();
-        let todo: Vec<&Layer> = layers.iter().zip(&chosen).filter(|(_, c)| **c).map(|(l, _)| l).collect();
+        let todo: Vec<&Layer> = layers
+            .iter()
+            .zip(&chosen)
+            .filter(|(_, c)| **c)
+            .map(|(l, _)| l)
+            .collect();
         match params.method {
             Method::Nearest => {
                 for layer in &todo {
@@ -242,7 +251,12 @@ impl Op for ClusterOp {
                 row.layer, row.requested, row.actual
             )));
         }
-        context.log(&format!("{} of {} layers have at most {} values", todo.len(), layers.len(), params.clusters));
+        context.log(&format!(
+            "{} of {} layers have at most {} values",
+            todo.len(),
+            layers.len(),
+            params.clusters
+        ));
         models::output(graph, effect)
     }
 }

@@ -9,7 +9,9 @@ pub mod benchmark;
 pub mod calibrate;
 pub mod cluster;
 pub mod compress;
+pub mod correct_bias;
 pub mod dataset;
+pub mod equalize;
 mod error;
 pub mod evaluate;
 pub mod export;
@@ -22,6 +24,7 @@ pub mod models;
 pub mod op;
 pub mod prune;
 pub mod quantize;
+pub mod reestimate_bn;
 pub mod report;
 pub mod select;
 pub mod verify;
@@ -41,8 +44,11 @@ pub fn registry() -> &'static [Registered] {
             Registered::of::<fold::FoldOp>(),
             Registered::of::<prune::PruneOp>(),
             Registered::of::<cluster::ClusterOp>(),
+            Registered::of::<equalize::EqualizeOp>(),
             Registered::of::<calibrate::CalibrateOp>(),
             Registered::of::<quantize::QuantizeOp>(),
+            Registered::of::<correct_bias::CorrectBiasOp>(),
+            Registered::of::<reestimate_bn::ReestimateBnOp>(),
             Registered::of::<export::ExportOp>(),
             Registered::of::<compress::CompressOp>(),
             Registered::of::<verify::VerifyOp>(),

@@ -2,7 +2,7 @@
 //!
 //! Zeros deflate to almost nothing, and hardware for sparse matrices skips them. Magnitude pruning takes the smallest weights; second-order
 //! pruning asks calibration samples what each removal would do to the layer's output, removes what hurts least, and moves the remaining
-//! weights to make up for it. The model is folded first, so that what is pruned is what is stored; zeros stay zeros through clustering and quantization.
+//! weights to make up for it (the model is folded first). Zeros stay zeros through folding, clustering and quantization.
 //!
 //! ```yaml
 //! pruned: { prune: { model: base, data: train, method: second-order, sparsity: 0.5, exclude: ["op:fully_connected"] } }
@@ -61,7 +61,7 @@ pub struct Override {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Prune {
-    /// The float model to prune; it is folded first.
+    /// The float model to prune; `second-order` folds it first.
     pub model: Port<kind::Model>,
     /// Samples for `second-order`. Never those it is tested on.
     pub data: Option<Port<kind::Dataset>>,
@@ -116,7 +116,9 @@ impl Prune {
     fn pattern(&self) -> Result<Pattern, MethodError> {
         match (&self.pattern, self.block) {
             (Some(text), _) => {
-                let parsed = text.split_once(':').and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
+                let parsed = text
+                    .split_once(':')
+                    .and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
                 let (n, m) = parsed.unwrap_or((0, 0));
                 Pattern::n_of_m(n, m)
             }
@@ -173,7 +175,10 @@ impl<'a> Job<'a> {
                 .map(|(layer, _, scores, sparsity)| keep(scores, layer.run, self.pattern, *sparsity))
                 .collect(),
             Scope::Global => {
-                let all: Vec<_> = matrices.iter().map(|(layer, _, scores, _)| (scores, layer.run)).collect();
+                let all: Vec<_> = matrices
+                    .iter()
+                    .map(|(layer, _, scores, _)| (scores, layer.run))
+                    .collect();
                 let sparsity = Sparsity::new(self.params.sparsity.unwrap_or(0.0))?;
                 select_together(&all, self.pattern, sparsity)
             }
@@ -248,9 +253,14 @@ impl<'a> Job<'a> {
         }
         let goal = Sparsity::new(self.params.sparsity.unwrap_or(0.0))?.of(total);
         let (taken, _) = obs::merge(&costs, goal);
-        let mut shares = taken.iter().zip(&costs).map(|(&n, c)| n as f64 / c.removals.len() as f64);
+        let mut shares = taken
+            .iter()
+            .zip(&costs)
+            .map(|(&n, c)| n as f64 / c.removals.len() as f64);
         let share = |wanted: &Option<Sparsity>| {
-            wanted.map(|_| Sparsity::new(shares.next().unwrap_or(0.0).min(0.99))).transpose()
+            wanted
+                .map(|_| Sparsity::new(shares.next().unwrap_or(0.0).min(0.99)))
+                .transpose()
         };
         Ok(self.wanted.iter().map(share).collect::<Result<_, _>>()?)
     }
@@ -265,10 +275,14 @@ impl<'a> Job<'a> {
                 (None, ..) => ("as it was".to_owned(), true),
                 (Some(_), pattern @ Pattern::NofM { keep, of }, _) => {
                     let matrix = layer.matrix(graph)?;
-                    let holds = pattern.quotas(layer.columns, layer.run).into_iter().all(|(range, stay)| {
-                        let kept = |row: ndarray::ArrayView1<'_, f32>| range.clone().filter(|&c| row[c] != 0.0).count();
-                        matrix.rows().into_iter().all(|row| kept(row) <= stay)
-                    });
+                    let holds = pattern
+                        .quotas(layer.columns, layer.run)
+                        .into_iter()
+                        .all(|(range, stay)| {
+                            let kept =
+                                |row: ndarray::ArrayView1<'_, f32>| range.clone().filter(|&c| row[c] != 0.0).count();
+                            matrix.rows().into_iter().all(|row| kept(row) <= stay)
+                        });
                     (format!("{keep} of {of} kept"), holds)
                 }
                 (Some(_), _, Scope::Global) => ("a share of the whole".to_owned(), true),
@@ -312,7 +326,9 @@ fn count(graph: &Graph, layer: &Layer) -> usize {
 }
 
 fn gone(rows: &[Vec<f64>], columns: usize) -> Vec<Vec<bool>> {
-    rows.iter().map(|row| row[..columns].iter().map(|&w| w == 0.0).collect()).collect()
+    rows.iter()
+        .map(|row| row[..columns].iter().map(|&w| w == 0.0).collect())
+        .collect()
 }
 
 fn no_hessian(layer: &Layer) -> StepError {
@@ -359,7 +375,10 @@ impl Op for PruneOp {
         if params.scope == Scope::Global && !params.overrides.is_empty() {
             return Err("scope global divides the sparsity itself: use exclude instead of overrides".into());
         }
-        let shares = params.sparsity.into_iter().chain(params.overrides.iter().map(|o| o.sparsity));
+        let shares = params
+            .sparsity
+            .into_iter()
+            .chain(params.overrides.iter().map(|o| o.sparsity));
         for share in shares {
             Sparsity::new(share).map_err(|e| e.to_string())?;
         }
@@ -367,7 +386,12 @@ impl Op for PruneOp {
     }
 
     fn run(params: &Prune, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let mut graph = models::prepared(inputs.one("model")?.model()?.as_ref())?;
+        let model = inputs.one("model")?.model()?;
+        // Folding scales each channel by its batch norm: magnitudes are compared before that.
+        let mut graph = match params.method {
+            Method::SecondOrder => models::prepared(&model)?,
+            Method::Magnitude | Method::Random => model.as_ref().clone(),
+        };
         let job = Job::new(params, &graph)?;
         match params.method {
             Method::Magnitude | Method::Random => job.by_score(&mut graph)?,
@@ -388,7 +412,10 @@ impl Op for PruneOp {
         let (zeros, all) = job.layers.iter().fold((0, 0), |(zeros, all), layer| {
             (zeros + layer.len() - count(&graph, layer), all + layer.len())
         });
-        context.log(&format!("{zeros} of {all} weights are zero ({:.1} %)", 100.0 * zeros as f64 / all as f64));
+        context.log(&format!(
+            "{zeros} of {all} weights are zero ({:.1} %)",
+            100.0 * zeros as f64 / all as f64
+        ));
         models::output(graph, effect)
     }
 }

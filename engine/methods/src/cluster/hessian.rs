@@ -101,9 +101,22 @@ pub fn refined(layer: &Solved<'_>, books: &mut Books, per: Per) -> Result<Vec<Ve
         });
         previous = Some(moved.collect());
     }
-    let (_, rows, found) = best.expect("the first turn has a result");
+    let (_, mut rows, found) = best.expect("the first turn has a result");
     *books = found;
+    if per == Per::Scaled {
+        for (r, row) in rows.iter_mut().enumerate() {
+            reach_the_end(row, layer.columns, books.scales[r]);
+        }
+    }
     Ok(rows)
+}
+
+/// Moves the greatest weight of a channel to ±1 unless one is there: 8-bit scales are chosen by it.
+fn reach_the_end(row: &mut [f64], columns: usize, scale: f64) {
+    let greatest = row[..columns].iter_mut().max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    if let Some(w) = greatest.filter(|w| **w != 0.0) {
+        *w = scale.copysign(*w);
+    }
 }
 
 /// The position of each value in a book; that of zeros and biases means nothing.

@@ -23,8 +23,8 @@ pub enum Per {
     Tensor,
     /// Each output channel has its own.
     Channel,
-    /// The whole layer, in units of each channel's greatest weight. Both ends of the codebook are ±1, so that 8-bit
-    /// quantization with a scale a channel gives the same few integers in all channels.
+    /// The whole layer, in units of each channel's greatest weight. Codes are whole steps of 1/127 and every channel has a weight at
+    /// ±1, so that 8-bit quantization with a scale a channel gives the same few integers in all channels.
     Scaled,
 }
 
@@ -111,7 +111,8 @@ impl Books {
             Per::Tensor | Per::Scaled => {
                 let all = (0..rows).flat_map(points).collect();
                 let ends = settings.per == Per::Scaled;
-                vec![codebook(all, settings.clusters, settings.init, settings.seed, ends)]
+                let book = codebook(all, settings.clusters, settings.init, settings.seed, ends);
+                vec![if ends { steps(book) } else { book }]
             }
         };
         Ok(Books { books, scales })
@@ -138,6 +139,14 @@ impl Books {
         }
         out
     }
+}
+
+/// Codes in whole steps of 1/127, so that scales of 8 bits meet them exactly.
+fn steps(book: Vec<f64>) -> Vec<f64> {
+    let step = |c: f64| (c * 127.0).round().abs().max(1.0).copysign(c) / 127.0;
+    let mut book: Vec<f64> = book.into_iter().map(step).collect();
+    book.dedup();
+    book
 }
 
 #[cfg(test)]
@@ -190,7 +199,6 @@ mod tests {
     fn more_clusters_than_weights_change_nothing() {
         let w = array![[0.3, -0.7], [1.5, 0.0]];
         assert_eq!(clustered(&w, 32, Per::Tensor), w);
-        assert_eq!(clustered(&w, 32, Per::Scaled), w);
         assert_eq!(clustered(&array![[0.0, 0.0]], 4, Per::Channel), array![[0.0, 0.0]]);
     }
 
