@@ -106,9 +106,8 @@ impl<'a> Rounding<'a> {
             let rounded = if row.keep[j] { codes.nearest(v[j]) } else { 0.0 };
             let error = (v[j] - rounded) / self.decay[[j, j]];
             v[j] = rounded;
-            for k in j + 1..v.len() {
-                v[k] -= error * self.decay[[k, j]];
-            }
+            let later = v.iter_mut().enumerate().skip(j + 1);
+            later.for_each(|(k, v)| *v -= error * self.decay[[k, j]]);
         }
         v
     }

@@ -97,7 +97,7 @@ pub struct Cluster {
     pub count: usize,
     /// `hessian`: share of the Hessian's diagonal that is added to it; more keeps weights closer to what they were.
     #[serde(default = "default_damping")]
-    #[schemars(range(min = 0.000001, max = 1.0))]
+    #[schemars(range(min = 0.000_001, max = 1.0))]
     pub damping: f64,
     /// Seed of random starts, and of the draw of samples.
     #[serde(default)]

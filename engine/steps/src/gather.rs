@@ -255,7 +255,9 @@ impl<'a> Samples<'a> {
                 patches.rows(values, group, &positions, &mut rows);
                 let rows = rows.chunks(columns);
                 rows.for_each(|row| sum.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v)));
-                sum.iter_mut().for_each(|s| *s /= positions.len() as f64);
+                for s in &mut sum {
+                    *s /= positions.len() as f64;
+                }
                 sum
             };
             (0..patches.groups()).map(group).collect::<Vec<_>>()

@@ -9,6 +9,8 @@ pub mod benchmark;
 pub mod calibrate;
 pub mod cluster;
 pub mod compress;
+#[cfg(test)]
+mod compression_tests;
 pub mod correct_bias;
 pub mod dataset;
 pub mod equalize;
@@ -27,6 +29,8 @@ pub mod quantize;
 pub mod reestimate_bn;
 pub mod report;
 pub mod select;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 use std::sync::OnceLock;

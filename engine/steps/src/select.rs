@@ -33,7 +33,9 @@ pub fn matching(key: &str, patterns: &[String], layers: &[Layer], graph: &Graph)
                 known.join(", ")
             )));
         }
-        hits.into_iter().for_each(|i| chosen[i] = true);
+        for i in hits {
+            chosen[i] = true;
+        }
     }
     Ok(chosen)
 }

@@ -83,7 +83,7 @@ pub fn refined(layer: &Solved<'_>, books: &mut Books, per: Per) -> Result<Vec<Ve
             .collect();
         match per {
             Per::Scaled => solve_scales(layer, books, &rows, &codes),
-            Per::Tensor | Per::Channel => solve_books(layer, books, &rows, &codes, per)?,
+            Per::Tensor | Per::Channel => solve_books(layer, books, &rows, &codes, per),
         }
         // The same assignment with the new values.
         let moved = rows.iter().enumerate().map(|(r, row)| {
@@ -130,13 +130,7 @@ fn positions(row: &[f64], codes: &Codes) -> Vec<usize> {
 }
 
 /// `Σ H_ij` over pairs of codes and `Σ (H·(t − bias))_i` over codes, added up over the rows that share a book.
-fn solve_books(
-    layer: &Solved<'_>,
-    books: &mut Books,
-    rows: &[Vec<f64>],
-    codes: &[Vec<usize>],
-    per: Per,
-) -> Result<(), MethodError> {
+fn solve_books(layer: &Solved<'_>, books: &mut Books, rows: &[Vec<f64>], codes: &[Vec<usize>], per: Per) {
     let shares: Vec<Vec<usize>> = match per {
         Per::Channel if books.books.len() == rows.len() => (0..rows.len()).map(|r| vec![r]).collect(),
         _ => vec![(0..rows.len()).collect()],
@@ -163,7 +157,9 @@ fn solve_books(
                 for &i in &used {
                     right[codes[r][i]] += wanted[i];
                     let line = hessian.row(i);
-                    used.iter().for_each(|&j| matrix[[codes[r][i], codes[r][j]]] += line[j]);
+                    for &j in &used {
+                        matrix[[codes[r][i], codes[r][j]]] += line[j];
+                    }
                 }
                 (matrix, right)
             })
@@ -189,7 +185,6 @@ fn solve_books(
             books.books[book] = solution;
         }
     }
-    Ok(())
 }
 
 /// The unit of each channel by least squares: `s = uᵀ·H·(t − bias) / uᵀ·H·u` for its codes `u`.

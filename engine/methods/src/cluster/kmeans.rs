@@ -81,7 +81,7 @@ impl<'a> Line<'a> {
             }
             Init::Density => centroids.extend((0..free).map(|i| self.points[(2 * i + 1) * n / (2 * free)].0)),
             Init::Random => {
-                centroids.extend((0..free).map(|_| self.points[((draw() * n as f64) as usize).min(n - 1)].0))
+                centroids.extend((0..free).map(|_| self.points[((draw() * n as f64) as usize).min(n - 1)].0));
             }
             Init::KmeansPlusPlus => {
                 let mut nearest: Vec<f64> = vec![f64::INFINITY; n];
@@ -89,7 +89,9 @@ impl<'a> Line<'a> {
                     let points = nearest.iter_mut().zip(self.points);
                     points.for_each(|(d, p)| *d = d.min((p.0 - centroid) * (p.0 - centroid)));
                 };
-                fixed.iter().for_each(|&c| closer(&mut nearest, c));
+                for &c in fixed {
+                    closer(&mut nearest, c);
+                }
                 for _ in 0..free {
                     let chance = |i: usize| if nearest[i].is_finite() { nearest[i] } else { 1.0 } * self.points[i].1;
                     let total: f64 = (0..n).map(chance).sum();

@@ -91,13 +91,28 @@ impl Grid {
         let channel = weights::channel_axis(op).unwrap_or(0);
         let axis = weights::per_channel(op, granularity).then_some(channel);
         let limit = kind.limit();
-        let mut scales = weights::scales(values.view(), axis, limit, floor);
-        if axis.is_some() && weights::shares_values(values) {
-            // The widest scale fits every channel.
-            let widest = scales.iter().copied().fold(scales[0], |a, b| if b > a { b } else { a });
-            scales.fill(widest);
+        let scales = weights::scales(values.view(), axis, limit, floor);
+        let own = Grid { axis, scales, limit };
+        if axis.is_none() || !weights::shares_values(values.view()) {
+            return own;
         }
-        Grid { axis, scales, limit }
+        // The widest scale fits every channel.
+        let widest = own
+            .scales
+            .iter()
+            .copied()
+            .fold(own.scales[0], |a, b| if b > a { b } else { a });
+        let shared = Grid {
+            scales: vec![widest; own.scales.len()],
+            ..own.clone()
+        };
+        // Codebooks with a scale for each channel are better off with those scales.
+        let integers = |grid: &Grid| weights::distinct_integers(values.view(), grid);
+        if integers(&shared) < integers(&own) {
+            shared
+        } else {
+            own
+        }
     }
 
     fn scale(&self, row: usize) -> f64 {

@@ -98,7 +98,7 @@ pub struct Quantize {
     pub count: usize,
     /// `gptq`: share of the Hessian's diagonal that is added to it; more keeps weights closer to what they were.
     #[serde(default = "crate::prune::default_damping")]
-    #[schemars(range(min = 0.000001, max = 1.0))]
+    #[schemars(range(min = 0.000_001, max = 1.0))]
     pub damping: f64,
     /// `gptq`: seed of the draw of samples.
     #[serde(default)]

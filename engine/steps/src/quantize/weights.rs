@@ -69,6 +69,13 @@ pub fn shares_values(weights: ArrayViewD<'_, f32>) -> bool {
     weights.len() >= 8 * seen.len()
 }
 
+/// How many different integers a tensor has on a grid.
+pub fn distinct_integers(weights: ArrayViewD<'_, f32>, grid: &Grid) -> usize {
+    let (data, _) = quantized(weights, grid);
+    let values = data.as_i8().unwrap_or_default();
+    values.iter().collect::<BTreeSet<_>>().len()
+}
+
 /// The weights as integers of the grid, rounded half away from zero and stored as bytes.
 pub fn quantized(weights: ArrayViewD<'_, f32>, grid: &Grid) -> (Constant, Quantization) {
     let Grid { axis, scales, limit } = grid;
