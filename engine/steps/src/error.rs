@@ -44,6 +44,9 @@ pub enum StepError {
     /// See [`ir::GraphError`].
     #[error(transparent)]
     Graph(#[from] ir::GraphError),
+    /// See [`methods::MethodError`].
+    #[error(transparent)]
+    Method(#[from] methods::MethodError),
     /// See [`QuantizeError`].
     #[error(transparent)]
     Quantize(#[from] QuantizeError),

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use ir::ops::{Dequantize, Quantize};
 use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId, TensorType};
 
+use super::grid::{Grid, Plan, WeightType};
 use super::ranges::{Range, Ranges};
 use super::{EdgeType, Granularity, QuantizeError, weights};
 
@@ -29,15 +30,16 @@ pub struct Settings {
 ///
 /// Operators that have no integer form stay float between `Dequantize` and `Quantize` nodes; the caller decides
 /// whether that is what was asked for.
-pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings) -> Result<Graph, QuantizeError> {
+pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings, plan: &Plan) -> Result<Graph, QuantizeError> {
     let params = Groups::of(graph).params(graph, ranges)?;
-    let mut builder = Builder::new(graph, params, settings);
+    let mut builder = Builder::new(graph, params, settings, plan);
     builder.edges_in();
     for node in graph.nodes() {
+        let stays_float = weights::channel_axis(&node.op).is_some() && plan.kind(&node.name) == WeightType::Float;
+        // Shapes and indices are integers that mean themselves.
         let real = graph.tensor(node.output()).ty.element == ElementType::F32;
         match integer_form(&node.op) {
-            Ok(()) if real => builder.integer_node(node)?,
-            // Shapes and indices are integers that mean themselves.
+            Ok(()) if real && !stays_float => builder.integer_node(node)?,
             Ok(()) | Err(_) => builder.float_node(node),
         }
     }
@@ -242,18 +244,20 @@ struct Builder<'a> {
     graph: &'a Graph,
     params: Vec<Option<QuantParams>>,
     settings: Settings,
+    plan: &'a Plan,
     out: Graph,
     integer: HashMap<TensorId, TensorId>,
     float: HashMap<TensorId, TensorId>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: Settings) -> Self {
+    fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: Settings, plan: &'a Plan) -> Self {
         let out = Graph::new(&graph.name);
         Builder {
             graph,
             params,
             settings,
+            plan,
             out,
             integer: HashMap::new(),
             float: HashMap::new(),
@@ -516,14 +520,20 @@ impl<'a> Builder<'a> {
             },
             None => vec![0.0; channels],
         };
-        let axis = weights::per_channel(&node.op, self.settings.granularity).then_some(channel);
-        // Half of the i32 range for the bias leaves the other half to the sum of products.
-        let fits = |b: f32| b.abs() / input_scale / (1u32 << 30) as f32;
-        let floor = |i: usize| match axis {
-            Some(_) => fits(bias[i]),
-            None => bias.iter().fold(0.0f32, |m, &b| m.max(fits(b))),
+        let per_channel = weights::per_channel(&node.op, self.settings.granularity);
+        let floor = |i: usize| {
+            let fits = |b: &f32| least_scale(*b, input_scale);
+            if per_channel {
+                fits(&bias[i])
+            } else {
+                bias.iter().map(fits).fold(0.0, f32::max)
+            }
         };
-        let scales = weights::scales(values.view(), axis, floor);
+        let settled = self.plan.grids.get(&node.name).cloned();
+        let kind = self.plan.kind(&node.name);
+        let grid =
+            settled.unwrap_or_else(|| Grid::widest(&node.op, values.view(), self.settings.granularity, kind, floor));
+        let (axis, scales) = (grid.axis, &grid.scales);
         let step = |i: usize| f64::from(input_scale) * f64::from(scales[if axis.is_some() { i } else { 0 }].get());
         let stored: Vec<i32> = bias
             .iter()
@@ -535,7 +545,7 @@ impl<'a> Builder<'a> {
             node: node.name.clone(),
         })?;
 
-        let (data, quantization) = weights::quantized(values.view(), axis, scales);
+        let (data, quantization) = weights::quantized(values.view(), &grid);
         let weight_name = weight.name.clone();
         let weights = self.shared_constant(&weight_name, data, quantization);
         let bias_name = match node.inputs.get(2) {
@@ -559,6 +569,20 @@ impl<'a> Builder<'a> {
             _ => self.push_constant(name, data, quantization),
         }
     }
+}
+
+/// The least weight scale with which a bias fits: half of the `i32` range for it leaves the other half to the sum of products.
+pub fn least_scale(bias: f32, input_scale: f32) -> f32 {
+    bias.abs() / input_scale / (1u32 << 30) as f32
+}
+
+/// The scale of each activation of a prepared graph, by tensor name.
+pub fn scales(graph: &Graph, ranges: &Ranges) -> Result<HashMap<String, f32>, QuantizeError> {
+    let params = Groups::of(graph).params(graph, ranges)?;
+    let named = graph.tensors().iter().zip(params);
+    Ok(named
+        .filter_map(|(t, p)| Some((t.name.clone(), p?.scale.get())))
+        .collect())
 }
 
 /// The type of a bias: what a proof of effect looks for.
