@@ -4,7 +4,7 @@
 //! dict has and says how to lay it out. Without weights the values are zeros: enough for shapes, parameters and MACs.
 
 use indexmap::{IndexMap, IndexSet};
-use ir::{Constant, Graph, Op, TensorId, TensorType};
+use ir::{Constant, ElementType, Graph, Op, TensorId, TensorType};
 
 use crate::weights::Mismatch;
 
@@ -83,13 +83,23 @@ impl<'w> Builder<'w> {
         mismatch
     }
 
-    fn weight(&mut self, key: &str, shape: &[usize], fill: f32) -> Option<Constant> {
-        let zeros = || Constant::f32(shape.to_vec(), vec![fill; shape.iter().product()]);
+    fn weight(&mut self, key: &str, element: ElementType, shape: &[usize], fill: f32) -> Option<Constant> {
+        let zeros = || match element {
+            ElementType::F32 => Constant::f32(shape.to_vec(), vec![fill; shape.iter().product()]),
+            element => {
+                let ty = TensorType::new(element, shape);
+                Constant::from_le_bytes(&ty, &vec![0; ty.bytes()])
+            }
+        };
         let Some(weights) = self.weights else {
             return zeros();
         };
         self.used.insert(key.to_owned());
         match weights.get(key) {
+            Some(value) if value.dims() == shape && value.element() != element => {
+                self.mismatch.mistyped.push((key.to_owned(), value.element(), element));
+                zeros()
+            }
             Some(value) if value.dims() == shape => {
                 if value.as_f32().is_some_and(|v| v.iter().any(|x| !x.is_finite())) {
                     self.mismatch.not_finite.push(key.to_owned());
@@ -164,20 +174,38 @@ impl Site<'_, '_> {
 
     /// A trained weight in the state dict's shape, permuted into the IR's: dimension `i` becomes the file's `axes[i]`.
     pub fn weight(&mut self, name: &str, shape: &[usize], axes: &[usize]) -> Result<TensorId, Refusal> {
-        let constant = self.value(name, shape, Role::Trained, 0.0)?;
+        let key = self.key(name);
+        self.named(&key, ElementType::F32, shape, axes)
+    }
+
+    /// A trained weight under a name of its own, permuted as [`Site::weight`] says. A weight that two layers name is one tensor.
+    pub fn named(
+        &mut self,
+        key: &str,
+        element: ElementType,
+        shape: &[usize],
+        axes: &[usize],
+    ) -> Result<TensorId, Refusal> {
+        let graph = &self.builder.graph;
+        if let Some(id) = graph.find(key).filter(|&id| graph.constant_data(id).is_some()) {
+            return Ok(id);
+        }
+        let constant = self.value(key, element, shape, Role::Trained, 0.0)?;
         let constant = constant.permuted(axes).ok_or_else(|| Refusal::new("its weights have no such layout"))?;
-        Ok(self.constant(name, constant))
+        Ok(self.builder.graph.constant(key, constant))
     }
 
     /// A weight of one dimension: a bias, a scale, a statistic.
     pub fn vector(&mut self, name: &str, length: usize, role: Role, fill: f32) -> Result<TensorId, Refusal> {
-        let constant = self.value(name, &[length], role, fill)?;
+        let key = self.key(name);
+        let constant = self.value(&key, ElementType::F32, &[length], role, fill)?;
         Ok(self.constant(name, constant))
     }
 
     /// A trained weight as the state dict has it.
     pub fn parameter(&mut self, name: &str, shape: &[usize]) -> Result<TensorId, Refusal> {
-        let constant = self.value(name, shape, Role::Trained, 0.0)?;
+        let key = self.key(name);
+        let constant = self.value(&key, ElementType::F32, shape, Role::Trained, 0.0)?;
         Ok(self.constant(name, constant))
     }
 
@@ -195,7 +223,14 @@ impl Site<'_, '_> {
         }
     }
 
-    fn value(&mut self, name: &str, shape: &[usize], role: Role, fill: f32) -> Result<Constant, Refusal> {
+    fn value(
+        &mut self,
+        key: &str,
+        element: ElementType,
+        shape: &[usize],
+        role: Role,
+        fill: f32,
+    ) -> Result<Constant, Refusal> {
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let total = elements.and_then(|n| self.builder.elements.checked_add(n));
         let too_large = || Refusal::new(format!("with its weights of {shape:?} the network has more than {MAX_ELEMENTS} parameters"));
@@ -205,8 +240,7 @@ impl Site<'_, '_> {
             Role::Trained => self.builder.parameters += count,
             Role::Statistic => self.builder.statistics += count,
         }
-        let key = self.key(name);
-        self.builder.weight(&key, shape, fill).ok_or_else(too_large)
+        self.builder.weight(key, element, shape, fill).ok_or_else(too_large)
     }
 }
 

@@ -87,6 +87,28 @@ mod tests {
 
     #[test]
     fn a_page_shows_parameters_and_text() {
-        insta::assert_snapshot!(page("downsample").unwrap(), @"");
+        insta::assert_snapshot!(page("downsample").unwrap(), @r#"
+        # downsample
+
+        Brings the input of a residual block to the shape of its output: a 1×1 convolution with batch norm.
+
+        ## Parameters
+
+        | name | default |
+        |---|---|
+        | `out` | required |
+        | `stride` | `1` |
+
+        ## Text
+
+        ```yaml
+        downsample:
+          doc: "Brings the input of a residual block to the shape of its output: a 1×1 convolution with batch norm."
+          params: { out: , stride: 1 }
+          layers:
+            "0": { conv2d: { out: $out, stride: $stride, bias: false } }
+            "1": batch_norm
+        ```
+        "#);
     }
 }

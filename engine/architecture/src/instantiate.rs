@@ -3,7 +3,6 @@
 //! Every layer is visited once, in order. A layer that cannot be built is complained about and hides its output; layers
 //! that read something hidden are looked through for mistakes of their own, so that all are reported at once and none twice.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -280,8 +279,8 @@ impl<'a> Instantiator<'a> {
         path: &str,
         inputs: &[Flow],
         frame: &Frame<'_>,
-    ) -> (Vec<Flow>, HashMap<String, Vec<Flow>>) {
-        let mut made: HashMap<String, Vec<Flow>> = HashMap::new();
+    ) -> (Vec<Flow>, IndexMap<String, Vec<Flow>>) {
+        let mut made: IndexMap<String, Vec<Flow>> = IndexMap::new();
         let mut last = inputs.to_vec();
         for layer in layers {
             let path = joined(path, &layer.name);
@@ -313,7 +312,7 @@ impl<'a> Instantiator<'a> {
         &mut self,
         name: &str,
         place: &Place,
-        made: &HashMap<String, Vec<Flow>>,
+        made: &IndexMap<String, Vec<Flow>>,
         inputs: &[Flow],
         frame: &Frame<'_>,
     ) -> Vec<Flow> {
@@ -322,7 +321,7 @@ impl<'a> Instantiator<'a> {
             // A layer with several outputs stands for the first of them.
             return flows.first().copied().into_iter().collect();
         }
-        let nth = name.rsplit_once('.').and_then(|(layer, n)| Some((find(layer)?, n.parse::<usize>().ok()?)));
+        let nth = name.rsplit_once(['.', ':']).and_then(|(layer, n)| Some((find(layer)?, n.parse::<usize>().ok()?)));
         match nth {
             Some((flows, n)) if n < flows.len() => vec![flows[n]],
             Some((flows, _)) if flows.contains(&None) => vec![None],

@@ -30,7 +30,7 @@
 //! A group of a single layer that is named like a module is written `{ layers: { … } }`. Beside the module stand:
 //!
 //! - `from`: what it reads, by the names of layers before it in the same mapping; `in` is the input of the mapping, `name.1` the
-//!   second output of a layer. Without it a layer reads what the one before it makes.
+//!   second output of a layer (`name:1` too). Without it a layer reads what the one before it makes.
 //! - `when`: a truth value or an expression. A layer that is not there passes its input on.
 //! - `repeat`, with `overrides` of parameters by number, `first` or `last`: the repeats are `NAME.0`, `NAME.1`, ….
 //!
@@ -55,6 +55,7 @@ mod scope;
 mod state;
 mod tree;
 mod weights;
+mod write;
 
 pub use doc::{module_names, page};
 pub use instantiate::{ArchitectureError, Built, Options};
@@ -62,3 +63,4 @@ pub use parse::{Architecture, File};
 pub use state::state_dict;
 pub use tree::Published;
 pub use weights::{Mismatch, Rename, RenameError, renamed};
+pub use write::{WriteError, write};

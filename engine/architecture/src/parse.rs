@@ -30,7 +30,7 @@ pub struct Architecture {
     /// What it is.
     pub doc: String,
     /// What is published of it.
-    pub published: Option<Published>,
+    pub published: Vec<Published>,
     pub(crate) params: Vec<(Key, Node)>,
     pub(crate) inputs: Vec<(Key, Node)>,
     pub(crate) outputs: Option<Vec<(String, recipe::Place)>>,
@@ -72,7 +72,11 @@ impl Architecture {
         let parsed = sections(&source, root, known, &mut wrong);
         match parsed {
             Some(architecture) if wrong.is_empty() => Ok(architecture),
-            _ => Err(wrong),
+            _ => {
+                // Each file's complaints are in order; those about modules and network of one file come together.
+                wrong.sort_by(|a, b| a.place().cmp(b.place()));
+                Err(wrong)
+            }
         }
     }
 }
@@ -175,7 +179,14 @@ fn sections(
         }
     };
     let outputs = section("outputs").map(|(_, node)| parser.names_list("outputs", node));
-    let published = section("published").map(|(_, node)| parser.published(node));
+    let published = match section("published").map(|(_, node)| node) {
+        None => Vec::new(),
+        Some(Node {
+            value: Yaml::List(items),
+            ..
+        }) => items.iter().map(|item| parser.published(item)).collect(),
+        Some(node) => vec![parser.published(node)],
+    };
     let complaints = parser.complaints.in_order();
     wrong.extend(complaints);
     Some(Architecture {
@@ -463,9 +474,12 @@ impl Parser {
 
     fn published(&mut self, node: &Node) -> Published {
         let entries = self.entries("published", node);
-        self.keys("published", &entries, &["parameters", "macs", "source"]);
+        self.keys("published", &entries, &["params", "parameters", "macs", "within", "source"]);
         let get = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.plain());
+        let params = get("params").and_then(|v| v.as_object().cloned()).unwrap_or_default();
         Published {
+            params: params.into_iter().collect(),
+            within: get("within").and_then(|v| v.as_f64()).unwrap_or(0.01),
             parameters: get("parameters").and_then(|v| v.as_f64()),
             macs: get("macs").and_then(|v| v.as_f64()),
             source: get("source").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),

@@ -13,14 +13,30 @@ pub fn state_dict(graph: &Graph) -> IndexMap<String, Constant> {
     for id in graph.tensor_ids() {
         let tensor = graph.tensor(id);
         let Some(data) = &tensor.data else { continue };
-        let weights_of = graph.consumers(id).map(|node| graph.node(node)).find(|node| node.inputs.get(1) == Some(&id));
-        let axes: Option<[usize; 4]> = weights_of.and_then(|node| match &node.op {
-            Op::Conv2d(_) => Some([0, 3, 1, 2]),
-            Op::DepthwiseConv2d(_) | Op::TransposeConv2d(_) => Some([3, 0, 1, 2]),
-            _ => None,
+        let reader = graph.consumers(id).map(|node| graph.node(node)).next();
+        let laid_out = reader.and_then(|node| {
+            let at = node.inputs.iter().position(|input| *input == id)?;
+            data.permuted(&layout(&node.op, at, data.dims().len()))
         });
-        let laid_out = axes.and_then(|axes| data.permuted(&axes));
         dict.insert(tensor.name.clone(), laid_out.unwrap_or_else(|| data.clone()));
     }
     dict
+}
+
+/// The dimensions of an operator's constant in the order that PyTorch has them.
+pub(crate) fn layout(op: &Op, input: usize, rank: usize) -> Vec<usize> {
+    match (op, input, rank) {
+        (Op::Conv2d(_), 1, 4) => vec![0, 3, 1, 2],
+        (Op::DepthwiseConv2d(_) | Op::TransposeConv2d(_), 1, 4) => vec![3, 0, 1, 2],
+        _ => (0..rank).collect(),
+    }
+}
+
+/// The permutation that undoes another one.
+pub(crate) fn inverse(axes: &[usize]) -> Vec<usize> {
+    let mut inverse = vec![0; axes.len()];
+    for (i, &axis) in axes.iter().enumerate() {
+        inverse[axis] = i;
+    }
+    inverse
 }

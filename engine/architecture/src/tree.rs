@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use recipe::SourceText;
 use recipe::yaml::{Key, Node};
 use recipe::Place;
+use serde_json::Value;
 
 /// A module made of other modules.
 #[derive(Debug, Clone)]
@@ -95,10 +96,14 @@ pub(crate) struct Block {
 /// What is published of a network, for tests: the file says where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
+    /// Parameters of the architecture that the figures are for.
+    pub params: IndexMap<String, Value>,
     /// Trained values.
     pub parameters: Option<f64>,
     /// Multiply–accumulates.
     pub macs: Option<f64>,
+    /// How far multiply–accumulates may be from ours, as a share: some count batch norms, too.
+    pub within: f64,
     /// Where the figures come from.
     pub source: String,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use indexmap::IndexMap;
-use ir::Constant;
+use ir::{Constant, ElementType};
 use regex_lite::Regex;
 
 /// A rule that renames keys of a state dict.
@@ -100,6 +100,8 @@ pub struct Mismatch {
     pub unexpected: Vec<(String, Vec<usize>)>,
     /// Keys with the shape in the file and the shape that the network needs.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Keys with the element type in the file and the one that the network needs.
+    pub mistyped: Vec<(String, ElementType, ElementType)>,
     /// Keys with values that are infinite or not a number.
     pub not_finite: Vec<String>,
 }
@@ -111,9 +113,11 @@ impl Mismatch {
             missing,
             unexpected,
             misshapen,
+            mistyped,
             not_finite,
         } = self;
-        missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() && not_finite.is_empty()
+        let typed = mistyped.is_empty() && not_finite.is_empty();
+        typed && missing.is_empty() && unexpected.is_empty() && misshapen.is_empty()
     }
 
     /// The unexpected key most like a missing one, of the same shape if there is one at all.
@@ -141,6 +145,9 @@ impl fmt::Display for Mismatch {
         }
         for (key, shape) in &self.unexpected {
             lines.push(format!("{key}: {shape:?} is not part of the architecture"));
+        }
+        for (key, found, wanted) in &self.mistyped {
+            lines.push(format!("{key}: holds {found}, the architecture needs {wanted}"));
         }
         for key in &self.not_finite {
             lines.push(format!("{key}: holds values that are infinite or not a number"));
@@ -184,7 +191,7 @@ mod tests {
 
     #[test]
     fn rules_that_cannot_be_followed_are_named() {
-        insta::assert_snapshot!(Rename::new("(", "").unwrap_err(), @"");
+        insta::assert_snapshot!(Rename::new("(", "").unwrap_err(), @"rename: `(` is not a regular expression: found open group without closing ')'");
         let rule = [Rename::new("[ab]", "x").unwrap()];
         insta::assert_snapshot!(renamed(weights(&["a", "b"]), "", &rule).unwrap_err(), @"rename: `a` and `b` are both called `x` after renaming; make the rules tell them apart");
         insta::assert_snapshot!(renamed(weights(&["a.w"]), "model.", &[]).unwrap_err(), @"prefix: no key starts with `model.`; the first is `a.w`");
@@ -196,8 +203,18 @@ mod tests {
             missing: vec![("stem.conv.weight".into(), vec![8, 3, 3, 3]), ("head.bias".into(), vec![10])],
             unexpected: vec![("stem.cnv.weight".into(), vec![8, 3, 3, 3]), ("fc.bias".into(), vec![1000])],
             misshapen: vec![("head.weight".into(), vec![1000, 8], vec![10, 8])],
+            mistyped: vec![("stem.bn.weight".into(), ElementType::I64, ElementType::F32)],
             not_finite: vec!["stem.bn.bias".into()],
         };
-        insta::assert_snapshot!(mismatch, @"");
+        insta::assert_snapshot!(mismatch, @"
+        7 of the weights do not fit (2 missing, 2 unexpected, 1 of another shape); `rename` and `prefix` translate names:
+          head.weight: is [1000, 8], the architecture needs [10, 8]
+          stem.conv.weight: [8, 3, 3, 3] is missing; is it `stem.cnv.weight`?
+          head.bias: [10] is missing
+          stem.cnv.weight: [8, 3, 3, 3] is not part of the architecture
+          fc.bias: [1000] is not part of the architecture
+          stem.bn.weight: holds i64, the architecture needs f32
+          stem.bn.bias: holds values that are infinite or not a number
+        ");
     }
 }

@@ -319,6 +319,9 @@ pub struct InspectArgs {
     /// Weights for an architecture: .pth, .pt or .safetensors; they are zeros without
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
+    /// As an architecture file; `convert` to .safetensors writes the weights for it
+    #[arg(long, conflicts_with = "json")]
+    pub architecture: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

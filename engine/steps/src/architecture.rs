@@ -3,7 +3,7 @@
 use architecture::{Architecture, ArchitectureError, Built, File, Options, Rename, renamed};
 use formats::torch::{self, Dtype, StateDict, StateTensor};
 use indexmap::IndexMap;
-use ir::{Constant, Graph};
+use ir::{Constant, ElementType, Graph, TensorType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,7 +64,7 @@ pub fn build(
     Ok(architecture.build(&options)?)
 }
 
-/// The weights of a `.pth`, `.pt` or `.safetensors` file under the architecture's names, as 32-bit floats; and what else the
+/// The weights of a `.pth`, `.pt` or `.safetensors` file under the architecture's names, floats as 32-bit ones; and what else the
 /// file names, which was not called.
 pub fn weights(
     bytes: &[u8],
@@ -77,7 +77,10 @@ pub fn weights(
     };
     let StateDict { tensors, inert } = torch::read(bytes, naming.key).map_err(|e| in_file(e.to_string()))?;
     let constant = |(name, tensor): (String, StateTensor)| {
-        let constant = Constant::f32(tensor.shape.clone(), tensor.to_f32());
+        let constant = match integer(tensor.dtype) {
+            Some(element) => Constant::from_le_bytes(&TensorType::new(element, tensor.shape.clone()), tensor.bytes()),
+            None => Constant::f32(tensor.shape.clone(), tensor.to_f32()),
+        };
         constant.map(|constant| (name.clone(), constant)).ok_or_else(|| in_file(format!("`{name}` is not whole")))
     };
     let all = tensors.into_iter().map(constant).collect::<Result<IndexMap<_, _>, _>>()?;
@@ -110,8 +113,20 @@ pub fn safetensors(model: &Graph) -> Result<Vec<u8>, StepError> {
     Ok(torch::safetensors::write(&dict)?)
 }
 
-const fn dtype(element: ir::ElementType) -> Dtype {
-    use ir::ElementType;
+/// The element type of whole numbers; floats of all widths become 32-bit ones.
+const fn integer(dtype: Dtype) -> Option<ElementType> {
+    match dtype {
+        Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16 => None,
+        Dtype::I64 => Some(ElementType::I64),
+        Dtype::I32 => Some(ElementType::I32),
+        Dtype::I16 => Some(ElementType::I16),
+        Dtype::I8 => Some(ElementType::I8),
+        Dtype::U8 => Some(ElementType::U8),
+        Dtype::Bool => Some(ElementType::Bool),
+    }
+}
+
+const fn dtype(element: ElementType) -> Dtype {
     match element {
         ElementType::F32 => Dtype::F32,
         ElementType::F16 => Dtype::F16,

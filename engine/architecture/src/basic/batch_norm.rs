@@ -1,13 +1,12 @@
 //! `batch_norm`.
 
-use ir::ops;
+use ir::{Constant, ops};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Module;
 use super::sizes::yes;
-use crate::builder::{Outcome, Role, Site};
-use ir::Constant;
+use crate::builder::{Outcome, Refusal, Role, Site};
 
 /// Batch normalization with the statistics of training: `weight`, `bias`, `running_mean` and `running_var`, each `[in]`, as PyTorch's
 /// `BatchNorm2d`. Folding merges it into the convolution before it.
@@ -39,7 +38,7 @@ impl Module for BatchNorm {
                 site.vector(name, channels, Role::Trained, fill)?
             } else {
                 let fixed = Constant::f32([channels], vec![fill; channels]);
-                site.constant(name, fixed.ok_or_else(|| crate::builder::Refusal::new("too many channels"))?)
+                site.constant(name, fixed.ok_or_else(|| Refusal::new("too many channels"))?)
             });
         }
         inputs.push(site.vector("running_mean", channels, Role::Statistic, 0.0)?);

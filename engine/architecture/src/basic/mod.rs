@@ -8,11 +8,14 @@ mod channel_split;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
+mod dot_attention;
 mod dropout;
 mod flatten;
 mod global_avg_pool;
 mod identity;
+mod layer_norm;
 mod linear;
+pub(crate) mod operator;
 mod parameter;
 mod pool;
 mod prelu;
@@ -108,11 +111,14 @@ pub(crate) fn all() -> &'static [Basic] {
             Basic::of::<concat::Concat>(),
             Basic::of::<conv2d::Conv2d>(),
             Basic::of::<conv_transpose2d::ConvTranspose2d>(),
+            Basic::of::<dot_attention::DotAttention>(),
             Basic::of::<dropout::Dropout>(),
             Basic::of::<flatten::Flatten>(),
             Basic::of::<global_avg_pool::GlobalAvgPool>(),
             Basic::of::<identity::Identity>(),
+            Basic::of::<layer_norm::LayerNorm>(),
             Basic::of::<linear::Linear>(),
+            Basic::of::<operator::Operator>(),
             Basic::of::<parameter::AddParameter>(),
             Basic::of::<parameter::PrependParameter>(),
             Basic::of::<pool::AvgPool>(),

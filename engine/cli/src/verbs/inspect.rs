@@ -31,6 +31,10 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
         let imported = Workbench::new(terminal).import_with(&args.model, args.weights.as_deref())?;
         imported.artifact.model().or_exit(Exit::StepFailed)?
     };
+    if args.architecture {
+        terminal.result(&architecture::write(&model).or_exit(Exit::StepFailed)?)?;
+        return Ok(Exit::Success);
+    }
     let inspection = steps::inspect::inspect(&model);
     let text = if args.json {
         serde_json::to_string_pretty(&inspection)? + "\n"
