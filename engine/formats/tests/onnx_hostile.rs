@@ -52,21 +52,35 @@ fn model(graph: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> Vec<u8> {
-    let names = |number, names: &[&str]| names.iter().flat_map(|n| field(number, n.as_bytes())).collect::<Vec<u8>>();
-    field(1, &[names(1, inputs), names(2, outputs), field(4, op.as_bytes())].concat())
+    let names = |number, names: &[&str]| {
+        names
+            .iter()
+            .flat_map(|n| field(number, n.as_bytes()))
+            .collect::<Vec<u8>>()
+    };
+    field(
+        1,
+        &[names(1, inputs), names(2, outputs), field(4, op.as_bytes())].concat(),
+    )
 }
 
 /// An input (11) or output (12) of 32-bit floats.
 fn border(number: u8, name: &str, dims: &[u8]) -> Vec<u8> {
     let dims: Vec<u8> = dims.iter().flat_map(|&d| field(1, &[0x08, d])).collect();
     let tensor = [vec![0x08, 1], field(2, &dims)].concat();
-    field(number, &[field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat())
+    field(
+        number,
+        &[field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat(),
+    )
 }
 
 /// An initializer of 32-bit floats with these dimensions, as variable-length numbers, and fields of data.
 fn stored(name: &str, dims: &[&[u8]], data: &[u8]) -> Vec<u8> {
     let dims: Vec<u8> = dims.iter().flat_map(|d| [&[0x08], *d].concat()).collect();
-    field(5, &[dims, vec![0x10, 1], field(8, name.as_bytes()), data.to_vec()].concat())
+    field(
+        5,
+        &[dims, vec![0x10, 1], field(8, name.as_bytes()), data.to_vec()].concat(),
+    )
 }
 
 #[test]
@@ -74,7 +88,12 @@ fn lies_are_refused_by_name() {
     let read = |graph: &[Vec<u8>]| onnx::read(&model(graph)).unwrap_err();
     let (x, y) = (border(11, "x", &[1, 4]), border(12, "y", &[1, 4]));
     insta::assert_snapshot!(read(&[node("Relu", &["y"], &["y"]), x.clone(), y.clone()]), @"onnx: node `y` (Relu): reads `y`, which no input, stored tensor or earlier node provides");
-    let cycle = [node("Relu", &["b"], &["a"]), node("Relu", &["a"], &["b"]), x.clone(), y.clone()];
+    let cycle = [
+        node("Relu", &["b"], &["a"]),
+        node("Relu", &["a"], &["b"]),
+        x.clone(),
+        y.clone(),
+    ];
     insta::assert_snapshot!(read(&cycle), @"onnx: node `a` (Relu): reads `b`, which no input, stored tensor or earlier node provides");
     insta::assert_snapshot!(read(&[x.clone(), y.clone()]), @"onnx: output `y`: is made by no node");
     // 2^31 - 1 times 64 elements, and no data.
@@ -83,7 +102,12 @@ fn lies_are_refused_by_name() {
     insta::assert_snapshot!(read(&[many, x.clone(), y.clone()]), @"onnx: tensor `w`: has the shape [2147483647, 64]");
     let empty = stored("w", &[huge], &field(9, &[0; 8]));
     insta::assert_snapshot!(read(&[empty, x.clone(), y.clone()]), @"onnx: tensor `w`: is FLOAT[2147483647] of 8589934588 bytes, but has data of 8");
-    let twice = [node("Relu", &["x"], &["y"]), node("Relu", &["x"], &["y"]), x.clone(), y.clone()];
+    let twice = [
+        node("Relu", &["x"], &["y"]),
+        node("Relu", &["x"], &["y"]),
+        x.clone(),
+        y.clone(),
+    ];
     insta::assert_snapshot!(read(&twice), @"onnx: value `y`: is made twice");
     let unknown = [node("Mystery", &["x"], &["z"]), x, y];
     insta::assert_snapshot!(read(&unknown), @"onnx: node `z` (Mystery): is not known, and the type of its output `z` is not declared; run `onnx.shape_inference.infer_shapes` on the model, so that it can be carried through");
@@ -92,7 +116,10 @@ fn lies_are_refused_by_name() {
 #[test]
 fn a_shape_that_multiplies_is_refused_before_it_is_made() {
     // ConstantOfShape of [65535, 65535] from 16 bytes of shape.
-    let dims = [65535i64, 65535].iter().flat_map(|d| d.to_le_bytes()).collect::<Vec<u8>>();
+    let dims = [65535i64, 65535]
+        .iter()
+        .flat_map(|d| d.to_le_bytes())
+        .collect::<Vec<u8>>();
     let shape = field(5, &[vec![0x08, 2, 0x10, 7], field(8, b"s"), field(9, &dims)].concat());
     let graph = [shape, node("ConstantOfShape", &["s"], &["y"]), border(12, "y", &[1])];
     insta::assert_snapshot!(onnx::read(&model(&graph)).unwrap_err(), @"onnx: node `y` (ConstantOfShape): asks for a shape that is too large or not one");
@@ -103,7 +130,12 @@ fn data_in_other_files_stays_in_the_folder() {
     let location = |path: &str| {
         let entry = [field(1, b"location"), field(2, path.as_bytes())].concat();
         let w = stored("w", &[&[2]], &[field(13, &entry), vec![0x70, 1]].concat());
-        model(&[w, node("Add", &["x", "w"], &["y"]), border(11, "x", &[1, 2]), border(12, "y", &[1, 2])])
+        model(&[
+            w,
+            node("Add", &["x", "w"], &["y"]),
+            border(11, "x", &[1, 2]),
+            border(12, "y", &[1, 2]),
+        ])
     };
     let read = |path: &str| {
         let give = |data: &ExternalData| {
@@ -113,7 +145,10 @@ fn data_in_other_files_stays_in_the_folder() {
         onnx::read_with(&location(path), &ImportOptions::default(), &give)
     };
     assert_eq!(read("weights/part.bin").unwrap().parameters(), 2);
-    assert_eq!(onnx::external_files(&location("weights/part.bin")).unwrap(), ["weights/part.bin"]);
+    assert_eq!(
+        onnx::external_files(&location("weights/part.bin")).unwrap(),
+        ["weights/part.bin"]
+    );
     for outside in ["../secret", "/etc/passwd", "a/../../b", "", "..\\secret"] {
         let error = read(outside).unwrap_err().to_string();
         assert!(error.contains("outside of the model's folder"), "{error}");

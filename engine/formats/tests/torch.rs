@@ -70,7 +70,9 @@ fn archive(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
     };
     add("model/data.pkl", pickle);
     add("model/byteorder", b"little");
-    storages.iter().for_each(|(key, bytes)| add(&format!("model/data/{key}"), bytes));
+    storages
+        .iter()
+        .for_each(|(key, bytes)| add(&format!("model/data/{key}"), bytes));
     zip.finish().unwrap().into_inner()
 }
 
@@ -87,7 +89,12 @@ fn shown(bytes: &[u8], key: Option<&str>) -> String {
                 format!("{name} {} {:?} {:?}", t.dtype.name(), t.shape, t.to_f32())
             };
             let inert = dict.inert.iter().map(|name| format!("not called: {name}"));
-            dict.tensors.iter().map(line).chain(inert).collect::<Vec<_>>().join("\n")
+            dict.tensors
+                .iter()
+                .map(line)
+                .chain(inert)
+                .collect::<Vec<_>>()
+                .join("\n")
         }
     }
 }
@@ -106,18 +113,31 @@ fn tensors_share_storages_and_may_be_strided() {
         .tensor("LongStorage", "1", 0, &[], &[])
         .raw(b"u")
         .end();
-    let bytes = archive(&pickle, &[("0", &floats(&[1.0, 2.0, 3.0, 4.0])), ("1", &7i64.to_le_bytes())]);
+    let bytes = archive(
+        &pickle,
+        &[("0", &floats(&[1.0, 2.0, 3.0, 4.0])), ("1", &7i64.to_le_bytes())],
+    );
     assert!(torch::is_torch(&bytes));
     insta::assert_snapshot!(shown(&bytes, None), @"");
 }
 
 #[test]
 fn checkpoints_and_wrappers_are_looked_through() {
-    let dict = |p: Pickle, name: &str| p.raw(b"}").text(name).tensor("FloatStorage", "0", 0, &[1], &[1]).raw(b"s");
+    let dict = |p: Pickle, name: &str| {
+        p.raw(b"}")
+            .text(name)
+            .tensor("FloatStorage", "0", 0, &[1], &[1])
+            .raw(b"s")
+    };
     let pickle = Pickle::new().raw(b"}(").text("optimizer");
     let pickle = dict(pickle, "momentum").text("state_dict");
     let pickle = dict(pickle, "module.fc.bias").text("ema");
-    let pickle = dict(pickle, "fc.bias").text("args").global("argparse", "Namespace").raw(b")\x81}b").raw(b"u").end();
+    let pickle = dict(pickle, "fc.bias")
+        .text("args")
+        .global("argparse", "Namespace")
+        .raw(b")\x81}b")
+        .raw(b"u")
+        .end();
     let bytes = archive(&pickle, &[("0", &floats(&[5.0]))]);
     insta::assert_snapshot!(shown(&bytes, None), @"");
     insta::assert_snapshot!(shown(&bytes, Some("ema")), @"");
@@ -130,7 +150,12 @@ fn whole_modules_give_their_tensors_by_path() {
     let inner = module(Pickle::new().raw(b"}"));
     assert!(!inner.0.is_empty());
     let pickle = module(Pickle::new()).text("_modules").raw(b"}").text("fc");
-    let pickle = pickle.global("torch.nn.modules.linear", "Linear").raw(b")\x81}(").text("_parameters").raw(b"}").text("weight");
+    let pickle = pickle
+        .global("torch.nn.modules.linear", "Linear")
+        .raw(b")\x81}(")
+        .text("_parameters")
+        .raw(b"}")
+        .text("weight");
     let pickle = pickle
         .global("torch._utils", "_rebuild_parameter")
         .raw(b"(")
@@ -149,7 +174,9 @@ fn legacy(object: &[u8], storages: &[(&str, usize, &[u8])]) -> Vec<u8> {
     file.extend(Pickle::new().int(1001).end());
     file.extend(Pickle::new().raw(b"}").text("little_endian").raw(b"\x88s").end());
     file.extend(object);
-    let keys = storages.iter().fold(Pickle::new().raw(b"]("), |p, (key, ..)| p.text(key));
+    let keys = storages
+        .iter()
+        .fold(Pickle::new().raw(b"]("), |p, (key, ..)| p.text(key));
     file.extend(keys.raw(b"e").end());
     for (_, elements, bytes) in storages {
         file.extend((*elements as i64).to_le_bytes());
@@ -160,7 +187,12 @@ fn legacy(object: &[u8], storages: &[(&str, usize, &[u8])]) -> Vec<u8> {
 
 #[test]
 fn the_legacy_format_is_read() {
-    let object = Pickle::new().raw(b"}").text("w").tensor("HalfStorage", "94", 1, &[1], &[1]).raw(b"s").end();
+    let object = Pickle::new()
+        .raw(b"}")
+        .text("w")
+        .tensor("HalfStorage", "94", 1, &[1], &[1])
+        .raw(b"s")
+        .end();
     let file = legacy(&object, &[("94", 2, &[0, 0, 0, 0x3c])]);
     insta::assert_snapshot!(shown(&file, None), @"");
     for cut in 0..file.len() {
@@ -172,9 +204,20 @@ fn the_legacy_format_is_read() {
 
 #[test]
 fn what_no_model_needs_is_refused_by_name() {
-    let attack = Pickle::new().global("posix", "system").raw(b"(").text("rm -rf /").raw(b"tR").end();
+    let attack = Pickle::new()
+        .global("posix", "system")
+        .raw(b"(")
+        .text("rm -rf /")
+        .raw(b"tR")
+        .end();
     insta::assert_snapshot!(shown(&archive(&attack, &[]), None), @"");
-    let sneaky = Pickle::new().text("builtins").text("eval").raw(b"\x93(").text("1").raw(b"tR").end();
+    let sneaky = Pickle::new()
+        .text("builtins")
+        .text("eval")
+        .raw(b"\x93(")
+        .text("1")
+        .raw(b"tR")
+        .end();
     assert!(shown(&archive(&sneaky, &[]), None).contains("builtins.eval"));
     let other = Pickle::new().global("wandb.sdk", "Config").raw(b")R").end();
     insta::assert_snapshot!(shown(&archive(&other, &[]), None), @"");
@@ -183,7 +226,12 @@ fn what_no_model_needs_is_refused_by_name() {
 #[test]
 fn claims_beyond_the_file_are_refused() {
     let tensor = |shape: &[i64], strides: &[i64]| {
-        let pickle = Pickle::new().raw(b"}").text("w").tensor("FloatStorage", "0", 0, shape, strides).raw(b"s").end();
+        let pickle = Pickle::new()
+            .raw(b"}")
+            .text("w")
+            .tensor("FloatStorage", "0", 0, shape, strides)
+            .raw(b"s")
+            .end();
         shown(&archive(&pickle, &[("0", &floats(&[1.0]))]), None)
     };
     insta::assert_snapshot!(tensor(&[50_000, 50_000], &[0, 0]), @"");
@@ -219,7 +267,8 @@ fn programs_are_refused_with_advice() {
 #[test]
 fn archives_that_unpack_to_far_more_are_refused() {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("m/data.pkl", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.start_file("m/data.pkl", zip::write::SimpleFileOptions::default())
+        .unwrap();
     let zeros = vec![0; 1 << 20];
     (0..64).for_each(|_| zip.write_all(&zeros).unwrap());
     let bytes = zip.finish().unwrap().into_inner();
@@ -246,12 +295,24 @@ fn files_that_pytorch_wrote_are_read() {
         }
         let dict = torch::read(&bytes, None).unwrap_or_else(|e| panic!("{name}: {e}"));
         let weight = &dict.tensors["fc.weight"];
-        assert_eq!((weight.dtype, weight.shape.as_slice()), (Dtype::F32, &[3, 2][..]), "{name}");
+        assert_eq!(
+            (weight.dtype, weight.shape.as_slice()),
+            (Dtype::F32, &[3, 2][..]),
+            "{name}"
+        );
         assert_eq!(weight.to_f32(), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5], "{name}");
         assert_eq!(dict.tensors["fc.bias"].to_f32(), [-1.0, 0.25, 7.0], "{name}");
         assert_eq!(dict.tensors["steps"].to_f32(), [42.0], "{name}");
         if name == "types.pt" {
-            for dtype in [Dtype::F64, Dtype::F16, Dtype::BF16, Dtype::I32, Dtype::I16, Dtype::I8, Dtype::U8] {
+            for dtype in [
+                Dtype::F64,
+                Dtype::F16,
+                Dtype::BF16,
+                Dtype::I32,
+                Dtype::I16,
+                Dtype::I8,
+                Dtype::U8,
+            ] {
                 assert_eq!(dict.tensors[dtype.name()].dtype, dtype);
                 assert_eq!(dict.tensors[dtype.name()].to_f32(), [1.0, 2.0, 3.0], "{}", dtype.name());
             }

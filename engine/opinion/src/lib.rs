@@ -17,7 +17,11 @@ impl From<TractError> for OpinionError {
         // The outermost context and the cause; between them are places in tract's own code.
         let cause = error.root_cause().to_string();
         let outer = error.to_string();
-        OpinionError(if outer == cause { outer } else { format!("{outer}: {cause}") })
+        OpinionError(if outer == cause {
+            outer
+        } else {
+            format!("{outer}: {cause}")
+        })
     }
 }
 

@@ -99,7 +99,7 @@ fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
             let params = serde_json::from_value(params).expect("parameters of quantize");
             let ranges = (scheme == "int8").then(|| ranges(&model)).flatten();
             // Networks with a layer that a scheme does not know are no loss among many.
-            let quantized = steps::quantize::quantize(&model, ranges.as_ref(), &params).ok();
+            let quantized = steps::quantize::quantize(&model, ranges.as_ref(), &params, None).ok();
             all.extend(quantized.and_then(|(graph, _)| write(&graph)));
         }
     }

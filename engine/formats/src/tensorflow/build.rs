@@ -46,7 +46,11 @@ pub(super) fn graph(
             dtype::INT64 => ElementType::I64,
             _ => {
                 let fix = "save a signature that takes floats";
-                return Err(unsupported(format!("input `{key}`"), "is of a type that is not read", fix));
+                return Err(unsupported(
+                    format!("input `{key}`"),
+                    "is of a type that is not read",
+                    fix,
+                ));
             }
         };
         let input = build.graph.input(key.clone(), TensorType::new(element, shape));
