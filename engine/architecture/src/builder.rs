@@ -9,7 +9,7 @@ use ir::{Constant, ElementType, Graph, Op, TensorId, TensorType};
 use crate::weights::Mismatch;
 
 /// Values that a network may have; more is a slip in the architecture.
-const MAX_ELEMENTS: usize = 1 << 30;
+const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Why a basic module cannot be built here, and the likely fix.
 #[derive(Debug)]
@@ -79,7 +79,9 @@ impl<'w> Builder<'w> {
         let all = self.weights.into_iter().flat_map(IndexMap::iter);
         // How many batches a batch norm has seen matters to training alone.
         let unexpected = all.filter(|(key, _)| !self.used.contains(*key) && !key.ends_with("num_batches_tracked"));
-        mismatch.unexpected = unexpected.map(|(key, value)| (key.clone(), value.dims().to_vec())).collect();
+        mismatch.unexpected = unexpected
+            .map(|(key, value)| (key.clone(), value.dims().to_vec()))
+            .collect();
         mismatch
     }
 
@@ -191,7 +193,9 @@ impl Site<'_, '_> {
             return Ok(id);
         }
         let constant = self.value(key, element, shape, Role::Trained, 0.0)?;
-        let constant = constant.permuted(axes).ok_or_else(|| Refusal::new("its weights have no such layout"))?;
+        let constant = constant
+            .permuted(axes)
+            .ok_or_else(|| Refusal::new("its weights have no such layout"))?;
         Ok(self.builder.graph.constant(key, constant))
     }
 
@@ -233,7 +237,11 @@ impl Site<'_, '_> {
     ) -> Result<Constant, Refusal> {
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let total = elements.and_then(|n| self.builder.elements.checked_add(n));
-        let too_large = || Refusal::new(format!("with its weights of {shape:?} the network has more than {MAX_ELEMENTS} parameters"));
+        let too_large = || {
+            Refusal::new(format!(
+                "with its weights of {shape:?} the network has more than {MAX_ELEMENTS} parameters"
+            ))
+        };
         self.builder.elements = total.filter(|&n| n <= MAX_ELEMENTS).ok_or_else(too_large)?;
         let count = elements.unwrap_or_default() as u64;
         match role {

@@ -17,7 +17,9 @@ pub fn module_names() -> Vec<(String, String)> {
             None => doc,
         }
     };
-    let basics = basic::all().iter().map(|basic| (basic.name().to_owned(), first(basic.doc())));
+    let basics = basic::all()
+        .iter()
+        .map(|basic| (basic.name().to_owned(), first(basic.doc())));
     let made = library::modules();
     let made = made.iter().map(|(name, module)| (name.clone(), first(&module.doc)));
     basics.chain(made.collect::<Vec<_>>()).collect()
@@ -26,7 +28,11 @@ pub fn module_names() -> Vec<(String, String)> {
 /// The page of a module in markdown; `None` for one that does not ship.
 pub fn page(name: &str) -> Option<String> {
     if let Some(basic) = basic::find(name) {
-        let mut page = format!("# {name}\n\n{}\n\n```yaml\n{}\n```\n", basic.doc(), basic.spec().example);
+        let mut page = format!(
+            "# {name}\n\n{}\n\n```yaml\n{}\n```\n",
+            basic.doc(),
+            basic.spec().example
+        );
         page += &recipe::params_markdown(basic.spec());
         return Some(page);
     }
@@ -67,7 +73,9 @@ fn text_of(name: &str, text: &str) -> String {
         let (first, rest) = lines.split_at(lines.len().min(1));
         (first.to_vec(), rest.to_vec())
     };
-    let body = rest.into_iter().take_while(|line| line.is_empty() || line.starts_with(' '));
+    let body = rest
+        .into_iter()
+        .take_while(|line| line.is_empty() || line.starts_with(' '));
     let lines: Vec<&str> = first.into_iter().chain(body).collect();
     lines.join("\n").trim_end().to_owned() + "\n"
 }

@@ -68,7 +68,11 @@ pub(crate) enum Binary {
 pub(crate) const FUNCTIONS: [(&str, Function, &str); 8] = [
     ("min", Function::Min, "the least of its arguments"),
     ("max", Function::Max, "the greatest of its arguments"),
-    ("round", Function::Round, "the nearest whole number, halves away from zero"),
+    (
+        "round",
+        Function::Round,
+        "the nearest whole number, halves away from zero",
+    ),
     ("ceil", Function::Ceil, "the next whole number above"),
     ("floor", Function::Floor, "the next whole number below"),
     ("int", Function::Int, "without its fraction"),
@@ -253,7 +257,11 @@ impl Expression {
             Binary::Divide => Some(Num::Real(a.real() / b.real())),
             Binary::FloorDivide => both(floor_divide, |a, b| (a / b).floor()),
             Binary::Remainder => both(
-                |a, b| floor_divide(a, b)?.checked_mul(b).and_then(|whole| a.checked_sub(whole)),
+                |a, b| {
+                    floor_divide(a, b)?
+                        .checked_mul(b)
+                        .and_then(|whole| a.checked_sub(whole))
+                },
                 |a, b| a - (a / b).floor() * b,
             ),
             Binary::Or | Binary::And | Binary::Equal | Binary::NotEqual => None,
@@ -337,7 +345,11 @@ fn shown(value: &Value) -> String {
 fn floor_divide(a: i64, b: i64) -> Option<i64> {
     let quotient = a.checked_div(b)?;
     let inexact = a.checked_rem(b)? != 0;
-    Some(if inexact && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
+    Some(if inexact && (a < 0) != (b < 0) {
+        quotient - 1
+    } else {
+        quotient
+    })
 }
 
 fn to_whole(x: f64) -> Option<Num> {

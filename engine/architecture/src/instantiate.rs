@@ -63,7 +63,11 @@ pub enum ArchitectureError {
 }
 
 fn lines(complaints: &[Diagnostic]) -> String {
-    complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    complaints
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 impl std::error::Error for Mismatch {}
@@ -153,7 +157,8 @@ impl<'a> Instantiator<'a> {
         } else {
             (frame.source, place)
         };
-        self.complaints.push(Diagnostic::new(source, place.clone(), message).maybe_help(help));
+        self.complaints
+            .push(Diagnostic::new(source, place.clone(), message).maybe_help(help));
     }
 
     /// The value of a node, or nothing where it is hidden or wrong.
@@ -175,7 +180,10 @@ impl<'a> Instantiator<'a> {
         if let Yaml::Bool(value) = value.value {
             return Some(value);
         }
-        let message = located(path, &format!("{} is not a condition, which is true or false", value.found()));
+        let message = located(
+            path,
+            &format!("{} is not a condition, which is true or false", value.found()),
+        );
         self.complain(frame, &node.place, message, None);
         None
     }
@@ -187,7 +195,10 @@ impl<'a> Instantiator<'a> {
         if let Some(number) = number.filter(|&n| n <= MAX_LAYERS) {
             return Some(number);
         }
-        let message = located(path, &format!("{what}: {} is not a whole number up to {MAX_LAYERS}", value.found()));
+        let message = located(
+            path,
+            &format!("{what}: {} is not a whole number up to {MAX_LAYERS}", value.found()),
+        );
         self.complain(frame, &node.place, message, None);
         None
     }
@@ -197,7 +208,11 @@ impl<'a> Instantiator<'a> {
         let start = Place::from(Span::new(0, 0));
         for name in options.params.keys() {
             if !file.params.iter().any(|(key, _)| key.name == *name) {
-                let help = suggest::help(name, "its parameters", file.params.iter().map(|(key, _)| key.name.as_str()));
+                let help = suggest::help(
+                    name,
+                    "its parameters",
+                    file.params.iter().map(|(key, _)| key.name.as_str()),
+                );
                 let message = format!("the architecture has no parameter `{name}`");
                 let complaint = Diagnostic::new(&file.source, start.clone(), message).maybe_help(help);
                 self.complaints.push(complaint);
@@ -215,7 +230,12 @@ impl<'a> Instantiator<'a> {
                 Some(given) => Some(given),
                 None if matches!(node.value, Yaml::Null) => {
                     let message = format!("the parameter `{}` has no value", key.name);
-                    self.complain(&frame, &key.place, message, Some("give it one, or set it where the architecture is imported".into()));
+                    self.complain(
+                        &frame,
+                        &key.place,
+                        message,
+                        Some("give it one, or set it where the architecture is imported".into()),
+                    );
                     None
                 }
                 None => self.resolve(node, "", &frame, &scope.clone()),
@@ -240,7 +260,12 @@ impl<'a> Instantiator<'a> {
         }
         if flows.is_empty() && self.complaints.is_empty() {
             let message = "input: names no tensor".to_owned();
-            self.complain(frame, frame.site.1, message, Some("such as `input: { data: [3, 224, 224] }`".into()));
+            self.complain(
+                frame,
+                frame.site.1,
+                message,
+                Some("such as `input: { data: [3, 224, 224] }`".into()),
+            );
         }
         flows
     }
@@ -292,7 +317,10 @@ impl<'a> Instantiator<'a> {
                     .collect(),
             };
             let scope = frame.scope.with_input(self.dims(&read));
-            let here = Frame { scope: &scope, ..*frame };
+            let here = Frame {
+                scope: &scope,
+                ..*frame
+            };
             let present = match &layer.when {
                 None => Some(true),
                 Some(when) => self.truth(when, &path, &here, &scope),
@@ -316,19 +344,32 @@ impl<'a> Instantiator<'a> {
         inputs: &[Flow],
         frame: &Frame<'_>,
     ) -> Vec<Flow> {
-        let find = |name: &str| if name == "in" { Some(inputs) } else { made.get(name).map(Vec::as_slice) };
+        let find = |name: &str| {
+            if name == "in" {
+                Some(inputs)
+            } else {
+                made.get(name).map(Vec::as_slice)
+            }
+        };
         if let Some(flows) = find(name) {
             // A layer with several outputs stands for the first of them.
             return flows.first().copied().into_iter().collect();
         }
-        let nth = name.rsplit_once(['.', ':']).and_then(|(layer, n)| Some((find(layer)?, n.parse::<usize>().ok()?)));
+        let nth = name
+            .rsplit_once(['.', ':'])
+            .and_then(|(layer, n)| Some((find(layer)?, n.parse::<usize>().ok()?)));
         match nth {
             Some((flows, n)) if n < flows.len() => vec![flows[n]],
             Some((flows, _)) if flows.contains(&None) => vec![None],
             _ => {
                 let names = made.keys().map(String::as_str).chain(["in"]);
                 let help = suggest::help(name, "layers before this one", names);
-                self.complain(frame, place, format!("there is no layer `{name}` before this one"), help);
+                self.complain(
+                    frame,
+                    place,
+                    format!("there is no layer `{name}` before this one"),
+                    help,
+                );
                 vec![None]
             }
         }
@@ -342,26 +383,39 @@ impl<'a> Instantiator<'a> {
             return vec![None];
         };
         for (key, _) in overrides {
-            let known = matches!(key.name.as_str(), "first" | "last") || key.name.parse().is_ok_and(|n: usize| n < count);
+            let known =
+                matches!(key.name.as_str(), "first" | "last") || key.name.parse().is_ok_and(|n: usize| n < count);
             if !known {
-                let message = located(path, &format!("overrides: `{}` is not one of the {count} repeats", key.name));
+                let message = located(
+                    path,
+                    &format!("overrides: `{}` is not one of the {count} repeats", key.name),
+                );
                 let help = "repeats are numbered from 0; `first` and `last` are known too";
                 self.complain(frame, &key.place, message, Some(help.into()));
             }
         }
         let mut flow = read;
         for i in 0..count {
-            let applies = |name: &str| {
-                name.parse() == Ok(i) || (name == "first" && i == 0) || (name == "last" && i + 1 == count)
-            };
+            let applies =
+                |name: &str| name.parse() == Ok(i) || (name == "first" && i == 0) || (name == "last" && i + 1 == count);
             let own: Vec<(Key, Node)> = overrides
                 .iter()
                 .filter(|(key, _)| applies(&key.name))
                 .flat_map(|(_, params)| params.clone())
                 .collect();
             let scope = frame.scope.with_input(self.dims(&flow));
-            let here = Frame { scope: &scope, ..*frame };
-            flow = self.kind(&layer.kind, &own, &joined(path, &i.to_string()), &layer.place, flow, &here);
+            let here = Frame {
+                scope: &scope,
+                ..*frame
+            };
+            flow = self.kind(
+                &layer.kind,
+                &own,
+                &joined(path, &i.to_string()),
+                &layer.place,
+                flow,
+                &here,
+            );
         }
         flow
     }
@@ -378,14 +432,21 @@ impl<'a> Instantiator<'a> {
     ) -> Vec<Flow> {
         self.layers += 1;
         if self.layers == MAX_LAYERS {
-            self.complain(frame, place, format!("{path}: the network has more than {MAX_LAYERS} layers"), None);
+            self.complain(
+                frame,
+                place,
+                format!("{path}: the network has more than {MAX_LAYERS} layers"),
+                None,
+            );
         }
         if self.layers >= MAX_LAYERS {
             return vec![None];
         }
         match kind {
             LayerKind::Apply { module, place, params } => {
-                let kept = params.iter().filter(|(key, _)| !overrides.iter().any(|(o, _)| o.name == key.name));
+                let kept = params
+                    .iter()
+                    .filter(|(key, _)| !overrides.iter().any(|(o, _)| o.name == key.name));
                 let params: Vec<(Key, Node)> = kept.chain(overrides).cloned().collect();
                 self.apply(module, &params, path, place, read, frame)
             }
@@ -446,7 +507,10 @@ impl<'a> Instantiator<'a> {
                         ),
                     };
                     let scope = frame.scope.with_input(self.dims(&flow));
-                    let here = Frame { scope: &scope, ..*frame };
+                    let here = Frame {
+                        scope: &scope,
+                        ..*frame
+                    };
                     flow = self.block(row, &blocks.defaults, i, &name, flow, &here);
                     number += 1;
                     index += 1;
@@ -491,10 +555,17 @@ impl<'a> Instantiator<'a> {
             }
         }
         if let Some(stride) = &row.stride {
-            let node = if repeat == 0 { stride.clone() } else { node_of(&Value::from(1), stride) };
+            let node = if repeat == 0 {
+                stride.clone()
+            } else {
+                node_of(&Value::from(1), stride)
+            };
             if self.has_param(&row.module, "stride") {
                 params.push((key("stride", stride), node));
-            } else if let Some(other) = self.count(&node, "stride", path, frame, frame.scope).filter(|&n| n != 1) {
+            } else if let Some(other) = self
+                .count(&node, "stride", path, frame, frame.scope)
+                .filter(|&n| n != 1)
+            {
                 let message = format!("{path}: `{}` has no stride, the block asks for {other}", row.module);
                 self.complain(frame, &stride.place, message, None);
             }
@@ -611,10 +682,19 @@ impl<'a> Instantiator<'a> {
             if !module.params.iter().any(|(known, _)| known.name == key.name) {
                 let message = located(path, &format!("`{name}` has no parameter `{}`", key.name));
                 let names = module.params.iter().map(|(key, _)| key.name.as_str());
-                self.complain(frame, &key.place, message, suggest::help(&key.name, "its parameters", names));
+                self.complain(
+                    frame,
+                    &key.place,
+                    message,
+                    suggest::help(&key.name, "its parameters", names),
+                );
             }
         }
-        let site = if frame.shipped { frame.site } else { (frame.source, place) };
+        let site = if frame.shipped {
+            frame.site
+        } else {
+            (frame.source, place)
+        };
         let mut scope = Scope {
             params: IndexMap::new(),
             input: self.dims(read),
@@ -625,7 +705,12 @@ impl<'a> Instantiator<'a> {
                 Some((_, node)) => self.resolve(node, path, frame, frame.scope),
                 None if matches!(default.value, Yaml::Null) => {
                     let message = located(path, &format!("`{name}` needs the parameter `{}`", key.name));
-                    self.complain(frame, place, message, Some(format!("write `{name}: {{ {}: … }}`", key.name)));
+                    self.complain(
+                        frame,
+                        place,
+                        message,
+                        Some(format!("write `{name}: {{ {}: … }}`", key.name)),
+                    );
                     None
                 }
                 None => {

@@ -9,7 +9,10 @@ use crate::tree::Modules;
 /// The files, later ones built on earlier ones.
 const FILES: [(&str, &str); 5] = [
     ("conv.yaml", include_str!("../library/conv.yaml")),
-    ("inverted_residual.yaml", include_str!("../library/inverted_residual.yaml")),
+    (
+        "inverted_residual.yaml",
+        include_str!("../library/inverted_residual.yaml"),
+    ),
     ("residual.yaml", include_str!("../library/residual.yaml")),
     ("shuffle.yaml", include_str!("../library/shuffle.yaml")),
     ("transformer.yaml", include_str!("../library/transformer.yaml")),

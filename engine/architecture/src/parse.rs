@@ -10,7 +10,14 @@ use crate::tree::{Block, Blocks, Layer, LayerKind, Module, Modules, Published, R
 
 /// The sections of an architecture file.
 const SECTIONS: [&str; 8] = [
-    "architecture", "doc", "params", "input", "modules", "network", "outputs", "published",
+    "architecture",
+    "doc",
+    "params",
+    "input",
+    "modules",
+    "network",
+    "outputs",
+    "published",
 ];
 /// The keys of a module.
 const MODULE_KEYS: [&str; 4] = ["doc", "params", "residual", "layers"];
@@ -124,7 +131,11 @@ pub(crate) fn add_modules(
 }
 
 fn names(modules: &Modules) -> Vec<String> {
-    modules.keys().cloned().chain(basic::names().map(str::to_owned)).collect()
+    modules
+        .keys()
+        .cloned()
+        .chain(basic::names().map(str::to_owned))
+        .collect()
 }
 
 fn sections(
@@ -139,7 +150,11 @@ fn sections(
     };
     let Yaml::Map(entries) = &root.value else {
         let form = "an architecture starts with `architecture: NAME`, `input: …` and `network: …`";
-        parser.complain(&root, format!("{} is not an architecture", root.found()), Some(form.into()));
+        parser.complain(
+            &root,
+            format!("{} is not an architecture", root.found()),
+            Some(form.into()),
+        );
         wrong.extend(parser.complaints.in_order());
         return None;
     };
@@ -158,7 +173,9 @@ fn sections(
     ] {
         if section(name).is_none() {
             let message = format!("{}: `{name}` is missing", start.1);
-            parser.complaints.push(parser.complaints.at(start.0.clone(), message).help(form));
+            parser
+                .complaints
+                .push(parser.complaints.at(start.0.clone(), message).help(form));
         }
     }
     let entries_of = |parser: &mut Parser, name: &str| match section(name) {
@@ -173,7 +190,9 @@ fn sections(
         Some((key, node)) => {
             let layers = parser.layers("network", node);
             if layers.is_empty() && parser.complaints.is_empty() {
-                parser.complaints.push(parser.complaints.at(key.place.clone(), "network: has no layers"));
+                parser
+                    .complaints
+                    .push(parser.complaints.at(key.place.clone(), "network: has no layers"));
             }
             layers
         }
@@ -218,7 +237,8 @@ impl Parser {
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
             let message = format!("{what}: unknown key `{}`", key.name);
             let help = suggest::help(&key.name, "known keys", known.iter().copied());
-            self.complaints.push(self.complaints.at(key.place.clone(), message).maybe_help(help));
+            self.complaints
+                .push(self.complaints.at(key.place.clone(), message).maybe_help(help));
         }
     }
 
@@ -238,7 +258,8 @@ impl Parser {
             if key.name == RESERVED[0] {
                 let message = format!("{what}: `in` cannot name a parameter");
                 let help = "in expressions it is the number of input channels";
-                self.complaints.push(self.complaints.at(key.place.clone(), message).help(help));
+                self.complaints
+                    .push(self.complaints.at(key.place.clone(), message).help(help));
             }
         }
     }
@@ -247,11 +268,19 @@ impl Parser {
         let what = format!("module {}", key.name);
         if basic::find(&key.name).is_some() {
             let message = format!("{what}: a basic module has this name");
-            self.complaints.push(self.complaints.at(key.place.clone(), message).help("give it another one"));
+            self.complaints.push(
+                self.complaints
+                    .at(key.place.clone(), message)
+                    .help("give it another one"),
+            );
             return None;
         }
         let Yaml::Map(entries) = &node.value else {
-            self.complain(node, format!("{what}: {} is not a mapping with `params` and `layers`", node.found()), None);
+            self.complain(
+                node,
+                format!("{what}: {} is not a mapping with `params` and `layers`", node.found()),
+                None,
+            );
             return None;
         };
         self.keys(&what, entries, &MODULE_KEYS);
@@ -325,7 +354,9 @@ impl Parser {
         layer.from = get("from").map(|node| self.names_list("from", node));
         layer.when = get("when").cloned();
         if let Some(count) = get("repeat") {
-            let overrides = get("overrides").map(|node| self.entries("overrides", node)).unwrap_or_default();
+            let overrides = get("overrides")
+                .map(|node| self.entries("overrides", node))
+                .unwrap_or_default();
             let overrides = overrides.into_iter().map(|(key, node)| {
                 let params = self.entries("overrides", &node);
                 (key, params)
@@ -368,12 +399,18 @@ impl Parser {
             None => "`pipeline list modules` shows those that ship; your own stand under `modules:` or in the folder `modules/` beside the file".to_owned(),
         };
         let message = format!("there is no module `{name}`");
-        self.complaints.push(self.complaints.at(place.clone(), message).help(help));
+        self.complaints
+            .push(self.complaints.at(place.clone(), message).help(help));
         None
     }
 
     fn blocks(&mut self, name: &str, node: &Node, entries: &[(Key, Node)]) -> Blocks {
-        let known: Vec<&str> = LAYER_KEYS.iter().chain(&GROUP_KEYS).copied().filter(|k| *k != "layers").collect();
+        let known: Vec<&str> = LAYER_KEYS
+            .iter()
+            .chain(&GROUP_KEYS)
+            .copied()
+            .filter(|k| *k != "layers")
+            .collect();
         self.keys(name, entries, &known);
         let get = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
         let names = match get("names") {
@@ -393,7 +430,11 @@ impl Parser {
             Some(node) => match node.plain().as_u64().filter(|&n| n < 1 << 20) {
                 Some(number) => number as usize,
                 None => {
-                    self.complain(node, format!("first: {} is not a number to count from", node.found()), None);
+                    self.complain(
+                        node,
+                        format!("first: {} is not a number to count from", node.found()),
+                        None,
+                    );
                     0
                 }
             },
@@ -402,14 +443,20 @@ impl Parser {
             Yaml::List(stages) => stages.iter().map(|stage| self.stage(stage)).collect(),
             _ => {
                 let message = format!("blocks: {} is not a list of blocks", node.found());
-                self.complain(node, message, Some("a block is written `[module, out, stride, repeat, { … }]`".into()));
+                self.complain(
+                    node,
+                    message,
+                    Some("a block is written `[module, out, stride, repeat, { … }]`".into()),
+                );
                 Vec::new()
             }
         };
         Blocks {
             names,
             first,
-            defaults: get("defaults").map(|node| self.entries("defaults", node)).unwrap_or_default(),
+            defaults: get("defaults")
+                .map(|node| self.entries("defaults", node))
+                .unwrap_or_default(),
             stages,
         }
     }
@@ -466,7 +513,11 @@ impl Parser {
         for item in items {
             match item.as_str() {
                 Some(name) => names.push((name.to_owned(), item.place.clone())),
-                None => self.complain(item, format!("{what}: {} is not the name of a layer", item.found()), None),
+                None => self.complain(
+                    item,
+                    format!("{what}: {} is not the name of a layer", item.found()),
+                    None,
+                ),
             }
         }
         names
@@ -474,15 +525,26 @@ impl Parser {
 
     fn published(&mut self, node: &Node) -> Published {
         let entries = self.entries("published", node);
-        self.keys("published", &entries, &["params", "parameters", "macs", "within", "source"]);
-        let get = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.plain());
+        self.keys(
+            "published",
+            &entries,
+            &["params", "parameters", "macs", "within", "source"],
+        );
+        let get = |name: &str| {
+            entries
+                .iter()
+                .find(|(key, _)| key.name == name)
+                .map(|(_, node)| node.plain())
+        };
         let params = get("params").and_then(|v| v.as_object().cloned()).unwrap_or_default();
         Published {
             params: params.into_iter().collect(),
             within: get("within").and_then(|v| v.as_f64()).unwrap_or(0.01),
             parameters: get("parameters").and_then(|v| v.as_f64()),
             macs: get("macs").and_then(|v| v.as_f64()),
-            source: get("source").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),
+            source: get("source")
+                .and_then(|v| v.as_str().map(str::to_owned))
+                .unwrap_or_default(),
         }
     }
 }
@@ -493,7 +555,9 @@ fn looks_applied(node: &Node) -> bool {
         Yaml::Null => true,
         Yaml::Map(entries) => entries.iter().any(|(key, value)| {
             matches!(value.value, Yaml::Number(_) | Yaml::Bool(_))
-                || value.as_str().is_some_and(|text| text.starts_with(['$', '=']) && key.name != "when")
+                || value
+                    .as_str()
+                    .is_some_and(|text| text.starts_with(['$', '=']) && key.name != "when")
         }),
         _ => false,
     }

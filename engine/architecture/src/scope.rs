@@ -42,7 +42,11 @@ impl Scope {
                 ("tokens", [_, tokens, _]) => Some(*tokens),
                 _ => None,
             };
-            let kind = if name == "tokens" { "a sequence of tokens" } else { "an image" };
+            let kind = if name == "tokens" {
+                "a sequence of tokens"
+            } else {
+                "an image"
+            };
             return match value {
                 Some(value) => Ok(Binding::Value(Value::from(value))),
                 None => Err(Some(format!("the input is not {kind}"))),

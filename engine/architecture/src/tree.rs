@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use recipe::Place;
 use recipe::SourceText;
 use recipe::yaml::{Key, Node};
-use recipe::Place;
 use serde_json::Value;
 
 /// A module made of other modules.

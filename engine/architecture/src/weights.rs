@@ -124,9 +124,13 @@ impl Mismatch {
     fn near(&self, key: &str, shape: &[usize]) -> Option<&str> {
         let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
         let likeness = |other: &str| strsim::normalized_damerau_levenshtein(key, other);
-        let candidates = self.unexpected.iter().filter(|(other, s)| s == shape && last(other) == last(key));
+        let candidates = self
+            .unexpected
+            .iter()
+            .filter(|(other, s)| s == shape && last(other) == last(key));
         let best = candidates.max_by(|(a, _), (b, _)| likeness(a).total_cmp(&likeness(b)));
-        best.map(|(other, _)| other.as_str()).filter(|other| likeness(other) > 0.3)
+        best.map(|(other, _)| other.as_str())
+            .filter(|other| likeness(other) > 0.3)
     }
 }
 
@@ -200,8 +204,14 @@ mod tests {
     #[test]
     fn a_mismatch_lists_everything_with_near_names() {
         let mismatch = Mismatch {
-            missing: vec![("stem.conv.weight".into(), vec![8, 3, 3, 3]), ("head.bias".into(), vec![10])],
-            unexpected: vec![("stem.cnv.weight".into(), vec![8, 3, 3, 3]), ("fc.bias".into(), vec![1000])],
+            missing: vec![
+                ("stem.conv.weight".into(), vec![8, 3, 3, 3]),
+                ("head.bias".into(), vec![10]),
+            ],
+            unexpected: vec![
+                ("stem.cnv.weight".into(), vec![8, 3, 3, 3]),
+                ("fc.bias".into(), vec![1000]),
+            ],
             misshapen: vec![("head.weight".into(), vec![1000, 8], vec![10, 8])],
             mistyped: vec![("stem.bn.weight".into(), ElementType::I64, ElementType::F32)],
             not_finite: vec!["stem.bn.bias".into()],

@@ -15,7 +15,9 @@ use crate::basic::operator::{ConstantInput, Operator};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// Tensors with scales.
-    #[error("tensor `{0}` is quantized; an architecture describes float networks: write that of the model it was made from")]
+    #[error(
+        "tensor `{0}` is quantized; an architecture describes float networks: write that of the model it was made from"
+    )]
     Quantized(String),
     /// An input that is no float image, sequence or vector.
     #[error("input `{name}` is {ty}; an architecture takes f32 images, sequences and features")]
@@ -68,7 +70,11 @@ pub fn write(graph: &Graph) -> Result<String, WriteError> {
         let layer = layer(graph, node, &names)?;
         let _ = writeln!(text, "  {}: {layer}", Value::from(node.name.as_str()));
         for (i, &output) in node.outputs.iter().enumerate() {
-            let name = if i == 0 { node.name.clone() } else { format!("{}:{i}", node.name) };
+            let name = if i == 0 {
+                node.name.clone()
+            } else {
+                format!("{}:{i}", node.name)
+            };
             names.insert(output, name);
         }
     }
@@ -99,7 +105,14 @@ fn layer(graph: &Graph, node: &Node, names: &HashMap<TensorId, String>) -> Resul
         }
     }
     let made: Vec<String> = node.outputs.iter().map(|id| graph.tensor(*id).name.clone()).collect();
-    let usual = |(i, name): (usize, &String)| *name == if i == 0 { node.name.clone() } else { format!("{}:{i}", node.name) };
+    let usual = |(i, name): (usize, &String)| {
+        *name
+            == if i == 0 {
+                node.name.clone()
+            } else {
+                format!("{}:{i}", node.name)
+            }
+    };
     if !made.iter().enumerate().all(usual) {
         operator.outputs = made;
     }

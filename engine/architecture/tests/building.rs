@@ -188,12 +188,15 @@ fn a_module_inside_itself_is_stopped() {
     let text = format!("{HEAD}network: {{ a: {{ relu: {{}}, repeat: 1000000000 }} }}\n");
     insta::assert_snapshot!(nodes(&text), @"net.yaml:3:35: a: repeat: `1000000000` is not a whole number up to 20000");
     let text = format!("{HEAD}network: {{ a: flatten, b: {{ linear: {{ out: 100000000000 }} }} }}\n");
-    insta::assert_snapshot!(nodes(&text), @"net.yaml:3:29: b (linear): with its weights of [100000000000, 192] the network has more than 1073741824 parameters; its input is [192] (features)");
+    insta::assert_snapshot!(nodes(&text), @"net.yaml:3:29: b (linear): with its weights of [100000000000, 192] the network has more than 268435456 parameters; its input is [192] (features)");
 }
 
 #[test]
 fn modules_of_the_author_stand_beside_the_file() {
-    let own = file("modules/own.yaml", "twice: { doc: \"\", layers: { a: relu, b: relu } }\n");
+    let own = file(
+        "modules/own.yaml",
+        "twice: { doc: \"\", layers: { a: relu, b: relu } }\n",
+    );
     let text = format!("{HEAD}network: {{ x: twice }}\n");
     let built = build_with(&text, &[own], &Options::default()).unwrap();
     assert_eq!(built.graph.nodes()[1].name, "x.b");
@@ -206,7 +209,10 @@ fn parameters_of_the_architecture_are_set_from_outside() {
         params: IndexMap::from([(name.to_owned(), value.into())]),
         ..Options::default()
     };
-    assert_eq!(build_with(text, &[], &options("classes", 3)).unwrap().parameters, 3 * 16 + 3);
+    assert_eq!(
+        build_with(text, &[], &options("classes", 3)).unwrap().parameters,
+        3 * 16 + 3
+    );
     insta::assert_snapshot!(build_with(text, &[], &options("clases", 3)).unwrap_err(), @"net.yaml:1:1: the architecture has no parameter `clases`; did you mean `classes`?");
 }
 
@@ -215,7 +221,10 @@ fn weights(shapes: &[(&str, &[usize])]) -> IndexMap<String, Constant> {
         let values = (0..shape.iter().product::<usize>()).map(|v| v as f32).collect();
         Constant::f32(shape.to_vec(), values).unwrap()
     };
-    shapes.iter().map(|(name, shape)| ((*name).to_owned(), constant(shape))).collect()
+    shapes
+        .iter()
+        .map(|(name, shape)| ((*name).to_owned(), constant(shape)))
+        .collect()
 }
 
 #[test]
@@ -240,14 +249,20 @@ fn weights_find_their_places_and_come_back() {
         ..Options::default()
     };
     let graph = build_with(text, &[], &options).unwrap().graph;
-    let conv = graph.find("conv.weight").and_then(|id| graph.constant_data(id)).unwrap();
+    let conv = graph
+        .find("conv.weight")
+        .and_then(|id| graph.constant_data(id))
+        .unwrap();
     assert_eq!(conv.dims(), [6, 2, 3, 4]);
     // Output 1, row 1, column 2, input 3 of the file's OIHW.
     let at = ((1 * 2 + 1) * 3 + 2) * 4 + 3;
     assert_eq!(conv.as_f32().unwrap()[at], (((1 * 4 + 3) * 2 + 1) * 3 + 2) as f32);
     assert!(matches!(graph.nodes()[1].op, Op::DepthwiseConv2d(_)));
     let mut back = architecture::state_dict(&graph);
-    back.insert("bn.num_batches_tracked".to_owned(), given["bn.num_batches_tracked"].clone());
+    back.insert(
+        "bn.num_batches_tracked".to_owned(),
+        given["bn.num_batches_tracked"].clone(),
+    );
     assert_eq!(back, given);
 }
 
@@ -278,7 +293,14 @@ fn weights_that_do_not_fit_are_all_named() {
 
 #[test]
 fn broken_files_are_answered() {
-    for text in ["", "[]", "architecture: x", "network: { a: { layers: 3 } }\ninput: 4", "a: b: c", "network: !x 1"] {
+    for text in [
+        "",
+        "[]",
+        "architecture: x",
+        "network: { a: { layers: 3 } }\ninput: 4",
+        "a: b: c",
+        "network: !x 1",
+    ] {
         assert!(build_with(text, &[], &Options::default()).is_err(), "{text}");
     }
 }

@@ -15,7 +15,10 @@ fn shipped() -> Vec<(String, Architecture)> {
     let read = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let bytes = std::fs::read(path).unwrap();
-        let file = File { name: name.clone(), bytes };
+        let file = File {
+            name: name.clone(),
+            bytes,
+        };
         let parsed = Architecture::parse(&file, &[]);
         (name.clone(), parsed.unwrap_or_else(|wrong| panic!("{name}: {wrong:?}")))
     };
@@ -27,7 +30,10 @@ fn parameters_and_multiply_adds_are_those_published() {
     let all = shipped();
     assert!(all.len() > 15, "{}", all.len());
     for (name, architecture) in all {
-        assert!(!architecture.published.is_empty(), "{name} says nothing of what is published");
+        assert!(
+            !architecture.published.is_empty(),
+            "{name} says nothing of what is published"
+        );
         for published in &architecture.published {
             let options = Options {
                 params: published.params.clone(),
@@ -37,7 +43,11 @@ fn parameters_and_multiply_adds_are_those_published() {
             assert!(!published.source.is_empty(), "{name}");
             let near = |what: &str, ours: f64, theirs: f64, within: f64| {
                 let off = (ours - theirs).abs() / theirs;
-                assert!(off <= within, "{name} {:?}: {ours} {what}, published {theirs}", published.params);
+                assert!(
+                    off <= within,
+                    "{name} {:?}: {ours} {what}, published {theirs}",
+                    published.params
+                );
             };
             if let Some(parameters) = published.parameters {
                 // A figure in millions has two digits.

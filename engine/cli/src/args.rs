@@ -127,7 +127,9 @@ Examples:
         what: Option<Listing>,
     },
     /// Show the reference page of an op or of a module of architectures
-    #[command(after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc module conv2d\n  pipeline doc --all docs/reference")]
+    #[command(
+        after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc module conv2d\n  pipeline doc --all docs/reference"
+    )]
     Doc(DocArgs),
     /// Write a starter recipe with comments
     #[command(after_help = "Example:\n  pipeline init lab --model model.h5 --data images/")]

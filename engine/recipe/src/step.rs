@@ -254,7 +254,8 @@ impl Reader<'_> {
                 Some(Field {
                     shape: Shape::Source, ..
                 }) => {
-                    let takes_files = op.spec.property(&key.name).and_then(|p| p.get(X_SOURCE)?.as_str()) == Some("file");
+                    let takes_files =
+                        op.spec.property(&key.name).and_then(|p| p.get(X_SOURCE)?.as_str()) == Some("file");
                     let source = self.source(&path, value, takes_files);
                     step.sources.extend(source.map(|source| (key.name.clone(), source)));
                 }

@@ -81,11 +81,18 @@ pub fn weights(
             Some(element) => Constant::from_le_bytes(&TensorType::new(element, tensor.shape.clone()), tensor.bytes()),
             None => Constant::f32(tensor.shape.clone(), tensor.to_f32()),
         };
-        constant.map(|constant| (name.clone(), constant)).ok_or_else(|| in_file(format!("`{name}` is not whole")))
+        constant
+            .map(|constant| (name.clone(), constant))
+            .ok_or_else(|| in_file(format!("`{name}` is not whole")))
     };
-    let all = tensors.into_iter().map(constant).collect::<Result<IndexMap<_, _>, _>>()?;
+    let all = tensors
+        .into_iter()
+        .map(constant)
+        .collect::<Result<IndexMap<_, _>, _>>()?;
     let rules = naming.rename.iter().map(|rule| Rename::new(&rule.from, &rule.to));
-    let rules = rules.collect::<Result<Vec<_>, _>>().map_err(|e| StepError::Params(e.to_string()))?;
+    let rules = rules
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| StepError::Params(e.to_string()))?;
     let all = renamed(all, naming.prefix, &rules).map_err(|e| StepError::Params(e.to_string()))?;
     Ok((all, inert))
 }

@@ -24,7 +24,10 @@ impl Module for ChannelShuffle {
     fn build(&self, site: &mut Site<'_, '_>) -> Outcome {
         let [h, w, c] = site.image()?;
         if !c.is_multiple_of(self.groups) {
-            return Err(Refusal::new(format!("{c} channels do not fall into {} groups", self.groups)));
+            return Err(Refusal::new(format!(
+                "{c} channels do not fall into {} groups",
+                self.groups
+            )));
         }
         let input = site.input();
         let shape = vec![1, h * w, self.groups, c / self.groups];

@@ -28,6 +28,12 @@ impl Module for ChannelSplit {
     fn build(&self, site: &mut Site<'_, '_>) -> Outcome {
         let axis = site.ty(site.input()).shape.rank().saturating_sub(1);
         let input = site.input();
-        site.add_many(ops::Split { axis, parts: self.parts }, &[input])
+        site.add_many(
+            ops::Split {
+                axis,
+                parts: self.parts,
+            },
+            &[input],
+        )
     }
 }

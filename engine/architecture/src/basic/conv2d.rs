@@ -4,8 +4,8 @@ use ir::ops;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::sizes::{Pad, Pair, none, one, yes};
 use super::Module;
+use super::sizes::{Pad, Pair, none, one, yes};
 use crate::builder::{Outcome, Refusal, Role, Site};
 
 /// 2-D convolution. Weights `weight` `[out, in/groups, rows, columns]` and `bias` `[out]`, as PyTorch's `Conv2d`. With as many groups
@@ -49,7 +49,10 @@ impl Module for Conv2d {
         let [height, width, channels] = site.image()?;
         let (kernel, stride, dilation) = (self.kernel.get(), self.stride.get(), self.dilation.get());
         if !channels.is_multiple_of(self.groups) || !self.out.is_multiple_of(self.groups) {
-            let problem = format!("{channels} input and {} output channels do not fall into {} groups", self.out, self.groups);
+            let problem = format!(
+                "{channels} input and {} output channels do not fall into {} groups",
+                self.out, self.groups
+            );
             return Err(Refusal::new(problem));
         }
         let padding = self.padding.resolve([height, width], kernel, stride, dilation);

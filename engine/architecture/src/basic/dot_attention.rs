@@ -30,7 +30,10 @@ impl Module for DotAttention {
             return Err(Refusal::new(format!("takes tokens, gets {got}")));
         };
         if !features.is_multiple_of(self.heads) {
-            return Err(Refusal::new(format!("{features} features do not fall into {} heads", self.heads)));
+            return Err(Refusal::new(format!(
+                "{features} features do not fall into {} heads",
+                self.heads
+            )));
         }
         let width = features / self.heads;
         let inputs = site.inputs.clone();

@@ -80,7 +80,11 @@ impl Basic {
 
     /// What it does, from the documentation of its struct.
     pub fn doc(&self) -> &str {
-        self.spec.schema.get("description").and_then(Value::as_str).unwrap_or_default()
+        self.spec
+            .schema
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     pub fn inputs(&self) -> &RangeInclusive<usize> {
@@ -88,7 +92,10 @@ impl Basic {
     }
 
     pub fn has_param(&self, name: &str) -> bool {
-        self.spec.schema.get("properties").is_some_and(|p| p.get(name).is_some())
+        self.spec
+            .schema
+            .get("properties")
+            .is_some_and(|p| p.get(name).is_some())
     }
 
     pub fn build(&self, params: Value, site: &mut Site<'_, '_>) -> Outcome {
@@ -137,7 +144,10 @@ pub(crate) fn all() -> &'static [Basic] {
 
 /// The basic module of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Basic> {
-    all().binary_search_by(|basic| basic.name().cmp(name)).ok().map(|i| &all()[i])
+    all()
+        .binary_search_by(|basic| basic.name().cmp(name))
+        .ok()
+        .map(|i| &all()[i])
 }
 
 /// The names of all basic modules.
@@ -152,7 +162,12 @@ mod tests {
     #[test]
     fn parameters_are_checked_against_every_keyword_of_every_schema() {
         for basic in all() {
-            assert_eq!(basic.spec().unchecked_keywords(), Vec::<String>::new(), "{}", basic.name());
+            assert_eq!(
+                basic.spec().unchecked_keywords(),
+                Vec::<String>::new(),
+                "{}",
+                basic.name()
+            );
             assert!(!basic.doc().is_empty(), "{} has no documentation", basic.name());
         }
     }

@@ -53,7 +53,12 @@ impl Module for Operator {
             let stored: Vec<usize> = axes.iter().map(|&axis| ty.shape.dims()[axis]).collect();
             let id = site.named(&constant.name, ty.element, &stored, &inverse(&axes))?;
             if constant.at > inputs.len() {
-                return Err(Refusal::new(format!("`{}` is input {} of {}", constant.name, constant.at, inputs.len())));
+                return Err(Refusal::new(format!(
+                    "`{}` is input {} of {}",
+                    constant.name,
+                    constant.at,
+                    inputs.len()
+                )));
             }
             inputs.insert(constant.at, id);
         }

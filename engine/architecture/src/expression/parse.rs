@@ -241,11 +241,14 @@ fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, Mistake> {
     while let Some(first) = rest.chars().next() {
         let start = text.len() - rest.len();
         if tokens.len() == MAX_TOKENS {
-            return Err(mistake(start..start + first.len_utf8(), "the expression is too long", None));
+            return Err(mistake(
+                start..start + first.len_utf8(),
+                "the expression is too long",
+                None,
+            ));
         }
-        let (token, length) = token(rest, first).map_err(|(length, message, help)| {
-            mistake(start..start + length, &message, help)
-        })?;
+        let (token, length) =
+            token(rest, first).map_err(|(length, message, help)| mistake(start..start + length, &message, help))?;
         tokens.push((token, start..start + length));
         rest = rest[length..].trim_start();
     }

@@ -22,7 +22,10 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let model = if is_architecture && args.weights.is_none() {
         let built = without_weights(&args.model)?;
         let numbers = [built.parameters, built.statistics].map(units::grouped);
-        trained = format!("{} trained parameters, {} statistics of batch norms\n", numbers[0], numbers[1]);
+        trained = format!(
+            "{} trained parameters, {} statistics of batch norms\n",
+            numbers[0], numbers[1]
+        );
         Arc::new(built.graph)
     } else {
         let imported = Workbench::new(terminal).import_with(&args.model, args.weights.as_deref())?;

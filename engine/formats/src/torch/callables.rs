@@ -10,12 +10,39 @@ const EXPECTED: [&str; 3] = ["torch", "collections", "numpy"];
 
 /// Modules that run programs, open files or connections, or load code. A pickle that names one is an attack or an accident.
 const DANGEROUS: [&str; 21] = [
-    "os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "pty", "runpy", "ctypes", "importlib", "webbrowser",
-    "code", "codeop", "pickle", "_pickle", "commands", "multiprocessing", "asyncio", "requests", "urllib",
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "shutil",
+    "socket",
+    "pty",
+    "runpy",
+    "ctypes",
+    "importlib",
+    "webbrowser",
+    "code",
+    "codeop",
+    "pickle",
+    "_pickle",
+    "commands",
+    "multiprocessing",
+    "asyncio",
+    "requests",
+    "urllib",
 ];
 
 /// Built-in functions of that kind.
-const DANGEROUS_BUILTINS: [&str; 7] = ["eval", "exec", "execfile", "compile", "open", "__import__", "breakpoint"];
+const DANGEROUS_BUILTINS: [&str; 7] = [
+    "eval",
+    "exec",
+    "execfile",
+    "compile",
+    "open",
+    "__import__",
+    "breakpoint",
+];
 
 /// The names beyond those of tensors, sorted; an error for those that no model needs.
 pub(super) fn inert(pickle: &Pickle<'_>) -> Result<Vec<String>, FormatError> {

@@ -40,14 +40,18 @@ impl<'a> Legacy<'a> {
         let mut storages = HashMap::new();
         let mut at = keys.end;
         for &key in keys_of {
-            let key = keys.text(key).ok_or_else(|| malformed("legacy file", "a storage's key is not text"))?;
+            let key = keys
+                .text(key)
+                .ok_or_else(|| malformed("legacy file", "a storage's key is not text"))?;
             let place = format!("storage {key}");
             let cut = || malformed(&place, "the file ends before it does; is it whole?");
             let rest = bytes.get(at..).unwrap_or_default();
             let (count, rest) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
             let elements = usize::try_from(i64::from_le_bytes(*count)).map_err(|_| cut())?;
             // A storage that no tensor refers to has no known width, and nothing after it could be found.
-            let width = widths.get(key).ok_or_else(|| malformed(&place, "nothing says what it holds"))?;
+            let width = widths
+                .get(key)
+                .ok_or_else(|| malformed(&place, "nothing says what it holds"))?;
             let length = elements.checked_mul(*width).ok_or_else(cut)?;
             storages.insert(key.to_owned(), rest.get(..length).ok_or_else(cut)?);
             at += 8 + length;
@@ -64,9 +68,14 @@ impl<'a> Legacy<'a> {
 
 fn refuse_big_endian(machine: &Pickle<'_>) -> Result<(), FormatError> {
     let Node::Dict(facts) = machine.node(machine.root) else {
-        return Err(malformed("legacy file", "its facts about the machine are not a dictionary"));
+        return Err(malformed(
+            "legacy file",
+            "its facts about the machine are not a dictionary",
+        ));
     };
-    let little = facts.iter().find(|(key, _)| machine.text(*key) == Some("little_endian"));
+    let little = facts
+        .iter()
+        .find(|(key, _)| machine.text(*key) == Some("little_endian"));
     match little.map(|(_, value)| machine.node(*value)) {
         Some(Node::Bool(false)) => Err(FormatError::unsupported(
             Format::Torch,

@@ -47,7 +47,9 @@ pub fn read(bytes: &[u8], key: Option<&str>) -> Result<StateDict, FormatError> {
         })
     } else if bytes.starts_with(legacy::MAGIC) {
         let (file, pickle) = Legacy::open(bytes)?;
-        dense(&pickle, key, bytes.len(), |key, view| gathered(view, file.storage(key)?))
+        dense(&pickle, key, bytes.len(), |key, view| {
+            gathered(view, file.storage(key)?)
+        })
     } else if safetensors::is_safetensors(bytes) {
         safetensors::read(bytes)
     } else {

@@ -1,7 +1,7 @@
 //! `.safetensors` files: state dicts without pickles. Source: <https://github.com/huggingface/safetensors>, "Format".
 
-use ::safetensors::tensor::{Dtype as Stored, TensorView};
 use ::safetensors::SafeTensors;
+use ::safetensors::tensor::{Dtype as Stored, TensorView};
 
 use super::state_dict::{Dtype, StateDict, StateTensor};
 use crate::{Format, FormatError};

@@ -110,9 +110,9 @@ fn rebuilt<'p>(pickle: &'p Pickle<'_>, function: (&str, &str), args: &[Id]) -> F
             Some(view) => Found::Tensor(view),
             None => Found::Refused("its storage, shape or strides are not of the form that PyTorch writes".into()),
         },
-        ("torch._utils", name) if name.starts_with("_rebuild_") && name.contains("tensor") => {
-            Found::Refused(format!("made by torch._utils.{name}, which is not a plain dense tensor"))
-        }
+        ("torch._utils", name) if name.starts_with("_rebuild_") && name.contains("tensor") => Found::Refused(format!(
+            "made by torch._utils.{name}, which is not a plain dense tensor"
+        )),
         _ => Found::Other,
     }
 }

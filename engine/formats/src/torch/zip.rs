@@ -30,7 +30,10 @@ impl<'a> Archive<'a> {
             .filter_map(|i| Some(zip.by_index_raw(i).ok()?.name().ok()?.into_owned()))
             .collect();
         refuse_programs(&names)?;
-        let pickles: Vec<&String> = names.iter().filter(|n| n.rsplit('/').next() == Some("data.pkl")).collect();
+        let pickles: Vec<&String> = names
+            .iter()
+            .filter(|n| n.rsplit('/').next() == Some("data.pkl"))
+            .collect();
         let [pickle] = pickles[..] else {
             let problem = format!("{} records are named data.pkl, expected one", pickles.len());
             return Err(malformed("zip archive", problem));
@@ -71,7 +74,10 @@ impl<'a> Archive<'a> {
         let read = entry.take(self.budget + 1).read_to_end(&mut bytes);
         read.map_err(|e| malformed(name, e))?;
         self.budget = self.budget.checked_sub(bytes.len() as u64).ok_or_else(|| {
-            malformed(name, "the archive unpacks to far more bytes than it is long, as none of PyTorch's does")
+            malformed(
+                name,
+                "the archive unpacks to far more bytes than it is long, as none of PyTorch's does",
+            )
         })?;
         Ok(bytes)
     }
