@@ -9,7 +9,7 @@ use ir::{Constant, ElementType, Graph, Op, TensorId, TensorType};
 use crate::weights::Mismatch;
 
 /// Values that a network may have; more is a slip in the architecture.
-const MAX_ELEMENTS: usize = 1 << 30;
+const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Why a basic module cannot be built here, and the likely fix.
 #[derive(Debug)]

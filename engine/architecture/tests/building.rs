@@ -188,7 +188,7 @@ fn a_module_inside_itself_is_stopped() {
     let text = format!("{HEAD}network: {{ a: {{ relu: {{}}, repeat: 1000000000 }} }}\n");
     insta::assert_snapshot!(nodes(&text), @"net.yaml:3:35: a: repeat: `1000000000` is not a whole number up to 20000");
     let text = format!("{HEAD}network: {{ a: flatten, b: {{ linear: {{ out: 100000000000 }} }} }}\n");
-    insta::assert_snapshot!(nodes(&text), @"net.yaml:3:29: b (linear): with its weights of [100000000000, 192] the network has more than 1073741824 parameters; its input is [192] (features)");
+    insta::assert_snapshot!(nodes(&text), @"net.yaml:3:29: b (linear): with its weights of [100000000000, 192] the network has more than 268435456 parameters; its input is [192] (features)");
 }
 
 #[test]

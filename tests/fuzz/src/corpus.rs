@@ -123,9 +123,23 @@ fn ranges(model: &ir::Graph) -> Option<Ranges> {
     })
 }
 
+/// State dicts in every form that PyTorch writes.
+pub fn torch() -> Vec<Vec<u8>> {
+    let mut all = files("tests/golden/torch", ".pt");
+    all.extend(files("tests/golden/torch", ".safetensors"));
+    all
+}
+
+/// Architectures that ship.
+pub fn architectures() -> Vec<Vec<u8>> {
+    files("recipes/architectures", ".yaml")
+}
+
 /// Recipes that ship.
 pub fn recipes() -> Vec<Vec<u8>> {
-    files("recipes", ".yaml")
+    let mut all = files("recipes", ".yaml");
+    all.retain(|text| !text.starts_with(b"architecture:"));
+    all
 }
 
 /// NumPy files.

@@ -56,6 +56,22 @@ pub const TARGETS: [Target; 9] = [
         reader: || Box::new(numpy),
     },
     Target {
+        name: "torch",
+        corpus: corpus::torch,
+        reader: || {
+            Box::new(|bytes| {
+                told(formats::torch::read(bytes, None), |dict| {
+                    format!("{} tensors", dict.tensors.len())
+                })
+            })
+        },
+    },
+    Target {
+        name: "architecture",
+        corpus: corpus::architectures,
+        reader: || Box::new(network),
+    },
+    Target {
         name: "recipe",
         corpus: corpus::recipes,
         reader: recipe,
@@ -179,6 +195,23 @@ fn numpy(bytes: &[u8]) -> String {
         format!("{} arrays", arrays.len())
     });
     format!("as array {one}; as archive {many}")
+}
+
+fn network(bytes: &[u8]) -> String {
+    let file = architecture::File {
+        name: "net.yaml".to_owned(),
+        bytes: bytes.to_vec(),
+    };
+    let parsed = architecture::Architecture::parse(&file, &[]);
+    let parsed = parsed.map_err(|wrong| recipe::render_all(&wrong, recipe::Paint::Plain));
+    let built = parsed.and_then(|parsed| {
+        let built = parsed.build(&architecture::Options::default());
+        built.map_err(|error| error.to_string())
+    });
+    told(built, |built| {
+        built.graph.verify().expect("a network that is built is valid");
+        format!("{} nodes", built.graph.nodes().len())
+    })
 }
 
 fn recipe() -> Read {
