@@ -6,7 +6,7 @@ use crate::FormatError;
 use crate::onnx::{malformed, proto, unsupported};
 
 /// The latest version of the operator set whose changes are known here.
-pub(super) const NEWEST_OPSET: i64 = 24;
+pub(super) const NEWEST_OPSET: i64 = 28;
 
 /// One use of an operator.
 pub(super) struct Node<'f> {

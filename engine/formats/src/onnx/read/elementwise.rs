@@ -5,7 +5,7 @@ use ir::ops::{
     LeakyRelu, Log, Maximum, Minimum, Mul, Neg, PRelu, Pow, Relu, Relu6, ReluN1To1, Reshape, Sigmoid, Softmax, Sqrt,
     Sub, Swish, Tanh, Transpose,
 };
-use ir::{Constant, Op, Shape, TensorId};
+use ir::{Op, Shape, TensorId};
 
 use super::Node;
 use super::values::Importer;
@@ -148,7 +148,7 @@ pub(super) fn meet<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(
     let count = node.proto.input.len();
     let types: Vec<_> = (0..count).map(|i| importer.ty(node, i)).collect::<Result<_, _>>()?;
     let rank = types.iter().map(|ty| ty.shape.rank()).max().unwrap_or(0);
-    let constant = |i: usize| importer.known_input(node, i).is_some();
+    let constant = |i: usize| importer.is_stored(node, i);
     let last = (0..count).any(|i| importer.is_last(node, i) && types[i].shape.rank() == rank);
     let fits = (0..count).all(|i| constant(i) || types[i].shape.rank() == rank || types[i].shape.elements() == 1);
     if !last || !fits || rank < 3 {
@@ -157,9 +157,8 @@ pub(super) fn meet<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(
     }
     let mut ids = Vec::new();
     for (i, ty) in types.iter().enumerate() {
-        ids.push(if importer.known_input(node, i).is_some() {
-            let form = |data: &Constant| layout::broadcast_constant(data, rank, &layout::to_last(rank));
-            importer.constant(node, i, Layout::ChannelsLast, form)?
+        ids.push(if importer.is_stored(node, i) {
+            importer.broadcast(node, i, rank)?
         } else if ty.shape.rank() == rank {
             importer.last(node, i)?
         } else {
@@ -206,6 +205,18 @@ pub(super) fn sum<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     chain(importer, node, Add::default())
 }
 
+/// `Mean` of several tensors.
+pub(super) fn mean<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let (layout, ids) = meet(importer, node)?;
+    let (&first, rest) = ids.split_first().ok_or_else(|| node.malformed("has no inputs"))?;
+    let mut sum = first;
+    for (i, &next) in rest.iter().enumerate() {
+        sum = importer.inner(node, &format!("part{i}"), Add::default(), &[sum, next])?;
+    }
+    let share = importer.scalar(node, "share", 1.0 / ids.len() as f32);
+    importer.put(node, Mul::default(), &[sum, share], layout).map(drop)
+}
+
 pub(super) fn max<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     chain(importer, node, Maximum::default())
 }
@@ -218,9 +229,10 @@ pub(super) fn min<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
 pub(super) fn add<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     two(node)?;
     for (product, vector) in [(0, 1), (1, 0)] {
-        let Some(bias) = importer.known_input(node, vector).cloned() else {
+        if !importer.is_stored(node, vector) {
             continue;
-        };
+        }
+        let bias = importer.ty(node, vector)?.shape;
         if layout_of(importer, node, product) != Layout::Stated {
             continue;
         }
@@ -235,11 +247,9 @@ pub(super) fn add<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
             continue;
         };
         let outputs = importer.graph.tensor(x).ty.shape.0.last().copied();
-        let vector_of =
-            bias.dims().last().copied() == outputs && outputs == Some(bias.len()) && bias.element().is_float();
-        if vector_of {
+        if bias.dims().last().copied() == outputs && outputs == Some(bias.elements()) {
             let inputs = made.inputs.clone();
-            let bias = importer.constant(node, vector, Layout::Stated, |b| b.reshaped([b.len()]))?;
+            let bias = importer.weights(node, vector, &[bias.elements()], &[0])?;
             return importer
                 .put(
                     node,

@@ -121,7 +121,7 @@ enum Input {
     Bias(Constant, Quantization, String),
 }
 
-/// Makes integer operators wherever possible. Returns nothing: what stays in floats is plain to see in the graph.
+/// Makes integer operators wherever possible; what stays in floats is plain to see in the graph.
 pub(super) fn fuse(graph: &mut Graph) -> Result<(), GraphError> {
     if !graph.nodes().iter().any(|n| matches!(n.op, Op::Dequantize(_))) {
         return Ok(());
@@ -133,7 +133,7 @@ pub(super) fn fuse(graph: &mut Graph) -> Result<(), GraphError> {
         .filter_map(|i| replacement(graph, &links, i))
         .collect();
     for found in found {
-        apply(graph, &links, found)?;
+        apply(graph, &links, found);
     }
     Ok(())
 }
@@ -334,7 +334,7 @@ fn bias_of(graph: &Graph, links: &Links, id: TensorId, step: f32, scales: &[Scal
     Some(Input::Bias(Constant::i32([steps.len()], steps)?, quantization, name))
 }
 
-fn apply(graph: &mut Graph, links: &Links, found: Replacement) -> Result<(), GraphError> {
+fn apply(graph: &mut Graph, links: &Links, found: Replacement) {
     let Replacement {
         node,
         op,
@@ -397,7 +397,6 @@ fn apply(graph: &mut Graph, links: &Links, found: Replacement) -> Result<(), Gra
             converts.outputs = vec![dead];
         }
     }
-    Ok(())
 }
 
 /// A conversion from one scale to another.

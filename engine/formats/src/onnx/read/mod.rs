@@ -16,7 +16,8 @@ mod resize;
 mod values;
 
 use ir::ops::Custom;
-use ir::{Constant, Graph, TensorType};
+use ir::passes::{self, Interface};
+use ir::{Constant, Graph, Op, TensorType};
 use prost::Message;
 
 use super::node::{NEWEST_OPSET, Node};
@@ -82,13 +83,17 @@ pub fn read_with(
     }
     importer.inputs(graph, options)?;
     for proto in &graph.node {
-        let name = importer.node_name(proto);
+        let name = Importer::node_name(proto);
         import(&mut importer, &Node::new(proto, name, opset))?;
     }
     let mut graph = importer.finish(graph)?;
     integer::fuse(&mut graph).map_err(invalid)?;
     graph.normalize().map_err(invalid)?;
     graph.verify().map_err(invalid)?;
+    // What is left where layouts meet: shuffled channels, attention. The border is as it should be.
+    if graph.nodes().iter().any(|node| matches!(node.op, Op::Transpose(_))) {
+        passes::channels_last_with(&mut graph, Interface::AsStated).map_err(invalid)?;
+    }
     Ok(graph)
 }
 
@@ -102,10 +107,7 @@ fn opset(model: &proto::Model) -> Result<i64, FormatError> {
     if (7..=NEWEST_OPSET).contains(&version) {
         return Ok(version);
     }
-    let problem = format!(
-        "uses version {version} of the operators, 7 to {} are read",
-        NEWEST_OPSET
-    );
+    let problem = format!("uses version {version} of the operators, 7 to {NEWEST_OPSET} are read");
     Err(unsupported(
         "the file",
         problem,
@@ -153,6 +155,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("MatMul", matrix::mat_mul),
     ("Max", elementwise::max),
     ("MaxPool", convolution::max_pool),
+    ("Mean", elementwise::mean),
     ("Min", elementwise::min),
     ("Mul", elementwise::mul),
     ("Neg", elementwise::neg),

@@ -23,12 +23,11 @@ struct Plan {
 /// Axes are an attribute before opset 18 (13 for sums), then an input. `None`: nothing is reduced.
 fn plan<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<Option<Plan>, FormatError> {
     let rank = importer.ty(node, 0)?.shape.rank();
-    let given = match node.input(1) {
-        None => node.ints("axes").map(<[i64]>::to_vec),
-        Some(_) => {
-            let known = importer.known_ints(node, 1);
-            Some(known.ok_or_else(|| node.unsupported("its axes are computed", "simplify the model"))?)
-        }
+    let given = if node.input(1).is_none() {
+        node.ints("axes").map(<[i64]>::to_vec)
+    } else {
+        let known = importer.known_ints(node, 1);
+        Some(known.ok_or_else(|| node.unsupported("its axes are computed", "simplify the model"))?)
     };
     let keep_dims = node.int("keepdims", 1) != 0;
     let nothing = node.flag("noop_with_empty_axes");

@@ -57,43 +57,36 @@ pub(super) fn resize<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     )?;
     let rank = importer.ty(node, 0)?.shape.rank();
     let named = node.ints("axes").map(<[i64]>::to_vec);
-    let axes = match importer.known_ints(node, sizes).filter(|sizes| !sizes.is_empty()) {
-        Some(given) => {
-            let dims = importer.ty(node, 0)?.shape.0;
-            let mut all = dims.clone();
-            for (i, &size) in given.iter().enumerate() {
-                let axis = named.as_ref().map_or(Some(i), |named| fold::axis(*named.get(i)?, rank));
-                let (Some(axis), Ok(size)) = (axis.filter(|&a| a < rank), usize::try_from(size)) else {
-                    return Err(node.malformed(format!("sizes {given:?} do not fit {dims:?}")));
-                };
-                all[axis] = size;
-            }
-            let axes = dims.iter().zip(&all);
-            axes.map(|(&input, &output)| Axis {
-                input,
-                output,
-                scale: output as f64 / input.max(1) as f64,
-            })
-            .collect()
+    let place = |i: usize| named.as_ref().map_or(Some(i), |named| fold::axis(*named.get(i)?, rank));
+    let axes = if let Some(given) = importer.known_ints(node, sizes).filter(|sizes| !sizes.is_empty()) {
+        let dims = importer.ty(node, 0)?.shape.0;
+        let mut all = dims.clone();
+        for (i, &size) in given.iter().enumerate() {
+            let (Some(axis), Ok(size)) = (place(i).filter(|&a| a < rank), usize::try_from(size)) else {
+                return Err(node.malformed(format!("sizes {given:?} do not fit {dims:?}")));
+            };
+            all[axis] = size;
         }
-        None => {
-            let given = importer.known_input(node, scales).map(fold::floats);
-            let given = given.filter(|g| !g.is_empty()).ok_or_else(|| {
-                node.unsupported(
-                    "its scales and sizes are computed",
-                    "fix the input shape, so that they are constant",
-                )
-            })?;
-            let mut all = vec![1.0; rank];
-            for (i, &scale) in given.iter().enumerate() {
-                let axis = named.as_ref().map_or(Some(i), |named| fold::axis(*named.get(i)?, rank));
-                match axis.and_then(|a| all.get_mut(a)) {
-                    Some(slot) => *slot = scale,
-                    None => return Err(node.malformed(format!("scales {given:?} do not fit rank {rank}"))),
-                }
+        let axis = |(&input, &output): (&usize, &usize)| Axis {
+            input,
+            output,
+            scale: output as f64 / input.max(1) as f64,
+        };
+        dims.iter().zip(&all).map(axis).collect()
+    } else {
+        let given = importer.known_input(node, scales).map(fold::floats);
+        let given = given.filter(|g| !g.is_empty()).ok_or_else(|| {
+            let fix = "fix the input shape, so that they are constant";
+            node.unsupported("its scales and sizes are computed", fix)
+        })?;
+        let mut all = vec![1.0; rank];
+        for (i, &scale) in given.iter().enumerate() {
+            match place(i).and_then(|a| all.get_mut(a)) {
+                Some(slot) => *slot = scale,
+                None => return Err(node.malformed(format!("scales {given:?} do not fit rank {rank}"))),
             }
-            from_scales(importer, node, &all)?
         }
+        from_scales(importer, node, &all)?
     };
     finish(importer, node, axes, linear, coordinates, nearest)
 }
@@ -124,15 +117,13 @@ fn position(mode: &str, axis: Axis, x: usize) -> Option<f64> {
     let Axis { input, output, scale } = axis;
     let x = x as f64;
     Some(match mode {
-        "half_pixel" => (x + 0.5) / scale - 0.5,
         "half_pixel_symmetric" => {
             let adjustment = output as f64 / (scale * input as f64);
             let centre = input as f64 / 2.0;
             centre * (1.0 - adjustment) + (x + 0.5) / scale - 0.5
         }
-        "pytorch_half_pixel" if output == 1 => 0.0,
-        "pytorch_half_pixel" => (x + 0.5) / scale - 0.5,
-        "align_corners" if output == 1 => 0.0,
+        "pytorch_half_pixel" | "align_corners" if output == 1 => 0.0,
+        "half_pixel" | "pytorch_half_pixel" => (x + 0.5) / scale - 0.5,
         "align_corners" => x * (input as f64 - 1.0) / (output as f64 - 1.0),
         "asymmetric" => x / scale,
         _ => return None,
@@ -262,8 +253,8 @@ fn name(form: Coordinates) -> &'static str {
 fn linear_form(coordinates: &str, rows: Axis, columns: Axis) -> Option<Coordinates> {
     let exact = |axis: Axis| (axis.output as f64 / axis.input.max(1) as f64 - axis.scale).abs() < 1e-6 * axis.scale;
     match coordinates {
-        "align_corners" => Some(Coordinates::AlignCorners),
         _ if !(exact(rows) && exact(columns)) => None,
+        "align_corners" => Some(Coordinates::AlignCorners),
         "half_pixel" | "half_pixel_symmetric" => Some(Coordinates::HalfPixel),
         "pytorch_half_pixel" if rows.output > 1 && columns.output > 1 => Some(Coordinates::HalfPixel),
         "asymmetric" => Some(Coordinates::Asymmetric),

@@ -92,7 +92,7 @@ impl<'f> Importer<'f> {
     }
 
     /// The name of a node: its own, or that of its first output.
-    pub fn node_name(&self, proto: &proto::Node) -> String {
+    pub fn node_name(proto: &proto::Node) -> String {
         if proto.name.is_empty() {
             proto
                 .output
@@ -242,8 +242,7 @@ impl<'f> Importer<'f> {
     /// The type of an input as the file states it.
     pub fn ty(&self, node: &Node<'_>, i: usize) -> Result<TensorType, FormatError> {
         Ok(match self.value(node, i)? {
-            Value::Known(constant) => constant.ty(),
-            Value::Stored(constant, _) => constant.ty(),
+            Value::Known(constant) | Value::Stored(constant, _) => constant.ty(),
             Value::Made(held) => self.held_type(*held),
         })
     }
@@ -432,6 +431,22 @@ impl<'f> Importer<'f> {
             other => other,
         };
         self.dequantized(name, data, quantization)
+    }
+
+    /// A stored input as it is broadcast against channels-last tensors of `rank`.
+    pub fn broadcast(&mut self, node: &Node<'f>, i: usize, rank: usize) -> Result<TensorId, FormatError> {
+        let perm = layout::to_last(rank);
+        match self.value(node, i)?.clone() {
+            Value::Stored(data, Some(quantization)) if quantization.axis.is_none() => {
+                let name = node.input(i).unwrap_or_default();
+                let wrong = || node.malformed(format!("`{name}` does not fit"));
+                let data = layout::broadcast_constant(&data, rank, &perm).ok_or_else(wrong)?;
+                self.dequantized(name, data, Some(quantization))
+            }
+            _ => self.constant(node, i, Layout::ChannelsLast, |c| {
+                layout::broadcast_constant(c, rank, &perm)
+            }),
+        }
     }
 
     /// A stored constant and the `Dequantize` behind it, shared where the same was asked for before.
@@ -749,12 +764,11 @@ fn input_type(value: &proto::ValueInfo, given: Option<&[usize]>) -> Result<Tenso
     } else {
         element
     };
-    let declared: Vec<Option<i64>> = match &tensor.shape {
-        Some(shape) => shape.dim.iter().map(|d| d.value.filter(|&v| v > 0)).collect(),
-        None => {
-            let rank = given.ok_or_else(|| open(&place, "has no declared shape"))?.len() + 1;
-            vec![None; rank]
-        }
+    let declared: Vec<Option<i64>> = if let Some(shape) = &tensor.shape {
+        shape.dim.iter().map(|d| d.value.filter(|&v| v > 0)).collect()
+    } else {
+        let rank = given.ok_or_else(|| open(&place, "has no declared shape"))?.len() + 1;
+        vec![None; rank]
     };
     let text: Vec<String> = declared
         .iter()

@@ -156,6 +156,15 @@ impl Emitter<'_> {
         if self.constant(input).is_some() {
             return Ok(());
         }
+        let tensor = self.graph.tensor(input);
+        if !tensor.is_quantized() {
+            let problem = format!("`{}` is {} without a scale", tensor.name, tensor.ty.element);
+            return Err(unsupported(
+                place(node),
+                problem,
+                "only quantized integers and floats are written",
+            ));
+        }
         let lies = self.lies(input);
         let real = self.real(node, input, lies)?;
         // The node that makes the real values may have been written for another reader.
