@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// Every reader.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "keras",
         corpus: corpus::keras,
