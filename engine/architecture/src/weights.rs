@@ -6,6 +6,11 @@ use indexmap::IndexMap;
 use ir::{Constant, ElementType};
 use regex_lite::Regex;
 
+/// Lines of a list of problems.
+const SHOWN: usize = 40;
+/// Missing names for which near ones are looked for.
+const COMPARED: usize = 20;
+
 /// A rule that renames keys of a state dict.
 #[derive(Debug, Clone)]
 pub struct Rename {
@@ -141,7 +146,6 @@ impl fmt::Display for Mismatch {
             lines.push(format!("{key}: is {found:?}, the architecture needs {wanted:?}"));
         }
         // Comparing names takes time: for a file of another network the first few tell enough.
-        const COMPARED: usize = 20;
         for (i, (key, shape)) in self.missing.iter().enumerate() {
             let near = if i < COMPARED { self.near(key, shape) } else { None };
             let near = near.map(|near| format!("; is it `{near}`?")).unwrap_or_default();
@@ -156,7 +160,6 @@ impl fmt::Display for Mismatch {
         for key in &self.not_finite {
             lines.push(format!("{key}: holds values that are infinite or not a number"));
         }
-        const SHOWN: usize = 40;
         let rest = lines.len().saturating_sub(SHOWN);
         let count = lines.len();
         lines.truncate(SHOWN);

@@ -12,6 +12,7 @@
 //! ```
 
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 use indexmap::IndexMap;
 use ir::Graph;
@@ -96,12 +97,11 @@ impl Op for ImportOp {
                 path: file.label.clone(),
                 problem: e.to_string(),
             })?;
-            match inputs.sources.get("architecture") {
-                Some(files) => with_architecture(params, &bytes, &file.label, &files.files, context)?,
-                None => {
-                    let outside = |data: &formats::onnx::ExternalData| external(others, data);
-                    models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
-                }
+            if let Some(files) = inputs.sources.get("architecture") {
+                with_architecture(params, &bytes, &file.label, &files.files, context)?
+            } else {
+                let outside = |data: &formats::onnx::ExternalData| external(others, data);
+                models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
             }
         };
         context.log(&format!(
@@ -119,7 +119,7 @@ fn parts(source: &SourceFiles) -> Result<(&SourceFile, &[SourceFile]), StepError
         .files
         .split_first()
         .ok_or_else(|| StepError::Params(format!("source `{}` has no files, import takes one", source.name)))?;
-    if !others.is_empty() && !first.name.ends_with(".onnx") {
+    if !others.is_empty() && Path::new(&first.name).extension().is_none_or(|e| e != "onnx") {
         let problem = format!(
             "source `{}` has {} files, import takes one (or a `.onnx` file followed by the files with its weights)",
             source.name,
@@ -132,11 +132,7 @@ fn parts(source: &SourceFiles) -> Result<(&SourceFile, &[SourceFile]), StepError
 
 /// A part of a file with weights, found by its name among the files of the source.
 fn external(files: &[SourceFile], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
-    let name = |path: &str| {
-        std::path::Path::new(path)
-            .file_name()
-            .map(std::ffi::OsStr::to_os_string)
-    };
+    let name = |path: &str| Path::new(path).file_name().map(std::ffi::OsStr::to_os_string);
     let file = files.iter().find(|file| name(&file.name) == name(&data.location));
     let file = file.ok_or("is not among the files of the source; list it after the model's")?;
     let mut opened = std::fs::File::open(&file.path).map_err(|e| e.to_string())?;
