@@ -202,6 +202,16 @@ fn a_max_pool_is_padded_with_the_least_number() {
 }
 
 #[test]
+fn an_embedding_is_read_back() {
+    let mut g = Graph::new("embedding");
+    let x = g.input("x", TensorType::new(ElementType::I32, [1, 4]));
+    let table = g.constant("table", Constant::f32([6, 3], vec![0.5; 18]).unwrap());
+    let y = g.add("y", ops::Gather { axis: 0 }, &[table, x]).unwrap();
+    g.set_outputs(&[y]);
+    assert_eq!(round_trip(&g), g);
+}
+
+#[test]
 fn inputs_keep_their_order_and_stand_first() {
     let mut g = Graph::new("two");
     let c = g.constant("c", Constant::f32([3], vec![1.0, 2.0, 3.0]).unwrap());
