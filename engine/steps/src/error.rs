@@ -37,7 +37,7 @@ pub enum StepError {
     Format(#[from] formats::FormatError),
     /// See [`architecture::ArchitectureError`].
     #[error(transparent)]
-    Architecture(#[from] architecture::ArchitectureError),
+    Architecture(Box<architecture::ArchitectureError>),
     /// See [`data::DataError`].
     #[error(transparent)]
     Data(#[from] data::DataError),
@@ -67,4 +67,10 @@ pub enum StepError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl From<architecture::ArchitectureError> for StepError {
+    fn from(error: architecture::ArchitectureError) -> Self {
+        StepError::Architecture(Box::new(error))
+    }
 }

@@ -44,15 +44,19 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     } else {
         text(&inspection) + &trained
     };
-    let forms: [(_, fn(&Network) -> String); 2] = [(&args.svg, Network::svg), (&args.html, Network::html)];
-    for (path, draw) in forms {
-        if let Some(path) = path {
-            let drawn = draw(&drawing(&inspection));
-            fs::write(path, drawn).with_context(|| format!("{}: cannot be written", path.display()))?;
-        }
+    if let Some(path) = &args.svg {
+        save(path, &drawing(&inspection).svg())?;
+    }
+    if let Some(path) = &args.html {
+        save(path, &drawing(&inspection).html())?;
     }
     terminal.result(&text)?;
     Ok(Exit::Success)
+}
+
+fn save(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
+    Ok(())
 }
 
 /// The graph as boxes and arrows.
