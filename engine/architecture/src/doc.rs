@@ -52,7 +52,7 @@ fn made(name: &str, module: &Module) -> String {
     }
     let text = text_of(name, &module.source.text);
     if !text.is_empty() {
-        page += &format!("\n## Text\n\n```yaml\n{text}```\n");
+        let _ = write!(page, "\n## Text\n\n```yaml\n{text}```\n");
     }
     page
 }

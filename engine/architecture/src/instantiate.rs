@@ -147,7 +147,7 @@ struct Instantiator<'a> {
     layers: usize,
 }
 
-impl<'a> Instantiator<'a> {
+impl Instantiator<'_> {
     fn complain(&mut self, frame: &Frame<'_>, place: &Place, message: String, help: Option<String>) {
         if self.complaints.len() >= MAX_COMPLAINTS {
             return;

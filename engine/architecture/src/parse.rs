@@ -287,13 +287,12 @@ impl Parser {
         let get = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
         let params = get("params").map(|node| self.entries(&what, node)).unwrap_or_default();
         self.param_names(&what, &params);
-        let layers = match get("layers") {
-            Some(node) => self.layers(&what, node),
-            None => {
-                let message = format!("{what}: `layers` is missing");
-                self.complaints.push(self.complaints.at(key.place.clone(), message));
-                Vec::new()
-            }
+        let layers = if let Some(node) = get("layers") {
+            self.layers(&what, node)
+        } else {
+            let message = format!("{what}: `layers` is missing");
+            self.complaints.push(self.complaints.at(key.place.clone(), message));
+            Vec::new()
         };
         Some(Module {
             doc: get("doc").and_then(Node::as_str).unwrap_or_default().to_owned(),
@@ -415,41 +414,35 @@ impl Parser {
         let get = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
         let names = match get("names") {
             None => "{index}".to_owned(),
-            Some(node) => match node.as_str().filter(|text| is_pattern(text)) {
-                Some(text) => text.to_owned(),
-                None => {
+            Some(node) => {
+                if let Some(text) = node.as_str().filter(|text| is_pattern(text)) {
+                    text.to_owned()
+                } else {
                     let message = format!("names: {} does not tell blocks apart", node.found());
                     let help = "use `{index}`, or `{stage}` and `{block}`, as in \"xif{stage}_{block}\"";
                     self.complain(node, message, Some(help.into()));
                     String::new()
                 }
-            },
+            }
         };
         let first = match get("first") {
             None => 0,
-            Some(node) => match node.plain().as_u64().filter(|&n| n < 1 << 20) {
-                Some(number) => number as usize,
-                None => {
-                    self.complain(
-                        node,
-                        format!("first: {} is not a number to count from", node.found()),
-                        None,
-                    );
-                    0
+            Some(node) => {
+                let number = node.plain().as_u64().filter(|&n| n < 1 << 20);
+                if number.is_none() {
+                    let message = format!("first: {} is not a number to count from", node.found());
+                    self.complain(node, message, None);
                 }
-            },
-        };
-        let stages = match &node.value {
-            Yaml::List(stages) => stages.iter().map(|stage| self.stage(stage)).collect(),
-            _ => {
-                let message = format!("blocks: {} is not a list of blocks", node.found());
-                self.complain(
-                    node,
-                    message,
-                    Some("a block is written `[module, out, stride, repeat, { … }]`".into()),
-                );
-                Vec::new()
+                number.unwrap_or_default() as usize
             }
+        };
+        let stages = if let Yaml::List(stages) = &node.value {
+            stages.iter().map(|stage| self.stage(stage)).collect()
+        } else {
+            let message = format!("blocks: {} is not a list of blocks", node.found());
+            let help = "a block is written `[module, out, stride, repeat, { … }]`";
+            self.complain(node, message, Some(help.into()));
+            Vec::new()
         };
         Blocks {
             names,

@@ -134,14 +134,17 @@ impl Mismatch {
     }
 }
 
+/// Comparing names takes time: for a file of another network the first few tell enough.
+const COMPARED: usize = 20;
+/// Lines of a message.
+const SHOWN: usize = 40;
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = Vec::new();
         for (key, found, wanted) in &self.misshapen {
             lines.push(format!("{key}: is {found:?}, the architecture needs {wanted:?}"));
         }
-        // Comparing names takes time: for a file of another network the first few tell enough.
-        const COMPARED: usize = 20;
         for (i, (key, shape)) in self.missing.iter().enumerate() {
             let near = if i < COMPARED { self.near(key, shape) } else { None };
             let near = near.map(|near| format!("; is it `{near}`?")).unwrap_or_default();
@@ -156,7 +159,6 @@ impl fmt::Display for Mismatch {
         for key in &self.not_finite {
             lines.push(format!("{key}: holds values that are infinite or not a number"));
         }
-        const SHOWN: usize = 40;
         let rest = lines.len().saturating_sub(SHOWN);
         let count = lines.len();
         lines.truncate(SHOWN);

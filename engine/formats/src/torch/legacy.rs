@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::pickle::{Node, Pickle};
+use super::state_dict::Dtype;
 use super::tensor;
 use crate::{Format, FormatError};
 
@@ -36,7 +37,7 @@ impl<'a> Legacy<'a> {
         let keys_of = keys_of.ok_or_else(|| malformed("legacy file", "its list of storages is not a list"))?;
         // How wide an element is, the persistent ids of the object say.
         let ids = (0..object.nodes().len() as u32).filter_map(|id| tensor::storage(&object, id));
-        let widths: HashMap<&str, usize> = ids.map(|s| (s.key, s.dtype.map_or(1, |dtype| dtype.size()))).collect();
+        let widths: HashMap<&str, usize> = ids.map(|s| (s.key, s.dtype.map_or(1, Dtype::size))).collect();
         let mut storages = HashMap::new();
         let mut at = keys.end;
         for &key in keys_of {

@@ -171,7 +171,7 @@ impl<'a> Machine<'a> {
                 // MARK, POP, POP_MARK, DUP
                 b'(' => self.marks.push(self.stack.len()),
                 b'0' => drop(self.pop()?),
-                b'1' => drop(self.to_mark()?),
+                b'1' => drop(self.since_mark()?),
                 b'2' => {
                     let top = self.top()?;
                     self.stack.push(top);
@@ -251,7 +251,7 @@ impl<'a> Machine<'a> {
             // EMPTY_TUPLE, TUPLE, TUPLE1, TUPLE2, TUPLE3
             b')' => self.push(Node::Tuple(Vec::new()))?,
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Node::Tuple(items))?;
             }
             0x85..=0x87 => {
@@ -263,7 +263,7 @@ impl<'a> Machine<'a> {
             // EMPTY_LIST, EMPTY_SET; LIST, FROZENSET
             b']' | 0x8f => self.push(Node::List(Vec::new()))?,
             b'l' | 0x91 => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Node::List(items))?;
             }
             // APPEND; APPENDS, ADDITEMS
@@ -272,13 +272,13 @@ impl<'a> Machine<'a> {
                 self.append(&[item])?;
             }
             b'e' | 0x90 => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.append(&items)?;
             }
             // EMPTY_DICT, DICT
             b'}' => self.push(Node::Dict(Vec::new()))?,
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Node::Dict(Vec::new()))?;
                 self.set(&items)?;
             }
@@ -289,7 +289,7 @@ impl<'a> Machine<'a> {
                 self.set(&items)?;
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.set(&items)?;
             }
             // BINPUT, LONG_BINPUT, MEMOIZE
@@ -432,7 +432,7 @@ impl<'a> Machine<'a> {
         Ok(self.stack[self.floor(1)?])
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or("a mark is missing on the stack")?;
         Ok(self.stack.split_off(mark))
     }

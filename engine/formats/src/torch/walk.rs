@@ -44,11 +44,13 @@ pub(super) fn tensors<'p>(pickle: &'p Pickle<'_>, key: Option<&str>) -> Result<V
             let held = held.ok_or_else(|| no_key(pickle, key))?;
             walker.collect(held)?
         }
-        None => walker.from_root()?,
+        None => walker.state_dict()?,
     };
     for wrapper in WRAPPERS {
         if !found.is_empty() && found.iter().all(|(name, _)| name.starts_with(wrapper)) {
-            found.iter_mut().for_each(|(name, _)| drop(name.drain(..wrapper.len())));
+            for (name, _) in &mut found {
+                name.drain(..wrapper.len());
+            }
         }
     }
     Ok(found)
@@ -87,7 +89,7 @@ struct Walker<'p, 'a> {
 
 impl<'p> Walker<'p, '_> {
     /// The state dict under one of the usual keys; without one, every tensor there is.
-    fn from_root(&mut self) -> Result<Vec<(String, View<'p>)>, FormatError> {
+    fn state_dict(&mut self) -> Result<Vec<(String, View<'p>)>, FormatError> {
         for key in KEYS {
             if let Some(held) = entry(self.pickle, self.pickle.root, key)
                 && !matches!(tensor::tensor(self.pickle, held), Found::Tensor(_))
