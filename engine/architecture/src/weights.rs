@@ -139,6 +139,11 @@ impl Mismatch {
     }
 }
 
+/// Comparing names takes time: for a file of another network the first few tell enough.
+const COMPARED: usize = 20;
+/// Lines of a message.
+const SHOWN: usize = 40;
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = Vec::new();

@@ -255,8 +255,9 @@ fn weights_find_their_places_and_come_back() {
         .unwrap();
     assert_eq!(conv.dims(), [6, 2, 3, 4]);
     // Output 1, row 1, column 2, input 3 of the file's OIHW.
-    let at = ((1 * 2 + 1) * 3 + 2) * 4 + 3;
-    assert_eq!(conv.as_f32().unwrap()[at], (((1 * 4 + 3) * 2 + 1) * 3 + 2) as f32);
+    let index = |[a, b, c, d]: [usize; 4], [_, y, z, w]: [usize; 4]| ((a * y + b) * z + c) * w + d;
+    let at = index([1, 1, 2, 3], [6, 2, 3, 4]);
+    assert_eq!(conv.as_f32().unwrap()[at], index([1, 3, 1, 2], [6, 4, 2, 3]) as f32);
     assert!(matches!(graph.nodes()[1].op, Op::DepthwiseConv2d(_)));
     let mut back = architecture::state_dict(&graph);
     back.insert(
