@@ -6,11 +6,6 @@ use indexmap::IndexMap;
 use ir::{Constant, ElementType};
 use regex_lite::Regex;
 
-/// Lines of a list of problems.
-const SHOWN: usize = 40;
-/// Missing names for which near ones are looked for.
-const COMPARED: usize = 20;
-
 /// A rule that renames keys of a state dict.
 #[derive(Debug, Clone)]
 pub struct Rename {
