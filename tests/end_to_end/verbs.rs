@@ -48,7 +48,7 @@ fn a_file_that_is_missing_or_wrong_is_named() {
         matches!(call.code, Some(1 | 2 | 4)) && call.stderr.contains("digits.npz"),
         "{call}"
     );
-    let call = lab.call(&["convert", "digits.h5", "digits.onnx"]);
+    let call = lab.call(&["convert", "digits.h5", "digits.onxx"]);
     assert!(
         matches!(call.code, Some(2)) && call.stderr.contains(".tflite"),
         "{call}"

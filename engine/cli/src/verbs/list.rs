@@ -35,10 +35,14 @@ const FORMATS: [(&str, &str, &str); 13] = [
 ];
 
 /// Recipes in `recipes/` of the project.
-const RECIPES: [(&str, &str); 3] = [
+const RECIPES: [(&str, &str); 4] = [
     (
         "recipes/quickstart.yaml",
         "what four forms of a small network are worth; all it needs ships with it",
+    ),
+    (
+        "recipes/pruning-clustering-lab.yaml",
+        "ResNet-8 on CIFAR-10 pruned and clustered without training, in float32, dynamic range and integers; downloads 170 MB",
     ),
     (
         "recipes/quantization-lab.yaml",
