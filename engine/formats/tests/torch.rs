@@ -70,9 +70,9 @@ fn archive(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
     };
     add("model/data.pkl", pickle);
     add("model/byteorder", b"little");
-    storages
-        .iter()
-        .for_each(|(key, bytes)| add(&format!("model/data/{key}"), bytes));
+    for (key, bytes) in storages {
+        add(&format!("model/data/{key}"), bytes);
+    }
     zip.finish().unwrap().into_inner()
 }
 
@@ -296,7 +296,8 @@ fn files_that_pytorch_wrote_are_read() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if !name.ends_with(".pt") && !name.ends_with(".safetensors") {
+        let extension = path.extension().unwrap_or_default();
+        if extension != "pt" && extension != "safetensors" {
             continue;
         }
         seen += 1;
