@@ -154,7 +154,7 @@ mod tests {
         for a in 0..boxes.len() {
             for b in 0..a {
                 let apart = |p: fn(&(f64, f64)) -> f64| {
-                    (p(&places[a]) - p(&places[b])).abs() >= (p(&boxes[a]) + p(&boxes[b])) / 2.0
+                    (p(&places[a]) - p(&places[b])).abs() >= f64::midpoint(p(&boxes[a]), p(&boxes[b]))
                 };
                 assert!(apart(|p| p.0) || apart(|p| p.1), "{a} lies on {b}: {places:?}");
             }
