@@ -49,12 +49,12 @@ fn a_cut_off_model_is_refused_wherever_it_ends() {
     let file = fs::read(shipped("recipes/models/digits.h5")).expect("a file of the project");
     insta::assert_snapshot!(import_of(&file[..file.len() / 2]).error("native"), @"digits.h5: keras: weights of layer `pixels`: unexpected end of data at offset 77712 (need 704 bytes, have 0)");
     insta::assert_snapshot!(import_of(&file[..100]).error("native"), @"digits.h5: keras: the root group: attributes cannot be read: unexpected end of data at offset 96 (need 16 bytes, have 4)");
-    insta::assert_snapshot!(import_of(b"").error("native"), @"digits.h5: not a Keras HDF5 (.h5) or TensorFlow Lite (.tflite) file, the formats that are recognized");
+    insta::assert_snapshot!(import_of(b"").error("native"), @"digits.h5: not a Keras (.h5, .keras), ONNX (.onnx), PyTorch (.pth, .safetensors) or TensorFlow Lite (.tflite) file, the formats that are recognized");
 }
 
 #[test]
 fn a_file_of_another_kind_is_refused_with_the_kinds_that_are_known() {
-    insta::assert_snapshot!(import_of(b"PK\x03\x04 is no model").error("native"), @"digits.h5: not a Keras HDF5 (.h5) or TensorFlow Lite (.tflite) file, the formats that are recognized");
+    insta::assert_snapshot!(import_of(b"PK\x03\x04 is no model").error("native"), @"digits.h5: not a Keras (.h5, .keras), ONNX (.onnx), PyTorch (.pth, .safetensors) or TensorFlow Lite (.tflite) file, the formats that are recognized");
 }
 
 #[test]

@@ -54,7 +54,7 @@ expect:
        |
        = help: did you mean `scheme`?
 
-    error: export.format: the string `tflit` is not one of `tflite`, `c-array`
+    error: export.format: the string `tflit` is not one of `tflite`, `onnx`, `c-array`, `saved-model`, `safetensors`
       --> recipe.yaml:11:42
        |
     11 |   file: { export: { model: half, format: tflit } }

@@ -103,7 +103,8 @@ Examples:
 Examples:
   pipeline convert model.h5 model.tflite
   pipeline convert model.h5 model.tflite --quantize int8 --calibrate x_train.npy --input int8 --output int8
-  pipeline convert model.tflite model.c        writes model.c and model.h")]
+  pipeline convert model.tflite model.c        writes model.c and model.h
+  pipeline convert recipes/architectures/fbnet_a.yaml fbnet_a.tflite --weights fbnet_a.pth")]
     Convert(ConvertArgs),
     /// Compare the outputs of two models on the same inputs
     #[command(after_help = "Example:\n  pipeline verify model.h5 model.tflite --input x_test.npy --per-layer")]
@@ -125,8 +126,10 @@ Examples:
         /// What to list; everything without it
         what: Option<Listing>,
     },
-    /// Show the reference page of an op
-    #[command(after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc --all docs/reference")]
+    /// Show the reference page of an op or of a module of architectures
+    #[command(
+        after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc module conv2d\n  pipeline doc --all docs/reference"
+    )]
     Doc(DocArgs),
     /// Write a starter recipe with comments
     #[command(after_help = "Example:\n  pipeline init lab --model model.h5 --data images/")]
@@ -312,12 +315,24 @@ pub struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model: .h5, .onnx or .tflite
+    /// The model: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml)
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
+    /// Weights for an architecture: .pth, .pt or .safetensors; they are zeros without
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub weights: Option<PathBuf>,
+    /// As an architecture file; `convert` to .safetensors writes the weights for it
+    #[arg(long, conflicts_with = "json")]
+    pub architecture: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// Draw the graph too, as SVG
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub svg: Option<PathBuf>,
+    /// Draw the graph too, as a page for a browser
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
 }
 
 /// `--quantize`.
@@ -360,12 +375,15 @@ pub enum ProfileArg {
 
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The model to read: .h5, .onnx or .tflite
+    /// The model to read: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml) with --weights
     #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
     pub from: PathBuf,
-    /// The file to write: .tflite, .onnx, or .c (with .h beside it)
+    /// The file to write: .tflite, .onnx, .c (with .h beside it), .safetensors, or a folder for a SavedModel
     #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub to: PathBuf,
+    /// Weights for an architecture: .pth, .pt or .safetensors
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub weights: Option<PathBuf>,
     /// Store and compute in fewer bits
     #[arg(long, value_name = "SCHEME")]
     pub quantize: Option<SchemeArg>,
@@ -419,7 +437,7 @@ pub enum KernelsArg {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The model: .h5, .onnx or .tflite
+    /// The model: .h5, .keras, .onnx, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// Runs that are counted
@@ -438,9 +456,12 @@ pub struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub struct InferArgs {
-    /// The model: .h5, .onnx or .tflite
+    /// The model: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml) with --weights
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
+    /// Weights for an architecture: .pth, .pt or .safetensors
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub weights: Option<PathBuf>,
     /// Samples along the first axis; one array for each input of the model, in order
     #[arg(long, value_name = "NPY", required = true, value_hint = ValueHint::FilePath)]
     pub input: Vec<PathBuf>,
@@ -485,13 +506,17 @@ pub enum Listing {
     Formats,
     /// Recipes that come with the program
     Recipes,
+    /// Modules that architectures are made of
+    Modules,
 }
 
 #[derive(Debug, Args)]
 pub struct DocArgs {
-    /// The op
+    /// The op, or `module`
     #[arg(required_unless_present = "all")]
     pub op: Option<String>,
+    /// The module of architectures, after `module`
+    pub name: Option<String>,
     /// Write the pages of all ops as markdown into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "op", value_hint = ValueHint::DirPath)]
     pub all: Option<PathBuf>,

@@ -162,8 +162,17 @@ fn missing_files(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
         };
         for path in paths.iter().filter(|path| !base.join(path).exists()) {
             let found = base.join(path);
-            let message = format!("sources.{name}: {} does not exist", found.display());
-            let help = format!("correct the path, or pass `--source {name}=PATH`");
+            // A path that a step names in place of a source is its own name.
+            let (what, help) = if path == Path::new(name) {
+                (
+                    String::new(),
+                    "correct the path; it is relative to the recipe".to_owned(),
+                )
+            } else {
+                let help = format!("correct the path, or pass `--source {name}=PATH`");
+                (format!("sources.{name}: "), help)
+            };
+            let message = format!("{what}{} does not exist", found.display());
             let place = written_at(recipe, name, path);
             complaints.push(Diagnostic::new(recipe.source(), place, message).help(help));
         }
@@ -174,7 +183,11 @@ fn missing_files(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
 /// Where a path is written: in the recipe's text, else in an option.
 fn written_at(recipe: &Recipe, name: &str, path: &Path) -> Place {
     let path = path.display().to_string();
-    let sources = recipe.source().text.find("sources:").unwrap_or(0);
+    let sources = if path == name {
+        0
+    } else {
+        recipe.source().text.find("sources:").unwrap_or(0)
+    };
     match recipe.source().text[sources..].find(&path) {
         Some(at) => Place::Recipe(Span::new(sources + at, sources + at + path.len())),
         None => Place::Option(format!("--source {name}={path}")),

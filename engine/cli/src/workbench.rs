@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use steps::artifact::{Artifact, Decoded, LoadedDataset, ReadBlob};
 use steps::{Context, Inputs, Labelled, Output, SourceFile, SourceFiles, StepError};
 
 use crate::exit::{Exit, Failure, OrExit};
+use crate::sources::with_modules;
 use crate::terminal::{Terminal, Volume};
 
 /// Runs ops one by one.
@@ -61,27 +62,29 @@ impl<'a> Workbench<'a> {
 
     /// Reads a model file.
     pub fn import(&self, path: &Path) -> Result<Made, Failure> {
-        let label = path.display().to_string();
-        fs::metadata(path).with_context(|| format!("{label}: cannot read the model"))?;
-        let mut files = vec![SourceFile {
-            path: path.to_owned(),
-            name: label.clone(),
-            label: label.clone(),
-        }];
-        // ONNX keeps large weights in files beside the model.
-        let folder = path.parent().unwrap_or(Path::new(""));
-        for name in steps::models::companions(path).or_exit(Exit::StepFailed)? {
-            let path = folder.join(&name);
-            files.push(SourceFile {
-                label: path.display().to_string(),
-                path,
-                name,
-            });
+        self.import_with(path, None)
+    }
+
+    /// Reads a model file, or an architecture with a file of weights for it.
+    pub fn import_with(&self, path: &Path, weights: Option<&Path>) -> Result<Made, Failure> {
+        let mut sources = BTreeMap::new();
+        if let Some(weights) = weights {
+            sources.insert("from".to_owned(), files(vec![weights.to_owned()])?);
+            sources.insert("architecture".to_owned(), files(with_modules(vec![path.to_owned()]))?);
+        } else {
+            let mut from = files(vec![path.to_owned()])?;
+            // ONNX keeps large weights in files beside the model.
+            let folder = path.parent().unwrap_or(Path::new(""));
+            for name in steps::models::companions(path).or_exit(Exit::StepFailed)? {
+                let path = folder.join(&name);
+                let label = path.display().to_string();
+                from.files.push(SourceFile { path, label, name });
+            }
+            sources.insert("from".to_owned(), from);
         }
-        let files = SourceFiles { name: label, files };
         let inputs = Inputs {
             ports: BTreeMap::new(),
-            sources: BTreeMap::from([("from".to_owned(), files)]),
+            sources,
         };
         self.run("import", serde_json::json!({}), &inputs)
     }
@@ -131,6 +134,24 @@ impl<'a> Workbench<'a> {
         let output = registered.run(params, inputs, &context).or_exit(Exit::StepFailed)?;
         Ok(made(output))
     }
+}
+
+/// Files as a source hands them over.
+pub fn files(paths: Vec<PathBuf>) -> Result<SourceFiles, Failure> {
+    let file = |path: PathBuf| {
+        let label = path.display().to_string();
+        fs::metadata(&path).with_context(|| format!("{label}: cannot read the file"))?;
+        Ok::<_, anyhow::Error>(SourceFile {
+            path,
+            name: label.clone(),
+            label,
+        })
+    };
+    let files = paths.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
+    Ok(SourceFiles {
+        name: files.first().map(|file| file.label.clone()).unwrap_or_default(),
+        files,
+    })
 }
 
 /// An output as the artifact that the next op takes.

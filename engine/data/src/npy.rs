@@ -215,7 +215,7 @@ pub fn read_npz(bytes: Vec<u8>, place: &str) -> Result<Vec<(String, Array)>, Dat
     let tree = Tree::from_bytes(place, bytes)?;
     let arrays = tree
         .names()
-        .filter_map(|name| name.strip_suffix(".npy").map(|stem| (stem, name)));
+        .filter_map(|name| Some((name.rsplit('/').next()?.strip_suffix(".npy")?, name)));
     arrays
         .map(|(stem, name)| {
             Ok((

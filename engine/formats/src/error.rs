@@ -11,10 +11,16 @@ pub enum Format {
     Keras,
     /// ONNX protobufs.
     Onnx,
+    /// State dicts in `.safetensors` files.
+    Safetensors,
     /// The stored form of a model artifact: see [`crate::store`].
     Store,
+    /// TensorFlow SavedModels.
+    TensorFlow,
     /// TensorFlow Lite flatbuffers.
     Tflite,
+    /// State dicts of `torch.save`.
+    Torch,
 }
 
 impl fmt::Display for Format {
@@ -22,8 +28,11 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Format::Keras => "keras",
             Format::Onnx => "onnx",
+            Format::Safetensors => "safetensors",
             Format::Store => "stored model",
+            Format::TensorFlow => "tensorflow",
             Format::Tflite => "tflite",
+            Format::Torch => "torch",
         })
     }
 }

@@ -37,7 +37,7 @@ fn every_example_of_every_operator_is_read_back() {
             continue;
         }
         if matches!(example.op, Op::Erf(_)) {
-            insta::assert_snapshot!(tflite::write(&graph).unwrap_err(), @"tflite: node `y`: TFLite has no operator erf; it has gelu alone, which folding makes of x/2·(1 + erf(x/√2)); use gelu");
+            insta::assert_snapshot!(tflite::write(&graph).unwrap_err(), @"tflite: node `y`: TFLite has no operator erf; it has erf as a part of gelu, x/2·(1 + erf(x/√2)), only; make that one layer");
             continue;
         }
         let read = round_trip(&graph);
@@ -199,6 +199,16 @@ fn a_max_pool_is_padded_with_the_least_number() {
     };
     assert_eq!(pad.mode, ops::PadMode::Value((-128.0 - 10.0) * 0.5));
     assert_eq!(read.tensor(read.outputs()[0]).ty, g.tensor(y).ty);
+}
+
+#[test]
+fn an_embedding_is_read_back() {
+    let mut g = Graph::new("embedding");
+    let x = g.input("x", TensorType::new(ElementType::I32, [1, 4]));
+    let table = g.constant("table", Constant::f32([6, 3], vec![0.5; 18]).unwrap());
+    let y = g.add("y", ops::Gather { axis: 0 }, &[table, x]).unwrap();
+    g.set_outputs(&[y]);
+    assert_eq!(round_trip(&g), g);
 }
 
 #[test]

@@ -172,7 +172,8 @@ impl Constant {
             return None;
         }
         let axis = Axis(axis);
-        Some(match self {
+        // Selecting may leave another order of the axes in memory.
+        let selected = match self {
             Constant::F32(a) => Constant::F32(a.select(axis, indices).into_shared()),
             Constant::F16(a) => Constant::F16(a.select(axis, indices).into_shared()),
             Constant::I8(a) => Constant::I8(a.select(axis, indices).into_shared()),
@@ -181,7 +182,8 @@ impl Constant {
             Constant::I32(a) => Constant::I32(a.select(axis, indices).into_shared()),
             Constant::I64(a) => Constant::I64(a.select(axis, indices).into_shared()),
             Constant::Bool(a) => Constant::Bool(a.select(axis, indices).into_shared()),
-        })
+        };
+        Some(selected.dense())
     }
 
     /// The same values in another shape of equally many elements.

@@ -9,6 +9,7 @@
 
 pub mod agreement;
 pub mod classification;
+pub mod contents;
 mod error;
 mod figure;
 pub mod latency;

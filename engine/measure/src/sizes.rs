@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
+use crate::contents::{self, Contents};
 use crate::{Direction, Figure, MeasureError, Unit};
 
 /// The only deflate setting in use: the highest level of zlib-rs.
@@ -154,6 +155,9 @@ pub struct Sizes {
     pub tensors: Vec<TensorBytes>,
     /// What packed the files.
     pub compressor: Compressor,
+    /// What each weight tensor holds; empty where that was not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<Contents>,
 }
 
 impl Sizes {
@@ -167,6 +171,7 @@ impl Sizes {
             files,
             tensors: Vec::new(),
             compressor: Compressor::default(),
+            weights: Vec::new(),
         })
     }
 
@@ -185,9 +190,9 @@ impl Sizes {
         percent_saved(self.bytes(), self.files.iter().map(|file| file.deflated_bytes).sum())
     }
 
-    /// The named numbers: `bytes`, `zip-bytes`, `deflation-percent`.
+    /// The named numbers: `bytes`, `zip-bytes`, `deflation-percent`, and where weights were looked at `zeros-percent` and `most-values`.
     pub fn figures(&self) -> Vec<Figure> {
-        vec![
+        let mut figures = vec![
             Figure::new("bytes", self.bytes() as f64, Unit::Bytes, Direction::Lower),
             Figure::new("zip-bytes", self.zip_bytes() as f64, Unit::Bytes, Direction::Lower),
             Figure::new(
@@ -196,7 +201,13 @@ impl Sizes {
                 Unit::Percent,
                 Direction::Neutral,
             ),
-        ]
+        ];
+        if let Some(zeros) = contents::zeros_percent(&self.weights) {
+            let most = self.weights.iter().map(|w| w.distinct).max().unwrap_or(0);
+            figures.push(Figure::new("zeros-percent", zeros, Unit::Percent, Direction::Neutral));
+            figures.push(Figure::new("most-values", most as f64, Unit::Count, Direction::Neutral));
+        }
+        figures
     }
 }
 

@@ -3,16 +3,31 @@
 //! References are checked through: every value that a param or axis can have must fit the place where `$name` stands; the
 //! complaint points at the value and shows the place of use beside it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{
+    OpSpec, SourceText,
     bindings::Bindings,
     diagnostic::{Complaints, Diagnostic, Place},
     name,
-    shape::{Choice, Fields, Shape, written},
+    shape::{Choice, Fields, Shape, Shapes, written},
     suggest,
     yaml::{Key, Node, Yaml},
 };
+
+/// Everything that is wrong with `node` as the parameters of `spec`, by its struct's schema. `path` names it in messages.
+///
+/// For other languages than recipes that declare what they take by a struct: nothing refers to params or axes here.
+pub fn check_params(spec: &OpSpec, path: &str, source: &Arc<SourceText>, node: &Node) -> Vec<Diagnostic> {
+    let fields = Shapes::of(spec).fields;
+    let checker = Checker {
+        bindings: &Bindings::default(),
+        complaints: &Complaints::new(source),
+    };
+    checker.check(path, node, &Shape::Struct(fields))
+}
 
 /// Checks nodes with the params and axes of one recipe in sight.
 pub(crate) struct Checker<'a> {

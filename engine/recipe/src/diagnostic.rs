@@ -223,7 +223,7 @@ pub fn render_all(diagnostics: &[Diagnostic], paint: Paint) -> String {
 }
 
 /// The complaints gathered so far about one recipe.
-pub(crate) struct Complaints {
+pub struct Complaints {
     source: Arc<SourceText>,
     list: Vec<Diagnostic>,
 }

@@ -229,7 +229,11 @@ fn for_editor(schema: &Value, prefix: &str) -> Value {
     for (keyword, target) in [(X_PORT, "port"), (X_PORTS, "ports"), (X_SOURCE, "name")] {
         if fields.contains_key(keyword) {
             let mut input = Map::new();
-            input.insert("$ref".into(), format!("#/$defs/{target}").into());
+            if fields.get(keyword).and_then(Value::as_str) == Some("file") {
+                input.insert("type".into(), "string".into());
+            } else {
+                input.insert("$ref".into(), format!("#/$defs/{target}").into());
+            }
             input.extend(
                 fields
                     .get("description")

@@ -77,7 +77,7 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
     let before = complaints.len();
     let bindings = Bindings::of(&mut complaints, &raw.params, &raw.axes, overrides);
     let bound = complaints.len() == before;
-    let sources = crate::source::sources(&mut complaints, &raw.source.name, &raw.sources, overrides);
+    let mut sources = crate::source::sources(&mut complaints, &raw.source.name, &raw.sources, overrides);
 
     let ops = Op::all(ops);
     let known = raw
@@ -122,6 +122,7 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         .iter()
         .filter_map(|node| Expectation::of(&mut complaints, &bindings, &known, node))
         .collect();
+    crate::source::add_paths(&mut sources, &raw.source.name, steps.values());
     let recipe = Recipe {
         schema: SCHEMA,
         name,

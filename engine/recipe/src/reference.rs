@@ -40,13 +40,25 @@ pub fn doc_markdown(op: &OpSpec) -> String {
             );
         }
     }
+    parameters(&mut page, params);
+    page
+}
+
+/// The table of an op's parameters; empty for one that has none.
+pub fn params_markdown(op: &OpSpec) -> String {
+    let fields = Shapes::of(op).fields;
+    let mut page = String::new();
+    parameters(&mut page, fields.list.iter().collect());
+    page
+}
+
+fn parameters(page: &mut String, params: Vec<&Field>) {
     if !params.is_empty() {
         page.push_str("\n## Parameters\n\n| name | value | default | |\n|---|---|---|---|\n");
         for field in params {
-            parameter(&mut page, "", field);
+            parameter(page, "", field);
         }
     }
-    page
 }
 
 /// A parameter, then the parameters inside it.

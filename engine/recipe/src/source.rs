@@ -100,6 +100,21 @@ pub(crate) fn sources(
     sources
 }
 
+/// Adds a source for every path that a step names in place of one, under the path as its name.
+pub(crate) fn add_paths<'s>(
+    sources: &mut IndexMap<String, Source>,
+    file: &str,
+    steps: impl Iterator<Item = &'s crate::Step>,
+) {
+    let base = Path::new(file).parent().map(Path::to_path_buf).unwrap_or_default();
+    for (_, name) in steps.flat_map(|step| &step.sources) {
+        sources.entry(name.clone()).or_insert_with(|| Source::Files {
+            paths: vec![name.into()],
+            base: base.clone(),
+        });
+    }
+}
+
 fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> Option<Source> {
     let path = format!("sources.{name}");
     let fields = Fields::of(complaints, &path, node, &KEYS)?;

@@ -13,6 +13,7 @@ use crate::{
     fields,
     shape::{Field, Shape, Shapes},
     suggest,
+    vocabulary::{FILE_ENDING, X_SOURCE},
     yaml::{Key, Node, Yaml},
 };
 
@@ -253,7 +254,9 @@ impl Reader<'_> {
                 Some(Field {
                     shape: Shape::Source, ..
                 }) => {
-                    let source = self.source(&path, value);
+                    let takes_files =
+                        op.spec.property(&key.name).and_then(|p| p.get(X_SOURCE)?.as_str()) == Some("file");
+                    let source = self.source(&path, value, takes_files);
                     step.sources.extend(source.map(|source| (key.name.clone(), source)));
                 }
                 Some(field) => self.parameter(step, &path, key, value, &field.shape),
@@ -298,12 +301,12 @@ impl Reader<'_> {
         }
     }
 
-    fn source(&mut self, path: &str, node: &Node) -> Option<String> {
+    fn source(&mut self, path: &str, node: &Node, takes_files: bool) -> Option<String> {
         let Some(name) = node.as_str() else {
             fields::mismatch(self.complaints, path, node, &Shape::Source.expected());
             return None;
         };
-        if self.scope.sources.contains_key(name) {
+        if self.scope.sources.contains_key(name) || (takes_files && name.ends_with(FILE_ENDING)) {
             return Some(name.into());
         }
         let help = if self.scope.steps.contains_key(name) {

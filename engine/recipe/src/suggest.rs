@@ -4,7 +4,7 @@
 ///
 /// Near is a third of the longer word in edits (transpositions count once), at least one edit; differences in case and
 /// between `-` and `_` do not count.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     candidates
         .into_iter()
@@ -24,7 +24,7 @@ pub(crate) fn is_near(word: &str, name: &str) -> bool {
 }
 
 /// Help for an unknown name: the nearest one, or the whole list while it is short enough to read.
-pub(crate) fn help<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn help<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let candidates: Vec<_> = candidates.into_iter().collect();
     match nearest(word, candidates.iter().copied()) {
         Some(near) => Some(format!("did you mean `{near}`?")),

@@ -39,13 +39,14 @@ use serde_json::Value;
 
 use crate::shape::Shapes;
 
-pub use port::{Kinds, Port, Ports, SourceRef, kind};
+pub(crate) use port::FILE_ENDING;
+pub use port::{FileRef, Kinds, Port, Ports, SourceRef, kind};
 
 /// Schema keyword of a [`Port`]: the list of artifact kinds it accepts.
 pub(crate) const X_PORT: &str = "x-port";
 /// Schema keyword of [`Ports`]: the list of artifact kinds they accept.
 pub(crate) const X_PORTS: &str = "x-ports";
-/// Schema keyword of a [`SourceRef`]: `true`.
+/// Schema keyword of a [`SourceRef`]: `true`; of a [`FileRef`]: `"file"`.
 pub(crate) const X_SOURCE: &str = "x-source";
 
 /// What a step makes. A closed list: ports name the kinds that they accept.

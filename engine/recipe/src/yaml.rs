@@ -11,18 +11,22 @@ use serde_json::{Number, Value};
 
 use crate::{diagnostic::Place, name};
 
-pub(crate) use read::{read, scalar};
+pub use read::read;
+pub(crate) use read::scalar;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub struct Node {
+    /// What was written.
     pub value: Yaml,
+    /// Where it was written.
     pub place: Place,
 }
 
 /// The values of YAML's JSON schema.
 #[derive(Clone, Debug)]
-pub(crate) enum Yaml {
+#[expect(missing_docs, reason = "the variants are named after what they hold")]
+pub enum Yaml {
     Null,
     Bool(bool),
     Number(Number),
@@ -33,8 +37,10 @@ pub(crate) enum Yaml {
 
 /// The key of a mapping and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+pub struct Key {
+    /// The key.
     pub name: String,
+    /// Where it was written.
     pub place: Place,
 }
 

@@ -28,6 +28,7 @@ pub use input::{
     CalibrationSummary, Document, EffectRow, Entry, ModelSummary, Outcome, RecipeFacts, ReportInput, Verdict,
 };
 pub use junit::junit;
+pub use plots::{Block, Network};
 pub use questions::Question;
 pub use render::{ReportFile, render};
 pub use step_summary::step_summary;

@@ -33,6 +33,7 @@ fn weighed(bytes: u64, zip_bytes: u64) -> Document {
         files: vec![file],
         tensors: vec![],
         compressor: Compressor::default(),
+        weights: vec![],
     })
 }
 

@@ -3,6 +3,7 @@
 //! | operator | float | integer | dynamic range |
 //! |---|---|---|---|
 //! | convolution, fully connected | yes, a following sum included | yes | yes |
+//! | product of computed matrices | yes | | |
 //! | depthwise convolution | yes | yes | |
 //! | sum, difference, product of equal shapes or with one pixel | yes | yes | |
 //! | rectifiers | yes | by table | |
@@ -13,7 +14,7 @@
 //!
 //! Everything else, and weights that are not constant, stays with the plain kernels.
 
-use ir::ops::{Activation, Conv2d, DepthwiseConv2d, FullyConnected, Interpolation, Mean};
+use ir::ops::{Activation, Conv2d, DepthwiseConv2d, FullyConnected, Interpolation, MatMul, Mean};
 use ir::{Constant, ElementType, Op, TensorId};
 use kernels::fast::{
     self, Border, ByteMap, FloatConv, FloatDense, FloatDepthwise, HybridConv, HybridDense, IntAdd, IntConv, IntDense,
@@ -21,7 +22,7 @@ use kernels::fast::{
 };
 use kernels::quantized::ClampF32;
 use kernels::reference::MeanParams;
-use kernels::shape::Pool2dShape;
+use kernels::shape::{FullyConnectedShape, Pool2dShape};
 
 use crate::RuntimeError;
 use crate::buffer::Store;
@@ -42,6 +43,7 @@ pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lower
         Op::Conv2d(op) => one(conv(context, isa, op)?),
         Op::DepthwiseConv2d(op) => one(depthwise(context, isa, op)?),
         Op::FullyConnected(op) => one(fully_connected(context, isa, op)?),
+        Op::MatMul(op) => one(mat_mul(context, isa, op)?),
         Op::Add(op) => one(zip(context, isa, op.activation, fast::add_f32)?),
         Op::Sub(op) => one(zip(context, isa, op.activation, fast::sub_f32)?),
         Op::Mul(op) => one(zip(context, isa, op.activation, fast::mul_f32)?),
@@ -63,7 +65,6 @@ pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lower
         Op::Concat(_) | Op::Split(_) | Op::Slice(_) | Op::Pad(_) | Op::Transpose(_) => moved(context)?,
         Op::Resize(op) if op.interpolation == Interpolation::Nearest => moved(context)?,
         Op::TransposeConv2d(_)
-        | Op::MatMul(_)
         | Op::BatchNorm(_)
         | Op::LayerNorm(_)
         | Op::PRelu(_)
@@ -320,6 +321,44 @@ fn unary(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>, RuntimeErro
             reads,
             Box::new(move |args| fast::clamp_f32(isa, clamp, args.view(0), args.output_view())),
         )
+    }))
+}
+
+/// A product with a constant matrix is a fully connected layer.
+fn mat_mul(context: &Context<'_>, isa: Isa, op: &MatMul) -> Result<Option<Lowered>, RuntimeError> {
+    let shape = lower::mat_mul_shape(context, op)?;
+    let weights = context.constant(1).filter(|b| b.dims().len() == 2 && !op.adjoint_a);
+    let weights = weights.and_then(|b| {
+        if op.adjoint_b {
+            Some(b.clone())
+        } else {
+            b.permuted(&[1, 0])
+        }
+    });
+    if let Some(weights) = weights.as_ref().and_then(Constant::as_f32) {
+        let dense = FullyConnectedShape {
+            rows: shape.output_len() / shape.columns,
+            in_features: shape.depth,
+            out_features: shape.columns,
+        };
+        let kernel = FloatDense::new(isa, &dense, weights, None, activation(Activation::None).clamp_f32());
+        let reads = vec![Read::new(context.node.inputs[0], Form::Dense)];
+        return Ok(Some(Lowered {
+            form: Form::Dense,
+            ..images(reads, Box::new(move |args| kernel.run(args.get(0), args.output())))
+        }));
+    }
+    let reads = context.node.inputs.iter().map(|&id| Read::new(id, Form::Dense));
+    let scratch = fast::mat_mul_scratch(&shape);
+    let run: Run = Box::new(move |args| {
+        let (a, b) = (args.get(0), args.get(1));
+        let (output, scratch) = args.output_and_scratch();
+        fast::mat_mul_f32(isa, &shape, a, b, scratch, output);
+    });
+    Ok(Some(Lowered {
+        form: Form::Dense,
+        scratch: Some(Scratch::Elements(Store::F32, scratch)),
+        ..images(reads.collect(), run)
     }))
 }
 

@@ -292,7 +292,7 @@ impl Net {
             24 => self.attention(x)?,
             _ => {
                 let name = format!("i{}", self.graph.nodes().len());
-                let indices = (0..1 + b % 4).map(|i| ((i * 3 + a) % dims[axis]) as i32).collect();
+                let indices = (0..=b % 4).map(|i| ((i * 3 + a) % dims[axis]) as i32).collect();
                 let indices = Constant::i32([1 + b % 4], indices)?;
                 let indices = self.graph.constant(name, indices);
                 self.add(ops::Gather { axis }, &[x, indices])?
@@ -373,7 +373,7 @@ fn check(graph: &Graph, stated: [usize; 4]) -> Graph {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1500),..ProptestConfig::default() })]
 
     #[test]
     fn random_graphs_compute_the_same(steps in prop::collection::vec(any::<[u8; 4]>(), 1..14)) {

@@ -281,11 +281,15 @@ fn variant(instance: &Instance, positions: &HashMap<String, usize>, nodes: &[Nod
         Some(model) if !makes_model => model.variant.clone(),
         _ => {
             let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-            let parts = instance.coordinates.values().map(text);
-            std::iter::once(instance.step.clone())
-                .chain(parts)
-                .collect::<Vec<_>>()
-                .join("-")
+            // An axis that the step's name mentions stands there: `pruned-s-int8` becomes `pruned-0.5-int8`.
+            let mut words: Vec<String> = instance.step.split('-').map(str::to_owned).collect();
+            for (axis, value) in &instance.coordinates {
+                match words.iter_mut().find(|word| *word == axis) {
+                    Some(word) => *word = text(value),
+                    None => words.push(text(value)),
+                }
+            }
+            words.join("-")
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use data::{Dataset, Transform};
+use formats::tensorflow::{Files, GRAPH, ImportOptions};
 use ir::Graph;
 use recipe::ArtifactKind;
 use report::Document;
@@ -84,7 +85,14 @@ impl Artifact {
             if let Some(name) = find(".onnx") {
                 return Ok(formats::onnx::read(&self.blob(&name)?)?);
             }
-            let known = "this kind of file cannot be run; export a .tflite or .onnx";
+            if let Some(name) = find(GRAPH) {
+                let files = Files {
+                    graph: self.blob(&name)?,
+                    ..Files::default()
+                };
+                return Ok(formats::tensorflow::read(&files, &ImportOptions::default())?);
+            }
+            let known = "this kind of file cannot be run; export a .tflite, .onnx or SavedModel";
             let name = find(".tflite").ok_or_else(|| self.broken("(model)", known))?;
             Ok(formats::tflite::read(&self.blob(&name)?)?)
         })

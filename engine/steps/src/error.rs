@@ -35,12 +35,18 @@ pub enum StepError {
     /// See [`formats::FormatError`].
     #[error(transparent)]
     Format(#[from] formats::FormatError),
+    /// See [`architecture::ArchitectureError`].
+    #[error(transparent)]
+    Architecture(Box<architecture::ArchitectureError>),
     /// See [`data::DataError`].
     #[error(transparent)]
     Data(#[from] data::DataError),
     /// See [`ir::GraphError`].
     #[error(transparent)]
     Graph(#[from] ir::GraphError),
+    /// See [`methods::MethodError`].
+    #[error(transparent)]
+    Method(#[from] methods::MethodError),
     /// See [`QuantizeError`].
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
@@ -61,4 +67,10 @@ pub enum StepError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl From<architecture::ArchitectureError> for StepError {
+    fn from(error: architecture::ArchitectureError) -> Self {
+        StepError::Architecture(Box::new(error))
+    }
 }

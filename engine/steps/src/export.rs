@@ -6,6 +6,7 @@
 //! tflite: { export: { model: int8, format: tflite } }
 //! ```
 
+use formats::tensorflow::GRAPH;
 use measure::Sizes;
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
@@ -13,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Context, Inputs, Op, Output};
-use crate::{StepError, models};
+use crate::{StepError, architecture, models};
 
 /// The kinds of file that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,11 @@ pub enum FileFormat {
     Onnx,
     /// The TensorFlow Lite file as a C array, `model.c` and `model.h`, for microcontrollers; beside `model.tflite`.
     CArray,
+    /// TensorFlow SavedModel with its weights as constants, `saved_model.pb`; float networks only.
+    SavedModel,
+    /// The weights under their names, in PyTorch's layout, `model.safetensors`: for an imported state dict, as it would be after
+    /// what has been done to it.
+    Safetensors,
 }
 
 /// For whom an ONNX file is written.
@@ -73,13 +79,18 @@ impl Op for ExportOp {
 
     fn run(params: &Export, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;
-        if params.format == FileFormat::Onnx {
-            return onnx(&model, params.profile, context);
-        }
-        if !params.profile.is_standard() {
-            return Err(StepError::Params(
-                "profile: is for ONNX files; add `format: onnx`".into(),
-            ));
+        match params.format {
+            FileFormat::Onnx => return onnx(&model, params.profile, context),
+            _ if !params.profile.is_standard() => {
+                return Err(StepError::Params(
+                    "profile: is for ONNX files; add `format: onnx`".into(),
+                ));
+            }
+            FileFormat::Safetensors => {
+                return file("model.safetensors", architecture::safetensors(&model)?, Vec::new());
+            }
+            FileFormat::SavedModel => return file(GRAPH, formats::tensorflow::write(&model)?, Vec::new()),
+            FileFormat::Tflite | FileFormat::CArray => {}
         }
         let bytes = models::tflite(&model)?;
         context.log(&format!("{} bytes", bytes.len()));
@@ -89,14 +100,7 @@ impl Op for ExportOp {
             blobs.push(("model.c".to_owned(), source.into_bytes()));
             blobs.push(("model.h".to_owned(), header.into_bytes()));
         }
-        let sizes = Sizes::of([("model.tflite", bytes.as_slice())])?;
-        blobs.push(("model.tflite".to_owned(), bytes));
-        Ok(Output {
-            kind: ArtifactKind::File,
-            blobs,
-            decoded: None,
-            document: Some(Document::Sizes(sizes)),
-        })
+        file("model.tflite", bytes, blobs)
     }
 }
 
@@ -106,10 +110,16 @@ fn onnx(model: &ir::Graph, profile: OnnxProfile, context: &Context<'_>) -> Resul
     if profile == OnnxProfile::Tensorrt {
         context.log(&format!("build and time it with `{}`", trtexec(model)));
     }
-    let sizes = Sizes::of([("model.onnx", bytes.as_slice())])?;
+    file("model.onnx", bytes, Vec::new())
+}
+
+/// A file with its size, beside others.
+fn file(name: &str, bytes: Vec<u8>, mut blobs: Vec<(String, Vec<u8>)>) -> Result<Output, StepError> {
+    let sizes = Sizes::of([(name, bytes.as_slice())])?;
+    blobs.push((name.to_owned(), bytes));
     Ok(Output {
         kind: ArtifactKind::File,
-        blobs: vec![("model.onnx".to_owned(), bytes)],
+        blobs,
         decoded: None,
         document: Some(Document::Sizes(sizes)),
     })

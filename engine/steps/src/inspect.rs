@@ -1,6 +1,8 @@
 //! What a model consists of, layer by layer, for people and machines.
 
-use ir::{Graph, Op, Tensor};
+use std::collections::HashMap;
+
+use ir::{Graph, Op, Tensor, TensorId};
 use report::ModelSummary;
 use serde::Serialize;
 
@@ -58,6 +60,8 @@ pub struct LayerFacts {
     /// How its first constant is quantized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_quantization: Option<String>,
+    /// What it reads but constants: positions in the list of the inputs followed by the layers.
+    pub reads: Vec<usize>,
 }
 
 /// Looks at a model.
@@ -67,13 +71,26 @@ pub fn inspect(graph: &Graph) -> Inspection {
         name: graph.name.clone(),
         inputs: facts(graph.inputs()),
         outputs: facts(graph.outputs()),
-        layers: graph.nodes().iter().map(|node| layer(graph, node)).collect(),
+        layers: layers(graph),
         total: models::summary(graph, Vec::new()),
         transposes: graph.transposes(),
     }
 }
 
-fn layer(graph: &Graph, node: &ir::Node) -> LayerFacts {
+fn layers(graph: &Graph) -> Vec<LayerFacts> {
+    let mut made_by: HashMap<TensorId, usize> = graph.inputs().iter().enumerate().map(|(i, &id)| (id, i)).collect();
+    let mut layers = Vec::new();
+    for node in graph.nodes() {
+        let mut reads: Vec<usize> = node.inputs.iter().filter_map(|id| made_by.get(id).copied()).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        made_by.extend(node.outputs.iter().map(|&id| (id, graph.inputs().len() + layers.len())));
+        layers.push(layer(graph, node, reads));
+    }
+    layers
+}
+
+fn layer(graph: &Graph, node: &ir::Node, reads: Vec<usize>) -> LayerFacts {
     let constants = || {
         node.inputs
             .iter()
@@ -94,6 +111,7 @@ fn layer(graph: &Graph, node: &ir::Node) -> LayerFacts {
         macs: (!matches!(node.op, Op::Custom(_))).then(|| graph.node_macs(node)),
         weights,
         weight_quantization: constants().find_map(quantization),
+        reads,
     }
 }
 

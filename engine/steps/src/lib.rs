@@ -3,23 +3,36 @@
 //! A step is a pure function from parameters and input artifacts to an output. Disk, clock, environment and terminal
 //! belong to the caller; what a step may learn of the world it is handed in its [`op::Context`].
 
+pub mod architecture;
 pub mod arrays;
 pub mod artifact;
 pub mod benchmark;
 pub mod calibrate;
+pub mod cluster;
 pub mod compress;
+#[cfg(test)]
+mod compression_tests;
+pub mod correct_bias;
 pub mod dataset;
+pub mod equalize;
 mod error;
 pub mod evaluate;
 pub mod export;
 pub mod feed;
 pub mod fold;
+pub mod gather;
 pub mod import;
 pub mod inspect;
 pub mod models;
 pub mod op;
+pub mod prune;
 pub mod quantize;
+pub mod reestimate_bn;
 pub mod report;
+mod saved_model;
+pub mod select;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 use std::sync::OnceLock;
@@ -35,8 +48,13 @@ pub fn registry() -> &'static [Registered] {
             Registered::of::<import::ImportOp>(),
             Registered::of::<dataset::DatasetOp>(),
             Registered::of::<fold::FoldOp>(),
+            Registered::of::<prune::PruneOp>(),
+            Registered::of::<cluster::ClusterOp>(),
+            Registered::of::<equalize::EqualizeOp>(),
             Registered::of::<calibrate::CalibrateOp>(),
             Registered::of::<quantize::QuantizeOp>(),
+            Registered::of::<correct_bias::CorrectBiasOp>(),
+            Registered::of::<reestimate_bn::ReestimateBnOp>(),
             Registered::of::<export::ExportOp>(),
             Registered::of::<compress::CompressOp>(),
             Registered::of::<verify::VerifyOp>(),

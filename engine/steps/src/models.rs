@@ -90,11 +90,12 @@ pub fn read(
     external: External<'_>,
 ) -> Result<Graph, StepError> {
     let format = match format {
-        ModelFormat::Auto if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => ModelFormat::Keras,
+        ModelFormat::Auto if formats::keras::recognizes(bytes) => ModelFormat::Keras,
         ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
         ModelFormat::Auto if formats::onnx::recognize(bytes) => ModelFormat::Onnx,
+        ModelFormat::Auto if formats::torch::is_torch(bytes) => ModelFormat::Torch,
         ModelFormat::Auto => {
-            let known = "not a Keras HDF5 (.h5), ONNX (.onnx) or TensorFlow Lite (.tflite) file, the formats that are recognized";
+            let known = "not a Keras (.h5, .keras), ONNX (.onnx), PyTorch (.pth, .safetensors) or TensorFlow Lite (.tflite) file, the formats that are recognized";
             return Err(StepError::File {
                 path: label.into(),
                 problem: known.into(),
@@ -104,8 +105,15 @@ pub fn read(
     };
     let read = match format {
         ModelFormat::Onnx => formats::onnx::read_with(bytes, &formats::onnx::ImportOptions { input_shape }, external),
+        ModelFormat::Torch => {
+            let problem = "holds weights and no network; name one: `architecture: NETWORK.yaml`, such as those in recipes/architectures";
+            return Err(StepError::File {
+                path: label.into(),
+                problem: problem.into(),
+            });
+        }
         ModelFormat::Tflite => formats::tflite::read(bytes),
-        ModelFormat::Keras | ModelFormat::Auto => {
+        ModelFormat::Keras | ModelFormat::Auto | ModelFormat::SavedModel => {
             let options = formats::keras::ImportOptions {
                 input_shape,
                 ..Default::default()

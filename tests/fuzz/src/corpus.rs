@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use formats::tensorflow::{GRAPH, INDEX};
 use report::CalibrationSummary;
 use steps::quantize::{Range, Ranges};
 
@@ -39,6 +40,7 @@ fn gather(folder: &Path, ending: &str, paths: &mut Vec<PathBuf>) {
 /// Keras files of all versions.
 pub fn keras() -> Vec<Vec<u8>> {
     let mut all = files("tests/golden/keras", ".h5");
+    all.extend(files("tests/golden/keras", ".keras"));
     all.extend(files("recipes/models", ".h5"));
     all
 }
@@ -49,6 +51,23 @@ fn models() -> Vec<ir::Graph> {
         .iter()
         .filter_map(|file| formats::keras::read(file).ok())
         .collect()
+}
+
+/// SavedModels: the lengths of the graph and of the index of variables, and the graph, the index and the values.
+pub fn saved_models() -> Vec<Vec<u8>> {
+    let join = |zip: Vec<u8>| {
+        let tree = data::Tree::from_bytes("model", zip).expect("an archive of the project");
+        let read = |name: &str| {
+            tree.read(&format!("model/{name}"))
+                .or(tree.read(name))
+                .expect("a file of a SavedModel")
+        };
+        let (graph, index) = (read(GRAPH), read(INDEX));
+        let values = read("variables/variables.data-00000-of-00001");
+        let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
+        [&length(&graph)[..], &length(&index), &graph, &index, &values].concat()
+    };
+    files("tests/golden/tensorflow", ".zip").into_iter().map(join).collect()
 }
 
 /// Stored models: the length of the graph's text, the text, the weights.
@@ -80,7 +99,7 @@ fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
             let params = serde_json::from_value(params).expect("parameters of quantize");
             let ranges = (scheme == "int8").then(|| ranges(&model)).flatten();
             // Networks with a layer that a scheme does not know are no loss among many.
-            let quantized = steps::quantize::quantize(&model, ranges.as_ref(), &params).ok();
+            let quantized = steps::quantize::quantize(&model, ranges.as_ref(), &params, None).ok();
             all.extend(quantized.and_then(|(graph, _)| write(&graph)));
         }
     }
@@ -104,9 +123,23 @@ fn ranges(model: &ir::Graph) -> Option<Ranges> {
     })
 }
 
+/// State dicts in every form that PyTorch writes.
+pub fn torch() -> Vec<Vec<u8>> {
+    let mut all = files("tests/golden/torch", ".pt");
+    all.extend(files("tests/golden/torch", ".safetensors"));
+    all
+}
+
+/// Architectures that ship.
+pub fn architectures() -> Vec<Vec<u8>> {
+    files("recipes/architectures", ".yaml")
+}
+
 /// Recipes that ship.
 pub fn recipes() -> Vec<Vec<u8>> {
-    files("recipes", ".yaml")
+    let mut all = files("recipes", ".yaml");
+    all.retain(|text| !text.starts_with(b"architecture:"));
+    all
 }
 
 /// NumPy files.

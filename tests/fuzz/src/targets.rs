@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// Every reader.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "keras",
         corpus: corpus::keras,
@@ -36,6 +36,11 @@ pub const TARGETS: [Target; 8] = [
         reader: || Box::new(stored),
     },
     Target {
+        name: "saved-model",
+        corpus: corpus::saved_models,
+        reader: || Box::new(saved_model),
+    },
+    Target {
         name: "tflite",
         corpus: corpus::tflite,
         reader: || Box::new(|bytes| model(formats::tflite::read(bytes))),
@@ -49,6 +54,22 @@ pub const TARGETS: [Target; 8] = [
         name: "numpy",
         corpus: corpus::numpy,
         reader: || Box::new(numpy),
+    },
+    Target {
+        name: "torch",
+        corpus: corpus::torch,
+        reader: || {
+            Box::new(|bytes| {
+                told(formats::torch::read(bytes, None), |dict| {
+                    format!("{} tensors", dict.tensors.len())
+                })
+            })
+        },
+    },
+    Target {
+        name: "architecture",
+        corpus: corpus::architectures,
+        reader: || Box::new(network),
     },
     Target {
         name: "recipe",
@@ -106,6 +127,23 @@ fn stored(bytes: &[u8]) -> String {
     model(formats::store::from_blobs(text, weights))
 }
 
+fn saved_model(bytes: &[u8]) -> String {
+    let (lengths, rest) = bytes.split_at(bytes.len().min(8));
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
+    let (graph, index) = lengths.split_at(lengths.len().min(4));
+    let (graph, rest) = rest.split_at(number(graph).min(rest.len()));
+    let (index, values) = rest.split_at(number(index).min(rest.len()));
+    let files = formats::tensorflow::Files {
+        graph: graph.to_vec(),
+        index: Some(index.to_vec()),
+        shards: vec![values.to_vec()],
+    };
+    model(formats::tensorflow::read(
+        &files,
+        &formats::tensorflow::ImportOptions::default(),
+    ))
+}
+
 /// An archive or a picture, with the checksums of tar headers made right: they would hide the readers behind them.
 fn dataset(bytes: &[u8]) -> String {
     let mut bytes = bytes.to_vec();
@@ -157,6 +195,23 @@ fn numpy(bytes: &[u8]) -> String {
         format!("{} arrays", arrays.len())
     });
     format!("as array {one}; as archive {many}")
+}
+
+fn network(bytes: &[u8]) -> String {
+    let file = architecture::File {
+        name: "net.yaml".to_owned(),
+        bytes: bytes.to_vec(),
+    };
+    let parsed = architecture::Architecture::parse(&file, &[]);
+    let parsed = parsed.map_err(|wrong| recipe::render_all(&wrong, recipe::Paint::Plain));
+    let built = parsed.and_then(|parsed| {
+        let built = parsed.build(&architecture::Options::default());
+        built.map_err(|error| error.to_string())
+    });
+    told(built, |built| {
+        built.graph.verify().expect("a network that is built is valid");
+        format!("{} nodes", built.graph.nodes().len())
+    })
 }
 
 fn recipe() -> Read {

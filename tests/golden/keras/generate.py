@@ -3,9 +3,10 @@
     python generate.py keras3        # needs requirements-keras3.txt
     python generate.py keras2        # needs requirements-keras2.txt
 
-For each network a folder named after the dialect receives `<name>.h5` (legacy HDF5, whole model) and `<name>.npz`: `x` and
-`y`, or `x0`, `x1`, … and `y0`, `y1`, … in the order of the model's inputs and outputs where there are several. The network
-`split` is written as configuration and weights in files of their own. `manifest.json` says what is in each file.
+For each network a folder named after the dialect receives `<name>.h5` (legacy HDF5, whole model), for some of Keras 3 also
+`<name>.keras`, and `<name>.npz`: `x` and `y`, or `x0`, `x1`, … and `y0`, `y1`, … in the order of the model's inputs and
+outputs where there are several. The network `split` is written as configuration and weights in files of their own.
+`manifest.json` says what is in each file.
 
 Weights and inputs are drawn from NumPy's generator, seeded by the network's name; batch-norm statistics are far from
 their initial 0 and 1.
@@ -28,6 +29,7 @@ import tensorflow as tf
 from models import MODELS
 
 HERE = Path(__file__).parent
+ARCHIVED = {"batch_norms", "depthwise", "mobilenet_v1", "nested", "nested_sequential", "sequential", "shapes"}
 PACKAGES = {"keras3": "keras", "keras2": "tf_keras"}
 SAMPLES = 3
 
@@ -137,8 +139,12 @@ def write(k, dialect, name, folder):
         target = np.zeros((SAMPLES, *network.output_shape[1:]), np.float32)
         network.fit(draw_inputs(network, name, rng)[0], target, verbose=0)
     network.save(folder / f"{name}.h5", include_optimizer=name == "compiled")
+    files = [f"{name}.h5"]
+    if dialect == "keras3" and name in ARCHIVED:
+        network.save(folder / f"{name}.keras")
+        files.append(f"{name}.keras")
     network = k.models.load_model(folder / f"{name}.h5", compile=False)  # the outputs are those of the file
-    return {"seed": seed, "files": [f"{name}.h5"]} | evaluate(network, name, rng, folder)
+    return {"seed": seed, "files": files} | evaluate(network, name, rng, folder)
 
 
 def write_manifest(dialect, versions, fixtures):

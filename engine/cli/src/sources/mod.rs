@@ -9,7 +9,7 @@ mod mirror;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use cache::{BlobRef, Digest, Lookup, Store};
@@ -68,11 +68,25 @@ pub fn foresee(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<(Inge
 
 fn ingest_files(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<Ingested, Failure> {
     let files = sources.iter().filter_map(|(name, source)| match source {
-        Source::Files { .. } => Some(((*name).to_owned(), source.paths())),
+        Source::Files { .. } => Some(((*name).to_owned(), with_modules(source.paths()))),
         Source::Fetch { .. } => None,
     });
     let files: BTreeMap<String, Vec<PathBuf>> = files.collect();
     schedule::ingest(store, &files).or_exit(Exit::Environment)
+}
+
+/// An architecture file with the modules of its author: the `.yaml` files in the folder `modules` beside it, by name.
+pub fn with_modules(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let is_yaml = |path: &Path| path.extension().is_some_and(|e| e == "yaml");
+    let [file] = paths.as_slice() else { return paths };
+    if !is_yaml(file) {
+        return paths;
+    }
+    let folder = file.parent().unwrap_or_else(|| Path::new("")).join("modules");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut modules: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_yaml(path)).collect();
+    modules.sort();
+    paths.into_iter().chain(modules).collect()
 }
 
 fn downloads(sources: &BTreeMap<&str, &Source>) -> Vec<Download> {

@@ -20,6 +20,9 @@ enum Target {
     Tflite,
     Onnx,
     C,
+    Safetensors,
+    /// A folder.
+    SavedModel,
 }
 
 /// Converts a model.
@@ -27,13 +30,15 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
     let target = target(&args.to).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
     check(args, target).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
     let bench = Workbench::new(terminal);
-    let imported = bench.import(&args.from)?.artifact;
+    let imported = bench.import_with(&args.from, args.weights.as_deref())?.artifact;
     let model = match args.quantize {
         None => imported,
         Some(scheme) => quantized(&bench, &imported, scheme, args)?,
     };
     let (params, blob) = match target {
         Target::Tflite | Target::C => (json!({ "format": "tflite" }), "model.tflite"),
+        Target::Safetensors => (json!({ "format": "safetensors" }), "model.safetensors"),
+        Target::SavedModel => (json!({ "format": "saved-model" }), "saved_model.pb"),
         Target::Onnx => {
             let profile = match args.profile {
                 None => "standard",
@@ -44,6 +49,9 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
     };
     let exported = bench.apply("export", params, &[("model", &model)])?.artifact;
     let bytes = workbench::blob(&exported, blob)?;
+    if target == Target::SavedModel {
+        std::fs::create_dir_all(&args.to).with_context(|| format!("{}: cannot be made", args.to.display()))?;
+    }
     for (path, bytes) in files(&args.to, target, bytes) {
         outputs::replace(&path, &bytes).with_context(|| format!("{}: cannot write", path.display()))?;
         terminal.result(&format!(
@@ -60,8 +68,10 @@ fn target(path: &Path) -> Result<Target, String> {
         Some("tflite") => Ok(Target::Tflite),
         Some("onnx") => Ok(Target::Onnx),
         Some("c") => Ok(Target::C),
-        _ => Err(format!(
-            "{}: the format is not known by its extension; .tflite, .onnx and .c are written",
+        Some("safetensors") => Ok(Target::Safetensors),
+        None => Ok(Target::SavedModel),
+        Some(_) => Err(format!(
+            "{}: the format is not known by its extension; .tflite, .onnx, .c and .safetensors are written, and a SavedModel into a folder without extension",
             path.display()
         )),
     }
@@ -137,7 +147,8 @@ fn edge(edge: Option<EdgeArg>) -> &'static str {
 /// The files to write. A C array is called after its file.
 fn files(path: &Path, target: Target, bytes: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)> {
     match target {
-        Target::Tflite | Target::Onnx => vec![(path.to_owned(), bytes)],
+        Target::Tflite | Target::Onnx | Target::Safetensors => vec![(path.to_owned(), bytes)],
+        Target::SavedModel => vec![(path.join("saved_model.pb"), bytes)],
         Target::C => {
             let name = path
                 .file_stem()

@@ -18,6 +18,16 @@ pub fn doc(args: &DocArgs, terminal: &Terminal) -> Outcome {
     if let Some(folder) = &args.all {
         return write_all(folder, &specs, terminal);
     }
+    if let [Some(kind), Some(name)] = [&args.op, &args.name]
+        && kind == "module"
+    {
+        let page = architecture::page(name).ok_or_else(|| {
+            let known: Vec<String> = architecture::module_names().into_iter().map(|(name, _)| name).collect();
+            anyhow!("no module is named `{name}`; there are {}", known.join(", "))
+        });
+        terminal.result(&page.or_exit(Exit::Invalid)?)?;
+        return Ok(Exit::Success);
+    }
     let name = args.op.as_deref().unwrap_or_default();
     let spec = specs.iter().find(|spec| spec.name == name);
     let spec = spec.ok_or_else(|| {

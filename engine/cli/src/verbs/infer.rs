@@ -15,7 +15,7 @@ use crate::workbench::Workbench;
 /// Runs the model and writes what it says.
 pub fn infer(args: &InferArgs, terminal: &Terminal) -> Outcome {
     let model = Workbench::new(terminal)
-        .import(&args.model)?
+        .import_with(&args.model, args.weights.as_deref())?
         .artifact
         .model()
         .or_exit(Exit::StepFailed)?;

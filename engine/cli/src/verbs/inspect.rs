@@ -1,29 +1,102 @@
 //! `pipeline inspect`: the layers of a model.
 
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use architecture::Built;
+use indexmap::IndexMap;
+use report::{Block, Network};
 use steps::inspect::{Inspection, LayerFacts, TensorFacts};
 
 use crate::args::InspectArgs;
-use crate::exit::{Exit, OrExit, Outcome};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::sources::with_modules;
 use crate::table::{Align, Table};
 use crate::terminal::Terminal;
 use crate::units;
-use crate::workbench::Workbench;
+use crate::workbench::{self, Workbench};
 
 /// Prints the layers and what they come to.
 pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
-    let model = Workbench::new(terminal)
-        .import(&args.model)?
-        .artifact
-        .model()
-        .or_exit(Exit::StepFailed)?;
+    let is_architecture = args.model.extension().is_some_and(|e| e == "yaml");
+    let mut trained = String::new();
+    let model = if is_architecture && args.weights.is_none() {
+        let built = without_weights(&args.model)?;
+        let numbers = [built.parameters, built.statistics].map(units::grouped);
+        trained = format!(
+            "{} trained parameters, {} statistics of batch norms\n",
+            numbers[0], numbers[1]
+        );
+        Arc::new(built.graph)
+    } else {
+        let imported = Workbench::new(terminal).import_with(&args.model, args.weights.as_deref())?;
+        imported.artifact.model().or_exit(Exit::StepFailed)?
+    };
+    if args.architecture {
+        terminal.result(&architecture::write(&model).or_exit(Exit::StepFailed)?)?;
+        return Ok(Exit::Success);
+    }
     let inspection = steps::inspect::inspect(&model);
     let text = if args.json {
         serde_json::to_string_pretty(&inspection)? + "\n"
     } else {
-        text(&inspection)
+        text(&inspection) + &trained
     };
+    if let Some(path) = &args.svg {
+        save(path, &drawing(&inspection).svg())?;
+    }
+    if let Some(path) = &args.html {
+        save(path, &drawing(&inspection).html())?;
+    }
     terminal.result(&text)?;
     Ok(Exit::Success)
+}
+
+fn save(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
+    Ok(())
+}
+
+/// The graph as boxes and arrows.
+fn drawing(inspection: &Inspection) -> Network {
+    let input = |facts: &TensorFacts| Block {
+        kind: "input".to_owned(),
+        lines: vec![facts.name.clone(), typed(facts)],
+    };
+    let layer = |facts: &LayerFacts| Block {
+        kind: facts.op.clone(),
+        lines: [facts.name.clone(), typed(&facts.output)]
+            .into_iter()
+            .chain((facts.parameters > 0).then(|| format!("{} parameters", units::grouped(facts.parameters))))
+            .collect(),
+    };
+    let first = inspection.inputs.len();
+    let layers = inspection.layers.iter().enumerate();
+    let edges = layers.flat_map(|(i, layer)| layer.reads.iter().map(move |&from| (from, first + i)));
+    Network {
+        title: inspection.name.clone(),
+        subtitle: format!(
+            "{}, {} parameters",
+            units::count(inspection.layers.len(), "layer"),
+            units::grouped(inspection.total.parameters)
+        ),
+        blocks: inspection
+            .inputs
+            .iter()
+            .map(input)
+            .chain(inspection.layers.iter().map(layer))
+            .collect(),
+        edges: edges.collect(),
+    }
+}
+
+/// The network of an architecture file with zeros for weights.
+fn without_weights(path: &Path) -> Result<Built, Failure> {
+    let files = workbench::files(with_modules(vec![path.to_owned()]))?;
+    let architecture = steps::architecture::parse(&files.files).or_exit(Exit::StepFailed)?;
+    steps::architecture::build(&architecture, &IndexMap::new(), None, None).or_exit(Exit::StepFailed)
 }
 
 fn text(inspection: &Inspection) -> String {
@@ -58,6 +131,7 @@ fn text(inspection: &Inspection) -> String {
         macs,
         weights,
         weight_quantization,
+        reads: _,
     } in layers
     {
         let quantization: Vec<&str> = [weight_quantization, &output.quantization]

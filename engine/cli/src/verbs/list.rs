@@ -6,9 +6,24 @@ use crate::table::{Align, Table};
 use crate::terminal::Terminal;
 
 /// Files that are read and written, with how they are recognized or chosen.
-const FORMATS: [(&str, &str, &str); 10] = [
-    ("keras", "reads", "Keras HDF5 models, .h5, by content"),
+const FORMATS: [(&str, &str, &str); 13] = [
+    ("keras", "reads", "Keras models, .h5 and .keras, by content"),
+    (
+        "saved-model",
+        "reads, writes",
+        "TensorFlow SavedModels, a folder or an archive of it",
+    ),
     ("tflite", "reads, writes", "TensorFlow Lite models, .tflite, by content"),
+    (
+        "torch",
+        "reads",
+        "PyTorch state dicts, .pth and .pt, by content, for an architecture",
+    ),
+    (
+        "safetensors",
+        "reads, writes",
+        "state dicts, .safetensors, by content, for an architecture",
+    ),
     ("c-array", "writes", "the TensorFlow Lite file as C source, .c and .h"),
     ("image-folder", "reads", "JPEG and PNG images in folders by class"),
     ("cifar10, cifar100", "reads", "CIFAR's binary batches"),
@@ -20,14 +35,22 @@ const FORMATS: [(&str, &str, &str); 10] = [
 ];
 
 /// Recipes in `recipes/` of the project.
-const RECIPES: [(&str, &str); 2] = [
+const RECIPES: [(&str, &str); 4] = [
     (
         "recipes/quickstart.yaml",
         "what four forms of a small network are worth; all it needs ships with it",
     ),
     (
+        "recipes/pruning-clustering-lab.yaml",
+        "ResNet-8 on CIFAR-10 pruned and clustered without training, in float32, dynamic range and integers; downloads 170 MB",
+    ),
+    (
         "recipes/quantization-lab.yaml",
         "ResNet-8 on CIFAR-10 in every form without training; downloads 170 MB",
+    ),
+    (
+        "recipes/efficientnet-lite0.yaml",
+        "PyTorch weights and a readable architecture become float and int8 files; needs both and images",
     ),
 ];
 
@@ -37,7 +60,8 @@ pub fn list(what: Option<Listing>, terminal: &Terminal) -> Outcome {
         Some(Listing::Ops) => ops(),
         Some(Listing::Formats) => formats(),
         Some(Listing::Recipes) => recipes(),
-        None => [ops(), formats(), recipes()].join("\n"),
+        Some(Listing::Modules) => modules(),
+        None => [ops(), formats(), recipes(), modules()].join("\n"),
     };
     terminal.result(&text)?;
     Ok(Exit::Success)
@@ -71,6 +95,14 @@ fn recipes() -> String {
     let mut table = Table::new([("Recipe", Align::Left), ("What it answers", Align::Left)]);
     for (name, what) in RECIPES {
         table.row([name, what].map(str::to_owned));
+    }
+    table.render()
+}
+
+fn modules() -> String {
+    let mut table = Table::new([("Module", Align::Left), ("What it is", Align::Left)]);
+    for (name, doc) in architecture::module_names() {
+        table.row([name, doc]);
     }
     table.render()
 }

@@ -13,6 +13,9 @@ use hdf5_reader::{Attribute, ByteOrder, Dataset, Datatype, Hdf5File, OpenOptions
 use super::malformed;
 use crate::FormatError;
 
+/// Bytes with which an HDF5 file begins.
+pub(super) const MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
+
 /// What a file holds.
 #[derive(Debug)]
 pub(super) struct Contents {
@@ -97,13 +100,13 @@ impl Reader {
             .root_group()
             .map_err(|e| malformed("the root group", e.to_string()))?;
         let attributes = attributes(&root, "the root group")?;
-        let has_models = |name: &str| {
+        let has_group = |name: &str| {
             root.member_names()
                 .is_ok_and(|(groups, _)| groups.iter().any(|g| g == name))
         };
         let model_config = text(&attributes, "model_config")?;
         let mut keras_version = text(&attributes, "keras_version")?;
-        let weights = if model_config.is_some() || has_models("model_weights") {
+        let weights = if model_config.is_some() || has_group("model_weights") {
             let group = root.group("model_weights").map_err(|e| {
                 malformed(
                     "model_weights",
@@ -118,7 +121,8 @@ impl Reader {
         } else {
             let mut found = BTreeMap::new();
             self.by_object(&root, "", DEPTH, &mut found)?;
-            if found.is_empty() {
+            // A network without weights still has a group per layer.
+            if found.is_empty() && !has_group("layers") {
                 let problem = "no weights of a Keras model were found; expected `model_weights`, `layer_names` or `layers/…/vars`";
                 return Err(malformed("the file", problem));
             }

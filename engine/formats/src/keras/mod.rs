@@ -1,8 +1,9 @@
-//! Keras models: `.h5` files, and a configuration with its weights in two files.
+//! Keras models: `.h5` files, `.keras` archives, and a configuration with its weights in two files.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `hdf5` | bytes → plain values, bounded |
+//! | `archive` | the members of a `.keras` file |
 //! | `config` | `model_config` JSON of Keras 1, 2 and 3 → one typed tree |
 //! | `keras1` | the old names of layers and arguments |
 //! | `attributes` | typed access to a layer's arguments; which of them nobody read |
@@ -18,6 +19,7 @@
 //! Every argument of a layer must be understood; one that is not is refused by name. Computation and weights are 32-bit
 //! floats, whatever the file's dtype policy.
 
+mod archive;
 mod attributes;
 mod build;
 mod config;
@@ -39,7 +41,8 @@ pub struct ImportOptions {
     pub allow_non_finite: bool,
 }
 
-/// Reads a whole-model `.h5` file: architecture in the attribute `model_config`, weights in the group `model_weights`.
+/// Reads a whole model: a `.h5` file (architecture in the attribute `model_config`, weights in the group `model_weights`) or a
+/// `.keras` archive (`config.json`, `model.weights.h5`).
 ///
 /// # Errors
 /// See [`FormatError`]; layers, tensors and arguments are named.
@@ -52,6 +55,16 @@ pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
 /// # Errors
 /// As [`read`].
 pub fn read_with(bytes: &[u8], options: &ImportOptions) -> Result<Graph, FormatError> {
+    if archive::is_archive(bytes) {
+        let archive::Members {
+            config,
+            keras_version,
+            weights,
+        } = archive::read(bytes)?;
+        let contents = hdf5::read(&weights)?;
+        let model = config::parse(&config, keras_version.as_deref())?;
+        return build::graph(&model, contents.weights, options);
+    }
     let contents = hdf5::read(bytes)?;
     let json = contents.model_config.as_deref().ok_or_else(|| {
         FormatError::unsupported(
@@ -81,6 +94,11 @@ pub fn read_config_and_weights_with(json: &str, weights: &[u8], options: &Import
     let contents = hdf5::read(weights)?;
     let model = config::parse(json, contents.keras_version.as_deref())?;
     build::graph(&model, contents.weights, options)
+}
+
+/// Whether `bytes` look like a file that [`read`] takes: HDF5, or a `.keras` archive.
+pub fn recognizes(bytes: &[u8]) -> bool {
+    bytes.starts_with(hdf5::MAGIC) || archive::is_archive(bytes)
 }
 
 /// The layers that [`read`] knows, sorted: class names of Keras 2 and 3.

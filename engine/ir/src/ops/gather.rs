@@ -51,8 +51,8 @@ impl Operator for Gather {
         vec![
             example(3, vec![TensorType::f32([1, 3, 2, 4])], vec![indices(&[5])]),
             example(1, vec![TensorType::f32([1, 4, 3])], vec![indices(&[])]),
-            example(0, vec![TensorType::f32([6, 3]), indices(&[1, 4])], vec![]),
-            example(1, vec![TensorType::f32([1, 5, 2]), indices(&[2, 3])], vec![]),
+            example(2, vec![TensorType::f32([1, 6, 3]), indices(&[1, 4])], vec![]),
+            example(1, vec![TensorType::f32([1, 5, 2]), indices(&[1, 3, 2])], vec![]),
         ]
     }
 }

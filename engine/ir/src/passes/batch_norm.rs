@@ -1,15 +1,16 @@
-//! Batch norms disappear into the layer before them, or become a multiplication and an addition.
+//! Batch norms disappear into the layer before them, or become a multiplication and an addition; so do multiplications and
+//! additions of one constant per channel, as which some exporters write batch norms and biases.
 //!
 //! With `s = gamma / √(variance + epsilon)`, `bn(w·x + b) = (s·w)·x + (s·(b − mean) + beta)`.
 //! Source: Jacob et al. 2018, §3.2. The arithmetic is done in double precision and rounded once.
 
 use ndarray::Axis;
 
-use crate::ops::{Activation, Add, BatchNorm, Mul};
-use crate::{Constant, Graph, InferError, NodeId, Op, Patch};
+use crate::ops::{Activation, Add, BatchNorm, Mul, Sub};
+use crate::{Constant, Graph, InferError, NodeId, Op, Patch, TensorId};
 
 /// Factor and offset for each channel: `bn(x) = scale·x + offset`.
-fn affine(graph: &Graph, id: NodeId) -> Option<(Vec<f64>, Vec<f64>)> {
+fn norm(graph: &Graph, id: NodeId) -> Option<(Vec<f64>, Vec<f64>)> {
     let node = graph.node(id);
     let Op::BatchNorm(BatchNorm { epsilon }) = node.op else {
         return None;
@@ -30,28 +31,92 @@ fn affine(graph: &Graph, id: NodeId) -> Option<(Vec<f64>, Vec<f64>)> {
     Some((scale, offset))
 }
 
-/// `batch_norm(conv(x))` becomes a convolution with scaled weights and another bias, when nothing else reads the
-/// convolution's result.
-pub fn fold_batch_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
-    let Some((scale, offset)) = affine(graph, id) else {
-        return Ok(None);
+/// `activation(scale·x + offset)`, a factor and an offset for each channel.
+struct Affine {
+    input: TensorId,
+    scale: Vec<f64>,
+    offset: Vec<f64>,
+    activation: Activation,
+}
+
+/// What a batch norm, or a multiplication or addition of a constant per channel, does.
+fn affine(graph: &Graph, id: NodeId) -> Option<Affine> {
+    let node = graph.node(id);
+    if let Some((scale, offset)) = norm(graph, id) {
+        return Some(Affine {
+            input: node.inputs[0],
+            scale,
+            offset,
+            activation: Activation::None,
+        });
+    }
+    let (Op::Mul(Mul { activation }) | Op::Add(Add { activation }) | Op::Sub(Sub { activation })) = node.op else {
+        return None;
     };
-    let norm = graph.node(id);
-    let Some(before) = graph
-        .producer(norm.inputs[0])
-        .filter(|_| graph.only_consumer(norm.inputs[0]) == Some(id))
+    let &[a, b] = node.inputs.as_slice() else { return None };
+    let (input, constant) = match (graph.constant_data(a), graph.constant_data(b)) {
+        (None, Some(constant)) => (a, constant),
+        (Some(constant), None) if !matches!(node.op, Op::Sub(_)) => (b, constant),
+        _ => return None,
+    };
+    let ty = &graph.tensor(input).ty;
+    let (&channels, outer) = ty.shape.dims().split_last()?;
+    let is_per_channel = match constant.dims().split_last() {
+        Some((&last, rest)) => {
+            rest.len() <= outer.len() && rest.iter().all(|&d| d == 1) && (last == channels || last == 1)
+        }
+        None => true,
+    };
+    if !is_per_channel || graph.tensor(node.output()).ty != *ty {
+        return None;
+    }
+    let values = constant.as_f32()?;
+    let each: Vec<f64> = (0..channels)
+        .map(|c| f64::from(values[if values.len() == 1 { 0 } else { c }]))
+        .collect();
+    let (scale, offset) = match node.op {
+        Op::Mul(_) => (each, vec![0.0; channels]),
+        Op::Add(_) => (vec![1.0; channels], each),
+        _ => (vec![1.0; channels], each.into_iter().map(|v| -v).collect()),
+    };
+    Some(Affine {
+        input,
+        scale,
+        offset,
+        activation,
+    })
+}
+
+/// `scale·conv(x) + offset` becomes a convolution with scaled weights and another bias, when nothing else reads the
+/// convolution's result.
+pub fn fold_affine(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+    let Some(Affine {
+        input,
+        scale,
+        offset,
+        activation,
+    }) = affine(graph, id)
     else {
         return Ok(None);
     };
+    let norm = graph.node(id);
+    let Some(before) = graph.producer(input).filter(|_| graph.only_consumer(input) == Some(id)) else {
+        return Ok(None);
+    };
     let layer = graph.node(before);
+    let mut op = layer.op.clone();
     // The dimension of the weights that runs over output channels.
-    let axis = match &layer.op {
-        Op::Conv2d(c) if c.activation == Activation::None => 0,
-        Op::TransposeConv2d(c) if c.activation == Activation::None => 0,
-        Op::FullyConnected(c) if c.activation == Activation::None => 0,
-        Op::DepthwiseConv2d(c) if c.activation == Activation::None => 3,
+    let (axis, clamp) = match &mut op {
+        Op::Conv2d(c) => (0, &mut c.activation),
+        Op::TransposeConv2d(c) => (0, &mut c.activation),
+        Op::FullyConnected(c) => (0, &mut c.activation),
+        Op::DepthwiseConv2d(c) => (3, &mut c.activation),
         _ => return Ok(None),
     };
+    if *clamp != Activation::None {
+        return Ok(None);
+    }
+    *clamp = activation;
     let Some(Constant::F32(weights)) = graph.constant_data(layer.inputs[1]) else {
         return Ok(None);
     };
@@ -85,7 +150,7 @@ pub fn fold_batch_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, Infer
     if graph.only_consumer(layer.inputs[1]) == Some(before) {
         patch.replace(layer.inputs[1], weights);
     }
-    let folded = patch.node(layer.name.clone(), layer.op.clone(), &[layer.inputs[0], weights, bias])?;
+    let folded = patch.node(layer.name.clone(), op, &[layer.inputs[0], weights, bias])?;
     patch.replace(norm.output(), folded);
     patch.remove(before);
     patch.remove(id);
@@ -94,7 +159,7 @@ pub fn fold_batch_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, Infer
 
 /// A batch norm with no layer to fold into becomes `x · scale + offset`.
 pub fn batch_norm_to_mul_add(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
-    let Some((scale, offset)) = affine(graph, id) else {
+    let Some((scale, offset)) = norm(graph, id) else {
         return Ok(None);
     };
     let norm = graph.node(id);
@@ -141,7 +206,7 @@ mod tests {
     #[test]
     fn a_batch_norm_folds_into_the_layer_before_it() {
         let mut g = dense_then_norm();
-        assert_eq!(super::super::fold(&mut g).unwrap(), [("fold-batch-norm", 1)]);
+        assert_eq!(super::super::fold(&mut g).unwrap(), [("fold-affine", 1)]);
         let [node] = g.nodes() else { panic!("{:?}", g.nodes()) };
         assert_eq!(node.name, "dense");
         // s = 2/√4 = 1 and 1/√1 = 1
@@ -163,5 +228,36 @@ mod tests {
         assert_eq!(super::super::lower(&mut g).unwrap(), [("batch-norm-to-mul-add", 1)]);
         let ops: Vec<_> = g.nodes().iter().map(|n| n.op.name()).collect();
         assert_eq!(ops, ["fully_connected", "mul", "add"]);
+    }
+
+    #[test]
+    fn factors_and_summands_of_channels_fold_and_leave_their_clamp() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", TensorType::f32([1, 2]));
+        let w = g.constant("w", Constant::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap());
+        let dense = g.add("dense", FullyConnected::default(), &[x, w]).unwrap();
+        let factor = g.constant("factor", Constant::f32([2], vec![2.0, 10.0]).unwrap());
+        let scaled = g.add("scaled", Mul::default(), &[factor, dense]).unwrap();
+        let summand = g.constant("summand", Constant::f32([1], vec![1.0]).unwrap());
+        let relu = Activation::Relu;
+        let shifted = g.add("shifted", Sub { activation: relu }, &[scaled, summand]).unwrap();
+        g.set_outputs(&[shifted]);
+        super::super::fold(&mut g).unwrap();
+        let [node] = g.nodes() else { panic!("{:?}", g.nodes()) };
+        assert_eq!(node.op, Op::FullyConnected(FullyConnected { activation: relu }));
+        let data = |i: usize| g.constant_data(node.inputs[i]).unwrap().as_f32().unwrap();
+        assert_eq!((data(1), data(2)), (&[2.0, 4.0, 30.0, 40.0][..], &[-1.0, -1.0][..]));
+    }
+
+    #[test]
+    fn a_constant_that_is_subtracted_from_stays() {
+        let mut g = Graph::new("g");
+        let x = g.input("x", TensorType::f32([1, 2]));
+        let w = g.constant("w", Constant::f32([2, 2], vec![1.0; 4]).unwrap());
+        let dense = g.add("dense", FullyConnected::default(), &[x, w]).unwrap();
+        let one = g.constant("one", Constant::f32([1], vec![1.0]).unwrap());
+        let rest = g.add("rest", Sub::default(), &[one, dense]).unwrap();
+        g.set_outputs(&[rest]);
+        assert!(super::super::fold(&mut g).unwrap().is_empty());
     }
 }

@@ -20,7 +20,7 @@ pub type Rule = fn(&Graph, NodeId) -> Result<Option<Patch>, InferError>;
 pub const FOLD: &[(&str, Rule)] = &[
     ("remove-identity", identity::remove_identity),
     ("fuse-pad", fuse_pad::fuse_pad),
-    ("fold-batch-norm", batch_norm::fold_batch_norm),
+    ("fold-affine", batch_norm::fold_affine),
     ("fuse-activation", fuse_activation::fuse_activation),
 ];
 

@@ -380,7 +380,11 @@ impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
                 };
                 *real = layer.clamp.apply(scaled + bias);
             }
-            let in_order = if VECTORS == 4 { unshuffled(&reals, S::INT_LANES) } else { reals };
+            let in_order = if VECTORS == 4 {
+                unshuffled(&reals, S::INT_LANES)
+            } else {
+                reals
+            };
             // SAFETY: the promise of `Scaler::finish`: the panel's channels are writable; a panel has no more channels than lanes.
             unsafe {
                 let to = output.add(to as usize + panel.channel);

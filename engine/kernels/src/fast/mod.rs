@@ -23,6 +23,7 @@ mod depthwise;
 mod elementwise;
 mod hybrid;
 mod isa;
+mod matmul;
 mod plane;
 mod pool;
 mod product;
@@ -37,6 +38,7 @@ pub use depthwise::{FloatDepthwise, IntDepthwise};
 pub use elementwise::{ByteMap, IntAdd, IntMul, add_f32, clamp_f32, mul_f32, sub_f32};
 pub use hybrid::{HybridConv, HybridDense};
 pub use isa::Isa;
+pub use matmul::{mat_mul_f32, mat_mul_scratch};
 pub use plane::{Border, Plane, View, ViewMut};
 pub use pool::{average_pool_f32, average_pool_int, global_mean_f32, global_mean_int, max_pool_f32, max_pool_int};
 

@@ -2,7 +2,7 @@
 
 /// Normalizes runs of `scale.len()` elements to mean 0 and variance 1, then scales and shifts each element.
 ///
-/// Mean and variance are summed in double precision, in the order of the elements. Source: Ba et al. 2016.
+/// Mean and variance are summed in double precision, every eighth element apart. Source: Ba et al. 2016.
 pub fn layer_norm_f32(epsilon: f32, input: &[f32], scale: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
     assert_eq!(input.len(), output.len(), "elements");
     assert!(
@@ -17,14 +17,26 @@ pub fn layer_norm_f32(epsilon: f32, input: &[f32], scale: &[f32], bias: Option<&
         .chunks_exact(scale.len())
         .zip(output.chunks_exact_mut(scale.len()))
     {
-        let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-        let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+        let mean = sum(row, f64::from) / n;
+        let variance = sum(row, |x| (f64::from(x) - mean).powi(2)) / n;
         let factor = 1.0 / (variance + f64::from(epsilon)).sqrt();
         for (i, (&x, slot)) in row.iter().zip(out).enumerate() {
             let normalized = ((f64::from(x) - mean) * factor) as f32;
             *slot = normalized * scale[i] + bias.map_or(0.0, |bias| bias[i]);
         }
     }
+}
+
+/// The sum of `f` over all elements; sums that do not wait for each other become vectors.
+fn sum(row: &[f32], f: impl Fn(f32) -> f64) -> f64 {
+    let (chunks, rest) = row.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for chunk in chunks {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += f(x);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&x| f(x)).sum::<f64>()
 }
 
 #[cfg(test)]

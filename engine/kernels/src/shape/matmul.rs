@@ -66,11 +66,15 @@ impl MatMulShape {
         });
     }
 
+    /// Elements of the output.
+    pub fn output_len(&self) -> usize {
+        self.leading.output_len() * self.rows * self.columns
+    }
+
     /// Panics unless slices of these lengths hold the operands and the output.
     pub fn check(&self, a: usize, b: usize, output: usize) {
         assert_eq!(a, self.leading_len[0] * self.rows * self.depth, "elements of a");
         assert_eq!(b, self.leading_len[1] * self.depth * self.columns, "elements of b");
-        let products = self.leading.output_len();
-        assert_eq!(output, products * self.rows * self.columns, "elements of the output");
+        assert_eq!(output, self.output_len(), "elements of the output");
     }
 }

@@ -1,4 +1,4 @@
-//! The field types that declare inputs: [`Port`], [`Ports`] and [`SourceRef`].
+//! The field types that declare inputs: [`Port`], [`Ports`], [`SourceRef`] and [`FileRef`].
 //!
 //! They are declarations and carry nothing at run time: a step receives its inputs by port name, and the parameters
 //! without them. So that a struct deserializes from what remains, each of these types asks serde for an *option*, which
@@ -75,6 +75,14 @@ pub struct Ports<K>(PhantomData<K>);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceRef;
 
+/// A file of the recipe's author, such as an architecture: the name of an entry of `sources`, or a path from the recipe's
+/// folder that ends in `.yaml`. Either way the file enters by content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileRef;
+
+/// The ending of paths that stand for themselves in a [`FileRef`].
+pub(crate) const FILE_ENDING: &str = ".yaml";
+
 impl<K: Kinds> JsonSchema for Port<K> {
     fn inline_schema() -> bool {
         true
@@ -117,6 +125,20 @@ impl JsonSchema for SourceRef {
     }
 }
 
+impl JsonSchema for FileRef {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FileRef".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", X_SOURCE: "file" })
+    }
+}
+
 impl<'de, K> Deserialize<'de> for Port<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         absent(deserializer).map(|()| Self(PhantomData))
@@ -132,6 +154,18 @@ impl<'de, K> Deserialize<'de> for Ports<K> {
 impl<'de> Deserialize<'de> for SourceRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         absent(deserializer).map(|()| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        absent(deserializer).map(|()| Self)
+    }
+}
+
+impl Serialize for FileRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_none()
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const MAX_DEPTH: usize = 48;
 pub(super) const MAX_NODES: usize = 200_000;
 
 /// Parses one document. Mistakes that leave a readable tree (a key that stands twice, a merge key) go to `complaints`.
-pub(crate) fn read(source: &Arc<SourceText>, complaints: &mut Complaints) -> Result<Node, Box<Diagnostic>> {
+pub fn read(source: &Arc<SourceText>, complaints: &mut Complaints) -> Result<Node, Box<Diagnostic>> {
     let raw: Raw = serde_yaml::from_str_with_options(&source.text, options())
         .map_err(|failure| Box::new(error::explain(&failure, source)))?;
     Ok(Lowering {

@@ -52,6 +52,30 @@ impl Svg {
         ));
     }
 
+    /// A box with rounded corners.
+    pub(super) fn framed(&mut self, x: f64, y: f64, width: f64, height: f64, fill: &str, stroke: &str) {
+        self.push(format_args!(
+            r#"<rect x="{}" y="{}" width="{}" height="{}" rx="4" fill="{fill}" stroke="{stroke}"/>"#,
+            Num(x),
+            Num(y),
+            Num(width),
+            Num(height)
+        ));
+    }
+
+    /// A curve that leaves and arrives vertically, with a point at its end.
+    pub(super) fn arrow(&mut self, from: (f64, f64), to: (f64, f64), stroke: &str) {
+        let middle = Num(f64::midpoint(from.1, to.1));
+        let (x0, y0, x1, y1) = (Num(from.0), Num(from.1), Num(to.0), Num(to.1 - 5.0));
+        self.push(format_args!(
+            r#"<path d="M{x0} {y0}C{x0} {middle} {x1} {middle} {x1} {y1}" fill="none" stroke="{stroke}"/>"#
+        ));
+        let (left, right, tip) = (Num(to.0 - 3.5), Num(to.0 + 3.5), Num(to.1));
+        self.push(format_args!(
+            r#"<path d="M{left} {y1}H{right}L{x1} {tip}Z" fill="{stroke}"/>"#
+        ));
+    }
+
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: &str, width: f64) {
         self.push(format_args!(
             r#"<line x1="{}" y1="{}" x2="{}" y2="{}" stroke="{stroke}" stroke-width="{}"/>"#,

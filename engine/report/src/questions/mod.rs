@@ -7,6 +7,7 @@
 mod accuracy;
 mod against;
 mod best;
+mod deflation;
 mod dominance;
 mod sizes;
 mod trend;
@@ -54,6 +55,8 @@ pub enum Question {
     },
     /// Which variants are smaller or more accurate than all others, and which are beaten in both?
     Dominance,
+    /// What does deflate do with zeros and repeated values? Needs what `compress` steps found.
+    Deflation,
 }
 
 /// What a report says to a question.
@@ -107,6 +110,13 @@ impl Question {
         if dominance::standings(variants).len() > 1 {
             questions.push(Self::Dominance);
         }
+        if variants
+            .all
+            .iter()
+            .any(|v| v.sizes.is_some_and(|s| !s.weights.is_empty()))
+        {
+            questions.push(Self::Deflation);
+        }
         questions
     }
 
@@ -118,6 +128,7 @@ impl Question {
             Self::Best { of, against } => best::answer(variants, of, against),
             Self::Trend { of, over } => trend::answer(variants, of, over),
             Self::Dominance => dominance::answer(variants),
+            Self::Deflation => deflation::answer(variants),
         }
     }
 }

@@ -16,7 +16,9 @@ use kernels::fast::Border;
 
 pub(crate) use binary::{add_params, mul_params};
 pub(crate) use context::{Arithmetic, Context};
-pub(crate) use linear::{OUTERMOST, conv_shape, depthwise_shape, fully_connected_shape, linear_params, weight_scales};
+pub(crate) use linear::{
+    OUTERMOST, conv_shape, depthwise_shape, fully_connected_shape, linear_params, mat_mul_shape, weight_scales,
+};
 pub(crate) use reduce::pool_shape;
 pub(crate) use unary::{integer_map, rectifier};
 

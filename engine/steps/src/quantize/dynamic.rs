@@ -7,12 +7,18 @@ use std::collections::HashSet;
 
 use ir::{Constant, Graph, TensorId};
 
+use super::grid::{Grid, Plan, WeightType};
 use super::{Granularity, QuantizeError, weights};
 
 /// Quantizes the weights of convolutions and fully connected layers that have at least `min_elements`.
 ///
 /// The bias and all other constants stay floats. A weight tensor that any other kind of node reads stays float too.
-pub fn dynamic(graph: &Graph, granularity: Granularity, min_elements: usize) -> Result<Graph, QuantizeError> {
+pub fn dynamic(
+    graph: &Graph,
+    granularity: Granularity,
+    min_elements: usize,
+    plan: &Plan,
+) -> Result<Graph, QuantizeError> {
     let mut out = graph.clone();
     let mut done: HashSet<TensorId> = HashSet::new();
     for node in graph.nodes() {
@@ -32,9 +38,13 @@ pub fn dynamic(graph: &Graph, granularity: Granularity, min_elements: usize) -> 
         if values.len() < min_elements || !only_weights || !done.insert(id) {
             continue;
         }
-        let axis = weights::per_channel(&node.op, granularity).then_some(channel);
-        let scales = weights::scales(values.view(), axis, |_| 0.0);
-        let (data, quantization) = weights::quantized(values.view(), axis, scales);
+        let kind = plan.kind(&node.name);
+        if kind == WeightType::Float {
+            continue;
+        }
+        let grid = plan.grids.get(&node.name).cloned();
+        let grid = grid.unwrap_or_else(|| Grid::widest(&node.op, values.view(), granularity, kind, |_| 0.0));
+        let (data, quantization) = weights::quantized(values.view(), &grid);
         let tensor = out.tensor_mut(id);
         tensor.ty = data.ty();
         tensor.data = Some(data);

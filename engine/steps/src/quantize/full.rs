@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use ir::ops::{Dequantize, Quantize};
 use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId, TensorType};
 
+use super::grid::{Grid, Plan, WeightType};
 use super::ranges::{Range, Ranges};
 use super::{EdgeType, Granularity, QuantizeError, weights};
 
@@ -29,14 +30,17 @@ pub struct Settings {
 ///
 /// Operators that have no integer form stay float between `Dequantize` and `Quantize` nodes; the caller decides
 /// whether that is what was asked for.
-pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings) -> Result<Graph, QuantizeError> {
+pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings, plan: &Plan) -> Result<Graph, QuantizeError> {
     let params = Groups::of(graph).params(graph, ranges)?;
-    let mut builder = Builder::new(graph, params, settings);
+    let mut builder = Builder::new(graph, params, settings, plan);
     builder.edges_in();
     for node in graph.nodes() {
+        let stays_float = weights::channel_axis(&node.op).is_some() && plan.kind(&node.name) == WeightType::Float;
+        // Shapes and indices are integers that mean themselves.
+        let real = graph.tensor(node.output()).ty.element == ElementType::F32;
         match integer_form(&node.op) {
-            Ok(()) => builder.integer_node(node)?,
-            Err(_) => builder.float_node(node),
+            Ok(()) if real && !stays_float => builder.integer_node(node)?,
+            Ok(()) | Err(_) => builder.float_node(node),
         }
     }
     builder.edges_out();
@@ -66,6 +70,9 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
         | Op::MaxPool2d(_)
         | Op::AveragePool2d(_)
         | Op::Mean(_)
+        | Op::ReduceMax(_)
+        | Op::ReduceMin(_)
+        | Op::Gather(_)
         | Op::Add(_)
         | Op::Sub(_)
         | Op::Mul(_)
@@ -87,8 +94,7 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
             Err("this function is computed in floats only")
         }
         Op::MatMul(_) => Err("products of two computed matrices are computed in floats only"),
-        Op::ReduceSum(_) | Op::ReduceMax(_) | Op::ReduceMin(_) => Err("this reduction is computed in floats only"),
-        Op::Gather(_) => Err("values are gathered as floats only"),
+        Op::ReduceSum(_) => Err("sums are computed in floats only; a mean has an integer form"),
         Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
             Err("TFLite has no such operator; lower the graph first")
         }
@@ -120,9 +126,12 @@ fn same_scale(op: &Op) -> bool {
             | Op::AveragePool2d(_)
             | Op::Minimum(_)
             | Op::Maximum(_)
+            | Op::ReduceMax(_)
+            | Op::ReduceMin(_)
             | Op::Concat(_)
             | Op::Split(_)
             | Op::Slice(_)
+            | Op::Gather(_)
             | Op::Pad(_)
             | Op::Reshape(_)
             | Op::Transpose(_)
@@ -130,6 +139,12 @@ fn same_scale(op: &Op) -> bool {
             | Op::Identity(_)
             | Op::Dropout(_)
     )
+}
+
+/// The inputs of a node that hold real numbers; indices are none.
+fn moved_inputs(graph: &Graph, node: &Node) -> Vec<TensorId> {
+    let real = |id: &TensorId| graph.tensor(*id).ty.element == ElementType::F32;
+    node.inputs.iter().copied().filter(real).collect()
 }
 
 /// Tensors that share scale and zero point (a union–find forest over tensor positions).
@@ -155,9 +170,10 @@ impl Groups {
             for other in node.outputs.iter().skip(1).map(|t| t.index()) {
                 groups.join(output, other);
             }
-            for input in node.inputs.iter().map(|t| t.index()) {
+            let moved = moved_inputs(graph, node);
+            for input in moved.iter().map(|t| t.index()) {
                 // One input that is dictated dictates the output; beside others it is converted instead.
-                if node.inputs.len() == 1 || groups.dictated[groups.root(input)].is_none() {
+                if moved.len() == 1 || groups.dictated[groups.root(input)].is_none() {
                     groups.join(output, input);
                 }
             }
@@ -228,18 +244,20 @@ struct Builder<'a> {
     graph: &'a Graph,
     params: Vec<Option<QuantParams>>,
     settings: Settings,
+    plan: &'a Plan,
     out: Graph,
     integer: HashMap<TensorId, TensorId>,
     float: HashMap<TensorId, TensorId>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: Settings) -> Self {
+    fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: Settings, plan: &'a Plan) -> Self {
         let out = Graph::new(&graph.name);
         Builder {
             graph,
             params,
             settings,
+            plan,
             out,
             integer: HashMap::new(),
             float: HashMap::new(),
@@ -455,6 +473,10 @@ impl<'a> Builder<'a> {
         };
         let mut inputs = Vec::new();
         for &id in &node.inputs {
+            if self.graph.tensor(id).ty.element != ElementType::F32 {
+                inputs.push(self.float(id));
+                continue;
+            }
             let mut input = self.integer(id)?;
             if let Some(wanted) = wanted
                 && self.params[id.index()] != Some(wanted)
@@ -498,14 +520,20 @@ impl<'a> Builder<'a> {
             },
             None => vec![0.0; channels],
         };
-        let axis = weights::per_channel(&node.op, self.settings.granularity).then_some(channel);
-        // Half of the i32 range for the bias leaves the other half to the sum of products.
-        let fits = |b: f32| b.abs() / input_scale / (1u32 << 30) as f32;
-        let floor = |i: usize| match axis {
-            Some(_) => fits(bias[i]),
-            None => bias.iter().fold(0.0f32, |m, &b| m.max(fits(b))),
+        let per_channel = weights::per_channel(&node.op, self.settings.granularity);
+        let floor = |i: usize| {
+            let fits = |b: &f32| least_scale(*b, input_scale);
+            if per_channel {
+                fits(&bias[i])
+            } else {
+                bias.iter().map(fits).fold(0.0, f32::max)
+            }
         };
-        let scales = weights::scales(values.view(), axis, floor);
+        let settled = self.plan.grids.get(&node.name).cloned();
+        let kind = self.plan.kind(&node.name);
+        let grid =
+            settled.unwrap_or_else(|| Grid::widest(&node.op, values.view(), self.settings.granularity, kind, floor));
+        let (axis, scales) = (grid.axis, &grid.scales);
         let step = |i: usize| f64::from(input_scale) * f64::from(scales[if axis.is_some() { i } else { 0 }].get());
         let stored: Vec<i32> = bias
             .iter()
@@ -517,7 +545,7 @@ impl<'a> Builder<'a> {
             node: node.name.clone(),
         })?;
 
-        let (data, quantization) = weights::quantized(values.view(), axis, scales);
+        let (data, quantization) = weights::quantized(values.view(), &grid);
         let weight_name = weight.name.clone();
         let weights = self.shared_constant(&weight_name, data, quantization);
         let bias_name = match node.inputs.get(2) {
@@ -541,6 +569,20 @@ impl<'a> Builder<'a> {
             _ => self.push_constant(name, data, quantization),
         }
     }
+}
+
+/// The least weight scale with which a bias fits: half of the `i32` range for it leaves the other half to the sum of products.
+pub fn least_scale(bias: f32, input_scale: f32) -> f32 {
+    bias.abs() / input_scale / (1u32 << 30) as f32
+}
+
+/// The scale of each activation of a prepared graph, by tensor name.
+pub fn scales(graph: &Graph, ranges: &Ranges) -> Result<HashMap<String, f32>, QuantizeError> {
+    let params = Groups::of(graph).params(graph, ranges)?;
+    let named = graph.tensors().iter().zip(params);
+    Ok(named
+        .filter_map(|(t, p)| Some((t.name.clone(), p?.scale.get())))
+        .collect())
 }
 
 /// The type of a bias: what a proof of effect looks for.

@@ -6,11 +6,13 @@
 //!
 //! ```yaml
 //! int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }
+//! int4: { quantize: { model: base, ranges: ranges, scheme: int8, weights: int4, rounding: gptq, data: train } }
 //! ```
 
 pub mod dynamic;
 pub mod float16;
 pub mod full;
+pub mod grid;
 mod proof;
 pub mod ranges;
 #[cfg(test)]
@@ -23,9 +25,11 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::gather::Samples;
 use crate::op::{Context, Inputs, Op, Output};
 use crate::{StepError, models};
 
+pub use grid::{Grid, Plan, RoundingMethod, Rule, WeightType};
 pub use ranges::{Range, Ranges};
 
 /// How numbers are stored and computed.
@@ -72,11 +76,33 @@ pub struct Quantize {
     pub model: Port<kind::Model>,
     /// Ranges of its activations, made by `calibrate` from the same model; needed by `int8` only.
     pub ranges: Option<Port<kind::Ranges>>,
+    /// Samples for rounding `gptq`. Never those it is tested on.
+    pub data: Option<Port<kind::Dataset>>,
     /// How numbers are stored and computed.
     pub scheme: Scheme,
     /// How many weight scales a convolution has.
     #[serde(default)]
     pub per: Granularity,
+    /// What weights become under an integer scheme.
+    #[serde(default)]
+    pub weights: WeightType,
+    /// Other weight types for some layers; the last that matches counts.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// How weights are rounded.
+    #[serde(default)]
+    pub rounding: RoundingMethod,
+    /// `gptq`: how many samples are used, at most.
+    #[serde(default = "crate::prune::default_count")]
+    #[schemars(range(min = 1))]
+    pub count: usize,
+    /// `gptq`: share of the Hessian's diagonal that is added to it; more keeps weights closer to what they were.
+    #[serde(default = "crate::prune::default_damping")]
+    #[schemars(range(min = 0.000_001, max = 1.0))]
+    pub damping: f64,
+    /// `gptq`: seed of the draw of samples.
+    #[serde(default)]
+    pub seed: u64,
     /// Element type of the inputs of an `int8` model.
     #[serde(default)]
     pub input: EdgeType,
@@ -175,12 +201,8 @@ fn not_reached(rows: &[EffectRow]) -> String {
     )
 }
 
-/// Quantizes a float model; the second part of the result is the proof of effect.
-pub fn quantize(
-    model: &Graph,
-    ranges: Option<&Ranges>,
-    params: &Quantize,
-) -> Result<(Graph, Vec<EffectRow>), QuantizeError> {
+/// Refuses a model that is quantized already, and names that no layer has.
+fn check_model(model: &Graph, params: &Quantize) -> Result<(), QuantizeError> {
     if let Some(t) = model
         .tensors()
         .iter()
@@ -191,23 +213,65 @@ pub fn quantize(
             element: t.ty.element,
         });
     }
-    if let Some(name) = params
+    match params
         .allow_float
         .iter()
         .find(|name| !model.nodes().iter().any(|n| n.name == **name))
     {
-        return Err(QuantizeError::UnknownLayer(name.clone()));
+        Some(name) => Err(QuantizeError::UnknownLayer(name.clone())),
+        None => Ok(()),
     }
-    let prepared = models::prepared(model)?;
+}
+
+/// Quantizes a float model; the second part of the result is the proof of effect.
+pub fn quantize(
+    model: &Graph,
+    ranges: Option<&Ranges>,
+    params: &Quantize,
+    samples: Option<(&Samples<'_>, &Context<'_>)>,
+) -> Result<(Graph, Vec<EffectRow>), StepError> {
+    check_model(model, params)?;
+    let mut prepared = models::prepared(model)?;
+    let mut plan = Plan::of(params, &prepared)?;
+    if let Some((samples, context)) = samples {
+        let scales = ranges.map(|r| full::scales(&prepared, r)).transpose()?;
+        let floor = |graph: &Graph, layer: &methods::Layer, row: usize| {
+            let input = graph.node(layer.node).inputs[0];
+            let step = scales.as_ref().and_then(|s| s.get(&graph.tensor(input).name));
+            match (step, layer.bias(graph)) {
+                (Some(&step), Some(bias)) => full::least_scale(bias[row], step),
+                _ => 0.0,
+            }
+        };
+        let small = |layer: &methods::Layer| params.scheme == Scheme::DynamicInt8 && layer.len() < params.min_elements;
+        plan.reconstruct(
+            &mut prepared,
+            samples,
+            params.per,
+            params.damping,
+            small,
+            floor,
+            context,
+        )?;
+    }
+    Ok(quantize_prepared(&prepared, ranges, params, &plan)?)
+}
+
+fn quantize_prepared(
+    prepared: &Graph,
+    ranges: Option<&Ranges>,
+    params: &Quantize,
+    plan: &Plan,
+) -> Result<(Graph, Vec<EffectRow>), QuantizeError> {
     let (quantized, rows) = match (params.scheme, ranges) {
         (Scheme::Float16, None) => {
-            let quantized = float16::float16(&prepared)?;
-            let rows = proof::stored_as(&quantized, ElementType::F16, 0);
+            let quantized = float16::float16(prepared)?;
+            let rows = proof::stored_as(&quantized, ElementType::F16, 0, &Plan::default());
             (quantized, rows)
         }
         (Scheme::DynamicInt8, None) => {
-            let quantized = dynamic::dynamic(&prepared, params.per, params.min_elements)?;
-            let rows = proof::stored_as(&quantized, ElementType::I8, params.min_elements);
+            let quantized = dynamic::dynamic(prepared, params.per, params.min_elements, plan)?;
+            let rows = proof::stored_as(&quantized, ElementType::I8, params.min_elements, plan);
             (quantized, rows)
         }
         (Scheme::Int8, Some(ranges)) => {
@@ -216,20 +280,45 @@ pub fn quantize(
                 input: params.input,
                 output: params.output,
             };
-            let quantized = full::full(&prepared, ranges, settings)?;
-            let rows = proof::integer(&quantized);
+            let quantized = full::full(prepared, ranges, settings, plan)?;
+            let rows = proof::integer(&quantized, plan);
             (quantized, rows)
         }
         (Scheme::Int8, None) => return Err(QuantizeError::RangesMissing),
         (Scheme::Float16, Some(_)) => return Err(QuantizeError::RangesUnused("float16")),
         (Scheme::DynamicInt8, Some(_)) => return Err(QuantizeError::RangesUnused("dynamic-int8")),
     };
-    let excused = |row: &EffectRow| row.took_effect || params.allow_float.contains(&row.layer);
+    // A layer that was lowered became several, `norm/mean`, `norm/rsqrt`, …
+    let allowed = |layer: &str| {
+        let of = |name: &String| {
+            layer
+                .strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        params.allow_float.iter().any(of)
+    };
+    let excused = |row: &EffectRow| row.took_effect || allowed(&row.layer);
     let failed: Vec<EffectRow> = rows.iter().filter(|r| !excused(r)).cloned().collect();
     if failed.is_empty() {
         Ok((quantized, rows))
     } else {
         Err(QuantizeError::NotReached(failed))
+    }
+}
+
+/// What the parameters of weights say together.
+fn check_weights(params: &Quantize, data: bool) -> Result<(), String> {
+    let changed = params.weights != WeightType::Int8 || !params.rules.is_empty();
+    match (params.rounding, data) {
+        (RoundingMethod::Gptq, false) => Err("rounding gptq needs `data`: name a dataset step".into()),
+        (RoundingMethod::Nearest, true) => Err("only rounding gptq looks at `data`: remove it, or the rounding".into()),
+        (RoundingMethod::Gptq, true) if params.scheme == Scheme::Float16 => {
+            Err("scheme float16 rounds nothing to integers: remove rounding".into())
+        }
+        _ if changed && params.scheme == Scheme::Float16 => {
+            Err("scheme float16 stores all weights alike: remove weights and rules".into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -239,7 +328,7 @@ pub struct QuantizeOp;
 impl Op for QuantizeOp {
     type Params = Quantize;
     const NAME: &'static str = "quantize";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Stores and computes a model's numbers in fewer bits.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }";
@@ -249,7 +338,7 @@ impl Op for QuantizeOp {
             (Scheme::Int8, false) => QuantizeError::RangesMissing,
             (Scheme::Float16, true) => QuantizeError::RangesUnused("float16"),
             (Scheme::DynamicInt8, true) => QuantizeError::RangesUnused("dynamic-int8"),
-            _ => return Ok(()),
+            _ => return check_weights(params, ports.contains(&"data")),
         };
         Err(error.to_string())
     }
@@ -260,7 +349,16 @@ impl Op for QuantizeOp {
             .optional("ranges")
             .map(|r| r.json::<Ranges>("ranges.json"))
             .transpose()?;
-        let (quantized, effect) = quantize(&model, ranges.as_ref(), params)?;
+        let dataset = inputs
+            .optional("data")
+            .map(crate::artifact::Artifact::dataset)
+            .transpose()?;
+        let samples = dataset
+            .as_deref()
+            .map(|dataset| Samples::draw(dataset, params.count, params.seed, context))
+            .transpose()?;
+        let samples = samples.as_ref().map(|s| (s, context));
+        let (quantized, effect) = quantize(&model, ranges.as_ref(), params, samples)?;
         let reached = effect.iter().filter(|r| r.took_effect).count();
         context.log(&format!("{reached} of {} tensors are what was asked for", effect.len()));
         models::output(quantized, effect)

@@ -3,14 +3,19 @@
 use ir::{Constant, ElementType, Graph, Node, Op, Tensor, TensorId};
 use report::EffectRow;
 
+use super::grid::{Plan, WeightType};
 use super::{full, weights};
 
 /// Checks the stored type of all weights of at least `min_elements` elements; smaller ones are reported as left alone.
-pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize) -> Vec<EffectRow> {
+pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: &Plan) -> Vec<EffectRow> {
     let mut rows = Vec::new();
     for node in graph.nodes().iter().filter(|n| weights::channel_axis(&n.op).is_some()) {
         let stored = stored(graph, node.inputs[1]);
         let small = stored.ty.shape.elements() < min_elements;
+        let (wanted, ruled) = match plan.kind(&node.name) {
+            WeightType::Float => (ElementType::F32, true),
+            WeightType::Int8 | WeightType::Int4 => (wanted, false),
+        };
         let reached = stored.ty.element == wanted;
         rows.push(EffectRow {
             layer: node.name.clone(),
@@ -19,7 +24,8 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize) -> Vec
             actual: stored.ty.element.to_string(),
             took_effect: reached || small,
             reason: match (reached, small) {
-                (true, _) => granularity(stored),
+                (true, _) if ruled => Some("left float by a rule".into()),
+                (true, _) => granularity(stored, plan.kind(&node.name)),
                 (false, true) => Some(format!(
                     "{} elements, fewer than {min_elements}",
                     stored.ty.shape.elements()
@@ -32,7 +38,7 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize) -> Vec
 }
 
 /// Checks that every computing node of a graph works on integers.
-pub fn integer(graph: &Graph) -> Vec<EffectRow> {
+pub fn integer(graph: &Graph, plan: &Plan) -> Vec<EffectRow> {
     let mut rows = Vec::new();
     for node in graph.nodes() {
         if matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)) {
@@ -40,6 +46,17 @@ pub fn integer(graph: &Graph) -> Vec<EffectRow> {
         }
         let output = graph.tensor(node.output());
         let reached = output.is_quantized();
+        if weights::channel_axis(&node.op).is_some() && plan.kind(&node.name) == WeightType::Float {
+            rows.push(EffectRow {
+                layer: node.name.clone(),
+                tensor: "weights".into(),
+                requested: "f32".into(),
+                actual: graph.tensor(node.inputs[1]).ty.element.to_string(),
+                took_effect: !reached,
+                reason: Some("left float by a rule".into()),
+            });
+            continue;
+        }
         rows.push(EffectRow {
             layer: node.name.clone(),
             tensor: "output".into(),
@@ -60,7 +77,7 @@ pub fn integer(graph: &Graph) -> Vec<EffectRow> {
                 requested: "i8".into(),
                 actual: weights.ty.element.to_string(),
                 took_effect: weights.ty.element == ElementType::I8,
-                reason: granularity(weights),
+                reason: granularity(weights, plan.kind(&node.name)),
             });
         }
     }
@@ -76,16 +93,24 @@ fn stored(graph: &Graph, id: TensorId) -> &Tensor {
     graph.tensor(through.map_or(id, |n| n.inputs[0]))
 }
 
-fn granularity(tensor: &Tensor) -> Option<String> {
+fn granularity(tensor: &Tensor, kind: WeightType) -> Option<String> {
     let quantization = tensor.quantization.as_ref()?;
-    let distinct = distinct_values(tensor.data.as_ref()?)?;
-    Some(match quantization.axis {
-        Some(_) => format!(
-            "{} scales, one a channel; {distinct} distinct values",
-            quantization.scales.len()
-        ),
-        None => format!("one scale; {distinct} distinct values"),
-    })
+    let data = tensor.data.as_ref()?;
+    let distinct = distinct_values(data)?;
+    let scales = match quantization.axis {
+        Some(_) => format!("{} scales, one a channel", quantization.scales.len()),
+        None => "one scale".into(),
+    };
+    let zeros = data.as_i8()?.iter().filter(|&&v| v == 0).count();
+    let zeros = 100.0 * zeros as f64 / data.len().max(1) as f64;
+    let bits = if kind == WeightType::Int4 {
+        "4-bit values, one a byte; "
+    } else {
+        ""
+    };
+    Some(format!(
+        "{bits}{scales}; {distinct} distinct values, {zeros:.1} % zeros"
+    ))
 }
 
 fn distinct_values(data: &Constant) -> Option<usize> {

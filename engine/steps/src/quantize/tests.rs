@@ -27,10 +27,10 @@ fn params(scheme: Scheme) -> Quantize {
     serde_json::from_value(serde_json::json!({ "scheme": scheme })).unwrap()
 }
 
-fn int8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<EffectRow>), QuantizeError> {
+fn int8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<EffectRow>), StepError> {
     let mut params = params(Scheme::Int8);
     change(&mut params);
-    quantize(model, Some(&ranges(model)), &params)
+    quantize(model, Some(&ranges(model)), &params, None)
 }
 
 /// Nodes with their operators and the element types of their outputs, a line each.
@@ -145,18 +145,18 @@ fn a_layer_that_would_stay_float_is_an_error_that_names_it() {
 #[test]
 fn requests_that_make_no_sense_are_refused() {
     let model = classifier();
-    insta::assert_snapshot!(quantize(&model, None, &params(Scheme::Int8)).unwrap_err(),
+    insta::assert_snapshot!(quantize(&model, None, &params(Scheme::Int8), None).unwrap_err(),
         @"scheme int8 needs `ranges`: add a calibrate step and name it here");
-    insta::assert_snapshot!(quantize(&model, Some(&ranges(&model)), &params(Scheme::Float16)).unwrap_err(),
+    insta::assert_snapshot!(quantize(&model, Some(&ranges(&model)), &params(Scheme::Float16), None).unwrap_err(),
         @"scheme float16 takes no `ranges`: remove them, or use scheme int8");
     let other = Ranges {
         tensors: BTreeMap::new(),
         ..ranges(&model)
     };
-    insta::assert_snapshot!(quantize(&model, Some(&other), &params(Scheme::Int8)).unwrap_err(),
+    insta::assert_snapshot!(quantize(&model, Some(&other), &params(Scheme::Int8), None).unwrap_err(),
         @"tensor `x`: has no calibrated range; calibrate this very model (same architecture, same folding)");
-    let (half, _) = quantize(&model, None, &params(Scheme::Float16)).unwrap();
-    insta::assert_snapshot!(quantize(&half, None, &params(Scheme::DynamicInt8)).unwrap_err(),
+    let (half, _) = quantize(&model, None, &params(Scheme::Float16), None).unwrap();
+    insta::assert_snapshot!(quantize(&half, None, &params(Scheme::DynamicInt8), None).unwrap_err(),
         @"tensor `conv/kernel/half` is f16 already; quantize takes a float model");
     insta::assert_snapshot!(int8(&model, |p| p.allow_float = vec!["denes".into()]).unwrap_err(),
         @"allow-float: no layer is named `denes`");
@@ -166,7 +166,7 @@ fn requests_that_make_no_sense_are_refused() {
 fn small_weights_stay_float_under_dynamic_range_and_the_proof_says_so() {
     let mut settings = params(Scheme::DynamicInt8);
     settings.min_elements = 5;
-    let (q, effect) = quantize(&classifier(), None, &settings).unwrap();
+    let (q, effect) = quantize(&classifier(), None, &settings, None).unwrap();
     assert_eq!(q.tensor(q.find("conv/kernel").unwrap()).ty.element, ElementType::I8);
     assert_eq!(q.tensor(q.find("dense/kernel").unwrap()).ty.element, ElementType::F32);
     assert_eq!(effect[1].reason.as_deref(), Some("4 elements, fewer than 5"));
@@ -176,7 +176,8 @@ fn small_weights_stay_float_under_dynamic_range_and_the_proof_says_so() {
 fn every_example_with_an_integer_form_becomes_integers() {
     for example in Op::examples() {
         let graph = example.graph().unwrap();
-        let floats = graph.tensors().iter().all(|t| t.ty.element == ElementType::F32);
+        let computed = [ElementType::F32, ElementType::I32];
+        let floats = graph.tensors().iter().all(|t| computed.contains(&t.ty.element));
         let prepared = models::prepared(&graph).unwrap();
         let integer = prepared.nodes().iter().all(|n| full::integer_form(&n.op).is_ok());
         if !floats || !integer || prepared.nodes().is_empty() {

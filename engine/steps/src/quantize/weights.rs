@@ -1,4 +1,4 @@
-//! Symmetric 8-bit weights: `w ≈ scale · q`, q in −127..=127, zero point 0.
+//! Symmetric integer weights: `w ≈ scale · q`, q in −127..=127 (or −7..=7), zero point 0.
 //!
 //! −128 is left out so that the range is symmetric and a product of two weights fits 15 bits.
 //! Source: TensorFlow Lite 8-bit quantization specification.
@@ -6,7 +6,8 @@
 use ir::{Constant, Op, Quantization, Scale};
 use ndarray::{ArrayViewD, Axis};
 
-use super::Granularity;
+use super::{Granularity, Grid};
+use std::collections::BTreeSet;
 
 /// The dimension of an operator's weights that runs over output channels; `None` for operators without weights.
 pub fn channel_axis(op: &Op) -> Option<usize> {
@@ -29,11 +30,16 @@ pub fn per_channel(op: &Op, granularity: Granularity) -> bool {
     }
 }
 
-/// The scale of each channel (or the one of the tensor): the greatest magnitude over 127.
+/// The scale of each channel (or the one of the tensor): the greatest magnitude over `limit`.
 ///
 /// A channel of zeros takes the scale of the whole tensor, so that its bias keeps its precision.
 /// `floor(i)` is a lower bound on the scale of channel `i`, with which an `i32` bias does not overflow.
-pub fn scales(weights: ArrayViewD<'_, f32>, axis: Option<usize>, floor: impl Fn(usize) -> f32) -> Vec<Scale> {
+pub fn scales(
+    weights: ArrayViewD<'_, f32>,
+    axis: Option<usize>,
+    limit: f32,
+    floor: impl Fn(usize) -> f32,
+) -> Vec<Scale> {
     let greatest = |view: ArrayViewD<'_, f32>| view.iter().fold(0.0f32, |m, v| m.max(v.abs()));
     let whole = greatest(weights.view());
     let whole = if whole > 0.0 { whole } else { 1.0 };
@@ -44,14 +50,37 @@ pub fn scales(weights: ArrayViewD<'_, f32>, axis: Option<usize>, floor: impl Fn(
     let scale = |(i, m): (usize, f32)| {
         let m = if m > 0.0 { m } else { whole };
         // The smallest normal number bounds a channel of denormals.
-        Scale::new((m / 127.0).max(floor(i)).max(f32::MIN_POSITIVE)).unwrap_or(Scale::new(1.0).expect("1 is positive"))
+        Scale::new((m / limit).max(floor(i)).max(f32::MIN_POSITIVE)).unwrap_or(Scale::new(1.0).expect("1 is positive"))
     };
     magnitudes.into_iter().enumerate().map(scale).collect()
 }
 
-/// The weights as 8-bit integers, rounded half away from zero.
-pub fn quantized(weights: ArrayViewD<'_, f32>, axis: Option<usize>, scales: Vec<Scale>) -> (Constant, Quantization) {
-    let q = |w: f32, s: Scale| (w / s.get()).round().clamp(-127.0, 127.0) as i8;
+/// Whether all channels of a tensor share a few values: at most 64, each of them 8 times on average.
+///
+/// Scales of their own would make different integers of one value in different channels.
+pub fn shares_values(weights: ArrayViewD<'_, f32>) -> bool {
+    const MOST: usize = 64;
+    let mut seen = BTreeSet::new();
+    for &w in &weights {
+        if seen.insert((w + 0.0).to_bits()) && seen.len() > MOST {
+            return false;
+        }
+    }
+    weights.len() >= 8 * seen.len()
+}
+
+/// How many different integers a tensor has on a grid.
+pub fn distinct_integers(weights: ArrayViewD<'_, f32>, grid: &Grid) -> usize {
+    let (data, _) = quantized(weights, grid);
+    let values = data.as_i8().unwrap_or_default();
+    values.iter().collect::<BTreeSet<_>>().len()
+}
+
+/// The weights as integers of the grid, rounded half away from zero and stored as bytes.
+pub fn quantized(weights: ArrayViewD<'_, f32>, grid: &Grid) -> (Constant, Quantization) {
+    let Grid { axis, scales, limit } = grid;
+    let (axis, scales) = (*axis, scales.clone());
+    let q = |w: f32, s: Scale| (w / s.get()).round().clamp(-limit, *limit) as i8;
     let mut out = weights.map(|_| 0i8);
     match axis {
         Some(axis) => {
@@ -77,8 +106,12 @@ mod tests {
     #[test]
     fn each_channel_uses_its_whole_range_and_a_dead_one_borrows_a_scale() {
         let w = ArrayD::from_shape_vec(vec![3, 2], vec![1.27, -0.5, 0.0, 0.0, 12.7, -12.7]).unwrap();
-        let s = scales(w.view(), Some(0), |_| 0.0);
-        let (q, quantization) = quantized(w.view(), Some(0), s);
+        let grid = Grid {
+            axis: Some(0),
+            scales: scales(w.view(), Some(0), 127.0, |_| 0.0),
+            limit: 127.0,
+        };
+        let (q, quantization) = quantized(w.view(), &grid);
         assert_eq!(q.as_i8().unwrap(), [127, -50, 0, 0, 127, -127]);
         let got: Vec<f32> = quantization.scales.iter().map(|s| s.get()).collect();
         assert_eq!(got, [1.27 / 127.0, 12.7 / 127.0, 12.7 / 127.0]);

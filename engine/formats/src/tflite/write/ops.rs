@@ -98,7 +98,7 @@ impl Emitter<'_> {
                 return Err(unsupported(
                     place(node),
                     "TFLite has no operator erf",
-                    "it has gelu alone, which folding makes of x/2·(1 + erf(x/√2)); use gelu",
+                    "it has erf as a part of gelu, x/2·(1 + erf(x/√2)), only; make that one layer",
                 ));
             }
             Op::MatMul(op) => {

@@ -182,28 +182,37 @@ impl Rewriter<'_> {
             .then_some(shuffle)
     }
 
-    /// An operand as it meets others that are stored in `order` and shuffled: with dimensions of extent 1 in front, rearranged.
+    /// A computed operand as it meets others that are stored in `order`: with dimensions of extent 1 in front, rearranged. If they
+    /// are shuffled it is, too.
     fn operand(&mut self, id: TensorId, order: &Order, shuffle: Option<&Shuffle>) -> Result<TensorId, InferError> {
         let (dims, rank) = (self.dims(id), order.rank());
         let value = self.value(id);
-        let Source::Constant(from) = value.source else {
-            if dims.len() == rank && shuffle.is_some() {
-                if let Source::Made(stored) = value.source {
-                    return Ok(stored);
-                }
-            }
-            if dims.len() == rank {
-                return self.form(id, order);
-            }
-            let stated = self.stated(id)?;
-            if order.is_stated() || dims.iter().all(|&d| d == 1) {
-                return Ok(stated);
-            }
-            let full = [vec![1; rank - dims.len()], dims.to_vec()].concat();
-            let name = &self.old.tensor(id).name;
-            let expanded = self.reshape(stated, full, name)?;
-            return self.transpose(expanded, order.dims(), name);
-        };
+        match value.source {
+            Source::Constant(from) => return self.constant_operand(id, from, order, shuffle),
+            Source::Made(stored) if shuffle.is_some() => return Ok(stored),
+            Source::Made(_) if dims.len() == rank => return self.form(id, order),
+            Source::Made(_) => {}
+        }
+        let stated = self.stated(id)?;
+        if order.is_stated() || dims.iter().all(|&d| d == 1) {
+            return Ok(stated);
+        }
+        let full = [vec![1; rank - dims.len()], dims.to_vec()].concat();
+        let name = &self.old.tensor(id).name;
+        let expanded = self.reshape(stated, full, name)?;
+        self.transpose(expanded, order.dims(), name)
+    }
+
+    /// The same of a constant, which is rearranged here and now.
+    fn constant_operand(
+        &mut self,
+        id: TensorId,
+        from: TensorId,
+        order: &Order,
+        shuffle: Option<&Shuffle>,
+    ) -> Result<TensorId, InferError> {
+        let (dims, rank) = (self.dims(id), order.rank());
+        let value = self.value(id);
         let scalar = dims.iter().all(|&d| d == 1);
         if (order.is_stated() && shuffle.is_none()) || scalar {
             return self.stated(id);

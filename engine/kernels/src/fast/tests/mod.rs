@@ -6,5 +6,6 @@ mod dense;
 mod depthwise;
 mod elementwise;
 mod hybrid;
+mod matmul;
 mod pool;
 mod support;

@@ -1,0 +1,414 @@
+//! From a flat list of operations to a graph.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ir::{ElementType, Graph, GraphError, InferError, Op, TensorId, TensorType};
+
+use super::checkpoint::Variables;
+use super::flatten::{Flat, Primitive, Value};
+use super::known::{Known, evaluate};
+use super::proto::{NodeDef, Signature, TensorInfo, attribute, dtype};
+use super::{DEFAULT, ImportOptions, malformed, operators, unsupported};
+use crate::{Format, FormatError};
+
+/// What an operation made.
+#[derive(Debug, Clone)]
+pub(super) enum Made {
+    /// A value that depends on the input.
+    Tensor(TensorId),
+    /// A value that does not.
+    Known(Known),
+}
+
+pub(super) fn graph(
+    mut flat: Flat<'_>,
+    variables: Variables<'_>,
+    signatures: &HashMap<String, Signature>,
+    options: &ImportOptions,
+) -> Result<Graph, FormatError> {
+    let (name, signature) = choose(signatures, options.signature.as_deref())?;
+    let place = format!("signature `{name}`");
+    let mut build = Build {
+        graph: Graph::new(name),
+        made: HashMap::new(),
+    };
+    let inputs: BTreeMap<&String, &TensorInfo> = signature.inputs.iter().collect();
+    if options.input_shape.is_some() && inputs.len() > 1 {
+        let problem = format!("has {} inputs, but one input shape is given", inputs.len());
+        return Err(unsupported(place, problem, "save the model with fixed shapes"));
+    }
+    for (key, info) in inputs {
+        let value = flat.value(&info.name)?;
+        let shape = sample_shape(key, info, options)?;
+        let element = match info.dtype {
+            dtype::FLOAT | dtype::DOUBLE | dtype::HALF => ElementType::F32,
+            dtype::INT32 => ElementType::I32,
+            dtype::INT64 => ElementType::I64,
+            _ => {
+                let fix = "save a signature that takes floats";
+                return Err(unsupported(
+                    format!("input `{key}`"),
+                    "is of a type that is not read",
+                    fix,
+                ));
+            }
+        };
+        let input = build.graph.input(key.clone(), TensorType::new(element, shape));
+        build.made.insert(value, Made::Tensor(input));
+    }
+    let outputs: BTreeMap<&String, &TensorInfo> = signature.outputs.iter().collect();
+    if outputs.is_empty() {
+        return Err(malformed(place, "has no outputs"));
+    }
+    let mut wanted = Vec::new();
+    for info in outputs.values() {
+        wanted.push(flat.value(&info.name)?);
+    }
+    for (primitive, inputs) in flat.order(&wanted)? {
+        build.operation(&flat, &variables, primitive, &inputs)?;
+    }
+    let mut ids = Vec::new();
+    for (key, value) in outputs.keys().zip(&wanted) {
+        let Some(Made::Tensor(id)) = build.made.get(value) else {
+            return Err(malformed(format!("output `{key}`"), "does not depend on the input"));
+        };
+        if build.graph.find(key).is_none() && !ids.contains(id) {
+            build.graph.tensor_mut(*id).name.clone_from(key);
+        }
+        ids.push(*id);
+    }
+    build.graph.set_outputs(&ids);
+    build.graph.normalize().map_err(invalid)?;
+    build.graph.verify().map_err(invalid)?;
+    Ok(build.graph)
+}
+
+fn choose<'a>(
+    signatures: &'a HashMap<String, Signature>,
+    wanted: Option<&str>,
+) -> Result<(&'a str, &'a Signature), FormatError> {
+    let mut usable: Vec<_> = signatures.iter().filter(|(_, s)| !s.inputs.is_empty()).collect();
+    usable.sort_by_key(|(name, _)| *name);
+    let names = || {
+        usable
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let found = match (wanted, usable.as_slice()) {
+        (None, [only]) => Some(only),
+        _ => usable.iter().find(|(name, _)| *name == wanted.unwrap_or(DEFAULT)),
+    };
+    let (name, signature) = found.ok_or_else(|| {
+        let problem = format!("there is no signature `{}`", wanted.unwrap_or(DEFAULT));
+        let fix = if usable.is_empty() {
+            "save the model with `model.export(…)` or with `signatures=`".to_owned()
+        } else {
+            format!("name one of: {}", names())
+        };
+        unsupported("the file", problem, fix)
+    })?;
+    Ok((name, signature))
+}
+
+/// The shape of an input for one sample.
+fn sample_shape(key: &str, info: &TensorInfo, options: &ImportOptions) -> Result<Vec<usize>, FormatError> {
+    let place = format!("input `{key}`");
+    let stated = info.shape.as_ref().filter(|shape| !shape.unknown_rank);
+    if let Some(given) = &options.input_shape {
+        return Ok(std::iter::once(1).chain(given.iter().copied()).collect());
+    }
+    let open = || {
+        let fix = "give `input-shape: [height, width, channels]`";
+        unsupported(&place, "its shape is not fixed in the file", fix)
+    };
+    let dims = &stated.ok_or_else(open)?.dims;
+    let sample = dims.iter().skip(1).map(|d| usize::try_from(d.size).map_err(|_| open()));
+    std::iter::once(Ok(1)).chain(sample).collect()
+}
+
+fn invalid(source: GraphError) -> FormatError {
+    FormatError::Graph {
+        format: Format::TensorFlow,
+        source,
+    }
+}
+
+struct Build {
+    graph: Graph,
+    made: HashMap<Value, Made>,
+}
+
+impl Build {
+    fn operation(
+        &mut self,
+        flat: &Flat<'_>,
+        variables: &Variables<'_>,
+        primitive: Primitive,
+        inputs: &[Value],
+    ) -> Result<(), FormatError> {
+        if self.made.contains_key(&Value {
+            node: primitive,
+            output: 0,
+        }) {
+            return Ok(()); // an input of the signature
+        }
+        let (node, place) = (flat.node(primitive), flat.place(primitive));
+        let made = match node.op.as_str() {
+            "Const" => {
+                let Some(attribute::Value::Tensor(tensor)) =
+                    node.attributes.get("value").and_then(|a| a.value.as_ref())
+                else {
+                    return Err(malformed(place, "has no value"));
+                };
+                match Known::of_proto(tensor) {
+                    Some(known) => vec![Made::Known(known)],
+                    // Texts and the like: whoever reads it will say so.
+                    None => Vec::new(),
+                }
+            }
+            "VarHandleOp" | "VariableV2" => vec![Made::Known(variables.value(primitive, &node.name)?)],
+            "Placeholder" => {
+                let fix = "choose a signature that states all inputs";
+                return Err(unsupported(place, "is fed, but no input of the signature", fix));
+            }
+            _ => {
+                let inputs = inputs.iter().map(|value| {
+                    let made = self.made.get(value).cloned();
+                    let reader = || {
+                        let read = flat.place(value.node);
+                        unsupported(
+                            &place,
+                            format!("reads output {} of {read}", value.output),
+                            "freeze it to a number",
+                        )
+                    };
+                    made.ok_or_else(reader)
+                });
+                let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+                self.compute(node, place, inputs)?
+            }
+        };
+        for (output, made) in made.into_iter().enumerate() {
+            self.made.insert(
+                Value {
+                    node: primitive,
+                    output,
+                },
+                made,
+            );
+        }
+        Ok(())
+    }
+
+    fn compute(&mut self, node: &NodeDef, place: String, inputs: Vec<Made>) -> Result<Vec<Made>, FormatError> {
+        if let ("Shape", [Made::Tensor(tensor)]) = (node.op.as_str(), inputs.as_slice()) {
+            let dims: Vec<i64> = self
+                .graph
+                .tensor(*tensor)
+                .ty
+                .shape
+                .dims()
+                .iter()
+                .map(|&d| d as i64)
+                .collect();
+            return Ok(vec![Made::Known(Known::ints(vec![dims.len()], dims))]);
+        }
+        let known: Option<Vec<&Known>> = inputs
+            .iter()
+            .map(|made| match made {
+                Made::Known(known) => Some(known),
+                Made::Tensor(_) => None,
+            })
+            .collect();
+        if let Some(result) = known.and_then(|known| evaluate(node, &known)) {
+            return Ok(vec![Made::Known(result)]);
+        }
+        let mut call = Call {
+            graph: &mut self.graph,
+            node,
+            place,
+            inputs,
+        };
+        let outputs = operators::build(&mut call)?;
+        Ok(outputs.into_iter().map(Made::Tensor).collect())
+    }
+}
+
+/// One operation while it is built: its attributes and inputs, and the graph that it goes into.
+pub(super) struct Call<'a> {
+    graph: &'a mut Graph,
+    pub(super) node: &'a NodeDef,
+    place: String,
+    inputs: Vec<Made>,
+}
+
+impl Call<'_> {
+    /// Number of inputs.
+    pub(super) fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    pub(super) fn unsupported(&self, problem: impl Into<String>, fix: impl Into<String>) -> FormatError {
+        unsupported(&self.place, problem, fix)
+    }
+
+    pub(super) fn malformed(&self, problem: impl Into<String>) -> FormatError {
+        malformed(&self.place, problem)
+    }
+
+    fn made(&self, i: usize) -> Result<&Made, FormatError> {
+        self.inputs
+            .get(i)
+            .ok_or_else(|| self.malformed(format!("has no input {i}")))
+    }
+
+    /// Input `i` as a tensor; a known one becomes a constant, a scalar one of one element.
+    pub(super) fn tensor(&mut self, i: usize) -> Result<TensorId, FormatError> {
+        match self.made(i)?.clone() {
+            Made::Tensor(id) => Ok(id),
+            Made::Known(mut known) => {
+                if known.shape.is_empty() {
+                    known.shape.push(1);
+                }
+                self.constant(&format!("input_{i}"), &known)
+            }
+        }
+    }
+
+    /// Input `i`, which must be known at import.
+    pub(super) fn known(&self, i: usize, what: &str) -> Result<Known, FormatError> {
+        match self.made(i)? {
+            Made::Known(known) => Ok(known.clone()),
+            Made::Tensor(_) => {
+                Err(self.unsupported(format!("its {what} is computed while it runs"), "make it a constant"))
+            }
+        }
+    }
+
+    /// Input `i`, which must be floats that are known at import.
+    pub(super) fn floats(&self, i: usize, what: &str) -> Result<(Vec<usize>, Vec<f32>), FormatError> {
+        let known = self.known(i, what)?;
+        let values = known.as_floats().map(<[f32]>::to_vec);
+        Ok((
+            known.shape,
+            values.ok_or_else(|| self.malformed(format!("its {what} is not of floats")))?,
+        ))
+    }
+
+    /// Input `i`, which must be integers that are known at import.
+    pub(super) fn ints(&self, i: usize, what: &str) -> Result<Vec<i64>, FormatError> {
+        let known = self.known(i, what)?;
+        let values = known.as_ints().map(<[i64]>::to_vec);
+        values.ok_or_else(|| self.malformed(format!("its {what} is not of integers")))
+    }
+
+    /// Extents of a tensor.
+    pub(super) fn dims(&self, tensor: TensorId) -> Vec<usize> {
+        self.graph.tensor(tensor).ty.shape.dims().to_vec()
+    }
+
+    /// `[N, H, W, C]` of a tensor.
+    pub(super) fn image(&self, tensor: TensorId) -> Result<[usize; 4], FormatError> {
+        let ty = &self.graph.tensor(tensor).ty;
+        ty.shape
+            .nhwc()
+            .ok_or_else(|| self.malformed(format!("its input is {ty}, expected [N,H,W,C]")))
+    }
+
+    /// `axis` of a tensor of `rank` dimensions, negative ones counted from the end.
+    pub(super) fn axis(&self, axis: i64, rank: usize) -> Result<usize, FormatError> {
+        let from_start = if axis < 0 { axis + rank as i64 } else { axis };
+        usize::try_from(from_start)
+            .ok()
+            .filter(|&a| a < rank)
+            .ok_or_else(|| self.malformed(format!("{axis} is no dimension of a tensor of rank {rank}")))
+    }
+
+    /// Adds a weight, called after the node.
+    pub(super) fn weight(&mut self, role: &str, shape: Vec<usize>, values: Vec<f32>) -> Result<TensorId, FormatError> {
+        self.constant(role, &Known::floats(shape, values))
+    }
+
+    fn constant(&mut self, role: &str, known: &Known) -> Result<TensorId, FormatError> {
+        let data = known
+            .constant()
+            .ok_or_else(|| self.malformed(format!("its {role} does not fill its shape")))?;
+        let name = self.graph.fresh_name(&format!("{}/{role}", self.node.name));
+        Ok(self.graph.constant(name, data))
+    }
+
+    /// Adds the node that makes the output.
+    pub(super) fn output(&mut self, op: impl Into<Op>, inputs: &[TensorId]) -> Result<Vec<TensorId>, FormatError> {
+        let name = self.node.name.clone();
+        self.add(&name, op.into(), inputs)
+    }
+
+    /// Adds a node on the way to the output.
+    pub(super) fn part(&mut self, part: &str, op: impl Into<Op>, inputs: &[TensorId]) -> Result<TensorId, FormatError> {
+        let name = format!("{}/{part}", self.node.name);
+        Ok(self.add(&name, op.into(), inputs)?[0])
+    }
+
+    fn add(&mut self, name: &str, op: Op, inputs: &[TensorId]) -> Result<Vec<TensorId>, FormatError> {
+        let name = self.graph.fresh_name(name);
+        self.graph.add_many(name, op, inputs).map_err(|e| match e {
+            GraphError::Infer { source, .. } => self.malformed(describe(&source)),
+            other => invalid(other),
+        })
+    }
+
+    /// An integer attribute.
+    pub(super) fn int(&self, name: &str) -> Option<i64> {
+        match self.attribute(name)? {
+            attribute::Value::Int(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A truth value; false where it is not stated.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.flag_or(name, false)
+    }
+
+    /// A truth value, with what holds where it is not stated.
+    pub(super) fn flag_or(&self, name: &str, otherwise: bool) -> bool {
+        match self.attribute(name) {
+            Some(attribute::Value::Bool(value)) => *value,
+            _ => otherwise,
+        }
+    }
+
+    /// A float attribute.
+    pub(super) fn float(&self, name: &str) -> Option<f32> {
+        match self.attribute(name)? {
+            attribute::Value::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A text attribute.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        match self.attribute(name)? {
+            attribute::Value::Text(value) => std::str::from_utf8(value).ok(),
+            _ => None,
+        }
+    }
+
+    /// A list of integers; empty where it is not stated.
+    pub(super) fn list(&self, name: &str) -> &[i64] {
+        match self.attribute(name) {
+            Some(attribute::Value::List(list)) => &list.ints,
+            _ => &[],
+        }
+    }
+
+    fn attribute(&self, name: &str) -> Option<&attribute::Value> {
+        self.node.attributes.get(name)?.value.as_ref()
+    }
+}
+
+fn describe(error: &InferError) -> String {
+    error.to_string()
+}

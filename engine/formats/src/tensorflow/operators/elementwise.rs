@@ -1,0 +1,78 @@
+//! Activations and arithmetic, element by element.
+
+use ir::TensorId;
+use ir::ops::{
+    Abs, Add, Div, Elu, Erf, Exp, LeakyRelu, Log, Maximum, Minimum, Mul, Neg, Pow, Relu, Relu6, Rsqrt, Sigmoid,
+    Softmax, Sqrt, Sub, Swish, Tanh,
+};
+
+use super::super::build::Call;
+use super::{Entry, channels_last};
+use crate::FormatError;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    (&["Relu"], |call| unary(call, Relu {})),
+    (&["Relu6"], |call| unary(call, Relu6 {})),
+    (&["Sigmoid"], |call| unary(call, Sigmoid {})),
+    (&["Tanh"], |call| unary(call, Tanh {})),
+    (&["Softmax"], |call| unary(call, Softmax { beta: 1.0 })),
+    (&["SwishF32"], |call| unary(call, Swish {})),
+    (&["Elu"], |call| unary(call, Elu { alpha: 1.0 })),
+    (&["LeakyRelu"], leaky_relu),
+    (&["Add", "AddV2"], |call| binary(call, Add::default())),
+    (&["BiasAdd"], bias_add),
+    (&["AddN"], add_n),
+    (&["Sub"], |call| binary(call, Sub::default())),
+    (&["Mul"], |call| binary(call, Mul::default())),
+    (&["RealDiv", "Div"], |call| binary(call, Div::default())),
+    (&["Pow"], |call| binary(call, Pow::default())),
+    (&["Exp"], |call| unary(call, Exp {})),
+    (&["Log"], |call| unary(call, Log {})),
+    (&["Sqrt"], |call| unary(call, Sqrt {})),
+    (&["Rsqrt"], |call| unary(call, Rsqrt {})),
+    (&["Neg"], |call| unary(call, Neg {})),
+    (&["Abs"], |call| unary(call, Abs {})),
+    (&["Erf"], |call| unary(call, Erf {})),
+    (&["Maximum"], |call| binary(call, Maximum::default())),
+    (&["Minimum"], |call| binary(call, Minimum::default())),
+    (&["Square"], square),
+];
+
+fn unary(call: &mut Call<'_>, op: impl Into<ir::Op>) -> Result<Vec<TensorId>, FormatError> {
+    let input = call.tensor(0)?;
+    call.output(op, &[input])
+}
+
+fn binary(call: &mut Call<'_>, op: impl Into<ir::Op>) -> Result<Vec<TensorId>, FormatError> {
+    let (a, b) = (call.tensor(0)?, call.tensor(1)?);
+    call.output(op, &[a, b])
+}
+
+fn leaky_relu(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let alpha = call.float("alpha").unwrap_or(0.2);
+    unary(call, LeakyRelu { alpha })
+}
+
+fn bias_add(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    channels_last(call)?;
+    binary(call, Add::default())
+}
+
+fn square(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let input = call.tensor(0)?;
+    call.output(Mul::default(), &[input, input])
+}
+
+fn add_n(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let mut sum = call.tensor(0)?;
+    let last = call.len() - 1;
+    for i in 1..last {
+        let next = call.tensor(i)?;
+        sum = call.part(&format!("sum_{i}"), Add::default(), &[sum, next])?;
+    }
+    if last == 0 {
+        return Ok(vec![sum]);
+    }
+    let next = call.tensor(last)?;
+    call.output(Add::default(), &[sum, next])
+}

@@ -1,0 +1,573 @@
+//! Nodes of the IR as nodes of TensorFlow.
+
+use std::collections::HashMap;
+
+use ir::ops::{Activation, Coordinates, Gelu, Interpolation, PadMode, Padding};
+use ir::{Constant, Graph, Node, Op, TensorId};
+
+use super::super::proto::attribute::Value;
+use super::super::proto::dtype;
+use super::super::unsupported;
+use super::element;
+use super::nodes::{Attributes, Nodes, int, list, text};
+use crate::FormatError;
+
+/// The type attribute of operators on floats.
+const FLOAT: (&str, Value) = ("T", Value::Type(dtype::FLOAT));
+
+/// What a tensor is called; constants are added when they are first read.
+pub(super) fn reference(
+    graph: &Graph,
+    id: TensorId,
+    nodes: &mut Nodes,
+    references: &mut HashMap<TensorId, String>,
+) -> Result<String, FormatError> {
+    if let Some(known) = references.get(&id) {
+        return Ok(known.clone());
+    }
+    let tensor = graph.tensor(id);
+    let place = || format!("tensor `{}`", tensor.name);
+    let Some(data) = &tensor.data else {
+        return Err(unsupported(
+            place(),
+            "is made by no node",
+            "report it: the graph is not sound",
+        ));
+    };
+    let kind = element(data.element()).ok_or_else(|| {
+        unsupported(
+            place(),
+            format!("is of type {}", data.element()),
+            "export integer networks as `.tflite`",
+        )
+    })?;
+    let name = nodes.constant(&tensor.name, kind, data.dims(), data.to_le_bytes());
+    references.insert(id, name.clone());
+    Ok(name)
+}
+
+/// Adds the nodes of `node` and notes what its outputs are called.
+pub(super) fn write(
+    graph: &Graph,
+    node: &Node,
+    nodes: &mut Nodes,
+    references: &mut HashMap<TensorId, String>,
+) -> Result<(), FormatError> {
+    let mut call = Call {
+        graph,
+        node,
+        nodes,
+        references,
+    };
+    let outputs = call.outputs()?;
+    references.extend(node.outputs.iter().copied().zip(outputs));
+    Ok(())
+}
+
+struct Call<'a> {
+    graph: &'a Graph,
+    node: &'a Node,
+    nodes: &'a mut Nodes,
+    references: &'a mut HashMap<TensorId, String>,
+}
+
+impl Call<'_> {
+    fn refuse(&self, problem: impl Into<String>, fix: &str) -> FormatError {
+        unsupported(
+            format!("node `{}` ({})", self.node.name, self.node.op.name()),
+            problem,
+            fix,
+        )
+    }
+
+    fn input(&mut self, i: usize) -> Result<String, FormatError> {
+        let id = *self
+            .node
+            .inputs
+            .get(i)
+            .ok_or_else(|| self.refuse(format!("has no input {i}"), "report it"))?;
+        reference(self.graph, id, self.nodes, self.references)
+    }
+
+    fn inputs(&mut self) -> Result<Vec<String>, FormatError> {
+        (0..self.node.inputs.len()).map(|i| self.input(i)).collect()
+    }
+
+    fn dims(&self, i: usize) -> &[usize] {
+        self.graph.tensor(self.node.inputs[i]).ty.shape.dims()
+    }
+
+    fn output_dims(&self) -> &[usize] {
+        self.graph.tensor(self.node.output()).ty.shape.dims()
+    }
+
+    /// A float weight with its dimensions in another order.
+    fn weight(&mut self, i: usize, order: &[usize]) -> Result<String, FormatError> {
+        let data = self
+            .graph
+            .constant_data(self.node.inputs[i])
+            .and_then(|data| data.permuted(order));
+        let Some(Constant::F32(weight)) = data else {
+            let fix = "export it as `.tflite`, or the network from before `quantize`";
+            return Err(self.refuse("its weights are computed, or no floats", fix));
+        };
+        let name = self.graph.tensor(self.node.inputs[i]).name.clone();
+        let values: Vec<f32> = weight.iter().copied().collect();
+        Ok(self.nodes.floats(&name, weight.shape(), &values))
+    }
+
+    /// The node that makes the output.
+    fn add(&mut self, op: &str, inputs: &[String], attributes: &Attributes<'_>) -> String {
+        self.nodes.add(&self.node.name, op, inputs, attributes)
+    }
+
+    /// A node on the way.
+    fn part(&mut self, part: &str, op: &str, inputs: &[String], attributes: &Attributes<'_>) -> String {
+        self.nodes
+            .add(&format!("{}/{part}", self.node.name), op, inputs, attributes)
+    }
+
+    fn ints(&mut self, part: &str, values: &[i64]) -> String {
+        self.nodes
+            .ints(&format!("{}/{part}", self.node.name), &[values.len()], values)
+    }
+
+    fn scalar(&mut self, part: &str, value: f32) -> String {
+        self.nodes.floats(&format!("{}/{part}", self.node.name), &[], &[value])
+    }
+
+    /// `x` clamped as `activation` says.
+    fn clamped(&mut self, x: String, activation: Activation) -> String {
+        match activation {
+            Activation::None => x,
+            Activation::Relu => self.part("relu", "Relu", &[x], &[FLOAT]),
+            Activation::Relu6 => self.part("relu6", "Relu6", &[x], &[FLOAT]),
+            Activation::ReluN1To1 => {
+                let (low, high) = (self.scalar("low", -1.0), self.scalar("high", 1.0));
+                let x = self.part("at_most", "Minimum", &[x, high], &[FLOAT]);
+                self.part("at_least", "Maximum", &[x, low], &[FLOAT])
+            }
+        }
+    }
+
+    /// Bias and clamp behind a linear operator.
+    fn finished(&mut self, x: String, activation: Activation) -> Result<Vec<String>, FormatError> {
+        let x = if self.node.inputs.len() > 2 {
+            let bias = self.input(2)?;
+            self.part("bias", "BiasAdd", &[x, bias], &[FLOAT])
+        } else {
+            x
+        };
+        Ok(vec![self.clamped(x, activation)])
+    }
+
+    fn unary(&mut self, op: &str) -> Result<Vec<String>, FormatError> {
+        let x = self.input(0)?;
+        Ok(vec![self.add(op, &[x], &[FLOAT])])
+    }
+
+    fn binary(&mut self, op: &str, activation: Activation) -> Result<Vec<String>, FormatError> {
+        let inputs = self.inputs()?;
+        let x = self.add(op, &inputs, &[FLOAT]);
+        Ok(vec![self.clamped(x, activation)])
+    }
+
+    fn reduction(&mut self, op: &str, axes: &[usize], keep_dims: bool) -> Result<Vec<String>, FormatError> {
+        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
+        let (x, axes) = (self.input(0)?, self.ints("axes", &axes));
+        let attributes = [
+            FLOAT,
+            ("Tidx", Value::Type(dtype::INT32)),
+            ("keep_dims", Value::Bool(keep_dims)),
+        ];
+        Ok(vec![self.add(op, &[x, axes], &attributes)])
+    }
+
+    /// The shape of an output: a batch of any size, if its first dimension is that of samples.
+    fn shape(&mut self, dims: &[usize]) -> String {
+        let dims = dims
+            .iter()
+            .enumerate()
+            .map(|(i, &d)| if i == 0 && d == 1 { -1 } else { d as i64 });
+        self.ints("shape", &dims.collect::<Vec<_>>())
+    }
+
+    fn reshaped(&mut self, x: String, dims: &[usize]) -> String {
+        let shape = self.shape(dims);
+        self.add("Reshape", &[x, shape], &[FLOAT, ("Tshape", Value::Type(dtype::INT32))])
+    }
+
+    fn outputs(&mut self) -> Result<Vec<String>, FormatError> {
+        match &self.node.op {
+            Op::Conv2d(op) => {
+                let (x, w) = (self.input(0)?, self.weight(1, &[1, 2, 3, 0])?);
+                let window = self.window(op.stride, op.dilation, op.padding, 1);
+                let y = self.add("Conv2D", &[x, w], &window);
+                self.finished(y, op.activation)
+            }
+            Op::DepthwiseConv2d(op) => self.depthwise(op),
+            Op::TransposeConv2d(op) => self.transpose_conv(op),
+            Op::FullyConnected(op) => {
+                let (mut x, w) = (self.input(0)?, self.input(1)?);
+                let (dims, out) = (self.dims(0).to_vec(), self.output_dims().to_vec());
+                let features = dims.last().copied().unwrap_or(1);
+                if dims.len() != 2 {
+                    let shape = self.ints("rows", &[-1, features as i64]);
+                    let attributes = [FLOAT, ("Tshape", Value::Type(dtype::INT32))];
+                    x = self.part("flat", "Reshape", &[x, shape], &attributes);
+                }
+                let mut y = self.add("MatMul", &[x, w], &[FLOAT, ("transpose_b", Value::Bool(true))]);
+                if self.node.inputs.len() > 2 {
+                    let bias = self.input(2)?;
+                    y = self.part("bias", "BiasAdd", &[y, bias], &[FLOAT]);
+                }
+                y = self.clamped(y, op.activation);
+                Ok(vec![if dims.len() == 2 { y } else { self.reshaped(y, &out) }])
+            }
+            Op::MatMul(op) => {
+                let inputs = self.inputs()?;
+                let attributes = [
+                    FLOAT,
+                    ("adj_x", Value::Bool(op.adjoint_a)),
+                    ("adj_y", Value::Bool(op.adjoint_b)),
+                ];
+                Ok(vec![self.add("BatchMatMulV2", &inputs, &attributes)])
+            }
+            Op::Relu(_) => self.unary("Relu"),
+            Op::Relu6(_) => self.unary("Relu6"),
+            Op::ReluN1To1(_) => {
+                let x = self.input(0)?;
+                Ok(vec![self.clamped(x, Activation::ReluN1To1)])
+            }
+            Op::LeakyRelu(op) => {
+                let x = self.input(0)?;
+                Ok(vec![self.add(
+                    "LeakyRelu",
+                    &[x],
+                    &[FLOAT, ("alpha", Value::Float(op.alpha))],
+                )])
+            }
+            Op::PRelu(_) => {
+                // relu(x) − alpha · relu(−x)
+                let (x, alpha) = (self.input(0)?, self.input(1)?);
+                let above = self.part("above", "Relu", std::slice::from_ref(&x), &[FLOAT]);
+                let negative = self.part("negative", "Neg", &[x], &[FLOAT]);
+                let below = self.part("below", "Relu", &[negative], &[FLOAT]);
+                let scaled = self.part("scaled", "Mul", &[below, alpha], &[FLOAT]);
+                Ok(vec![self.add("Sub", &[above, scaled], &[FLOAT])])
+            }
+            Op::Elu(op) if op.alpha == 1.0 => self.unary("Elu"),
+            Op::HardSwish(_) => {
+                let (x, three, sixth) = (
+                    self.input(0)?,
+                    self.scalar("three", 3.0),
+                    self.scalar("sixth", 1.0 / 6.0),
+                );
+                let shifted = self.part("shifted", "AddV2", &[x.clone(), three], &[FLOAT]);
+                let clamped = self.part("clamped", "Relu6", &[shifted], &[FLOAT]);
+                let scaled = self.part("scaled", "Mul", &[clamped, sixth], &[FLOAT]);
+                Ok(vec![self.add("Mul", &[x, scaled], &[FLOAT])])
+            }
+            Op::Gelu(op) => self.gelu(op),
+            Op::Sigmoid(_) => self.unary("Sigmoid"),
+            Op::Tanh(_) => self.unary("Tanh"),
+            Op::Softmax(op) => {
+                let mut x = self.input(0)?;
+                if op.beta != 1.0 {
+                    let beta = self.scalar("beta", op.beta);
+                    x = self.part("scaled", "Mul", &[x, beta], &[FLOAT]);
+                }
+                Ok(vec![self.add("Softmax", &[x], &[FLOAT])])
+            }
+            Op::Exp(_) => self.unary("Exp"),
+            Op::Log(_) => self.unary("Log"),
+            Op::Sqrt(_) => self.unary("Sqrt"),
+            Op::Rsqrt(_) => self.unary("Rsqrt"),
+            Op::Neg(_) => self.unary("Neg"),
+            Op::Abs(_) => self.unary("Abs"),
+            Op::Erf(_) => self.unary("Erf"),
+            Op::MaxPool2d(op) => {
+                let mut attributes = self.window(op.stride, [1, 1], op.padding, 0);
+                attributes.push(("ksize", list(&[1, op.kernel[0], op.kernel[1], 1])));
+                let x = self.input(0)?;
+                let y = self.add("MaxPool", &[x], &attributes);
+                Ok(vec![self.clamped(y, op.activation)])
+            }
+            Op::AveragePool2d(op) => {
+                let [_, h, w, _] = self.image();
+                let same = Padding::same([h, w], op.kernel, op.stride, [1, 1]);
+                if op.padding != Padding::NONE && op.padding != same {
+                    return Err(self.refuse(
+                        format!("TensorFlow averages with padding SAME or VALID, not {:?}", op.padding),
+                        "export it as `.onnx`",
+                    ));
+                }
+                let padding = if op.padding == Padding::NONE { "VALID" } else { "SAME" };
+                let attributes = [
+                    FLOAT,
+                    ("ksize", list(&[1, op.kernel[0], op.kernel[1], 1])),
+                    ("strides", list(&[1, op.stride[0], op.stride[1], 1])),
+                    ("padding", text(padding)),
+                ];
+                let x = self.input(0)?;
+                let y = self.add("AvgPool", &[x], &attributes);
+                Ok(vec![self.clamped(y, op.activation)])
+            }
+            Op::Mean(op) => self.reduction("Mean", &op.axes, op.keep_dims),
+            Op::ReduceSum(op) => self.reduction("Sum", &op.axes, op.keep_dims),
+            Op::ReduceMax(op) => self.reduction("Max", &op.axes, op.keep_dims),
+            Op::ReduceMin(op) => self.reduction("Min", &op.axes, op.keep_dims),
+            Op::Add(op) => self.binary("AddV2", op.activation),
+            Op::Sub(op) => self.binary("Sub", op.activation),
+            Op::Mul(op) => self.binary("Mul", op.activation),
+            Op::Div(op) => self.binary("RealDiv", op.activation),
+            Op::Pow(_) => self.binary("Pow", Activation::None),
+            Op::Minimum(_) => self.binary("Minimum", Activation::None),
+            Op::Maximum(_) => self.binary("Maximum", Activation::None),
+            Op::Concat(op) => {
+                let mut inputs = self.inputs()?;
+                let n = inputs.len();
+                let name = format!("{}/axis", self.node.name);
+                inputs.push(self.nodes.ints(&name, &[], &[op.axis as i64]));
+                let attributes = [FLOAT, ("N", int(n)), ("Tidx", Value::Type(dtype::INT32))];
+                Ok(vec![self.add("ConcatV2", &inputs, &attributes)])
+            }
+            Op::Split(op) => {
+                let name = format!("{}/axis", self.node.name);
+                let axis = self.nodes.ints(&name, &[], &[op.axis as i64]);
+                let x = self.input(0)?;
+                let node = self.add("Split", &[axis, x], &[FLOAT, ("num_split", int(op.parts))]);
+                Ok((0..op.parts).map(|i| format!("{node}:{i}")).collect())
+            }
+            Op::Slice(op) => {
+                let mut inputs = vec![self.input(0)?];
+                for (part, values) in [("begin", &op.begin), ("end", &op.end), ("stride", &op.stride)] {
+                    let values: Vec<i64> = values.iter().map(|&v| v as i64).collect();
+                    inputs.push(self.ints(part, &values));
+                }
+                // All samples, however many there are.
+                let all = Value::Int(1);
+                let attributes = [
+                    FLOAT,
+                    ("Index", Value::Type(dtype::INT32)),
+                    ("begin_mask", all.clone()),
+                    ("end_mask", all),
+                ];
+                Ok(vec![self.add("StridedSlice", &inputs, &attributes)])
+            }
+            Op::Gather(op) => {
+                let mut inputs = self.inputs()?;
+                let indices = element(self.graph.tensor(self.node.inputs[1]).ty.element).unwrap_or(dtype::INT32);
+                let name = format!("{}/axis", self.node.name);
+                inputs.push(self.nodes.ints(&name, &[], &[op.axis as i64]));
+                let attributes = [
+                    ("Tparams", Value::Type(dtype::FLOAT)),
+                    ("Tindices", Value::Type(indices)),
+                    ("Taxis", Value::Type(dtype::INT32)),
+                ];
+                Ok(vec![self.add("GatherV2", &inputs, &attributes)])
+            }
+            Op::Pad(op) => {
+                let edges: Vec<i64> = op
+                    .before
+                    .iter()
+                    .zip(&op.after)
+                    .flat_map(|(&b, &a)| [b as i64, a as i64])
+                    .collect();
+                let name = format!("{}/paddings", self.node.name);
+                let paddings = self.nodes.ints(&name, &[op.before.len(), 2], &edges);
+                let x = self.input(0)?;
+                let kinds = [FLOAT, ("Tpaddings", Value::Type(dtype::INT32))];
+                let mirror = |mode: &str| [kinds[0].clone(), kinds[1].clone(), ("mode", text(mode))];
+                Ok(vec![match op.mode {
+                    PadMode::Reflect => self.add("MirrorPad", &[x, paddings], &mirror("REFLECT")),
+                    PadMode::Symmetric => self.add("MirrorPad", &[x, paddings], &mirror("SYMMETRIC")),
+                    PadMode::Zero | PadMode::Value(_) => {
+                        let value = if let PadMode::Value(value) = op.mode {
+                            value
+                        } else {
+                            0.0
+                        };
+                        let value = self.scalar("value", value);
+                        self.add("PadV2", &[x, paddings, value], &kinds)
+                    }
+                }])
+            }
+            Op::Reshape(op) => {
+                let x = self.input(0)?;
+                Ok(vec![self.reshaped(x, &op.shape)])
+            }
+            Op::Transpose(op) => {
+                let order: Vec<i64> = op.perm.iter().map(|&a| a as i64).collect();
+                let (x, order) = (self.input(0)?, self.ints("perm", &order));
+                Ok(vec![self.add(
+                    "Transpose",
+                    &[x, order],
+                    &[FLOAT, ("Tperm", Value::Type(dtype::INT32))],
+                )])
+            }
+            Op::Resize(op) => {
+                let name = match op.interpolation {
+                    Interpolation::Nearest => "ResizeNearestNeighbor",
+                    Interpolation::Bilinear => "ResizeBilinear",
+                };
+                let (x, size) = (self.input(0)?, self.ints("size", &op.size.map(|n| n as i64)));
+                let attributes = [
+                    FLOAT,
+                    (
+                        "align_corners",
+                        Value::Bool(op.coordinates == Coordinates::AlignCorners),
+                    ),
+                    (
+                        "half_pixel_centers",
+                        Value::Bool(op.coordinates == Coordinates::HalfPixel),
+                    ),
+                ];
+                Ok(vec![self.add(name, &[x, size], &attributes)])
+            }
+            Op::Dequantize(_) => {
+                let from = element(self.graph.tensor(self.node.inputs[0]).ty.element);
+                let Some(from) = from.filter(|&kind| kind == dtype::HALF) else {
+                    return Err(self.refuse("computes with integers", "export it as `.tflite`"));
+                };
+                let x = self.input(0)?;
+                let kinds = [("SrcT", Value::Type(from)), ("DstT", Value::Type(dtype::FLOAT))];
+                Ok(vec![self.add("Cast", &[x], &kinds)])
+            }
+            Op::Dropout(_) | Op::Identity(_) => self.unary("Identity"),
+            Op::Elu(_) | Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) | Op::Quantize(_) => {
+                Err(self.refuse(
+                    "TensorFlow has no such operator with these attributes",
+                    "export it as `.onnx`",
+                ))
+            }
+            Op::Custom(op) => Err(self.refuse(
+                format!("`{}` of domain `{}` has no meaning in TensorFlow", op.name, op.domain),
+                "export it to the format that it came from",
+            )),
+        }
+    }
+
+    /// `[N, H, W, C]` of the first input of an operator that takes nothing else.
+    fn image(&self) -> [usize; 4] {
+        self.graph.tensor(self.node.inputs[0]).ty.shape.nhwc().unwrap_or([1; 4])
+    }
+
+    /// The attributes of a sliding window; input `kernel` is the filter `[O, kh, kw, I]`, 0 where there is none.
+    fn window(
+        &self,
+        stride: [usize; 2],
+        dilation: [usize; 2],
+        padding: Padding,
+        kernel: usize,
+    ) -> Vec<(&'static str, Value)> {
+        let [_, h, w, _] = self.image();
+        let size = match (kernel, &self.node.op) {
+            (0, Op::MaxPool2d(op)) => op.kernel,
+            _ => [self.dims(kernel)[1], self.dims(kernel)[2]],
+        };
+        let mut attributes = vec![FLOAT, ("strides", list(&[1, stride[0], stride[1], 1]))];
+        if dilation != [1, 1] {
+            attributes.push(("dilations", list(&[1, dilation[0], dilation[1], 1])));
+        }
+        attributes.extend(edges(padding, Padding::same([h, w], size, stride, dilation)));
+        attributes
+    }
+
+    fn depthwise(&mut self, op: &ir::ops::DepthwiseConv2d) -> Result<Vec<String>, FormatError> {
+        if op.stride[0] != op.stride[1] || op.dilation != [1, 1] {
+            let problem = format!(
+                "TensorFlow has no depthwise convolution of stride {:?}, dilation {:?}",
+                op.stride, op.dilation
+            );
+            return Err(self.refuse(problem, "export it as `.onnx` or `.tflite`"));
+        }
+        let (channels, dims) = (self.dims(0)[3], self.dims(1).to_vec());
+        let weight = self.graph.constant_data(self.node.inputs[1]).and_then(Constant::as_f32);
+        let Some(values) = weight else {
+            return Err(self.refuse("its weights are computed, or no floats", "export it as `.tflite`"));
+        };
+        let name = &self.graph.tensor(self.node.inputs[1]).name;
+        let shape = [dims[1], dims[2], channels, dims[3] / channels];
+        let w = self.nodes.floats(name, &shape, values);
+        let x = self.input(0)?;
+        let window = self.window(op.stride, op.dilation, op.padding, 1);
+        let y = self.add("DepthwiseConv2dNative", &[x, w], &window);
+        self.finished(y, op.activation)
+    }
+
+    fn transpose_conv(&mut self, op: &ir::ops::TransposeConv2d) -> Result<Vec<String>, FormatError> {
+        let out = self.output_dims().to_vec();
+        let w = self.weight(1, &[1, 2, 0, 3])?;
+        let x = self.input(0)?;
+        // The number of samples is known when it runs.
+        let shape = self.part("shape_of_input", "Shape", std::slice::from_ref(&x), &[FLOAT]);
+        let (zero, one) = (self.ints("zero", &[0]), self.ints("one", &[1]));
+        let attributes = [("T", Value::Type(dtype::INT32)), ("Index", Value::Type(dtype::INT32))];
+        let samples = self.part(
+            "samples",
+            "StridedSlice",
+            &[shape, zero.clone(), one.clone(), one],
+            &attributes,
+        );
+        let rest = self.ints("rest", &[out[1] as i64, out[2] as i64, out[3] as i64]);
+        let axis = self.nodes.ints(&format!("{}/axis", self.node.name), &[], &[0]);
+        let kinds = [
+            ("T", Value::Type(dtype::INT32)),
+            ("N", int(2)),
+            ("Tidx", Value::Type(dtype::INT32)),
+        ];
+        let sizes = self.part("sizes", "ConcatV2", &[samples, rest, axis], &kinds);
+        let kernel = [self.dims(1)[1], self.dims(1)[2]];
+        let mut attributes = vec![FLOAT, ("strides", list(&[1, op.stride[0], op.stride[1], 1]))];
+        // The padding is that of the convolution from the output to the input.
+        attributes.extend(edges(
+            op.padding,
+            Padding::same([out[1], out[2]], kernel, op.stride, [1, 1]),
+        ));
+        let y = self.add("Conv2DBackpropInput", &[sizes, w, x], &attributes);
+        self.finished(y, op.activation)
+    }
+
+    /// Source: `tf.nn.gelu`.
+    fn gelu(&mut self, op: &Gelu) -> Result<Vec<String>, FormatError> {
+        let x = self.input(0)?;
+        let (half, one) = (self.scalar("half", 0.5), self.scalar("one", 1.0));
+        let inner = if op.approximate {
+            let (cubic, factor) = (self.scalar("cubic", 0.044_715), self.scalar("factor", 0.797_884_6));
+            let square = self.part("square", "Mul", &[x.clone(), x.clone()], &[FLOAT]);
+            let cube = self.part("cube", "Mul", &[square, x.clone()], &[FLOAT]);
+            let scaled = self.part("scaled", "Mul", &[cube, cubic], &[FLOAT]);
+            let sum = self.part("sum", "AddV2", &[x.clone(), scaled], &[FLOAT]);
+            let argument = self.part("argument", "Mul", &[sum, factor], &[FLOAT]);
+            self.part("tanh", "Tanh", &[argument], &[FLOAT])
+        } else {
+            let factor = self.scalar("factor", std::f32::consts::FRAC_1_SQRT_2);
+            let argument = self.part("argument", "Mul", &[x.clone(), factor], &[FLOAT]);
+            self.part("erf", "Erf", &[argument], &[FLOAT])
+        };
+        let gate = self.part("gate", "AddV2", &[inner, one], &[FLOAT]);
+        let halved = self.part("halved", "Mul", &[x, half], &[FLOAT]);
+        Ok(vec![self.add("Mul", &[halved, gate], &[FLOAT])])
+    }
+}
+
+/// `padding` in TensorFlow's words; `same` is what `SAME` would mean.
+fn edges(padding: Padding, same: Padding) -> Vec<(&'static str, Value)> {
+    let Padding {
+        top,
+        bottom,
+        left,
+        right,
+    } = padding;
+    if padding == Padding::NONE {
+        vec![("padding", text("VALID"))]
+    } else if padding == same {
+        vec![("padding", text("SAME"))]
+    } else {
+        vec![
+            ("padding", text("EXPLICIT")),
+            ("explicit_paddings", list(&[0, 0, top, bottom, left, right, 0, 0])),
+        ]
+    }
+}

@@ -1,0 +1,40 @@
+//! Matrix products: the fast kernel equals the plain one, whatever the shapes.
+
+use super::support::Draw;
+use crate::fast::{Isa, mat_mul_f32, mat_mul_scratch};
+use crate::reference;
+use crate::shape::MatMulShape;
+
+#[test]
+fn products_equal_the_reference() {
+    let mut draw = Draw::new(7);
+    let shapes: &[(&[usize], &[usize])] = &[
+        (&[1, 1, 1], &[1, 1, 1]),
+        (&[2, 5, 7], &[1, 7, 33]),
+        (&[3, 9, 16], &[16, 64]),
+        (&[2, 1, 4, 3], &[3, 3, 65]),
+    ];
+    for &(a, b) in shapes {
+        for (adjoint_a, adjoint_b) in [(false, false), (false, true), (true, false), (true, true)] {
+            let swapped = |dims: &[usize], swap: bool| {
+                let mut dims = dims.to_vec();
+                if swap {
+                    let n = dims.len();
+                    dims.swap(n - 1, n - 2);
+                }
+                dims
+            };
+            let (a, b) = (swapped(a, adjoint_a), swapped(b, adjoint_b));
+            let shape = MatMulShape::new(&a, &b, adjoint_a, adjoint_b).expect("these fit");
+            let (x, y) = (draw.floats(a.iter().product()), draw.floats(b.iter().product()));
+            let mut expected = vec![0.0; shape.output_len()];
+            reference::mat_mul_f32(&shape, &x, &y, &mut expected);
+            for isa in Isa::available() {
+                let mut scratch = vec![f32::NAN; mat_mul_scratch(&shape)];
+                let mut found = vec![f32::NAN; expected.len()];
+                mat_mul_f32(isa, &shape, &x, &y, &mut scratch, &mut found);
+                assert_eq!(found, expected, "{a:?} {b:?} {adjoint_a} {adjoint_b} {isa:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The Hessian engine: what calibration samples say about a layer's weights, as a quadratic problem for each of its rows.
+//!
+//! For inputs `x̂` of a layer in the compressed network and `x` in the original one, a row `w` is best replaced by the `v` that
+//! minimizes `Σ (w·x − v·x̂)²`. That sum is a quadratic in `v` with Hessian `H = Σ x̂·x̂ᵀ`, the same for all rows, and needs one more
+//! matrix, `K = Σ x·x̂ᵀ`. Both are streamed: memory is two matrices of `columns²`, whatever the number of samples.
+//!
+//! Source: Frantar & Alistarh, *Optimal Brain Compression*, NeurIPS 2022, §3 and (sequential form) §6. The bias takes part as the weight of an input that is always 1.
+
+use ndarray::{Array2, ArrayView2, Axis, s};
+use rayon::prelude::*;
+
+use crate::{MethodError, cholesky};
+
+/// Columns of a product that one task computes. The split is fixed, so that results do not depend on threads.
+const STRIPE: usize = 96;
+
+/// Sums of products of a layer's inputs, in double precision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gram {
+    /// `Σ x̂·x̂ᵀ`.
+    hessian: Array2<f64>,
+    /// `Σ x·x̂ᵀ`.
+    cross: Array2<f64>,
+    /// Inputs seen.
+    count: u64,
+}
+
+impl Gram {
+    /// Nothing seen yet, of inputs with this many columns.
+    pub fn new(columns: usize) -> Self {
+        Gram {
+            hessian: Array2::zeros((columns, columns)),
+            cross: Array2::zeros((columns, columns)),
+            count: 0,
+        }
+    }
+
+    /// Adds inputs, one a row: `compressed` are x̂, `original` are x of the same positions.
+    ///
+    /// Products are taken in single precision over the rows given at once (keep them to some thousands), sums over calls in double.
+    pub fn add(&mut self, compressed: ArrayView2<'_, f32>, original: ArrayView2<'_, f32>) {
+        self.count += compressed.nrows() as u64;
+        add_product(&mut self.hessian, compressed, compressed);
+        add_product(&mut self.cross, original, compressed);
+    }
+
+    /// Like [`Gram::add`] where both networks see the same inputs.
+    pub fn add_same(&mut self, inputs: ArrayView2<'_, f32>) {
+        self.count += inputs.nrows() as u64;
+        add_product(&mut self.hessian, inputs, inputs);
+        self.cross.clone_from(&self.hessian);
+    }
+
+    /// Inputs seen.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The problem with damping: `damping` times its own diagonal is added to the Hessian, which draws each weight
+    /// to its original value and makes the problem well-posed however few samples there are.
+    ///
+    /// Where no input was ever different from zero the Hessian becomes the identity: all weights count alike.
+    ///
+    /// # Errors
+    /// Never for finite inputs and positive damping.
+    pub fn problem(&self, damping: f64) -> Result<Problem, MethodError> {
+        let n = self.hessian.nrows();
+        let scale = 1.0 / self.count.max(1) as f64;
+        let mean = self.hessian.diag().mean().unwrap_or(0.0) * scale;
+        if mean <= 0.0 {
+            return Problem::new(Array2::eye(n), Array2::zeros((n, n)));
+        }
+        let mut hessian = &self.hessian * scale;
+        let mut pull = &self.cross * scale;
+        pull -= &hessian;
+        // A column that is almost never used keeps a share of the mean: its weights stay what they were.
+        let ridge: Vec<f64> = hessian.diag().iter().map(|&d| damping * d.max(1e-4 * mean)).collect();
+        hessian.diag_mut().iter_mut().zip(&ridge).for_each(|(d, r)| *d += r);
+        Problem::new(hessian, pull)
+    }
+}
+
+/// `sum += aᵀ·b`.
+pub fn add_product(sum: &mut Array2<f64>, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) {
+    let starts: Vec<usize> = (0..sum.ncols()).step_by(STRIPE).collect();
+    let stripe = |&start: &usize| a.t().dot(&b.slice(s![.., start..(start + STRIPE).min(b.ncols())]));
+    let parts: Vec<Array2<f32>> = starts.par_iter().map(stripe).collect();
+    for (mut to, part) in sum.axis_chunks_iter_mut(Axis(1), STRIPE).zip(&parts) {
+        to.zip_mut_with(part, |t, &p| *t += f64::from(p));
+    }
+}
+
+/// A damped quadratic problem with its factors: minimize `(v − w*)ᵀ·H·(v − w*)` over the allowed `v`.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    hessian: Array2<f64>,
+    /// `K − Σ x̂·x̂ᵀ`: how the inputs of the compressed network differ.
+    pull: Array2<f64>,
+    factor: Array2<f64>,
+    inverse: Array2<f64>,
+}
+
+impl Problem {
+    /// A problem with Hessian `hessian`; `pull` is zero where both networks see the same inputs.
+    ///
+    /// # Errors
+    /// The Hessian is not positive definite.
+    pub fn new(hessian: Array2<f64>, pull: Array2<f64>) -> Result<Self, MethodError> {
+        let factor = cholesky::factor(hessian.view())?;
+        let inverse = cholesky::inverse(&factor);
+        Ok(Problem {
+            hessian,
+            pull,
+            factor,
+            inverse,
+        })
+    }
+
+    /// Columns, the bias included.
+    pub fn columns(&self) -> usize {
+        self.hessian.nrows()
+    }
+
+    /// The Hessian.
+    pub fn hessian(&self) -> &Array2<f64> {
+        &self.hessian
+    }
+
+    /// Its inverse.
+    pub fn inverse(&self) -> &Array2<f64> {
+        &self.inverse
+    }
+
+    /// What a row should become if every value were allowed: `w* = w + H⁻¹·(K − H₀)ᵀ·w`.
+    ///
+    /// `missing` is `Σ e·x̂` per input, where `e` is what the layer shall add to its output beyond what it gave originally.
+    pub fn target(&self, row: &[f64], missing: Option<&[f64]>) -> Vec<f64> {
+        let mut wanted = self.pull.t().dot(&ndarray::aview1(row)).to_vec();
+        if let Some(missing) = missing {
+            wanted.iter_mut().zip(missing).for_each(|(w, m)| *w += m);
+        }
+        let step = cholesky::solve(&self.factor, &wanted);
+        row.iter().zip(step).map(|(w, s)| w + s).collect()
+    }
+
+    /// `(v − target)ᵀ·H·(v − target)`: the mean squared error of the output, damping included.
+    pub fn error(&self, v: &[f64], target: &[f64]) -> f64 {
+        let d = ndarray::Array1::from_iter(v.iter().zip(target).map(|(a, b)| a - b));
+        d.dot(&self.hessian.dot(&d)).max(0.0)
+    }
+
+    /// The best row among those that are zero wherever `keep` is false.
+    ///
+    /// # Errors
+    /// Never for a problem that could be made.
+    pub fn restricted(&self, target: &[f64], keep: &[bool]) -> Result<Vec<f64>, MethodError> {
+        let kept: Vec<usize> = (0..keep.len()).filter(|&i| keep[i]).collect();
+        let mut row = vec![0.0; keep.len()];
+        if kept.is_empty() {
+            return Ok(row);
+        }
+        let part = Array2::from_shape_fn((kept.len(), kept.len()), |(i, j)| self.hessian[[kept[i], kept[j]]]);
+        let full = self.hessian.dot(&ndarray::aview1(target));
+        let wanted: Vec<f64> = kept.iter().map(|&i| full[i]).collect();
+        let solution = cholesky::solve(&cholesky::factor(part.view())?, &wanted);
+        kept.into_iter().zip(solution).for_each(|(i, v)| row[i] = v);
+        Ok(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn streaming_in_parts_is_the_same_as_at_once() {
+        let x = Array2::from_shape_fn((64, 200), |(i, j)| ((i * 31 + j * 17) % 23) as f32 - 11.0);
+        let y = Array2::from_shape_fn((64, 200), |(i, j)| ((i * 13 + j * 7) % 19) as f32 - 9.0);
+        let (mut whole, mut parts) = (Gram::new(200), Gram::new(200));
+        whole.add(x.view(), y.view());
+        for start in [0, 16, 32, 48] {
+            parts.add(x.slice(s![start..start + 16, ..]), y.slice(s![start..start + 16, ..]));
+        }
+        // Small integers: every sum is exact.
+        assert_eq!(whole, parts);
+        assert_eq!(whole.hessian, x.t().dot(&x).mapv(f64::from));
+    }
+
+    #[test]
+    fn the_target_makes_up_for_changed_inputs() {
+        // The compressed network sees half of what the original saw: twice the weights make up for it.
+        let x = array![[1.0f32, 0.0], [0.0, 1.0], [1.0, 1.0]];
+        let mut gram = Gram::new(2);
+        gram.add((&x * 0.5).view(), x.view());
+        let target = gram.problem(1e-9).unwrap().target(&[3.0, -1.0], None);
+        assert!((target[0] - 6.0).abs() < 1e-6 && (target[1] + 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn without_any_input_all_weights_count_alike() {
+        let mut gram = Gram::new(3);
+        gram.add_same(Array2::zeros((5, 3)).view());
+        let problem = gram.problem(0.01).unwrap();
+        assert_eq!(problem.hessian(), &Array2::<f64>::eye(3));
+        assert_eq!(problem.target(&[1.0, 2.0, 3.0], None), [1.0, 2.0, 3.0]);
+    }
+}

@@ -1,0 +1,229 @@
+//! What compression steps promise together: zeros and clusters survive, threads change nothing, bad requests are answered.
+
+use serde_json::{Value, json};
+
+use crate::cluster::distinct;
+use crate::quantize::{Quantize, Range, Ranges, quantize};
+use crate::testing::{network, noise, prepared, refused, run, values, weights, with_context};
+
+fn ranges() -> Ranges {
+    let graph = prepared();
+    let float = graph.tensors().iter().filter(|t| t.data.is_none());
+    Ranges {
+        summary: report::CalibrationSummary {
+            method: "made up".into(),
+            samples: 1,
+            population: 1,
+            per_class: vec![],
+            warnings: vec![],
+        },
+        tensors: float.map(|t| (t.name.clone(), Range { min: -8.0, max: 8.0 })).collect(),
+    }
+}
+
+fn quantized(model: &ir::Graph, params: Value) -> ir::Graph {
+    let params: Quantize = serde_json::from_value(params).unwrap();
+    let needed = ranges();
+    let ranges = (params.scheme == crate::quantize::Scheme::Int8).then_some(&needed);
+    if params.rounding == crate::quantize::RoundingMethod::Nearest {
+        return quantize(model, ranges, &params, None).unwrap().0;
+    }
+    let data = noise(40);
+    with_context(2, |context| {
+        let samples = crate::gather::Samples::draw(&data, 40, 0, context).unwrap();
+        quantize(model, ranges, &params, Some((&samples, context))).unwrap().0
+    })
+}
+
+const SCHEMES: [&str; 4] = [
+    r#"{ "scheme": "int8" }"#,
+    r#"{ "scheme": "int8", "per": "tensor" }"#,
+    r#"{ "scheme": "int8", "weights": "int4", "rounding": "gptq" }"#,
+    r#"{ "scheme": "dynamic-int8", "min-elements": 1 }"#,
+];
+
+#[test]
+fn zeros_survive_clustering_and_every_quantization_and_export() {
+    let pruning = [
+        json!({ "sparsity": 0.5 }),
+        json!({ "sparsity": 0.5, "scope": "global" }),
+        json!({ "sparsity": 0.5, "method": "random" }),
+        json!({ "pattern": "2:4" }),
+        json!({ "block": 2, "sparsity": 0.5 }),
+        json!({ "sparsity": 0.5, "method": "second-order" }),
+        json!({ "sparsity": 0.5, "method": "second-order", "scope": "global" }),
+        json!({ "pattern": "2:4", "method": "second-order" }),
+        json!({ "block": 4, "sparsity": 0.5, "method": "second-order" }),
+    ];
+    for params in pruning {
+        let samples = (params["method"] == "second-order").then_some(40);
+        let (pruned, _) = run(2, "prune", params.clone(), &[("model", &network())], samples).unwrap();
+        let clustering = json!({ "clusters": 6, "method": "hessian" });
+        let (clustered, _) = run(2, "cluster", clustering, &[("model", &pruned)], Some(40)).unwrap();
+        for model in [&pruned, &clustered] {
+            for scheme in SCHEMES {
+                let integer = quantized(model, serde_json::from_str(scheme).unwrap());
+                let file = formats::tflite::read(&formats::tflite::write(&integer).unwrap()).unwrap();
+                for name in weights(&prepared()) {
+                    let (before, after) = (values(&pruned, &name), values(&file, &name));
+                    let lost = before
+                        .iter()
+                        .zip(&after)
+                        .filter(|(b, a)| **b == 0.0 && **a != 0.0)
+                        .count();
+                    assert_eq!(lost, 0, "{params} {scheme} {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sparsity_asked_for_is_there() {
+    let overrides = json!([{ "layers": ["op:fully_connected"], "sparsity": 0.0 }]);
+    for (method, samples) in [("magnitude", None), ("second-order", Some(40))] {
+        let params = json!({ "sparsity": 0.5, "method": method, "exclude": ["a"], "overrides": overrides });
+        let (pruned, _) = run(1, "prune", params, &[("model", &network())], samples).unwrap();
+        let share = |name: &str| {
+            let values = values(&pruned, name);
+            values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64
+        };
+        assert_eq!(
+            (share("a/w"), share("deep/w"), share("point/w"), share("dense/w")),
+            (0.0, 0.5, 0.5, 0.0)
+        );
+    }
+}
+
+#[test]
+fn clusters_survive_quantization() {
+    for per in ["tensor", "channel", "scaled"] {
+        for (method, samples) in [("nearest", None), ("hessian", Some(40))] {
+            let params = json!({ "clusters": 6, "per": per, "method": method });
+            let (clustered, _) = run(2, "cluster", params, &[("model", &network())], samples).unwrap();
+            let integer = quantized(&clustered, json!({ "scheme": "int8" }));
+            for layer in methods::layers(&prepared()) {
+                let weights = layer.matrix(&clustered).unwrap();
+                let most = weights.rows().into_iter().map(|r| distinct(r.iter().copied())).max();
+                let whole = distinct(weights.iter().copied());
+                let name = format!("{}/w", layer.name);
+                let codes = distinct(values(&integer, &name).into_iter());
+                match per {
+                    "tensor" => assert!(whole <= 6 && codes <= 6, "{method} {name}: {whole} {codes}"),
+                    "channel" => assert!(most <= Some(6), "{method} {name}"),
+                    // A scale a channel takes the channels' scales out; fully connected layers have but one.
+                    _ => assert!(
+                        most <= Some(6) && (codes <= 6 || layer.name == "dense"),
+                        "{method} {name}: {codes}"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    let steps = [
+        (
+            "prune",
+            json!({ "sparsity": 0.5, "method": "second-order", "scope": "global" }),
+        ),
+        ("prune", json!({ "pattern": "2:4", "method": "second-order" })),
+        (
+            "cluster",
+            json!({ "clusters": 4, "method": "hessian", "per": "channel" }),
+        ),
+        ("cluster", json!({ "clusters": 4, "method": "hessian" })),
+        ("equalize", json!({})),
+        (
+            "quantize",
+            json!({ "scheme": "dynamic-int8", "min-elements": 1, "weights": "int4", "rounding": "gptq" }),
+        ),
+    ];
+    for (op, params) in steps {
+        let model = network();
+        let [one, three] = [1, 3].map(|n| run(n, op, params.clone(), &[("model", &model)], Some(50)).unwrap().1);
+        assert!(one.blobs == three.blobs, "{op} {params}");
+    }
+}
+
+#[test]
+fn rounding_by_reconstruction_keeps_outputs_better_than_nearest() {
+    let model = network();
+    let error = |rounding: &str| {
+        let params = json!({ "scheme": "dynamic-int8", "min-elements": 1, "weights": "int4", "rounding": rounding });
+        let samples = (rounding == "gptq").then_some(200);
+        let (graph, _) = run(2, "quantize", params, &[("model", &model)], samples).unwrap();
+        let data = noise(60);
+        with_context(2, |context| {
+            let samples = crate::gather::Samples::draw(&data, 60, 1, context).unwrap();
+            samples.distance(&prepared(), &graph).unwrap()
+        })
+    };
+    let (nearest, gptq) = (error("nearest"), error("gptq"));
+    assert!(gptq < 0.5 * nearest, "{gptq} against {nearest}");
+}
+
+#[test]
+fn a_repair_is_kept_only_if_it_helps() {
+    // Biases that are off are set right.
+    let mut off = prepared();
+    let bias = off.find("point/b").unwrap();
+    off.tensor_mut(bias).data = ir::Constant::f32([8], vec![1.0; 8]);
+    let ports = [("model", &off), ("reference", &network())];
+    let (corrected, output) = run(1, "correct-bias", json!({}), &ports, Some(80)).unwrap();
+    let found = values(&corrected, "point/b");
+    let wanted = values(&prepared(), "point/b");
+    assert!(
+        found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-3),
+        "{found:?} {wanted:?}"
+    );
+    let Some(report::Document::Model(summary)) = output.document else {
+        panic!("a model has a summary")
+    };
+    assert!(summary.effect.iter().all(|row| row.took_effect));
+
+    // Nothing to gain: the model stays as it is, and the table says so.
+    let ports = [("model", &network()), ("reference", &network())];
+    let (same, output) = run(1, "correct-bias", json!({}), &ports, Some(80)).unwrap();
+    assert_eq!(values(&same, "point/b"), wanted);
+    let Some(report::Document::Model(summary)) = output.document else {
+        panic!("a model has a summary")
+    };
+    assert!(summary.effect.iter().all(|row| !row.took_effect));
+}
+
+#[test]
+fn rules_leave_layers_float_or_give_them_fewer_bits() {
+    let rules =
+        json!([{ "layers": ["dense"], "weights": "float" }, { "layers": ["op:depthwise*"], "weights": "int4" }]);
+    let q = quantized(&network(), json!({ "scheme": "int8", "rules": rules }));
+    let of = |name: &str| q.tensor(q.find(name).unwrap()).ty.element;
+    assert_eq!((of("dense/w"), of("a/w")), (ir::ElementType::F32, ir::ElementType::I8));
+    assert!(values(&q, "deep/w").iter().all(|v| v.abs() <= 7.0));
+    assert!(values(&q, "a/w").iter().any(|v| v.abs() > 7.0));
+}
+
+#[test]
+fn bad_requests_are_answered() {
+    insta::assert_snapshot!(refused("prune", json!({ "sparsity": 1.0 }), None), @"sparsity: 1 is not in 0..1; at 1 no weight would be left");
+    insta::assert_snapshot!(refused("prune", json!({ "pattern": "4:2" }), None), @"pattern 4:2: of each 2 weights between 1 and 1 can be kept");
+    insta::assert_snapshot!(refused("prune", json!({}), None), @"say how much to prune: sparsity, or a pattern like 2:4");
+    insta::assert_snapshot!(refused("prune", json!({ "sparsity": 0.5, "method": "second-order" }), None), @"method second-order needs `data`: name a dataset step");
+    insta::assert_snapshot!(refused("prune", json!({ "sparsity": 0.5, "exclude": ["*"] }), None), @"exclude: every layer is excluded; nothing is left to do");
+    insta::assert_snapshot!(refused("prune", json!({ "sparsity": 0.5, "layers": ["conv9"] }), None), @"layers: `conv9` matches no layer with weights; there are a (op:conv2d), deep (op:depthwise_conv2d), point (op:conv2d), dense (op:fully_connected)");
+    insta::assert_snapshot!(refused("cluster", json!({ "clusters": 1 }), None), @"clusters: 1; at least 2 are needed, and at most 256");
+    insta::assert_snapshot!(refused("cluster", json!({ "clusters": 4, "method": "hessian" }), None), @"method hessian needs `data`: name a dataset step");
+    insta::assert_snapshot!(refused("quantize", json!({ "scheme": "dynamic-int8", "rounding": "gptq" }), None), @"rounding gptq needs `data`: name a dataset step");
+    // More clusters than weights: every weight keeps its value.
+    let (same, _) = run(
+        1,
+        "cluster",
+        json!({ "clusters": 256, "layers": ["point"] }),
+        &[("model", &network())],
+        None,
+    )
+    .unwrap();
+    assert_eq!(same, prepared());
+}
