@@ -32,6 +32,19 @@ impl Dataset {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Numbers these classes 0, 1, …, as a model trained on them alone knows them; the others are forgotten.
+    ///
+    /// Every sample must be of one of them: what `classes` of a [`Spec`](crate::Spec) sees to.
+    pub fn renumber(&mut self, classes: &[String]) {
+        let old = |name: &String| self.classes.iter().position(|c| c == name);
+        let numbers: Vec<Option<usize>> = classes.iter().map(old).collect();
+        for label in self.labels.iter_mut().flatten() {
+            let new = numbers.iter().position(|&n| n == Some(*label as usize));
+            *label = new.unwrap_or_default() as u32;
+        }
+        self.classes = classes.to_vec();
+    }
 }
 
 /// One array of samples: `[N, H, W, C]` for images, `[N, …]` for anything else.
@@ -183,4 +196,23 @@ pub struct Report {
     pub other_files: usize,
     /// What a person should know: classes missing from the draw, samples left out.
     pub warnings: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_numbered_in_the_order_asked_for() {
+        let mut dataset = Dataset {
+            samples: Samples::new(vec![3, 1], Values::F32(vec![0.0; 3])).expect("three values"),
+            labels: Some(vec![3, 1, 3]),
+            classes: ["bird", "cat", "dog", "ship"].map(String::from).to_vec(),
+            names: ["1", "2", "3"].map(String::from).to_vec(),
+            skipped: vec![],
+        };
+        dataset.renumber(&["ship", "cat"].map(String::from));
+        assert_eq!(dataset.labels, Some(vec![0, 1, 0]));
+        assert_eq!(dataset.classes, ["ship", "cat"]);
+    }
 }

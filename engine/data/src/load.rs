@@ -158,7 +158,10 @@ fn pick(
             .iter()
             .map(|&class| classes[class as usize].as_str())
             .collect();
-        warnings.push(format!("classes without a sample in the draw: {}", missing.join(", ")));
+        warnings.push(format!(
+            "classes without a sample in the draw: {}",
+            crate::sample::shortened(&missing)
+        ));
     }
     let mut picks = drawn.indices;
     picks.sort_unstable();

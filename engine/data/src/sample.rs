@@ -238,6 +238,14 @@ fn below(generator: &mut ChaCha8Rng, bound: u64) -> u64 {
     }
 }
 
+/// A list of names, cut where it becomes long.
+pub fn shortened(names: &[&str]) -> String {
+    match names {
+        [first @ .., _, _] if first.len() > 8 => format!("{}, … ({} in all)", first[..8].join(", "), names.len()),
+        _ => names.join(", "),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

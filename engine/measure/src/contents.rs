@@ -16,6 +16,8 @@ pub struct Contents {
     pub tensor: String,
     /// How many values.
     pub elements: u64,
+    /// Bits that the file spends on a value.
+    pub bits: u32,
     /// How many of them are zero.
     pub zeros: u64,
     /// How many different ones.
@@ -25,23 +27,44 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Counts the values of a tensor, given as whatever tells them apart; `zero` is what zero is given as.
-    pub fn of(tensor: impl Into<String>, values: impl IntoIterator<Item = u32>, zero: u32) -> Self {
+    /// Counts the values of a tensor of so many `bits` each, given as whatever tells them apart; `zero` is what zero is given as.
+    pub fn of(tensor: impl Into<String>, bits: u32, values: impl IntoIterator<Item = u32>, zero: u32) -> Self {
         let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
         values.into_iter().for_each(|v| *counts.entry(v).or_default() += 1);
         let elements: u64 = counts.values().sum();
-        let bits = |&n: &u64| {
+        let information = |&n: &u64| {
             let share = n as f64 / elements as f64;
             -share * share.log2()
         };
         Contents {
             tensor: tensor.into(),
             elements,
+            bits,
             zeros: counts.get(&zero).copied().unwrap_or(0),
             distinct: counts.len() as u64,
             // Not −0 for a tensor of one value.
-            entropy_bits: counts.values().map(bits).sum::<f64>() + 0.0,
+            entropy_bits: counts.values().map(information).sum::<f64>() + 0.0,
         }
+    }
+}
+
+impl Contents {
+    fn bytes(&self) -> u64 {
+        (self.elements * u64::from(self.bits)).div_ceil(8)
+    }
+
+    /// Bytes as a palette: each value once, and for each weight its number in as many bits as the numbers need. Plain where that is less.
+    pub fn palette_bytes(&self) -> u64 {
+        let index = u64::from(self.distinct.max(1).next_power_of_two().trailing_zeros());
+        let palette = (self.distinct * u64::from(self.bits)).div_ceil(8);
+        self.bytes().min((self.elements * index).div_ceil(8) + palette)
+    }
+
+    /// Bytes as a sparse tensor: a bit for each weight that says whether it is zero, and the values of the others. Plain where that is less.
+    pub fn sparse_bytes(&self) -> u64 {
+        let others = self.elements - self.zeros;
+        self.bytes()
+            .min(self.elements.div_ceil(8) + (others * u64::from(self.bits)).div_ceil(8))
     }
 }
 
@@ -62,7 +85,7 @@ mod tests {
 
     #[test]
     fn four_values_of_equal_frequency_are_two_bits() {
-        let contents = Contents::of("w", [0, 1, 2, 3, 3, 2, 1, 0], 0);
+        let contents = Contents::of("w", 8, [0, 1, 2, 3, 3, 2, 1, 0], 0);
         assert_eq!((contents.elements, contents.zeros, contents.distinct), (8, 2, 4));
         assert_eq!(contents.entropy_bits, 2.0);
         assert_eq!(zeros_percent(std::slice::from_ref(&contents)), Some(25.0));
@@ -70,8 +93,20 @@ mod tests {
     }
 
     #[test]
+    fn palettes_and_sparse_tensors_are_no_larger_than_plain_ones() {
+        // 16 weights of 8 bits with 4 values, half of them 0: 2 bits each and 4 bytes; 2 bytes of bits and 8 values.
+        let few = Contents::of("w", 8, (0..16).map(|i| if i % 2 == 0 { 0 } else { 1 + i / 6 }), 0);
+        assert_eq!((few.distinct, few.zeros), (4, 8));
+        assert_eq!((few.palette_bytes(), few.sparse_bytes()), (8, 10));
+        let many = Contents::of("w", 8, 1..=16, 0);
+        assert_eq!((many.palette_bytes(), many.sparse_bytes()), (16, 16));
+        // One value needs no number.
+        assert_eq!(Contents::of("w", 32, [7; 10], 0).palette_bytes(), 4);
+    }
+
+    #[test]
     fn one_value_says_nothing() {
-        assert_eq!(Contents::of("w", [5; 9], 0).entropy_bits, 0.0);
+        assert_eq!(Contents::of("w", 8, [5; 9], 0).entropy_bits, 0.0);
         assert_eq!(zeros_percent(&[]), None);
     }
 }

@@ -31,7 +31,10 @@ pub struct Pair {
 /// A weight is infinite or not a number.
 pub fn equalize(graph: &mut Graph) -> Result<Vec<Pair>, MethodError> {
     let layers = layers(graph);
-    let pairs = pairs(graph, &layers);
+    let pairs: Vec<(usize, usize)> = neighbours(graph, &layers)
+        .into_iter()
+        .map(|(first, second, _)| (first, second))
+        .collect();
     let spread = |graph: &Graph, first: usize| -> Result<f64, MethodError> {
         let ranges = row_ranges(&layers[first].matrix(graph)?);
         let used = || ranges.iter().copied().filter(|&r| r > 0.0);
@@ -57,8 +60,8 @@ pub fn equalize(graph: &mut Graph) -> Result<Vec<Pair>, MethodError> {
     pairs.iter().zip(before).map(named).collect()
 }
 
-/// Neighbours with nothing between them but what commutes with positive factors.
-fn pairs(graph: &Graph, layers: &[Layer]) -> Vec<(usize, usize)> {
+/// Neighbours with nothing between them but what commutes with positive factors, and whether it commutes with adding a constant too.
+pub(crate) fn neighbours(graph: &Graph, layers: &[Layer]) -> Vec<(usize, usize, bool)> {
     let mut found = Vec::new();
     for (at, first) in layers.iter().enumerate() {
         let node = graph.node(first.node);
@@ -78,9 +81,9 @@ fn pairs(graph: &Graph, layers: &[Layer]) -> Vec<(usize, usize)> {
             continue;
         }
         let reader = reader(graph, node.output());
-        let second = reader.and_then(|id| layers.iter().position(|l| l.node == id));
-        let second = second.filter(|&s| alone(graph, layers[s].weights) && fits(graph, first, &layers[s]));
-        found.extend(second.map(|second| (at, second)));
+        let second = reader.and_then(|(id, direct)| Some((layers.iter().position(|l| l.node == id)?, direct)));
+        let second = second.filter(|&(s, _)| alone(graph, layers[s].weights) && fits(graph, first, &layers[s]));
+        found.extend(second.map(|(second, direct)| (at, second, direct)));
     }
     found
 }
@@ -89,17 +92,25 @@ fn alone(graph: &Graph, tensor: TensorId) -> bool {
     graph.consumers(tensor).count() == 1
 }
 
-/// The only node that reads a tensor, past those that commute with positive factors.
-fn reader(graph: &Graph, mut tensor: TensorId) -> Option<ir::NodeId> {
+/// The only node that reads a tensor, past those that commute with positive factors, and whether these commute with adding a constant.
+fn reader(graph: &Graph, mut tensor: TensorId) -> Option<(ir::NodeId, bool)> {
+    let mut direct = true;
     loop {
         let id = graph.only_consumer(tensor)?;
         let node = graph.node(id);
-        match node.op {
-            Op::Relu(_) | Op::MaxPool2d(_) | Op::AveragePool2d(_) | Op::Mean(_) | Op::Identity(_) | Op::Dropout(_) => {
-                tensor = node.output();
-            }
-            _ => return (node.inputs[0] == tensor).then_some(id),
+        let activation = match &node.op {
+            Op::Relu(_) => Activation::Relu,
+            Op::MaxPool2d(op) => op.activation,
+            Op::AveragePool2d(op) => op.activation,
+            Op::Mean(_) | Op::Identity(_) | Op::Dropout(_) => Activation::None,
+            _ => return (node.inputs[0] == tensor).then_some((id, direct)),
+        };
+        match activation {
+            Activation::None => {}
+            Activation::Relu => direct = false,
+            _ => return None,
         }
+        tensor = node.output();
     }
 }
 

@@ -10,6 +10,8 @@
 //! Results do not depend on the number of threads: rows are independent, sums have a fixed order, and what is random
 //! is drawn from ChaCha8 with the caller's seed.
 
+pub mod absorb;
+pub mod choice;
 pub mod cholesky;
 pub mod cluster;
 pub mod equalize;

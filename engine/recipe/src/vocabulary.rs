@@ -67,6 +67,8 @@ pub enum ArtifactKind {
     Sizes,
     /// How closely two models agree.
     Agreement,
+    /// What each layer of a model bears.
+    Sensitivity,
     /// An exported file, such as a `.tflite`.
     File,
     /// A rendered report.
@@ -75,7 +77,7 @@ pub enum ArtifactKind {
 
 impl ArtifactKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Model,
         Self::Dataset,
         Self::Ranges,
@@ -83,6 +85,7 @@ impl ArtifactKind {
         Self::Benchmark,
         Self::Sizes,
         Self::Agreement,
+        Self::Sensitivity,
         Self::File,
         Self::Report,
     ];
@@ -97,6 +100,7 @@ impl ArtifactKind {
             Self::Benchmark => "benchmark",
             Self::Sizes => "sizes",
             Self::Agreement => "agreement",
+            Self::Sensitivity => "sensitivity",
             Self::File => "file",
             Self::Report => "report",
         }
@@ -112,6 +116,7 @@ impl ArtifactKind {
             Self::Benchmark => "a benchmark",
             Self::Sizes => "sizes",
             Self::Agreement => "an agreement",
+            Self::Sensitivity => "a sensitivity table",
             Self::File => "a file",
             Self::Report => "a report",
         }

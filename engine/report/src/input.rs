@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::questions::Question;
+use crate::sensitivity::Sensitivity;
 
 /// Everything that a report says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +76,8 @@ pub enum Document {
     Model(ModelSummary),
     /// What ranges were taken from.
     Calibration(CalibrationSummary),
+    /// What each layer bears.
+    Sensitivity(Sensitivity),
 }
 
 impl Document {
@@ -87,6 +90,7 @@ impl Document {
             Self::Agreement(_) => "agreement",
             Self::Model(_) => "model",
             Self::Calibration(_) => "calibration",
+            Self::Sensitivity(_) => "sensitivity",
         }
     }
 
@@ -99,6 +103,7 @@ impl Document {
             Self::Agreement(agreement) => agreement.figures(),
             Self::Model(model) => model.figures(),
             Self::Calibration(calibration) => calibration.figures(),
+            Self::Sensitivity(sensitivity) => sensitivity.figures(),
         }
     }
 

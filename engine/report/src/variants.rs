@@ -6,6 +6,7 @@ use measure::{Agreement, Benchmark, Figure, Metrics, Sizes};
 
 use crate::ReportError;
 use crate::input::{CalibrationSummary, Document, Entry, ModelSummary, ReportInput};
+use crate::sensitivity::Sensitivity;
 
 /// All that is known about one variant.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub(crate) struct Variant<'a> {
     pub(crate) agreement: Option<&'a Agreement>,
     pub(crate) model: Option<&'a ModelSummary>,
     pub(crate) calibration: Option<&'a CalibrationSummary>,
+    pub(crate) sensitivity: Option<&'a Sensitivity>,
 }
 
 impl<'a> Variant<'a> {
@@ -36,6 +38,7 @@ impl<'a> Variant<'a> {
             agreement: None,
             model: None,
             calibration: None,
+            sensitivity: None,
         }
     }
 
@@ -56,6 +59,7 @@ impl<'a> Variant<'a> {
             self.agreement.map(Agreement::figures),
             self.model.map(ModelSummary::figures),
             self.calibration.map(CalibrationSummary::figures),
+            self.sensitivity.map(Sensitivity::figures),
         ];
         documents.into_iter().flatten().flatten().collect()
     }
@@ -69,6 +73,7 @@ impl<'a> Variant<'a> {
             Document::Agreement(_) => self.agreement.is_some(),
             Document::Model(_) => self.model.is_some(),
             Document::Calibration(_) => self.calibration.is_some(),
+            Document::Sensitivity(_) => self.sensitivity.is_some(),
         }
     }
 
@@ -80,6 +85,7 @@ impl<'a> Variant<'a> {
             Document::Agreement(agreement) => self.agreement = Some(agreement),
             Document::Model(model) => self.model = Some(model),
             Document::Calibration(calibration) => self.calibration = Some(calibration),
+            Document::Sensitivity(sensitivity) => self.sensitivity = Some(sensitivity),
         }
         for (name, value) in &entry.coordinates {
             if self.coordinate(name).is_none() {

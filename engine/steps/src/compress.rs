@@ -51,9 +51,14 @@ fn weights(graph: &Graph) -> Vec<Contents> {
         match &tensor.data {
             Some(data) if seen.insert(name.clone()) => match data {
                 // Both zeros are one value.
-                Constant::F32(v) => all.push(Contents::of(name, v.iter().map(|v| (v + 0.0).to_bits()), 0)),
-                Constant::F16(v) => all.push(Contents::of(name, v.iter().map(|v| (v.to_f32() + 0.0).to_bits()), 0)),
-                Constant::I8(v) => all.push(Contents::of(name, v.iter().map(|&v| u32::from(v as u8)), 0)),
+                Constant::F32(v) => all.push(Contents::of(name, 32, v.iter().map(|v| (v + 0.0).to_bits()), 0)),
+                Constant::F16(v) => all.push(Contents::of(
+                    name,
+                    16,
+                    v.iter().map(|v| (v.to_f32() + 0.0).to_bits()),
+                    0,
+                )),
+                Constant::I8(v) => all.push(Contents::of(name, 8, v.iter().map(|&v| u32::from(v as u8)), 0)),
                 _ => {}
             },
             _ => {}
@@ -68,7 +73,7 @@ pub struct CompressOp;
 impl Op for CompressOp {
     type Params = Compress;
     const NAME: &'static str = "compress";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Packs an exported file and reports its sizes.";
     const PRODUCES: ArtifactKind = ArtifactKind::Sizes;
     const EXAMPLE: &'static str = "zipped: { compress: { file: tflite } }";
@@ -80,7 +85,10 @@ impl Op for CompressOp {
             contents.push((name, file.blob(name)?));
         }
         let mut sizes = Sizes::of(contents.iter().map(|(name, bytes)| (*name, bytes.as_slice())))?;
-        if file.names().any(|name| name.ends_with(".tflite")) {
+        if file
+            .names()
+            .any(|name| name.ends_with(".tflite") || name.ends_with(".onnx"))
+        {
             sizes.weights = weights(file.exported_model()?.as_ref());
         }
         context.log(&format!(

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::cluster::distinct;
+use crate::export::OnnxProfile;
 use crate::quantize::{Quantize, Range, Ranges, quantize};
-use crate::testing::{network, noise, prepared, refused, run, values, weights, with_context};
+use crate::testing::{network, noise, prepared, refused, run, run_with, values, weights, with_context};
 
 fn ranges() -> Ranges {
     let graph = prepared();
@@ -206,7 +207,86 @@ fn rules_leave_layers_float_or_give_them_fewer_bits() {
 }
 
 #[test]
+fn four_bit_weights_read_back_the_same_from_files_that_pack_them() {
+    for params in [
+        json!({ "scheme": "int8", "weights": "int4" }),
+        json!({ "scheme": "dynamic-int8", "weights": "int4", "min-elements": 1 }),
+    ] {
+        let q = quantized(&network(), params.clone());
+        let [plain, packed] = [false, true].map(|packed| crate::models::tflite(&q, packed).unwrap());
+        assert!(packed.len() < plain.len(), "{params}");
+        let [plain, packed] = [plain, packed].map(|bytes| formats::tflite::read(&bytes).unwrap());
+        assert_eq!(plain, packed, "{params}");
+    }
+    let q = quantized(&network(), json!({ "scheme": "int8", "weights": "int4" }));
+    let [plain, packed] = [false, true].map(|packed| crate::models::onnx(&q, OnnxProfile::Standard, packed).unwrap());
+    assert!(packed.len() < plain.len());
+    let [plain, packed] = [plain, packed].map(|bytes| formats::onnx::read(&bytes).unwrap());
+    assert_eq!(plain, packed);
+}
+
+fn sensitivity(params: Value) -> report::Sensitivity {
+    match output("sensitivity", params, 60).document {
+        Some(report::Document::Sensitivity(found)) => found,
+        _ => panic!("sensitivity makes a table"),
+    }
+}
+
+/// What an op makes of the network, noise and made-up ranges.
+fn output(op: &str, params: Value, samples: usize) -> crate::Output {
+    run_with(2, op, params, &[("model", &network())], Some(samples), Some(&ranges())).unwrap()
+}
+
+#[test]
+fn a_layer_alone_suffers_as_its_treatment_says() {
+    let treatments = json!(["int8", "int4", { "prune": 0.5 }, { "cluster": 2 }, { "prune": 0.0 }]);
+    let found = sensitivity(json!({ "treatments": treatments }));
+    assert_eq!(found.rows.len(), 4 * 5);
+    let error = |layer: &str, treatment: &str| {
+        let is = |r: &&report::SensitivityRow| r.layer == layer && r.treatment == treatment;
+        found.rows.iter().find(is).unwrap().noise
+    };
+    for layer in ["a", "deep", "point", "dense"] {
+        assert!(error(layer, "int8") < error(layer, "int4"), "{layer}");
+        assert!(error(layer, "cluster 2") > 0.0 && error(layer, "prune 0.5") > 0.0);
+        assert_eq!(error(layer, "prune 0"), 0.0);
+    }
+    // The error of one layer alone is that of a network pruned in this layer alone.
+    let params = json!({ "sparsity": 0.5, "layers": ["point"] });
+    let (pruned, _) = run(1, "prune", params, &[("model", &network())], None).unwrap();
+    let data = noise(60);
+    let distance = with_context(1, |context| {
+        let samples = crate::gather::Samples::draw(&data, 60, 0, context).unwrap();
+        samples.distance(&prepared(), &pruned).unwrap()
+    });
+    assert!((error("point", "prune 0.5") / distance - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn auto_takes_no_more_bits_than_the_drop_demands() {
+    let bits = |drop: f64| {
+        let params = json!({ "drop": drop, "weights": ["float", "int8", "int4"], "count": 40, "held-out": 60 });
+        let output = output("auto", params, 100);
+        let Some(report::Document::Model(summary)) = output.document else {
+            panic!("a model has a summary")
+        };
+        assert!(summary.effect.iter().all(|row| row.took_effect));
+        let layers = summary.effect.iter().filter(|row| row.layer != "all");
+        layers.map(|row| row.actual.clone()).collect::<Vec<_>>()
+    };
+    // Any drop goes: all layers take the fewest bits. Where few decisions may change, some take more.
+    assert_eq!(bits(1.0), ["int4"; 4]);
+    assert_ne!(bits(0.1), ["int4"; 4]);
+}
+
+#[test]
 fn bad_requests_are_answered() {
+    insta::assert_snapshot!(refused("sensitivity", json!({ "treatments": [] }), Some(9)), @"treatments: none; name some, such as int8, int4, { prune: 0.5 } or { cluster: 16 }");
+    insta::assert_snapshot!(refused("sensitivity", json!({ "treatments": [{ "prune": 1.0 }] }), Some(9)), @"sparsity: 1 is not in 0..1; at 1 no weight would be left");
+    insta::assert_snapshot!(refused("auto", json!({ "drop": 0.1, "weights": [] }), Some(9)), @"weights: none to choose from; name some of float, int8, int4");
+    let params = json!({ "drop": 1.0, "bytes": 10, "count": 9, "held-out": 9 });
+    let too_large = run_with(1, "auto", params, &[("model", &network())], Some(18), Some(&ranges()));
+    insta::assert_snapshot!(too_large.err().unwrap(), @"bytes: the smallest model within the drop of 1 has 232 bytes of weights, more than 10; allow more bytes or a greater drop, or prune or shrink the model first");
     insta::assert_snapshot!(refused("prune", json!({ "sparsity": 1.0 }), None), @"sparsity: 1 is not in 0..1; at 1 no weight would be left");
     insta::assert_snapshot!(refused("prune", json!({ "pattern": "4:2" }), None), @"pattern 4:2: of each 2 weights between 1 and 1 can be kept");
     insta::assert_snapshot!(refused("prune", json!({}), None), @"say how much to prune: sparsity, or a pattern like 2:4");

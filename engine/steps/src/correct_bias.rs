@@ -16,9 +16,9 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::equalize::{default_count, verdict};
 use crate::gather::{Samples, rows};
 use crate::op::{Context, Inputs, Op, Output};
+use crate::repair::{Trial, default_count};
 use crate::{StepError, models};
 
 /// Parameters of `correct-bias`.
@@ -63,18 +63,13 @@ impl Op for CorrectBiasOp {
         let dataset = inputs.one("data")?.dataset()?;
         let samples = Samples::draw(&dataset, params.count, params.seed, context)?;
         let (samples, held) = samples.held_out(0.25);
-        let (corrected, mut effect) = correct(&model, &reference, &samples, context)?;
+        let (corrected, effect) = correct(&model, &reference, &samples, context)?;
         corrected.verify()?;
-        let before = held.distance(&reference, &model)?;
-        let after = held.distance(&reference, &corrected)?;
-        let kept = after < before;
-        let verdict = verdict(kept, before, after);
-        context.log(&verdict);
-        for row in &mut effect {
-            row.took_effect &= kept;
-            row.reason = Some(verdict.clone());
-        }
-        models::output(if kept { corrected } else { model }, effect)
+        let trial = Trial {
+            before: held.distance(&reference, &model)?,
+            after: held.distance(&reference, &corrected)?,
+        };
+        trial.settle(model, corrected, effect, context)
     }
 }
 

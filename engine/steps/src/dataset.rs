@@ -30,9 +30,12 @@ pub struct Dataset {
     /// Which part: `train`, `test`, `all`, or the name of a folder such as `val`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-    /// Keep only samples of these classes; labels keep their numbers.
+    /// Keep only samples of these classes; labels keep their numbers unless `renumber` says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
+    /// Number the `classes` 0, 1, … in the order in which they stand here, as a model trained on them alone knows them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renumber: bool,
     /// Keep this many samples. Excludes `fraction`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
@@ -98,6 +101,9 @@ impl Op for DatasetOp {
     const EXAMPLE: &'static str = "test: { dataset: { source: cifar, split: test } }";
 
     fn check(params: &Dataset, _ports: &[&str]) -> Result<(), String> {
+        if params.renumber && params.classes.is_none() {
+            return Err("renumber: numbers the classes listed under `classes`; list them, or remove it".into());
+        }
         params.spec().check().map_err(|e| e.to_string())
     }
 
@@ -109,7 +115,10 @@ impl Op for DatasetOp {
         });
         let tree = data::Tree::open_named(files)?;
         context.check_cancelled()?;
-        let (dataset, report) = data::load(&tree, &params.spec())?;
+        let (mut dataset, report) = data::load(&tree, &params.spec())?;
+        if let Some(classes) = params.classes.as_ref().filter(|_| params.renumber) {
+            dataset.renumber(classes);
+        }
         let shape: Vec<String> = report.sample_shape.iter().map(ToString::to_string).collect();
         context.log(&format!(
             "{} of {} samples, each {}",

@@ -8,15 +8,18 @@
 //! even: { equalize: { model: base, data: train, count: 500 } }
 //! ```
 
-use ir::{Constant, Graph};
-use methods::{equalize::equalize, layers};
+use ir::Graph;
+use methods::absorb;
+use methods::equalize::equalize;
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::Samples;
+use crate::gather::{Samples, channel_sums};
 use crate::op::{Context, Inputs, Op, Output};
+use crate::quantize::{self, Granularity, Plan, Quantize};
+use crate::repair::{Trial, default_count};
 use crate::{StepError, models};
 
 /// Parameters of `equalize`.
@@ -25,8 +28,11 @@ use crate::{StepError, models};
 pub struct Equalize {
     /// The float model; it is folded first.
     pub model: Port<kind::Model>,
-    /// Samples on which the change has to prove itself. Never those it is tested on.
+    /// Samples; a quarter of them is held out, and the change has to prove itself on those. Never those it is tested on.
     pub data: Port<kind::Dataset>,
+    /// Move the share of biases that no activation falls below into the next layer too, which narrows the ranges between the two.
+    #[serde(default = "yes")]
+    pub absorb: bool,
     /// How many samples are used, at most.
     #[serde(default = "default_count")]
     #[schemars(range(min = 1))]
@@ -36,8 +42,8 @@ pub struct Equalize {
     pub seed: u64,
 }
 
-pub(crate) fn default_count() -> usize {
-    500
+fn yes() -> bool {
+    true
 }
 
 /// The op.
@@ -46,7 +52,7 @@ pub struct EqualizeOp;
 impl Op for EqualizeOp {
     type Params = Equalize;
     const NAME: &'static str = "equalize";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Gives the channels between two layers equal ranges; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "even: { equalize: { model: base, data: train, count: 500 } }";
@@ -55,54 +61,88 @@ impl Op for EqualizeOp {
         let graph = models::prepared(inputs.one("model")?.model()?.as_ref())?;
         let dataset = inputs.one("data")?.dataset()?;
         let samples = Samples::draw(&dataset, params.count, params.seed, context)?;
+        let (samples, held) = samples.held_out(0.25);
+        // What the change is for: integers with one scale a tensor.
+        let error = |changed: &Graph| held.distance(&graph, &integers(changed, &samples)?);
+        let plain = error(&graph)?;
+
         let mut equal = graph.clone();
         let pairs = equalize(&mut equal)?;
         equal.verify()?;
-        let before = samples.distance(&graph, &rounded(&graph)?)?;
-        let after = samples.distance(&graph, &rounded(&equal)?)?;
-        let kept = after < before && !pairs.is_empty();
-        let verdict = verdict(kept, before, after);
-        context.log(&format!("{} pairs of layers; {verdict}", pairs.len()));
-        let row = |pair: &methods::equalize::Pair| EffectRow {
-            layer: pair.first.clone(),
-            tensor: "weights".into(),
-            requested: format!("ranges equal to {}", pair.second),
-            actual: format!(
-                "widest channel {:.1} × the narrowest, before {:.1} ×",
-                pair.spread.1, pair.spread.0
-            ),
-            took_effect: kept,
-            reason: Some(verdict.clone()),
+        context.log(&format!("{} pairs of layers have equal ranges", pairs.len()));
+        let trial = Trial {
+            before: plain,
+            after: error(&equal)?,
         };
-        let effect = pairs.iter().map(row).collect();
-        models::output(if kept { equal } else { graph }, effect)
+        let mut effect: Vec<EffectRow> = pairs.iter().map(equalized).collect();
+        let better = trial.better(graph.clone(), equal, &mut effect, context);
+        if !params.absorb {
+            return models::output(better, effect);
+        }
+
+        let (absorbed, mut moved) = absorbed(&better, &samples)?;
+        context.log(&format!("{} layers take over biases of the layer before", moved.len()));
+        let trial = Trial {
+            before: plain.min(trial.after),
+            after: error(&absorbed)?,
+        };
+        let better = trial.better(better, absorbed, &mut moved, context);
+        effect.extend(moved);
+        models::output(better, effect)
     }
 }
 
-/// What a change did to the error on held-out samples, in words.
-pub(crate) fn verdict(kept: bool, before: f64, after: f64) -> String {
-    format!(
-        "error on held-out samples {:.4} % → {:.4} %: {}",
-        100.0 * before,
-        100.0 * after,
-        if kept { "kept" } else { "not kept" }
-    )
+fn equalized(pair: &methods::equalize::Pair) -> EffectRow {
+    let (before, after) = pair.spread;
+    EffectRow {
+        layer: pair.first.clone(),
+        tensor: "weights".into(),
+        requested: format!("ranges equal to {}", pair.second),
+        actual: format!("widest channel {after:.1} × the narrowest, before {before:.1} ×"),
+        took_effect: true,
+        reason: None,
+    }
 }
 
-/// The model with weights as 8 bits and one scale a tensor would have them, in floats.
-fn rounded(graph: &Graph) -> Result<Graph, StepError> {
+/// The model with high biases moved on, layer by layer, by what samples show of each layer before its activation.
+fn absorbed(graph: &Graph, samples: &Samples<'_>) -> Result<(Graph, Vec<EffectRow>), StepError> {
     let mut out = graph.clone();
-    for layer in layers(graph) {
-        let Some(Constant::F32(values)) = graph.constant_data(layer.weights) else {
+    let mut effect = Vec::new();
+    for (first, second) in absorb::pairs(graph) {
+        let bare = absorb::without_activation(&out, &first);
+        let output = bare.node(first.node).output();
+        let rows = first.rows;
+        // Sums of values and of squares over the positions of each sample.
+        let sums = samples.each(&bare, output, |_, values| channel_sums(values, rows))?;
+        let shifts = absorb::high_biases(&sums, rows);
+        let moved = shifts.iter().filter(|&&s| s > 0.0).count();
+        if moved == 0 {
             continue;
-        };
-        let peak = values.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        if peak > 0.0 {
-            let step = peak / 127.0;
-            let values = values.map(|&w| (w / step).round() * step);
-            out.tensor_mut(layer.weights).data = Some(Constant::F32(values.into_shared()));
         }
+        absorb::absorb(&mut out, &first, &second, &shifts)?;
+        effect.push(EffectRow {
+            layer: first.name.clone(),
+            tensor: "bias".into(),
+            requested: format!("what no activation falls below moves to {}", second.name),
+            actual: format!(
+                "{moved} of {rows} channels, by up to {:.2e}",
+                shifts.iter().copied().fold(0.0, f64::max)
+            ),
+            took_effect: true,
+            reason: None,
+        });
     }
     out.verify()?;
-    Ok(out)
+    Ok((out, effect))
+}
+
+/// The model in 8-bit integers with one scale a tensor, as far as its operators have integer forms.
+fn integers(graph: &Graph, samples: &Samples<'_>) -> Result<Graph, StepError> {
+    let request = Quantize {
+        allow_float: graph.nodes().iter().map(|node| node.name.clone()).collect(),
+        ..Quantize::int8(Granularity::Tensor)
+    };
+    let ranges = samples.ranges(graph)?;
+    let (integers, _) = quantize::planned(graph.clone(), Some(&ranges), &request, Plan::default(), None)?;
+    Ok(integers)
 }

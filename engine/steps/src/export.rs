@@ -64,6 +64,10 @@ pub struct Export {
     /// For whom an ONNX file is written.
     #[serde(default, skip_serializing_if = "OnnxProfile::is_standard")]
     pub profile: OnnxProfile,
+    /// `tflite` and `onnx`: weights that fit 4 bits are stored two a byte, which runtimes know from TensorFlow Lite 2.11 and ONNX
+    /// opset 21 on. Otherwise each takes a byte, which every runtime loads, and a zip archive packs them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub packed_int4: bool,
 }
 
 /// The op.
@@ -79,8 +83,12 @@ impl Op for ExportOp {
 
     fn run(params: &Export, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;
+        if params.packed_int4 && !matches!(params.format, FileFormat::Tflite | FileFormat::Onnx) {
+            let problem = "packed-int4: is for TensorFlow Lite and ONNX files; remove it, or change the format";
+            return Err(StepError::Params(problem.into()));
+        }
         match params.format {
-            FileFormat::Onnx => return onnx(&model, params.profile, context),
+            FileFormat::Onnx => return onnx(&model, params, context),
             _ if !params.profile.is_standard() => {
                 return Err(StepError::Params(
                     "profile: is for ONNX files; add `format: onnx`".into(),
@@ -92,7 +100,7 @@ impl Op for ExportOp {
             FileFormat::SavedModel => return file(GRAPH, formats::tensorflow::write(&model)?, Vec::new()),
             FileFormat::Tflite | FileFormat::CArray => {}
         }
-        let bytes = models::tflite(&model)?;
+        let bytes = models::tflite(&model, params.packed_int4)?;
         context.log(&format!("{} bytes", bytes.len()));
         let mut blobs = Vec::new();
         if params.format == FileFormat::CArray {
@@ -104,10 +112,10 @@ impl Op for ExportOp {
     }
 }
 
-fn onnx(model: &ir::Graph, profile: OnnxProfile, context: &Context<'_>) -> Result<Output, StepError> {
-    let bytes = models::onnx(model, profile)?;
+fn onnx(model: &ir::Graph, params: &Export, context: &Context<'_>) -> Result<Output, StepError> {
+    let bytes = models::onnx(model, params.profile, params.packed_int4)?;
     context.log(&format!("{} bytes", bytes.len()));
-    if profile == OnnxProfile::Tensorrt {
+    if params.profile == OnnxProfile::Tensorrt {
         context.log(&format!("build and time it with `{}`", trtexec(model)));
     }
     file("model.onnx", bytes, Vec::new())

@@ -13,10 +13,11 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use runtime::{Executable, Options, Value};
 
-use crate::StepError;
 use crate::artifact::LoadedDataset;
 use crate::feed::Feeder;
 use crate::op::Context;
+use crate::quantize::Ranges;
+use crate::{StepError, calibrate};
 
 /// Samples that pass at once.
 const BATCH: usize = 64;
@@ -270,12 +271,27 @@ impl<'a> Samples<'a> {
         Ok(means)
     }
 
+    /// The least and greatest values of a prepared model's activations.
+    pub fn ranges(&self, graph: &Graph) -> Result<Ranges, StepError> {
+        calibrate::minmax(graph, self.dataset, &self.order, self.context)
+    }
+
+    /// A model's scores on each sample: what a final softmax reads, or the first output.
+    pub fn scores(&self, graph: &Graph) -> Result<Vec<Vec<f32>>, StepError> {
+        self.each(graph, scores(graph), |_, values| values.to_vec())
+    }
+
+    /// The class of each sample, in the order of the draw; `None` without labels.
+    pub fn labels(&self) -> Option<Vec<usize>> {
+        let labels = self.dataset.data.labels.as_deref()?;
+        Some(self.order.iter().map(|&i| labels[i] as usize).collect())
+    }
+
     /// How far a model's scores are from those of the original: the mean squared difference over the mean square of the original's.
     ///
     /// Scores are what a final softmax reads, or the first output.
     pub fn distance(&self, original: &Graph, model: &Graph) -> Result<f64, StepError> {
-        let read = |graph: &Graph| self.each(graph, scores(graph), |_, values| values.to_vec());
-        let (wanted, found) = (read(original)?, read(model)?);
+        let (wanted, found) = (self.scores(original)?, self.scores(model)?);
         let (mut off, mut all) = (0.0, 0.0);
         for (w, f) in wanted.iter().flatten().zip(found.iter().flatten()) {
             off += f64::from(w - f).powi(2);
@@ -283,6 +299,18 @@ impl<'a> Samples<'a> {
         }
         Ok(off / all.max(f64::MIN_POSITIVE))
     }
+}
+
+/// Sums of the values of each channel and of their squares, and how many values a channel has.
+pub fn channel_sums(values: &[f32], channels: usize) -> (Vec<[f64; 2]>, usize) {
+    let mut sums = vec![[0.0f64; 2]; channels];
+    for pixel in values.chunks(channels) {
+        for (sum, &v) in sums.iter_mut().zip(pixel) {
+            let v = f64::from(v);
+            *sum = [sum[0] + v, sum[1] + v * v];
+        }
+    }
+    (sums, values.len() / channels)
 }
 
 /// Rows of equal length.

@@ -6,6 +6,7 @@
 pub mod architecture;
 pub mod arrays;
 pub mod artifact;
+pub mod auto;
 pub mod benchmark;
 pub mod calibrate;
 pub mod cluster;
@@ -28,9 +29,11 @@ pub mod op;
 pub mod prune;
 pub mod quantize;
 pub mod reestimate_bn;
+mod repair;
 pub mod report;
 mod saved_model;
 pub mod select;
+pub mod sensitivity;
 #[cfg(test)]
 mod testing;
 pub mod verify;
@@ -53,6 +56,8 @@ pub fn registry() -> &'static [Registered] {
             Registered::of::<equalize::EqualizeOp>(),
             Registered::of::<calibrate::CalibrateOp>(),
             Registered::of::<quantize::QuantizeOp>(),
+            Registered::of::<sensitivity::SensitivityOp>(),
+            Registered::of::<auto::AutoOp>(),
             Registered::of::<correct_bias::CorrectBiasOp>(),
             Registered::of::<reestimate_bn::ReestimateBnOp>(),
             Registered::of::<export::ExportOp>(),

@@ -128,13 +128,19 @@ pub fn read(
 }
 
 /// A model as a `.tflite` file, prepared if it is a float model, and read back to be sure of it.
-pub fn tflite(model: &Graph) -> Result<Vec<u8>, StepError> {
+///
+/// `packed_int4`: weights that fit 4 bits are stored two a byte.
+pub fn tflite(model: &Graph, packed_int4: bool) -> Result<Vec<u8>, StepError> {
     let quantized = model
         .tensors()
         .iter()
         .any(|t| t.is_quantized() || t.ty.element == ElementType::F16);
     let graph = if quantized { model.clone() } else { prepared(model)? };
-    let bytes = formats::tflite::write(&graph)?;
+    let options = formats::tflite::WriteOptions {
+        packed_int4,
+        ..Default::default()
+    };
+    let bytes = formats::tflite::write_with(&graph, &options)?;
     let read = formats::tflite::read(&bytes)?;
     let lost = |what: &str, before: usize, after: usize| {
         StepError::NoEffect(format!(
@@ -155,7 +161,9 @@ pub fn tflite(model: &Graph) -> Result<Vec<u8>, StepError> {
 }
 
 /// A model as an `.onnx` file, batch norms folded if it is a float model, and read back to be sure of it.
-pub fn onnx(model: &Graph, profile: OnnxProfile) -> Result<Vec<u8>, StepError> {
+///
+/// `packed_int4`: weights that fit 4 bits are stored two a byte.
+pub fn onnx(model: &Graph, profile: OnnxProfile, packed_int4: bool) -> Result<Vec<u8>, StepError> {
     let mut graph = model.clone();
     if !model.tensors().iter().any(Tensor::is_quantized) {
         passes::fold(&mut graph)?;
@@ -165,6 +173,7 @@ pub fn onnx(model: &Graph, profile: OnnxProfile) -> Result<Vec<u8>, StepError> {
             OnnxProfile::Standard => formats::onnx::Profile::Standard,
             OnnxProfile::Tensorrt => formats::onnx::Profile::TensorRt,
         },
+        packed_int4,
         ..Default::default()
     };
     let bytes = formats::onnx::write_with(&graph, &options)?;

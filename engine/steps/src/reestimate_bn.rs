@@ -14,10 +14,10 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::equalize::{default_count, verdict};
-use crate::gather::Samples;
+use crate::StepError;
+use crate::gather::{Samples, channel_sums};
 use crate::op::{Context, Inputs, Op, Output};
-use crate::{StepError, models};
+use crate::repair::{Trial, default_count};
 
 /// Parameters of `reestimate-bn`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -69,16 +69,11 @@ impl Op for ReestimateBnOp {
             effect.push(remeasure(&mut repaired, id, &samples)?);
         }
         repaired.verify()?;
-        let before = held.distance(&reference, &model)?;
-        let after = held.distance(&reference, &repaired)?;
-        let kept = after < before;
-        let verdict = verdict(kept, before, after);
-        context.log(&verdict);
-        for row in &mut effect {
-            row.took_effect = kept;
-            row.reason = Some(verdict.clone());
-        }
-        models::output(if kept { repaired } else { model.as_ref().clone() }, effect)
+        let trial = Trial {
+            before: held.distance(&reference, &model)?,
+            after: held.distance(&reference, &repaired)?,
+        };
+        trial.settle(model.as_ref().clone(), repaired, effect, context)
     }
 }
 
@@ -86,17 +81,7 @@ impl Op for ReestimateBnOp {
 fn remeasure(graph: &mut Graph, id: NodeId, samples: &Samples<'_>) -> Result<EffectRow, StepError> {
     let node = graph.node(id).clone();
     let channels = graph.tensor(node.inputs[3]).ty.shape.elements();
-    // Sums of values and of squares over the positions of each sample.
-    let sums = samples.each(graph, node.inputs[0], |_, values| {
-        let mut sums = vec![[0.0f64; 2]; channels];
-        for pixel in values.chunks(channels) {
-            for (sum, &v) in sums.iter_mut().zip(pixel) {
-                let v = f64::from(v);
-                *sum = [sum[0] + v, sum[1] + v * v];
-            }
-        }
-        (sums, values.len() / channels)
-    })?;
+    let sums = samples.each(graph, node.inputs[0], |_, values| channel_sums(values, channels))?;
     let count: usize = sums.iter().map(|(_, n)| n).sum();
     let total = |c: usize, k: usize| sums.iter().map(|(s, _)| s[c][k]).sum::<f64>() / count.max(1) as f64;
     let means: Vec<f64> = (0..channels).map(|c| total(c, 0)).collect();

@@ -9,8 +9,9 @@ use recipe::ArtifactKind;
 use serde_json::Value;
 
 use crate::arrays;
-use crate::artifact::{Artifact, LoadedDataset};
+use crate::artifact::{Artifact, LoadedDataset, ReadBlob};
 use crate::op::{Context, Inputs, Labelled, Output, Registered};
+use crate::quantize::Ranges;
 use crate::{StepError, models};
 
 /// Convolution, depthwise and 1×1 convolution around a residual addition, mean, fully connected layer, softmax.
@@ -103,6 +104,20 @@ pub fn run(
     models: &[(&str, &Graph)],
     samples: Option<usize>,
 ) -> Result<(Graph, Output), StepError> {
+    let output = run_with(threads, op, params, models, samples, None)?;
+    let graph = output.decoded.clone().unwrap().downcast::<Graph>().unwrap();
+    Ok((graph.as_ref().clone(), output))
+}
+
+/// [`run`] of an op that need not make a model, with ranges.
+pub fn run_with(
+    threads: usize,
+    op: &str,
+    params: Value,
+    models: &[(&str, &Graph)],
+    samples: Option<usize>,
+    ranges: Option<&Ranges>,
+) -> Result<Output, StepError> {
     let op: &Registered = crate::find(op).unwrap();
     let mut inputs = Inputs::default();
     let mut put = |port: &str, artifact: Artifact| {
@@ -125,16 +140,20 @@ pub fn run(
             Artifact::new(ArtifactKind::Dataset, BTreeMap::new(), Some(decoded)),
         );
     }
+    if let Some(ranges) = ranges {
+        let bytes = serde_json::to_vec(ranges).unwrap();
+        let read: ReadBlob = Box::new(move || Ok(bytes.clone()));
+        let blobs = BTreeMap::from([("ranges.json".to_owned(), read)]);
+        put("ranges", Artifact::new(ArtifactKind::Ranges, blobs, None));
+    }
     let ports: Vec<&str> = inputs.ports.keys().map(String::as_str).collect();
     let params = op.complete(&params, &ports).map_err(StepError::Params)?;
-    let output = with_context(threads, |context| op.run(params, &inputs, context))?;
-    let graph = output.decoded.clone().unwrap().downcast::<Graph>().unwrap();
-    Ok((graph.as_ref().clone(), output))
+    with_context(threads, |context| op.run(params, &inputs, context))
 }
 
 /// The message of a step that fails.
 pub fn refused(op: &str, params: Value, samples: Option<usize>) -> String {
-    match run(1, op, params, &[("model", &network())], samples) {
+    match run_with(1, op, params, &[("model", &network())], samples, None) {
         Err(error) => error.to_string(),
         Ok(_) => panic!("{op} accepts what it should refuse"),
     }

@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::proto::{self, data_type};
 use super::{malformed, unsupported};
-use crate::FormatError;
+use crate::{FormatError, int4};
 
 /// Where the data of a tensor lies, if not in the model's own file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +165,6 @@ fn from_raw(code: i32, shape: &Shape, raw: &[u8]) -> Option<Constant> {
     let words = || raw.as_chunks::<4>().0.iter();
     let long = || raw.as_chunks::<8>().0.iter();
     let short = || raw.as_chunks::<2>().0.iter();
-    let nibbles = || raw.iter().flat_map(|&b| [b & 15, b >> 4]).take(shape.elements());
     let same = |element| Constant::from_le_bytes(&TensorType::new(element, shape.clone()), raw);
     let bytes = |element, bytes: Vec<u8>| Constant::from_le_bytes(&TensorType::new(element, shape.clone()), &bytes);
     let integers = |values: Vec<i64>| {
@@ -197,11 +196,8 @@ fn from_raw(code: i32, shape: &Shape, raw: &[u8]) -> Option<Constant> {
             shape.clone(),
             short().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
         ),
-        data_type::UINT4 => bytes(ElementType::U8, nibbles().collect()),
-        data_type::INT4 => bytes(
-            ElementType::I8,
-            nibbles().map(|n| if n > 7 { n | 0xf0 } else { n }).collect(),
-        ),
+        data_type::UINT4 => bytes(ElementType::U8, int4::halves(raw, shape.elements()).collect()),
+        data_type::INT4 => bytes(ElementType::I8, int4::unpack(raw, shape.elements())),
         _ => None,
     }
 }
@@ -251,6 +247,15 @@ pub(super) fn widened(constant: Constant) -> Constant {
             Constant::f32(halves.shape(), values).expect("as many values as before")
         }
         other => other,
+    }
+}
+
+/// A tensor of 8-bit integers between −8 and 7, written as 4-bit ones.
+pub(super) fn packed(name: &str, data: &Constant) -> proto::Tensor {
+    proto::Tensor {
+        data_type: data_type::INT4,
+        raw_data: Some(int4::pack(&data.to_le_bytes())),
+        ..stored(name, data)
     }
 }
 

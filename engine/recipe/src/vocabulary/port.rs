@@ -52,6 +52,8 @@ pub mod kind {
         Sizes accepts [ArtifactKind::Sizes];
         /// The agreement of two models.
         Agreement accepts [ArtifactKind::Agreement];
+        /// What each layer bears.
+        Sensitivity accepts [ArtifactKind::Sensitivity];
         /// An exported file.
         File accepts [ArtifactKind::File];
         /// A report.

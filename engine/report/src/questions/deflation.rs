@@ -1,6 +1,6 @@
 //! What does deflate do with zeros and repeated values?
 
-use measure::contents;
+use measure::contents::{self, Contents};
 
 use crate::markdown::{Markdown, Table, code};
 use crate::numbers;
@@ -28,6 +28,8 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
         "Most values in a layer",
         "Entropy, bits a weight",
         "Entropy, bytes",
+        "As palettes",
+        "As sparse tensors",
         "Bytes",
         "Zip bytes",
         "Deflated by",
@@ -44,6 +46,8 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
             )),
             cell(format!("{:.2}", 8.0 * bytes / elements.max(1) as f64)),
             cell(numbers::count(bytes.round() as u64)),
+            cell(numbers::count(sizes.weights.iter().map(Contents::palette_bytes).sum())),
+            cell(numbers::count(sizes.weights.iter().map(Contents::sparse_bytes).sum())),
             cell(numbers::count(sizes.bytes())),
             cell(numbers::count(sizes.zip_bytes())),
             cell(format!("{:.1} %", sizes.deflation_percent())),

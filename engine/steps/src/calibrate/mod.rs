@@ -17,6 +17,7 @@ use runtime::{Executable, Options};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::LoadedDataset;
 use crate::feed::Feeder;
 use crate::op::{Context, Inputs, Op, Output};
 use crate::quantize::Ranges;
@@ -153,6 +154,44 @@ impl Op for CalibrateOp {
     }
 }
 
+/// The least and greatest values of a prepared model's activations on these samples.
+pub(crate) fn minmax(
+    model: &ir::Graph,
+    dataset: &LoadedDataset,
+    order: &[usize],
+    context: &Context<'_>,
+) -> Result<Ranges, StepError> {
+    let params = Calibrate {
+        model: Port::default(),
+        data: Port::default(),
+        method: Method::Minmax,
+        count: Some(order.len()),
+        fraction: None,
+        classes: None,
+        stratified: true,
+        seed: 0,
+        percentile: default_percentile(),
+        momentum: default_momentum(),
+    };
+    let options = Options {
+        observable: true,
+        ..Options::default()
+    };
+    let executable = Executable::new(model, options)?;
+    let feeder = Feeder::new(&executable, dataset)?.only(order);
+    let seen = observe::ranges(&executable, &feeder, &params, context)?;
+    Ok(Ranges {
+        summary: CalibrationSummary {
+            method: method_name(&params),
+            samples: order.len() as u64,
+            population: dataset.data.len() as u64,
+            per_class: Vec::new(),
+            warnings: Vec::new(),
+        },
+        tensors: seen.ranges,
+    })
+}
+
 fn method_name(params: &Calibrate) -> String {
     match params.method {
         Method::Minmax => "minmax".into(),
@@ -228,7 +267,7 @@ fn draw(params: &Calibrate, dataset: &data::Dataset) -> Result<Draw, StepError> 
             let (n, all) = (missing.len(), dataset.classes.len());
             warnings.push(format!(
                 "{n} of {all} classes are not among the samples: {}",
-                shortened(&missing)
+                data::sample::shortened(&missing)
             ));
         }
         per_class = dataset.classes.iter().cloned().zip(counts).collect();
@@ -238,12 +277,4 @@ fn draw(params: &Calibrate, dataset: &data::Dataset) -> Result<Draw, StepError> 
         per_class,
         warnings,
     })
-}
-
-/// A list of names, cut where it becomes long.
-fn shortened(names: &[&str]) -> String {
-    match names {
-        [first @ .., _, _] if first.len() > 8 => format!("{}, … ({} in all)", first[..8].join(", "), names.len()),
-        _ => names.join(", "),
-    }
 }

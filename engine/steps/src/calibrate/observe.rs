@@ -42,7 +42,7 @@ impl Seen {
                 "the ranges of {} of {} tensors differ by more than a quarter between the halves of the samples; use more: {}",
                 names.len(),
                 self.halves.len(),
-                super::shortened(&names)
+                data::sample::shortened(&names)
             )
         })
     }

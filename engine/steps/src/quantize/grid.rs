@@ -8,6 +8,7 @@
 //! - A layer whose channels share a few values (clusters) gets one scale for all channels, so that they share a few integers too.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ir::{Constant, Graph, Op, Scale};
 use methods::Layer;
@@ -35,7 +36,26 @@ pub enum WeightType {
     Int4,
 }
 
+impl fmt::Display for WeightType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WeightType::Float => "float",
+            WeightType::Int8 => "int8",
+            WeightType::Int4 => "int4",
+        })
+    }
+}
+
 impl WeightType {
+    /// Bits of a weight, packed.
+    pub(crate) const fn bits(self) -> u32 {
+        match self {
+            WeightType::Float => 32,
+            WeightType::Int8 => 8,
+            WeightType::Int4 => 4,
+        }
+    }
+
     /// The greatest magnitude in steps.
     pub(super) const fn limit(self) -> f32 {
         match self {

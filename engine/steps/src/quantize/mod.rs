@@ -17,7 +17,7 @@ mod proof;
 pub mod ranges;
 #[cfg(test)]
 mod tests;
-mod weights;
+pub(crate) mod weights;
 
 use ir::{ElementType, Graph, GraphError};
 use recipe::{ArtifactKind, Port, kind};
@@ -117,6 +117,29 @@ pub struct Quantize {
     pub allow_float: Vec<String>,
 }
 
+impl Quantize {
+    /// Full int8 with nothing special about it.
+    pub(crate) fn int8(per: Granularity) -> Self {
+        Quantize {
+            model: Port::default(),
+            ranges: None,
+            data: None,
+            scheme: Scheme::Int8,
+            per,
+            weights: WeightType::Int8,
+            rules: Vec::new(),
+            rounding: RoundingMethod::Nearest,
+            count: crate::prune::default_count(),
+            damping: crate::prune::default_damping(),
+            seed: 0,
+            input: EdgeType::Float,
+            output: EdgeType::Float,
+            min_elements: default_min_elements(),
+            allow_float: Vec::new(),
+        }
+    }
+}
+
 fn default_min_elements() -> usize {
     1024
 }
@@ -202,7 +225,7 @@ fn not_reached(rows: &[EffectRow]) -> String {
 }
 
 /// Refuses a model that is quantized already, and names that no layer has.
-fn check_model(model: &Graph, params: &Quantize) -> Result<(), QuantizeError> {
+pub(crate) fn check_model(model: &Graph, params: &Quantize) -> Result<(), QuantizeError> {
     if let Some(t) = model
         .tensors()
         .iter()
@@ -231,8 +254,19 @@ pub fn quantize(
     samples: Option<(&Samples<'_>, &Context<'_>)>,
 ) -> Result<(Graph, Vec<EffectRow>), StepError> {
     check_model(model, params)?;
-    let mut prepared = models::prepared(model)?;
-    let mut plan = Plan::of(params, &prepared)?;
+    let prepared = models::prepared(model)?;
+    let plan = Plan::of(params, &prepared)?;
+    planned(prepared, ranges, params, plan, samples)
+}
+
+/// [`quantize`] of a prepared model by a plan that is made already.
+pub(crate) fn planned(
+    mut prepared: Graph,
+    ranges: Option<&Ranges>,
+    params: &Quantize,
+    mut plan: Plan,
+    samples: Option<(&Samples<'_>, &Context<'_>)>,
+) -> Result<(Graph, Vec<EffectRow>), StepError> {
     if let Some((samples, context)) = samples {
         let scales = ranges.map(|r| full::scales(&prepared, r)).transpose()?;
         let floor = |graph: &Graph, layer: &methods::Layer, row: usize| {

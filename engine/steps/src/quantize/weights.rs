@@ -4,7 +4,7 @@
 //! Source: TensorFlow Lite 8-bit quantization specification.
 
 use ir::{Constant, Op, Quantization, Scale};
-use ndarray::{ArrayViewD, Axis};
+use ndarray::{ArrayD, ArrayViewD, Axis};
 
 use super::{Granularity, Grid};
 use std::collections::BTreeSet;
@@ -98,10 +98,22 @@ pub fn quantized(weights: ArrayViewD<'_, f32>, grid: &Grid) -> (Constant, Quanti
     (Constant::I8(out.into_shared()).dense(), quantization)
 }
 
+/// The real numbers that weights on a grid stand for.
+pub fn on_grid(weights: ArrayViewD<'_, f32>, grid: &Grid) -> ArrayD<f32> {
+    let (data, quantization) = quantized(weights.view(), grid);
+    let steps = data.as_i8().unwrap_or_default();
+    let inner: usize = quantization
+        .axis
+        .map_or(1, |axis| weights.shape()[axis + 1..].iter().product());
+    let channels = quantization.scales.len();
+    let real = |(i, &q): (usize, &i8)| f32::from(q) * quantization.scales[i / inner % channels].get();
+    let values = steps.iter().enumerate().map(real).collect();
+    ArrayD::from_shape_vec(weights.raw_dim(), values).expect("as many values as before")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::ArrayD;
 
     #[test]
     fn each_channel_uses_its_whole_range_and_a_dead_one_borrows_a_scale() {

@@ -21,6 +21,8 @@ use values::Emitter;
 const OPSET: i64 = 17;
 /// The version of the format that came with [`OPSET`]. Source: `docs/Versioning.md`.
 const IR_VERSION: i64 = 8;
+/// The versions that came with 4-bit integers.
+const INT4: (i64, i64) = (21, 10);
 
 /// For whom a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +39,8 @@ pub enum Profile {
 pub struct WriteOptions {
     /// For whom it is.
     pub profile: Profile,
+    /// Whether 4-bit weights are stored two a byte, for runtimes of opset 21 and later.
+    pub packed_int4: bool,
     /// Further metadata, by name.
     pub metadata: Vec<(String, String)>,
 }
@@ -55,7 +59,7 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
 /// As [`write()`].
 pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
     graph.verify().map_err(invalid)?;
-    let mut emitter = Emitter::new(graph, options.profile);
+    let mut emitter = Emitter::new(graph, options);
     for node in graph.nodes() {
         emitter.node(node)?;
     }
@@ -64,14 +68,15 @@ pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, Form
         key: key.clone(),
         value: value.clone(),
     });
+    let (opset, ir_version) = if emitter.packs() { INT4 } else { (OPSET, IR_VERSION) };
     let model = proto::Model {
-        ir_version: IR_VERSION,
+        ir_version,
         producer_name: "pipeline".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(emitter.finish()?),
         opset_import: std::iter::once(proto::OperatorSet {
             domain: String::new(),
-            version: OPSET,
+            version: opset,
         })
         .chain(domains)
         .collect(),

@@ -34,7 +34,8 @@ impl Emitter<'_> {
             return self.put(node, "GlobalAveragePool", &[&x], Vec::new(), made, Activation::None);
         }
         let keep = attributes::int("keepdims", i64::from(keep_dims));
-        if op == "ReduceSum" {
+        // The axes of sums are an input since opset 13, those of the others since 18.
+        if op == "ReduceSum" || self.packs() {
             let axes = self.numbers(&format!("{}/axes", node.name), &axes);
             return self.put(node, op, &[&x, &axes], vec![keep], made, Activation::None);
         }
@@ -71,7 +72,12 @@ impl Emitter<'_> {
         let lies = self.lies(node.inputs[0]);
         let x = self.real(node, node.inputs[0], lies)?;
         let axis = lies.axis(self.rank(node.inputs[0]), op.axis);
-        self.put_many(node, "Split", &[&x], vec![attributes::int("axis", axis as i64)], lies)
+        let mut attribute = vec![attributes::int("axis", axis as i64)];
+        if self.packs() {
+            // Demanded since opset 18.
+            attribute.push(attributes::int("num_outputs", node.outputs.len() as i64));
+        }
+        self.put_many(node, "Split", &[&x], attribute, lies)
     }
 
     pub fn slice(&mut self, node: &Node, op: &Slice) -> Done {

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use ir::ops::Activation;
 use ir::{Constant, ElementType, Graph, Node, Op, Quantization, Scale, TensorId, TensorType};
 
-use super::{Profile, attributes, place};
-use crate::FormatError;
+use super::{Profile, WriteOptions, attributes, place};
 use crate::onnx::{layout, proto, tensor, unsupported};
+use crate::{FormatError, int4};
 
 /// How a tensor of rank 4 lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +41,8 @@ impl Lies {
 pub(super) struct Emitter<'g> {
     pub graph: &'g Graph,
     profile: Profile,
+    /// Constants that are stored in 4 bits.
+    packed: HashSet<TensorId>,
     nodes: Vec<proto::Node>,
     stored: Vec<proto::Tensor>,
     /// Tensors as they are stored or made: floats, or integers.
@@ -59,11 +61,16 @@ pub(super) struct Emitter<'g> {
 }
 
 impl<'g> Emitter<'g> {
-    pub fn new(graph: &'g Graph, profile: Profile) -> Self {
+    pub fn new(graph: &'g Graph, options: &WriteOptions) -> Self {
         let nodes = graph.nodes().iter();
         let mut emitter = Emitter {
             graph,
-            profile,
+            profile: options.profile,
+            packed: if options.packed_int4 {
+                int4::packable(graph)
+            } else {
+                HashSet::new()
+            },
             nodes: Vec::new(),
             stored: Vec::new(),
             raw: HashMap::new(),
@@ -83,6 +90,11 @@ impl<'g> Emitter<'g> {
             emitter.made(id, graph.tensor(id).name.clone(), lies);
         }
         emitter
+    }
+
+    /// Whether the file has 4-bit integers.
+    pub fn packs(&self) -> bool {
+        !self.packed.is_empty()
     }
 
     /// How a tensor lies at the border of the file.
@@ -350,7 +362,8 @@ impl<'g> Emitter<'g> {
                 _ => zeros.flat_map(|&z| (z as i16).to_le_bytes()).collect(),
             };
             let zeros = Constant::from_le_bytes(&TensorType::new(element, dims), &bytes).ok_or_else(wrong)?;
-            inputs.push(self.store(&format!("{name}/zero_point"), &zeros));
+            let zero_name = self.fresh(&format!("{name}/zero_point"));
+            inputs.push(self.store_as(&zero_name, true, &zeros, self.packed.contains(&id)));
         }
         Ok(inputs)
     }
@@ -403,10 +416,10 @@ impl<'g> Emitter<'g> {
         if let (true, Some(quantization), Some(integers)) = (bias, quantization, data.as_i32()) {
             let value = |(i, &q): (usize, &i32)| quantization.channel(i).map_or(0.0, |params| params.dequantize(q));
             let floats = Constant::f32(data.dims(), integers.iter().enumerate().map(value).collect()).expect("as many");
-            return Ok(self.store_as(&name, own, &floats));
+            return Ok(self.store_as(&name, own, &floats, false));
         }
         let element = data.element();
-        let file = self.store_as(&name, own, &data);
+        let file = self.store_as(&name, own, &data, self.packed.contains(&stored));
         let target = if stored == id { format!("{real}/real") } else { real };
         if element == ElementType::F16 {
             let to = vec![attributes::int("to", i64::from(proto::data_type::FLOAT))];
@@ -425,9 +438,10 @@ impl<'g> Emitter<'g> {
         Ok(self.inner_named(&target, "DequantizeLinear", &all, attribute))
     }
 
-    fn store_as(&mut self, name: &str, own: bool, data: &Constant) -> String {
+    fn store_as(&mut self, name: &str, own: bool, data: &Constant, packed: bool) -> String {
         let name = if own { name.to_owned() } else { self.fresh(name) };
-        self.stored.push(tensor::stored(&name, data));
+        let store = if packed { tensor::packed } else { tensor::stored };
+        self.stored.push(store(&name, data));
         name
     }
 

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use ir::{Constant, ElementType, Quantization, Scale, Shape, Tensor, TensorType};
 
-use crate::FormatError;
 use crate::tflite::schema::{Model, QuantizationParameters, Tensor as Table};
+use crate::tflite::write::INT4;
 use crate::tflite::{malformed, unsupported};
+use crate::{FormatError, int4};
 
 /// The buffers of a file, each made a constant once for each element type.
 pub(super) struct Data<'f> {
     bytes: &'f [u8],
     model: &'f Model<'f>,
-    made: HashMap<(u32, ElementType), Constant>,
+    made: HashMap<(u32, ElementType, bool), Constant>,
     /// Bytes of constants that may still be made.
     budget: usize,
 }
@@ -48,30 +49,40 @@ impl<'f> Data<'f> {
             .filter(|data| !data.is_empty()))
     }
 
-    fn constant(&mut self, place: &str, index: u32, ty: &TensorType) -> Result<Option<Constant>, FormatError> {
+    fn constant(
+        &mut self,
+        place: &str,
+        index: u32,
+        ty: &TensorType,
+        packed: bool,
+    ) -> Result<Option<Constant>, FormatError> {
         let Some(stored) = self.stored(place, index)? else {
             return Ok(None);
         };
-        if stored.len() != ty.bytes() {
+        let size = if packed { ty.bytes().div_ceil(2) } else { ty.bytes() };
+        if stored.len() != size {
             let problem = format!(
-                "is {ty}, which takes {} bytes, but buffer {index} has {}",
-                ty.bytes(),
+                "is {ty}, which takes {size} bytes, but buffer {index} has {}",
                 stored.len()
             );
             return Err(malformed(place, problem));
         }
-        if let Some(made) = self.made.get(&(index, ty.element)) {
+        if let Some(made) = self.made.get(&(index, ty.element, packed)) {
             return Ok(made.reshaped(ty.shape.clone()));
         }
-        self.budget = self.budget.checked_sub(stored.len()).ok_or_else(|| {
+        self.budget = self.budget.checked_sub(ty.bytes()).ok_or_else(|| {
             malformed(
                 place,
                 "many tensors are made of the same few bytes, which no honest file does",
             )
         })?;
-        let made = Constant::from_le_bytes(ty, stored);
+        let made = if packed {
+            Constant::from_le_bytes(ty, &int4::unpack(stored, ty.bytes()))
+        } else {
+            Constant::from_le_bytes(ty, stored)
+        };
         if let Some(made) = &made {
-            self.made.insert((index, ty.element), made.clone());
+            self.made.insert((index, ty.element, packed), made.clone());
         }
         Ok(made)
     }
@@ -108,7 +119,7 @@ pub(super) fn tensor(name: String, table: &Table, data: &mut Data<'_>) -> Result
     let data = if table.buffer == 0 {
         None
     } else {
-        data.constant(&place, table.buffer, &ty)?
+        data.constant(&place, table.buffer, &ty, table.ty == INT4)?
     };
     Ok(Tensor {
         name,
@@ -169,7 +180,6 @@ fn element(place: &str, code: i8) -> Result<ElementType, FormatError> {
         (14, "variants"),
         (15, "unsigned 32-bit integers"),
         (16, "unsigned 16-bit integers"),
-        (17, "4-bit integers"),
         (18, "bfloat16 numbers"),
         (19, "2-bit integers"),
         (20, "unsigned 4-bit integers"),
@@ -177,6 +187,9 @@ fn element(place: &str, code: i8) -> Result<ElementType, FormatError> {
         (22, "8-bit floats"),
     ];
     let known = ElementType::NAMES.iter().map(|&(element, _)| element);
+    if code == INT4 {
+        return Ok(ElementType::I8);
+    }
     known
         .into_iter()
         .find(|&e| super::super::write::type_code(e) == code)

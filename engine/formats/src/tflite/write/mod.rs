@@ -19,13 +19,15 @@ use super::schema::{
     Buffer, Metadata, Model, Operator, OperatorCode, Options, QuantizationParameters, SignatureDef, SubGraph, TensorMap,
 };
 use super::{IDENTIFIER, invalid, schema, unsupported};
-use crate::FormatError;
+use crate::{FormatError, int4};
 
 /// What a file says beside the graph.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WriteOptions {
     /// Further metadata, by name. The names `min_runtime_version` and `provenance` are taken.
     pub metadata: Vec<(String, Vec<u8>)>,
+    /// Whether 4-bit weights are stored two a byte, for runtimes from 2.11 on.
+    pub packed_int4: bool,
     /// For people; by default what wrote the file.
     pub description: Option<String>,
 }
@@ -45,7 +47,7 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
 /// As [`write()`].
 pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
     graph.verify().map_err(invalid)?;
-    let mut emitter = Emitter::new(graph);
+    let mut emitter = Emitter::new(graph, options.packed_int4);
     // Extents beyond the format are refused before anything is computed from them.
     emitter.tensors.iter().try_for_each(|tensor| tensor.table().map(drop))?;
     for node in graph.nodes() {
@@ -72,6 +74,8 @@ struct FileTensor {
     quantization: Option<Quantization>,
     /// 0 for what is computed.
     buffer: u32,
+    /// Whether it holds 4-bit integers, two a byte.
+    packed: bool,
     /// Whether it depends on an input, so that its first dimension counts samples.
     batched: bool,
 }
@@ -104,7 +108,12 @@ struct Emitter<'g> {
 }
 
 impl<'g> Emitter<'g> {
-    fn new(graph: &'g Graph) -> Self {
+    fn new(graph: &'g Graph, packed_int4: bool) -> Self {
+        let small = if packed_int4 {
+            int4::packable(graph)
+        } else {
+            HashSet::new()
+        };
         let mut emitter = Emitter {
             graph,
             tensors: Vec::new(),
@@ -114,17 +123,23 @@ impl<'g> Emitter<'g> {
             integers: HashMap::new(),
             names: graph.tensors().iter().map(|t| t.name.clone()).collect(),
         };
-        for tensor in graph.tensors() {
-            let buffer = tensor
-                .data
-                .as_ref()
-                .map_or(0, |data| emitter.buffer(data.to_le_bytes()));
+        for (id, tensor) in graph.tensor_ids().zip(graph.tensors()) {
+            let packed = small.contains(&id);
+            let bytes = |data: &Constant| {
+                if packed {
+                    int4::pack(&data.to_le_bytes())
+                } else {
+                    data.to_le_bytes()
+                }
+            };
+            let buffer = tensor.data.as_ref().map_or(0, |data| emitter.buffer(bytes(data)));
             let (name, quantization) = (tensor.name.clone(), tensor.quantization.clone());
             emitter.tensors.push(FileTensor {
                 name,
                 ty: tensor.ty.clone(),
                 quantization,
                 buffer,
+                packed,
                 batched: false,
             });
         }
@@ -171,6 +186,7 @@ impl<'g> Emitter<'g> {
             ty: data.ty(),
             quantization,
             buffer,
+            packed: false,
             batched: false,
         })
     }
@@ -306,7 +322,7 @@ impl FileTensor {
         }
         Ok(schema::Tensor {
             shape: Some(shape),
-            ty: type_code(self.ty.element),
+            ty: if self.packed { INT4 } else { type_code(self.ty.element) },
             buffer: self.buffer,
             name: Some(self.name.clone()),
             quantization: self.quantization.as_ref().map(parameters),
@@ -325,6 +341,9 @@ fn parameters(quantization: &Quantization) -> QuantizationParameters {
         ..QuantizationParameters::default()
     }
 }
+
+/// `TensorType.INT4`, which the IR holds as 8-bit integers.
+pub(super) const INT4: i8 = 17;
 
 /// `TensorType`.
 pub(super) const fn type_code(element: ElementType) -> i8 {

@@ -27,6 +27,7 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
     // Float activations on integer weights.
     let hybrid = is(0, &[F32]) && is(1, &[I8]);
     let broadcast = dims(0) != dims(1) && rank(0).max(rank(1)) > 4;
+    let small = input(1).is_some_and(|t| t.packed);
     let (i8, i16) = (is(0, &[I8]), is(0, &[I16]));
 
     match (call.builtin, &call.options) {
@@ -35,6 +36,7 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
             first(&[
                 (grouped, 6),
                 (i16, 4),
+                (small, 7),
                 (i8, 3),
                 (hybrid && per_channel(input(1)), 5),
                 (hybrid, 2),
@@ -44,6 +46,7 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
             let dilated = [o.dilation_h_factor, o.dilation_w_factor] != [1, 1];
             first(&[
                 (i16, 5),
+                (small, 7),
                 (hybrid && per_channel(input(1)), 6),
                 (hybrid, 4),
                 (i8, 3),
@@ -60,6 +63,7 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
             let hybrid_channels = hybrid && per_channel(input(1));
             first(&[
                 (hybrid_channels, 12),
+                (small, 10),
                 (i16, 7),
                 (keep, 5),
                 (i8, 4),
@@ -155,6 +159,7 @@ mod tests {
             ty: TensorType::new(element, dims),
             quantization: (scales > 0).then(|| Quantization::per_axis(vec![scale; scales], 0)),
             buffer: 0,
+            packed: false,
             batched: false,
         }
     }

@@ -86,6 +86,7 @@ impl Emitter<'_> {
             ty,
             quantization: source.quantization.clone(),
             buffer: 0,
+            packed: false,
             batched: self.tensors[node.inputs[0].index()].batched,
         });
         self.pad_into(node, &pad, output)?;
@@ -147,6 +148,7 @@ impl Emitter<'_> {
                 ty,
                 quantization: output.quantization.clone(),
                 buffer: 0,
+                packed: false,
                 batched: self.tensors[node.output().index()].batched,
             });
         }
