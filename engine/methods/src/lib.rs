@@ -19,6 +19,7 @@ mod layer;
 pub mod patches;
 pub mod prune;
 pub mod reconstruct;
+pub mod shrink;
 
 pub use error::MethodError;
 pub use gram::{Gram, Problem, add_product};
