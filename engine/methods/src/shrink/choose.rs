@@ -61,7 +61,8 @@ impl Choice<'_> {
     pub fn ranked(&self, lost: usize, prices: &[f64]) -> Vec<usize> {
         let of = |(g, scores): (usize, &Vec<f64>)| scores.iter().map(move |&s| (s, g)).collect::<Vec<_>>();
         let mut all: Vec<(f64, usize)> = self.scores.iter().enumerate().flat_map(of).collect();
-        all.iter_mut().for_each(|(score, g)| *score /= prices[*g].max(f64::MIN_POSITIVE));
+        all.iter_mut()
+            .for_each(|(score, g)| *score /= prices[*g].max(f64::MIN_POSITIVE));
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut left: Vec<usize> = self.groups.iter().map(|g| g.units.len()).collect();
         all.iter().take(lost).for_each(|(_, g)| left[*g] -= 1);
@@ -76,7 +77,10 @@ impl Choice<'_> {
             let mut order: Vec<usize> = (0..group.units.len()).collect();
             order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
             let lost = order.len() - kept;
-            order.iter().take(lost).for_each(|&u| gone[group.units[u].index()] = true);
+            order
+                .iter()
+                .take(lost)
+                .for_each(|&u| gone[group.units[u].index()] = true);
         }
         gone
     }
@@ -160,7 +164,9 @@ impl Channels {
     pub fn cost(&self, graph: &Graph, cost: Cost, gone: &[bool]) -> u64 {
         let constants = || graph.tensor_ids().filter(|&id| graph.constant_data(id).is_some());
         match cost {
-            Cost::Parameters => constants().map(|id| self.ty(graph, id, gone).shape.elements() as u64).sum(),
+            Cost::Parameters => constants()
+                .map(|id| self.ty(graph, id, gone).shape.elements() as u64)
+                .sum(),
             Cost::Bytes => constants().map(|id| self.ty(graph, id, gone).bytes() as u64).sum(),
             Cost::Macs => {
                 let macs = |node: &ir::Node| {

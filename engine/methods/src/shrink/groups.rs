@@ -36,7 +36,9 @@ impl Group {
     /// How many units make up `multiple` output channels of the widest maker.
     pub fn step(&self, multiple: usize) -> usize {
         let each = self.makers().flat_map(|m| &m.rows).map(Vec::len).max().unwrap_or(1);
-        (1..=multiple).find(|units| (units * each).is_multiple_of(multiple)).unwrap_or(1)
+        (1..=multiple)
+            .find(|units| (units * each).is_multiple_of(multiple))
+            .unwrap_or(1)
     }
 
     /// How many of the units stay when `wanted` should: the nearest multiple of `step`, at least one, never more than there are.

@@ -64,8 +64,14 @@ impl Channels {
         let units = |axis: &Vec<u32>| axis.iter().map(|&l| numbers.get(&labels.root(l)).copied()).collect();
         let reason = |axis: &Vec<u32>| axis.iter().find_map(|&l| labels.reason(l)).map(str::to_owned);
         Channels {
-            axes: graph.tensor_ids().map(|id| all(id).iter().map(units).collect()).collect(),
-            reasons: graph.tensor_ids().map(|id| all(id).iter().map(reason).collect()).collect(),
+            axes: graph
+                .tensor_ids()
+                .map(|id| all(id).iter().map(units).collect())
+                .collect(),
+            reasons: graph
+                .tensor_ids()
+                .map(|id| all(id).iter().map(reason).collect())
+                .collect(),
             units: numbers.len(),
         }
     }

@@ -96,7 +96,11 @@ mod tests {
         let mut labels = Labels::new(&ir::Graph::new("none"));
         let channels = labels.fresh(before[free]);
         let axes = before.iter().enumerate().map(|(i, &n)| {
-            if i == free { channels.clone() } else { labels.staying(n, "space") }
+            if i == free {
+                channels.clone()
+            } else {
+                labels.staying(n, "space")
+            }
         });
         let axes = axes.collect();
         (labels, axes)
@@ -104,10 +108,16 @@ mod tests {
 
     #[test]
     fn dimensions_fall_into_blocks_of_equal_extent() {
-        assert_eq!(blocks(&[1, 7, 7, 64], &[1, 49, 64]), [(0..1, 0..1), (1..3, 1..2), (3..4, 2..3)]);
+        assert_eq!(
+            blocks(&[1, 7, 7, 64], &[1, 49, 64]),
+            [(0..1, 0..1), (1..3, 1..2), (3..4, 2..3)]
+        );
         assert_eq!(blocks(&[1, 2, 3], &[1, 6]), [(0..1, 0..1), (1..3, 1..2)]);
         assert_eq!(blocks(&[6, 4], &[4, 6]), [(0..2, 0..2)]);
-        assert_eq!(blocks(&[1, 5, 1, 1], &[1, 5]), [(0..1, 0..1), (1..2, 1..2), (2..3, 2..2), (3..4, 2..2)]);
+        assert_eq!(
+            blocks(&[1, 5, 1, 1], &[1, 5]),
+            [(0..1, 0..1), (1..2, 1..2), (2..3, 2..2), (3..4, 2..2)]
+        );
     }
 
     #[test]
@@ -125,7 +135,10 @@ mod tests {
     fn cutting_channels_into_groups_ties_those_at_the_same_place() {
         let (mut labels, axes) = example(&[1, 4], 1);
         let cut = reshaped(&mut labels, &axes, &[1, 2, 2], "cut");
-        assert_eq!(roots(&labels, &cut), [vec![None], vec![None; 2], vec![Some(0), Some(1)]]);
+        assert_eq!(
+            roots(&labels, &cut),
+            [vec![None], vec![None; 2], vec![Some(0), Some(1)]]
+        );
         assert_eq!(roots(&labels, &axes)[1], [0, 1, 0, 1].map(Some));
     }
 
@@ -134,6 +147,9 @@ mod tests {
         let (mut labels, axes) = example(&[1, 2, 3], 1);
         let flat = reshaped(&mut labels, &axes, &[1, 6], "flat");
         let image = reshaped(&mut labels, &flat, &[1, 2, 3], "image");
-        assert_eq!(roots(&labels, &image), [vec![None], vec![Some(0), Some(1)], vec![None; 3]]);
+        assert_eq!(
+            roots(&labels, &image),
+            [vec![None], vec![Some(0), Some(1)], vec![None; 3]]
+        );
     }
 }

@@ -145,7 +145,8 @@ impl Walk<'_> {
             | Op::Identity(_) => self.pass(node),
             Op::Softmax(_) => {
                 let summed = self.last(node.inputs[0]);
-                self.labels.fix(&summed, &format!("softmax `{}` sums over them", node.name));
+                self.labels
+                    .fix(&summed, &format!("softmax `{}` sums over them", node.name));
                 self.pass(node);
             }
             Op::MaxPool2d(_) | Op::AveragePool2d(_) | Op::Resize(_) => {
@@ -186,7 +187,9 @@ impl Walk<'_> {
                         *axis = padded;
                     } else {
                         let extent = axis.len() + before + after;
-                        *axis = self.labels.staying(extent, &format!("pad `{}` has nothing to give up", node.name));
+                        *axis = self
+                            .labels
+                            .staying(extent, &format!("pad `{}` has nothing to give up", node.name));
                     }
                 }
                 self.labels.set(node.output(), axes);
@@ -202,7 +205,9 @@ impl Walk<'_> {
                 self.labels.set(node.output(), axes);
             }
             // At zero these are not finite: a channel that is set to zero would not stay without effect.
-            Op::Div(_) | Op::Pow(_) | Op::Log(_) | Op::Rsqrt(_) => self.refuse(node, "is not finite for channels of zeros"),
+            Op::Div(_) | Op::Pow(_) | Op::Log(_) | Op::Rsqrt(_) => {
+                self.refuse(node, "is not finite for channels of zeros")
+            }
             Op::Quantize(_) | Op::Dequantize(_) => self.refuse(node, "is of a quantized network"),
             Op::Custom(_) => self.refuse(node, "is not known to this program"),
         }
@@ -299,13 +304,16 @@ impl Walk<'_> {
 
     fn binary(&mut self, node: &Node) {
         let rank = self.dims(node.output()).len();
-        let (constants, computed): (Vec<TensorId>, Vec<TensorId>) = node.inputs.iter().partition(|&&t| self.is_constant(t));
+        let (constants, computed): (Vec<TensorId>, Vec<TensorId>) =
+            node.inputs.iter().partition(|&&t| self.is_constant(t));
         let sides: Vec<_> = computed.iter().map(|&t| self.axes(t)).collect();
         let mut axes = self.broadcast(&sides, rank);
         let extents = self.dims(node.output()).to_vec();
         for (axis, &extent) in axes.iter_mut().zip(&extents) {
             if axis.len() != extent {
-                *axis = self.labels.staying(extent, &format!("a constant widens `{}`", node.name));
+                *axis = self
+                    .labels
+                    .staying(extent, &format!("a constant widens `{}`", node.name));
             }
         }
         for constant in constants {
@@ -369,7 +377,10 @@ impl Walk<'_> {
         let reason = format!("gather `{}` picks some of them", node.name);
         self.labels.fix(&axes[along], &reason);
         let picked = self.dims(node.inputs[1]).to_vec();
-        let picked = picked.iter().map(|&n| self.labels.staying(n, &reason)).collect::<Vec<_>>();
+        let picked = picked
+            .iter()
+            .map(|&n| self.labels.staying(n, &reason))
+            .collect::<Vec<_>>();
         self.keep(node.inputs[1], &reason);
         let made = [&axes[..along], &picked, &axes[along + 1..]].concat();
         self.labels.set(node.output(), made);
