@@ -179,3 +179,81 @@ impl Channels {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shrink::groups;
+    use ir::{Constant, ops};
+
+    /// Three fully connected layers of 8, 4 and 2 channels: 24 + 32 + 8 weights.
+    fn network() -> Graph {
+        let mut graph = Graph::new("net");
+        let mut x = graph.input("x", TensorType::f32([1, 3]));
+        for (name, read, made) in [("a", 3, 8), ("b", 8, 4), ("c", 4, 2)] {
+            let weights = (0..read * made).map(|i| i as f32).collect();
+            let weights = graph.constant(format!("{name}/w"), Constant::f32([made, read], weights).unwrap());
+            x = graph.add(name, ops::FullyConnected::default(), &[x, weights]).unwrap();
+        }
+        graph.set_outputs(&[x]);
+        graph
+    }
+
+    /// Scores rise with the channel; those of `b` are ten times as large.
+    fn with(multiple: usize, check: impl Fn(&Choice<'_>)) {
+        let graph = network();
+        let channels = Channels::of(&graph);
+        let groups = groups(&graph, &channels);
+        assert_eq!(groups.iter().map(|g| g.units.len()).collect::<Vec<_>>(), [8, 4]);
+        let scores = [1.0, 10.0].iter().zip(&groups);
+        let scores: Vec<Vec<f64>> = scores
+            .map(|(scale, group)| (1..=group.units.len()).map(|i| scale * i as f64).collect())
+            .collect();
+        check(&Choice {
+            graph: &graph,
+            channels: &channels,
+            groups: &groups,
+            scores: &scores,
+            multiple,
+        });
+    }
+
+    #[test]
+    fn widths_are_rounded_and_never_zero() {
+        with(1, |choice| {
+            assert_eq!(choice.shares(&[0.5, 0.25]), [4, 3]);
+            assert_eq!(choice.shares(&[1.0, 1.0]), [1, 1]);
+        });
+        with(4, |choice| {
+            assert_eq!(choice.shares(&[0.2, 0.2]), [8, 4]);
+            assert_eq!(choice.shares(&[0.6, 0.9]), [4, 4]);
+        });
+    }
+
+    #[test]
+    fn the_least_scores_go_first_wherever_they_are() {
+        with(1, |choice| {
+            assert_eq!(choice.ranked(6, &[1.0, 1.0]), [2, 4]);
+            // At a tenth of the price the channels of `a` are worth as much as those of `b`.
+            assert_eq!(choice.ranked(6, &[0.1, 1.0]), [5, 1]);
+            let small = choice.channels.without(choice.graph, &choice.gone(&[2, 4])).unwrap();
+            let weights = small.constant_data(small.find("a/w").unwrap()).unwrap();
+            assert_eq!(weights.as_f32().unwrap(), [18.0, 19.0, 20.0, 21.0, 22.0, 23.0]);
+        });
+    }
+
+    #[test]
+    fn a_budget_is_used_as_far_as_it_goes() {
+        with(1, |choice| {
+            for scope in [Scope::Group, Scope::Global] {
+                let kept = choice.within(Cost::Macs, 0.5, scope, &[1.0, 1.0]).unwrap();
+                let cost = choice.cost(Cost::Macs, &kept);
+                assert!((25..=32).contains(&cost), "{kept:?} {cost}");
+                let small = choice.channels.without(choice.graph, &choice.gone(&kept)).unwrap();
+                assert_eq!((small.macs(), small.parameters() as u64), (cost, cost));
+            }
+            let problem = choice.within(Cost::Macs, 0.05, Scope::Group, &[1.0, 1.0]).unwrap_err();
+            insta::assert_snapshot!(problem, @"5.0 % of the network cannot be reached: with all groups at their narrowest 9.4 % are left; exclude fewer layers, or lower `multiple`");
+        });
+    }
+}

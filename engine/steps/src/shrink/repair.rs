@@ -3,7 +3,9 @@
 use ir::Graph;
 use report::EffectRow;
 
+use methods::Restriction;
 use methods::shrink::{input_units, output_units};
+use rayon::prelude::*;
 
 use super::Job;
 use crate::StepError;
@@ -44,9 +46,10 @@ impl Job<'_> {
             {
                 // The bias, where there is one, takes part.
                 keep.resize(posed.problems[0].columns(), true);
-                for (r, row) in values.iter_mut().enumerate().filter(|(r, _)| made[*r]) {
-                    *row = posed.problems[layer.group(r)].restricted(&posed.targets[r], &keep)?;
-                }
+                let restrictions = posed.problems.iter().map(|problem| problem.restriction(&keep));
+                let restrictions: Vec<Restriction<'_>> = restrictions.collect::<Result<_, _>>()?;
+                let rows = values.par_iter_mut().enumerate().filter(|(r, _)| made[*r]);
+                rows.for_each(|(r, row)| *row = restrictions[layer.group(r)].best(&posed.targets[r]));
                 repaired += 1;
             }
             let lost = values.iter_mut().zip(&made).filter(|(_, made)| !**made);
