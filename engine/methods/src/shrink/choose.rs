@@ -61,8 +61,9 @@ impl Choice<'_> {
     pub fn ranked(&self, lost: usize, prices: &[f64]) -> Vec<usize> {
         let of = |(g, scores): (usize, &Vec<f64>)| scores.iter().map(move |&s| (s, g)).collect::<Vec<_>>();
         let mut all: Vec<(f64, usize)> = self.scores.iter().enumerate().flat_map(of).collect();
-        all.iter_mut()
-            .for_each(|(score, g)| *score /= prices[*g].max(f64::MIN_POSITIVE));
+        for (score, g) in &mut all {
+            *score /= prices[*g].max(f64::MIN_POSITIVE);
+        }
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut left: Vec<usize> = self.groups.iter().map(|g| g.units.len()).collect();
         all.iter().take(lost).for_each(|(_, g)| left[*g] -= 1);

@@ -72,13 +72,11 @@ impl Labels {
 
     /// The classes stay; the first reason is the one that is told.
     pub fn fix(&mut self, labels: &[Label], reason: &str) {
-        let number = match self.reasons.iter().position(|r| r == reason) {
-            Some(number) => number as u32,
-            None => {
-                self.reasons.push(reason.to_owned());
-                (self.reasons.len() - 1) as u32
-            }
-        };
+        let known = self.reasons.iter().position(|r| r == reason);
+        let number = known.unwrap_or(self.reasons.len()) as u32;
+        if known.is_none() {
+            self.reasons.push(reason.to_owned());
+        }
         for &label in labels {
             let root = self.root(label) as usize;
             self.fixed[root] = self.fixed[root].or(Some(number));

@@ -119,7 +119,9 @@ fn mask(graph: &mut Graph, tensor: TensorId, axis: usize, staying: &[usize]) {
     let mut shape = vec![1; ty.shape.rank()];
     shape[axis] = ty.shape.dims()[axis];
     let mut values = vec![0.0; shape[axis]];
-    staying.iter().for_each(|&i| values[i] = 1.0);
+    for &i in staying {
+        values[i] = 1.0;
+    }
     let values = Constant::f32(shape, values).expect("a value for each index");
     let zeros = graph.fresh_name(&format!("{name}/mask"));
     let zeros = graph.constant(zeros, values);

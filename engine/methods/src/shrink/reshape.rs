@@ -46,7 +46,9 @@ pub(super) fn reshaped(labels: &mut Labels, axes: &[Vec<Label>], after: &[usize]
                     .unwrap_or_else(|| format!("a dimension of `{place}`")),
                 _ => format!("`{place}` mixes two dimensions of channels"),
             };
-            free.iter().for_each(|&i| labels.fix(&axes[i], &reason));
+            for &i in &free {
+                labels.fix(&axes[i], &reason);
+            }
             result.extend(after[to].iter().map(|&n| labels.staying(n, &reason)));
             continue;
         };

@@ -73,7 +73,9 @@ impl Walk<'_> {
         let axes = extents.iter().enumerate().map(axis).collect();
         if !self.is_constant(tensor) || self.graph.tensor(tensor).quantization.is_some() {
             let reason = format!("`{}` is computed or quantized", self.graph.tensor(tensor).name);
-            carried.iter().for_each(|(_, labels)| self.labels.fix(labels, &reason));
+            for (_, labels) in carried {
+                self.labels.fix(labels, &reason);
+            }
             if self.labels.of(tensor).is_none() {
                 self.keep(tensor, &reason);
             }
@@ -90,7 +92,9 @@ impl Walk<'_> {
                 self.labels.fix(&axis, &reason);
             }
         }
-        node.outputs.iter().for_each(|&output| self.keep(output, &reason));
+        for &output in &node.outputs {
+            self.keep(output, &reason);
+        }
     }
 
     /// An operator over windows of an image, whose rows and columns stay.
@@ -122,7 +126,9 @@ impl Walk<'_> {
             Op::LayerNorm(norm) => {
                 let normalized = self.axes(node.inputs[0]).split_off(norm.axis);
                 let reason = format!("layer_norm `{}` takes the mean of them", node.name);
-                normalized.iter().for_each(|axis| self.labels.fix(axis, &reason));
+                for axis in &normalized {
+                    self.labels.fix(axis, &reason);
+                }
                 self.pass(node);
             }
             Op::Relu(_)
@@ -206,7 +212,7 @@ impl Walk<'_> {
             }
             // At zero these are not finite: a channel that is set to zero would not stay without effect.
             Op::Div(_) | Op::Pow(_) | Op::Log(_) | Op::Rsqrt(_) => {
-                self.refuse(node, "is not finite for channels of zeros")
+                self.refuse(node, "is not finite for channels of zeros");
             }
             Op::Quantize(_) | Op::Dequantize(_) => self.refuse(node, "is of a quantized network"),
             Op::Custom(_) => self.refuse(node, "is not known to this program"),
@@ -332,13 +338,13 @@ impl Walk<'_> {
         let reason = format!("{} `{}` sums over them", node.op.name(), node.name);
         let mut axes = Vec::new();
         for (i, axis) in self.axes(node.inputs[0]).into_iter().enumerate() {
-            if !reduced.contains(&i) {
-                axes.push(axis);
-            } else {
+            if reduced.contains(&i) {
                 self.labels.fix(&axis, &reason);
                 if keep_dims {
                     axes.push(self.labels.staying(1, &reason));
                 }
+            } else {
+                axes.push(axis);
             }
         }
         self.labels.set(node.output(), axes);
