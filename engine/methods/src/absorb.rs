@@ -28,7 +28,9 @@ pub fn pairs(graph: &Graph) -> Vec<(Layer, Layer)> {
         direct && layers[first].bias.is_some() && whole(&layers[second])
     };
     let found = neighbours(graph, &layers).into_iter().filter(fits);
-    found.map(|(first, second, _)| (layers[first].clone(), layers[second].clone())).collect()
+    found
+        .map(|(first, second, _)| (layers[first].clone(), layers[second].clone()))
+        .collect()
 }
 
 /// The graph with the activation of a layer taken away; nodes and ids are the same.
@@ -109,10 +111,19 @@ mod tests {
 
         // Inputs of ±1: the first channel is 4 to 6, the second −0.75 to 1.25.
         let (first, second) = pairs(&g).remove(0);
-        let sums = [(vec![[4.0, 16.0], [1.25, 1.5625]], 1), (vec![[6.0, 36.0], [-0.75, 0.5625]], 1)];
+        let sums = [
+            (vec![[4.0, 16.0], [1.25, 1.5625]], 1),
+            (vec![[6.0, 36.0], [-0.75, 0.5625]], 1),
+        ];
         assert_eq!(high_biases(&sums, 2), [2.0, 0.0]);
         absorb(&mut g, &first, &second, &[2.0, 0.0]).unwrap();
-        let values = |name: &str| g.constant_data(g.find(name).unwrap()).unwrap().as_f32().unwrap().to_vec();
+        let values = |name: &str| {
+            g.constant_data(g.find(name).unwrap())
+                .unwrap()
+                .as_f32()
+                .unwrap()
+                .to_vec()
+        };
         // y(1) = 2·6 + 3·0 + 1 = 13 before; now 2·(1 + 3) + 3·0 + 5.
         assert_eq!((values("b1"), values("b2")), (vec![3.0, 0.25], vec![5.0]));
         assert_eq!(2.0 * (1.0 + values("b1")[0]) + values("b2")[0], 13.0);

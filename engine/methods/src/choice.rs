@@ -21,7 +21,11 @@ const PARTS: usize = 10_000;
 pub fn cheapest(items: &[Vec<Choice>], budget: f64) -> Option<Vec<usize>> {
     let most = PARTS + items.len();
     let parts = |error: f64| {
-        let share = if error > 0.0 { error / budget * PARTS as f64 } else { 0.0 };
+        let share = if error > 0.0 {
+            error / budget * PARTS as f64
+        } else {
+            0.0
+        };
         (share <= most as f64).then_some(share.ceil() as usize)
     };
     // The least cost with exactly so many parts of error, and what the last item chose for it.

@@ -32,6 +32,14 @@ pub enum MethodError {
         /// Where the factorization stopped.
         column: usize,
     },
+    /// A budget that no choice of channels meets.
+    #[error("{:.1} % of the network cannot be reached: with all groups at their narrowest {:.1} % are left; exclude fewer layers, or lower `multiple`", 100.0 * share, 100.0 * least)]
+    Budget {
+        /// The share that was wanted.
+        share: f64,
+        /// What the narrowest network has.
+        least: f64,
+    },
     /// A change that the graph does not accept.
     #[error(transparent)]
     Graph(#[from] ir::GraphError),

@@ -154,17 +154,42 @@ impl Problem {
     /// # Errors
     /// Never for a problem that could be made.
     pub fn restricted(&self, target: &[f64], keep: &[bool]) -> Result<Vec<f64>, MethodError> {
+        Ok(self.restriction(keep)?.best(target))
+    }
+
+    /// The problem among rows that are zero wherever `keep` is false, factored once for all rows.
+    ///
+    /// # Errors
+    /// Never for a problem that could be made.
+    pub fn restriction(&self, keep: &[bool]) -> Result<Restriction<'_>, MethodError> {
         let kept: Vec<usize> = (0..keep.len()).filter(|&i| keep[i]).collect();
-        let mut row = vec![0.0; keep.len()];
-        if kept.is_empty() {
-            return Ok(row);
-        }
         let part = Array2::from_shape_fn((kept.len(), kept.len()), |(i, j)| self.hessian[[kept[i], kept[j]]]);
-        let full = self.hessian.dot(&ndarray::aview1(target));
-        let wanted: Vec<f64> = kept.iter().map(|&i| full[i]).collect();
-        let solution = cholesky::solve(&cholesky::factor(part.view())?, &wanted);
-        kept.into_iter().zip(solution).for_each(|(i, v)| row[i] = v);
-        Ok(row)
+        let factor = cholesky::factor(part.view())?;
+        Ok(Restriction {
+            problem: self,
+            kept,
+            factor,
+        })
+    }
+}
+
+/// See [`Problem::restriction`].
+#[derive(Debug, Clone)]
+pub struct Restriction<'a> {
+    problem: &'a Problem,
+    kept: Vec<usize>,
+    factor: Array2<f64>,
+}
+
+impl Restriction<'_> {
+    /// The best of the rows that are allowed.
+    pub fn best(&self, target: &[f64]) -> Vec<f64> {
+        let full = self.problem.hessian.dot(&ndarray::aview1(target));
+        let wanted: Vec<f64> = self.kept.iter().map(|&i| full[i]).collect();
+        let solution = cholesky::solve(&self.factor, &wanted);
+        let mut row = vec![0.0; target.len()];
+        self.kept.iter().zip(solution).for_each(|(&i, v)| row[i] = v);
+        row
     }
 }
 

@@ -21,7 +21,8 @@ mod layer;
 pub mod patches;
 pub mod prune;
 pub mod reconstruct;
+pub mod shrink;
 
 pub use error::MethodError;
-pub use gram::{Gram, Problem, add_product};
+pub use gram::{Gram, Problem, Restriction, add_product};
 pub use layer::{Layer, layers};

@@ -34,6 +34,7 @@ pub mod report;
 mod saved_model;
 pub mod select;
 pub mod sensitivity;
+pub mod shrink;
 #[cfg(test)]
 mod testing;
 pub mod verify;
@@ -52,6 +53,7 @@ pub fn registry() -> &'static [Registered] {
             Registered::of::<dataset::DatasetOp>(),
             Registered::of::<fold::FoldOp>(),
             Registered::of::<prune::PruneOp>(),
+            Registered::of::<shrink::ShrinkOp>(),
             Registered::of::<cluster::ClusterOp>(),
             Registered::of::<equalize::EqualizeOp>(),
             Registered::of::<calibrate::CalibrateOp>(),
