@@ -156,6 +156,49 @@ pub fn tflite(model: &Graph) -> Result<Vec<u8>, StepError> {
 
 /// A model as an `.onnx` file, batch norms folded if it is a float model, and read back to be sure of it.
 pub fn onnx(model: &Graph, profile: OnnxProfile) -> Result<Vec<u8>, StepError> {
+    onnx_with(model, profile, |graph, options| {
+        let bytes = formats::onnx::write_with(graph, options)?;
+        let read = formats::onnx::read(&bytes)?;
+        Ok((bytes, read))
+    })
+}
+
+/// [`onnx`], with the weights in a file that is named after its content.
+pub fn onnx_split(model: &Graph, profile: OnnxProfile) -> Result<formats::onnx::Split, StepError> {
+    onnx_with(model, profile, |graph, options| {
+        let split = formats::onnx::write_split(graph, options, |weights| format!("{}{WEIGHTS}", digest(weights)))?;
+        let part = |data: &formats::onnx::ExternalData| part(&split.weights, data);
+        let read = formats::onnx::read_with(&split.model, &formats::onnx::ImportOptions::default(), &part)?;
+        Ok((split, read))
+    })
+}
+
+/// The ending of files with the weights of an ONNX model. They are known to it by their names, which are therefore kept.
+pub const WEIGHTS: &str = ".weights";
+
+/// The first 16 digits of a SHA-256.
+fn digest(bytes: &[u8]) -> String {
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(bytes);
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A part of a file of weights.
+pub fn part(weights: &[u8], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
+    let short = || format!("has {} bytes, which do not hold all of the data", weights.len());
+    let from = usize::try_from(data.offset).map_err(|_| short())?;
+    let rest = weights.get(from..).ok_or_else(short)?;
+    let length = data
+        .length
+        .map_or(Ok(rest.len()), usize::try_from)
+        .map_err(|_| short())?;
+    rest.get(..length).map(<[u8]>::to_vec).ok_or_else(short)
+}
+
+fn onnx_with<T>(
+    model: &Graph,
+    profile: OnnxProfile,
+    write: impl FnOnce(&Graph, &formats::onnx::WriteOptions) -> Result<(T, Graph), formats::FormatError>,
+) -> Result<T, StepError> {
     let mut graph = model.clone();
     if !model.tensors().iter().any(Tensor::is_quantized) {
         passes::fold(&mut graph)?;
@@ -167,8 +210,7 @@ pub fn onnx(model: &Graph, profile: OnnxProfile) -> Result<Vec<u8>, StepError> {
         },
         ..Default::default()
     };
-    let bytes = formats::onnx::write_with(&graph, &options)?;
-    let read = formats::onnx::read(&bytes)?;
+    let (written, read) = write(&graph, &options)?;
     let border = |g: &Graph| {
         let ids = g.inputs().iter().chain(g.outputs());
         ids.map(|&id| g.tensor(id).ty.clone()).collect::<Vec<_>>()
@@ -204,5 +246,5 @@ pub fn onnx(model: &Graph, profile: OnnxProfile) -> Result<Vec<u8>, StepError> {
             border(&graph)
         )));
     }
-    Ok(bytes)
+    Ok(written)
 }
