@@ -272,10 +272,14 @@ pub(crate) fn agreement(variants: &Variants<'_>) -> Option<Value> {
                 row.extend(closeness_cells(closeness));
                 table.push(row);
             }
-            let mut summary = format!("{} against {}, layer by layer", html(&variant.name), html(reference));
-            if let Some(layer) = departs {
-                summary += &format!("; the first that departs is {}", html(layer));
-            }
+            let departs = departs.as_ref().map_or_else(String::new, |layer| {
+                format!("; the first that departs is {}", html(layer))
+            });
+            let summary = format!(
+                "{} against {}, layer by layer{departs}",
+                html(&variant.name),
+                html(reference)
+            );
             layers.push(details(summary, &table.without_empty_columns()));
         }
     }

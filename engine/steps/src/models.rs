@@ -179,7 +179,11 @@ pub const WEIGHTS: &str = ".weights";
 /// The first 16 digits of a SHA-256.
 fn digest(bytes: &[u8]) -> String {
     let digest = <sha2::Sha256 as sha2::Digest>::digest(bytes);
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+    format!("{first:016x}")
 }
 
 /// A part of a file of weights.

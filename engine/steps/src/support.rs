@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use architecture::{Architecture, File, Options};
 use formats::FormatError;
-use formats::tensorflow::Files;
+use formats::tensorflow::{Files, ImportOptions};
+use indexmap::IndexMap;
 use ir::ops::Example;
 use ir::{ElementType, Graph, Op};
 use report::CalibrationSummary;
@@ -42,7 +43,7 @@ const FILES: [Column; 7] = [
             graph: formats::tensorflow::write(graph).ok()?,
             ..Files::default()
         };
-        read_back(example, formats::tensorflow::read(&files, &Default::default()))
+        read_back(example, formats::tensorflow::read(&files, &ImportOptions::default()))
     }),
     ("architecture", |example, graph| {
         let read = through_architecture(graph)?;
@@ -172,7 +173,7 @@ fn through_architecture(graph: &Graph) -> Option<Graph> {
         bytes: architecture::write(graph).ok()?.into_bytes(),
     };
     let options = Options {
-        params: Default::default(),
+        params: IndexMap::new(),
         input: None,
         weights: Some(&architecture::state_dict(graph)),
     };
