@@ -39,7 +39,7 @@ pub use hard_swish::{HardSwishParams, hard_swish_i8};
 pub use hybrid::{conv2d_hybrid, depthwise_conv2d_hybrid, fully_connected_hybrid};
 pub use layer_norm::layer_norm_f32;
 pub use layout::{concat, gather, pad, reshape, slice, split, transpose};
-pub use matmul::mat_mul_f32;
+pub use matmul::{MatMulParams, mat_mul_f32, mat_mul_i8};
 pub use mean::{MeanParams, mean_f32, mean_i8};
 pub use mul::{MulParams, mul_f32, mul_i8};
 pub use pool::{average_pool2d_f32, average_pool2d_i8, max_pool2d_f32, max_pool2d_i8};
