@@ -11,5 +11,6 @@ mod mistakes;
 mod onnx;
 mod quickstart;
 mod read_and_write;
+mod search;
 mod sources;
 mod verbs;
