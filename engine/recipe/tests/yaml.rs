@@ -130,7 +130,7 @@ fn merge_keys() {
     1 | x: &x { a: 1 }
       | ^
       |
-      = help: known keys: `schema`, `name`, `doc`, `params`, `axes`, `sources`, `steps`, `expect`
+      = help: known keys: `schema`, `name`, `doc`, `params`, `axes`, `search`, `sources`, `steps`, `expect`
 
     error: merge keys (`<<`) are not part of a recipe
      --> recipe.yaml:3:11

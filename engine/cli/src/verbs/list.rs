@@ -36,7 +36,7 @@ const FORMATS: [(&str, &str, &str); 14] = [
 ];
 
 /// Recipes in `recipes/` of the project.
-const RECIPES: [(&str, &str); 4] = [
+const RECIPES: [(&str, &str); 6] = [
     (
         "recipes/quickstart.yaml",
         "what four forms of a small network are worth; all it needs ships with it",
@@ -48,6 +48,14 @@ const RECIPES: [(&str, &str); 4] = [
     (
         "recipes/quantization-lab.yaml",
         "ResNet-8 on CIFAR-10 in every form without training; downloads 170 MB",
+    ),
+    (
+        "recipes/structured-pruning-lab.yaml",
+        "a small MNIST network loses whole channels by seven scores, before and after repair; needs the images",
+    ),
+    (
+        "recipes/two-classes.yaml",
+        "a binary detector in float, fewer bits, clustered and pruned, with TensorFlow Lite's benchmark figures; downloads 170 MB",
     ),
     (
         "recipes/efficientnet-lite0.yaml",

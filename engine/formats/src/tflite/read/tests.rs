@@ -239,7 +239,7 @@ fn tensors_that_the_ir_does_not_have_are_refused() {
     };
     insta::assert_snapshot!(spoilt(|t| t.sparsity = Some(SparsityParameters {})), @"tflite: tensor `x`: is stored sparsely; convert the model without sparse storage");
     insta::assert_snapshot!(spoilt(|t| t.is_variable = true), @"tflite: tensor `x`: is a variable; export the model without state");
-    insta::assert_snapshot!(spoilt(|t| t.ty = 17), @"tflite: tensor `x`: holds 4-bit integers; convert the model to other types");
+    insta::assert_snapshot!(spoilt(|t| t.ty = 18), @"tflite: tensor `x`: holds bfloat16 numbers; convert the model to other types");
     insta::assert_snapshot!(spoilt(|t| t.ty = 99), @"tflite: tensor `x`: has the unknown element type 99");
     insta::assert_snapshot!(spoilt(|t| t.shape = Some(vec![1, -7])), @"tflite: tensor `x`: has a dimension of -7");
     insta::assert_snapshot!(spoilt(|t| t.shape_signature = Some(vec![-1, -1])), @"tflite: input `x`: dimension 1 has no fixed extent; export the model with fixed sizes; only the batch may vary");
