@@ -37,8 +37,8 @@ pub fn cheapest(items: &[Vec<Choice>], budget: f64) -> Option<Vec<usize>> {
         let mut chosen = vec![0u16; most + 1];
         for (index, option) in options.iter().enumerate() {
             let Some(more) = parts(option.error) else { continue };
-            for before in 0..=most.saturating_sub(more) {
-                let Some(cost) = least[before].map(|cost| cost + option.cost) else {
+            for (before, cost) in least[..=most - more].iter().enumerate() {
+                let Some(cost) = cost.map(|cost| cost + option.cost) else {
                     continue;
                 };
                 let at = before + more;

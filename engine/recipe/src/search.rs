@@ -60,13 +60,12 @@ impl Search {
             }
             number
         };
-        let budget = match fields.get("budget") {
-            Some(node) => whole(complaints, "search.budget", node, 1),
-            None => {
-                let complaint = complaints.at(node.place.clone(), "search: `budget` is missing");
-                complaints.push(complaint.help("say how many points of the grid to run: `budget: 12`"));
-                None
-            }
+        let budget = if let Some(node) = fields.get("budget") {
+            whole(complaints, "search.budget", node, 1)
+        } else {
+            let complaint = complaints.at(node.place.clone(), "search: `budget` is missing");
+            complaints.push(complaint.help("say how many points of the grid to run: `budget: 12`"));
+            None
         };
         let seed = match fields.get("seed") {
             Some(node) => whole(complaints, "search.seed", node, 0)?,

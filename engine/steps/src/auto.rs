@@ -250,7 +250,7 @@ impl Search<'_> {
     }
 
     fn effect(&self, items: &[Vec<Choice>], best: &Trial) -> Vec<EffectRow> {
-        let names: Vec<String> = self.params.weights.iter().map(|w| w.to_string()).collect();
+        let names: Vec<String> = self.params.weights.iter().map(ToString::to_string).collect();
         let row = |((layer, &choice), options): ((&Layer, &usize), &Vec<Choice>)| EffectRow {
             layer: layer.name.clone(),
             tensor: "weights".into(),

@@ -85,10 +85,8 @@ impl Op for CompressOp {
             contents.push((name, file.blob(name)?));
         }
         let mut sizes = Sizes::of(contents.iter().map(|(name, bytes)| (*name, bytes.as_slice())))?;
-        if file
-            .names()
-            .any(|name| name.ends_with(".tflite") || name.ends_with(".onnx"))
-        {
+        let runs = |name: &str| [".tflite", ".onnx"].iter().any(|ending| name.ends_with(ending));
+        if file.names().any(runs) {
             sizes.weights = weights(file.exported_model()?.as_ref());
         }
         context.log(&format!(

@@ -143,7 +143,10 @@ impl Context<'_> {
     pub fn timed<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
         let start = self.clock.now();
         let done = work();
-        self.log(&format!("{what}: {:.2} s", (self.clock.now() - start).as_secs_f64()));
+        self.log(&format!(
+            "{what}: {:.2} s",
+            self.clock.now().saturating_sub(start).as_secs_f64()
+        ));
         done
     }
 

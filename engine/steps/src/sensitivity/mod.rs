@@ -167,7 +167,7 @@ impl<'a> Probe<'a> {
             return Ok(before - after);
         }
         let pairs = self.scores.iter().zip(&scores);
-        let changed = pairs.filter(|(a, b)| measure::argmax(*a) != measure::argmax(*b));
+        let changed = pairs.filter(|(a, b)| measure::argmax(a) != measure::argmax(b));
         Ok(changed.count() as f64 / scores.len() as f64)
     }
 
