@@ -144,7 +144,7 @@ fn keep(target: &Target, settings: &Settings, index: u64, how: &str) -> Result<(
     fs::write(&path, bytes).map_err(|e| format!("{}: {e}", path.display()))?;
     println!("fuzz {}: input {index} of seed {}: {how}", target.name, settings.seed);
     println!(
-        "  again: cargo run --release -p fuzz -- {} --file {}",
+        "  again: cargo run --release --bin fuzz -- {} --file {}",
         target.name,
         path.display()
     );
