@@ -1,8 +1,9 @@
 //! `equalize`: give the channels between two layers equal ranges, without changing what the network computes.
 //!
 //! One scale for a whole tensor is set by its widest channel; in a network with channels of very different size the small ones
-//! are rounded to nothing. Cross-layer equalization divides a channel's weights by a factor and multiplies the next layer's by it. The change is kept
-//! only if it lowers the error that 8-bit weights with one scale a tensor make on held-out samples.
+//! are rounded to nothing. Cross-layer equalization divides a channel's weights by a factor and multiplies the next layer's by it; `absorb`
+//! then moves what every activation exceeds from one bias into the next. Each change is kept only if it lowers the error that 8-bit integers
+//! with one scale a tensor make on held-out samples.
 //!
 //! ```yaml
 //! even: { equalize: { model: base, data: train, count: 500 } }
