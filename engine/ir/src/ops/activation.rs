@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity, shape_error};
+use super::{Example, Family, Operator, arity, shape_error};
 use crate::{InferError, TensorType};
 
 /// Declares an elementwise function: same type out as in.
@@ -16,6 +16,7 @@ macro_rules! elementwise {
 
         impl Operator for $name {
             const NAME: &'static str = $text;
+            const FAMILY: Family = Family::Function;
 
             fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
                 arity(inputs, 1..=1, "one tensor")?;
@@ -98,6 +99,7 @@ pub struct PRelu {}
 
 impl Operator for PRelu {
     const NAME: &'static str = "p_relu";
+    const FAMILY: Family = Family::Broadcast;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=2, "activations and alpha")?;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::Activation;
-use super::{Example, Operator, arity, shape_error};
+use super::{Example, Family, Operator, arity, shape_error};
 use crate::{InferError, TensorType};
 
 macro_rules! binary {
@@ -22,6 +22,7 @@ macro_rules! binary {
 
         impl Operator for $name {
             const NAME: &'static str = $text;
+            const FAMILY: Family = Family::Broadcast;
 
             fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
                 arity(inputs, 2..=2, "two tensors")?;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::activation::elementwise;
-use super::{Example, Operator, arity};
+use super::{Example, Family, Operator, arity};
 use crate::{InferError, TensorType};
 
 elementwise! {

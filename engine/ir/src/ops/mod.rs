@@ -61,10 +61,24 @@ pub use window::{Activation, Padding};
 
 use crate::{InferError, TensorType};
 
+/// Where an element of an operator's output comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// From the element at the same place of the one input, by a function of a number.
+    Function,
+    /// From the elements of all inputs that broadcasting brings to its place.
+    Broadcast,
+    /// From others too, or from elsewhere.
+    Other,
+}
+
 /// What every operator says of itself.
 pub trait Operator {
     /// The name in the text form, `snake_case`.
     const NAME: &'static str;
+
+    /// Where an element of the output comes from.
+    const FAMILY: Family = Family::Other;
 
     /// The types of the outputs, from those of the inputs.
     ///
@@ -100,6 +114,11 @@ macro_rules! operators {
             /// The name in the text form.
             pub const fn name(&self) -> &'static str {
                 match self { $(Op::$op(_) => <$op as Operator>::NAME),* }
+            }
+
+            /// Where an element of the output comes from.
+            pub const fn family(&self) -> Family {
+                match self { $(Op::$op(_) => <$op as Operator>::FAMILY),* }
             }
 
             /// The types of the outputs, from those of the inputs.

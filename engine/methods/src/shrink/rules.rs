@@ -3,7 +3,7 @@
 //! One walk in topological order. Layers with weights make channels with labels of their own; what computes each element alone passes
 //! them on; what reads several channels at once, in a way that has no weights to cut, keeps them.
 
-use ir::ops::PadMode;
+use ir::ops::{Family, PadMode};
 use ir::{Graph, Node, Op, TensorId};
 
 use super::labels::{Label, Labels};
@@ -131,24 +131,14 @@ impl Walk<'_> {
                 }
                 self.pass(node);
             }
-            Op::Relu(_)
-            | Op::Relu6(_)
-            | Op::ReluN1To1(_)
-            | Op::LeakyRelu(_)
-            | Op::Elu(_)
-            | Op::HardSwish(_)
-            | Op::HardSigmoid(_)
-            | Op::Sigmoid(_)
-            | Op::Tanh(_)
-            | Op::Swish(_)
-            | Op::Gelu(_)
-            | Op::Exp(_)
-            | Op::Sqrt(_)
-            | Op::Neg(_)
-            | Op::Abs(_)
-            | Op::Erf(_)
-            | Op::Dropout(_)
-            | Op::Identity(_) => self.pass(node),
+            Op::Div(_) if self.is_constant(node.inputs[1]) => self.binary(node),
+            // At zero these are not finite: a channel that is set to zero would not stay without effect.
+            Op::Div(_) | Op::Pow(_) | Op::Log(_) | Op::Rsqrt(_) => {
+                self.refuse(node, "is not finite for channels of zeros");
+            }
+            op if op.family() == Family::Function => self.pass(node),
+            op if op.family() == Family::Broadcast => self.binary(node),
+            Op::Dropout(_) | Op::Identity(_) => self.pass(node),
             Op::Softmax(_) => {
                 let summed = self.last(node.inputs[0]);
                 self.labels
@@ -163,8 +153,6 @@ impl Walk<'_> {
             Op::ReduceSum(op) => self.reduce(node, &op.axes, op.keep_dims),
             Op::ReduceMax(op) => self.reduce(node, &op.axes, op.keep_dims),
             Op::ReduceMin(op) => self.reduce(node, &op.axes, op.keep_dims),
-            Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Minimum(_) | Op::Maximum(_) | Op::PRelu(_) => self.binary(node),
-            Op::Div(_) if self.is_constant(node.inputs[1]) => self.binary(node),
             Op::Concat(concat) => self.concat(node, concat.axis),
             Op::Split(split) => self.split(node, split.axis, split.parts),
             Op::Slice(slice) => {
@@ -210,12 +198,8 @@ impl Walk<'_> {
                 let axes = transpose.perm.iter().map(|&p| axes[p].clone()).collect();
                 self.labels.set(node.output(), axes);
             }
-            // At zero these are not finite: a channel that is set to zero would not stay without effect.
-            Op::Div(_) | Op::Pow(_) | Op::Log(_) | Op::Rsqrt(_) => {
-                self.refuse(node, "is not finite for channels of zeros");
-            }
             Op::Quantize(_) | Op::Dequantize(_) => self.refuse(node, "is of a quantized network"),
-            Op::Custom(_) => self.refuse(node, "is not known to this program"),
+            _ => self.refuse(node, "is not known to this program"),
         }
     }
 

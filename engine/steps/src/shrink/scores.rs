@@ -1,6 +1,6 @@
 //! The scores of a network's groups, from weights or from what calibration samples show.
 
-use ir::ops::Activation;
+use ir::ops::{Activation, Family};
 use ir::{NodeId, Op, TensorId};
 use methods::shrink::{Group, Member, Norm, fpgm, input_units, noise, normalized, norms, sensitivities};
 
@@ -143,7 +143,7 @@ impl Job<'_> {
     }
 }
 
-/// Whether an operator ends in an activation function.
+/// Whether an operator ends in a function of each element alone: an activation.
 fn activates(op: &Op) -> bool {
     let fused = |activation: &Activation| *activation != Activation::None;
     match op {
@@ -151,20 +151,7 @@ fn activates(op: &Op) -> bool {
         Op::TransposeConv2d(op) => fused(&op.activation),
         Op::FullyConnected(op) => fused(&op.activation),
         Op::Add(op) => fused(&op.activation),
-        op => matches!(
-            op,
-            Op::Relu(_)
-                | Op::Relu6(_)
-                | Op::ReluN1To1(_)
-                | Op::LeakyRelu(_)
-                | Op::Elu(_)
-                | Op::HardSwish(_)
-                | Op::HardSigmoid(_)
-                | Op::Sigmoid(_)
-                | Op::Tanh(_)
-                | Op::Swish(_)
-                | Op::Gelu(_)
-        ),
+        op => op.family() == Family::Function,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the readers of a tensor ask for: the order in which it had best be stored.
 
 use super::order::Order;
+use crate::ops::Family;
 use crate::{Graph, Node, Op, TensorId};
 
 /// What all readers of a tensor together ask for.
@@ -72,25 +73,8 @@ impl Demands {
                 other => other,
             },
             // What lets any order through asks for what is asked of it.
-            Op::Relu(_)
-            | Op::Relu6(_)
-            | Op::ReluN1To1(_)
-            | Op::LeakyRelu(_)
-            | Op::Elu(_)
-            | Op::HardSwish(_)
-            | Op::HardSigmoid(_)
-            | Op::Sigmoid(_)
-            | Op::Tanh(_)
-            | Op::Swish(_)
-            | Op::Gelu(_)
-            | Op::Exp(_)
-            | Op::Log(_)
-            | Op::Sqrt(_)
-            | Op::Rsqrt(_)
-            | Op::Neg(_)
-            | Op::Abs(_)
-            | Op::Erf(_)
-            | Op::Quantize(_)
+            op if op.family() == Family::Function => behind(),
+            Op::Quantize(_)
             | Op::Dequantize(_)
             | Op::Dropout(_)
             | Op::Identity(_)
@@ -98,14 +82,7 @@ impl Demands {
             | Op::Split(_)
             | Op::Slice(_)
             | Op::Pad(_) => behind(),
-            Op::PRelu(_)
-            | Op::Add(_)
-            | Op::Sub(_)
-            | Op::Mul(_)
-            | Op::Div(_)
-            | Op::Pow(_)
-            | Op::Minimum(_)
-            | Op::Maximum(_) => {
+            op if op.family() == Family::Broadcast => {
                 if rank(node.inputs[i]) == rank(node.output()) {
                     behind()
                 } else {
@@ -120,17 +97,8 @@ impl Demands {
             | Op::ReduceMin(_)
             | Op::Gather(_)
             | Op::MatMul(_) => Demand::Any,
-            Op::Conv2d(_)
-            | Op::DepthwiseConv2d(_)
-            | Op::TransposeConv2d(_)
-            | Op::FullyConnected(_)
-            | Op::BatchNorm(_)
-            | Op::LayerNorm(_)
-            | Op::Softmax(_)
-            | Op::MaxPool2d(_)
-            | Op::AveragePool2d(_)
-            | Op::Resize(_)
-            | Op::Custom(_) => Demand::One(Order::stated(rank(node.inputs[i]))),
+            // All others read images and rows as the graph states them.
+            _ => Demand::One(Order::stated(rank(node.inputs[i]))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::order::{Order, Shuffle};
 use super::rewrite::{Rewriter, Source};
-use crate::ops::{self, Concat, Gather, MatMul, Pad, Slice, Split};
+use crate::ops::{self, Concat, Family, Gather, MatMul, Pad, Slice, Split};
 use crate::{Constant, InferError, Node, Op, TensorId};
 
 impl Rewriter<'_> {
@@ -20,42 +20,11 @@ impl Rewriter<'_> {
                 self.absorb(node, value)
             }
             (Op::Reshape(op), Some(input)) => self.rewrite_reshape(node, input, &op.shape),
-            (
-                Op::Relu(_)
-                | Op::Relu6(_)
-                | Op::ReluN1To1(_)
-                | Op::LeakyRelu(_)
-                | Op::Elu(_)
-                | Op::HardSwish(_)
-                | Op::HardSigmoid(_)
-                | Op::Sigmoid(_)
-                | Op::Tanh(_)
-                | Op::Swish(_)
-                | Op::Gelu(_)
-                | Op::Exp(_)
-                | Op::Log(_)
-                | Op::Sqrt(_)
-                | Op::Rsqrt(_)
-                | Op::Neg(_)
-                | Op::Abs(_)
-                | Op::Erf(_)
-                | Op::Quantize(_)
-                | Op::Dequantize(_)
-                | Op::Dropout(_)
-                | Op::Identity(_),
-                Some(input),
-            ) => self.elementwise(node, input),
-            (
-                Op::PRelu(_)
-                | Op::Add(_)
-                | Op::Sub(_)
-                | Op::Mul(_)
-                | Op::Div(_)
-                | Op::Pow(_)
-                | Op::Minimum(_)
-                | Op::Maximum(_),
-                _,
-            ) => self.broadcast(node),
+            (op, Some(input)) if op.family() == Family::Function => self.elementwise(node, input),
+            (Op::Quantize(_) | Op::Dequantize(_) | Op::Dropout(_) | Op::Identity(_), Some(input)) => {
+                self.elementwise(node, input)
+            }
+            (op, _) if op.family() == Family::Broadcast => self.broadcast(node),
             (Op::Concat(op), _) => {
                 let order = self.agreed(node);
                 let inputs = self.forms(&node.inputs, &order)?;
@@ -96,17 +65,7 @@ impl Rewriter<'_> {
             (Op::LayerNorm(op), Some(input)) => self.last(node, input, self.dims(input).len() - op.axis),
             (Op::Conv2d(op), Some(input)) if op.groups == 1 => self.last(node, input, self.dims(input).len()),
             (Op::MatMul(op), _) => self.mat_mul(node, op),
-            (
-                Op::Conv2d(_)
-                | Op::DepthwiseConv2d(_)
-                | Op::TransposeConv2d(_)
-                | Op::MaxPool2d(_)
-                | Op::AveragePool2d(_)
-                | Op::Resize(_)
-                | Op::Custom(_),
-                _,
-            )
-            | (_, None) => self.as_stated(node),
+            _ => self.as_stated(node),
         }
     }
 
