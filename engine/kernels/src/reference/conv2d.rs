@@ -1,5 +1,6 @@
 //! Two-dimensional convolution with groups and dilation.
 
+use super::fully_connected::dot_i16;
 use crate::quantized::{ClampF32, LinearParams};
 use crate::shape::{Conv2dShape, tap};
 
@@ -24,6 +25,29 @@ pub fn conv2d_i8(
         });
         acc = acc.wrapping_add(bias.map_or(0, |bias| bias[at.channel]));
         output[out] = params.requantize(at.channel, acc);
+    });
+}
+
+/// Integer convolution of 16-bit activations: symmetric `i8` weights, `i64` bias and sums.
+///
+/// Source: `reference_integer_ops::ConvPerChannel` (`integer_ops/conv.h`) for 16-bit data, with
+/// [`Rounding::Reduced`](crate::quantized::Rounding).
+pub fn conv2d_i16(
+    shape: &Conv2dShape,
+    params: &LinearParams,
+    input: &[i16],
+    weights: &[i8],
+    bias: Option<&[i64]>,
+    output: &mut [i16],
+) {
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
+    let depth = shape.group_in_c();
+    for_each_output(shape, |out, at| {
+        let mut acc = bias.map_or(0, |bias| bias[at.channel]);
+        for_each_pixel(shape, at, |i, w| {
+            acc = acc.wrapping_add(dot_i16(&input[i..i + depth], &weights[w..w + depth]));
+        });
+        output[out] = params.requantize_wide(at.channel, acc);
     });
 }
 
@@ -83,6 +107,15 @@ pub(super) fn for_each_output(shape: &Conv2dShape, mut visit: impl FnMut(usize, 
 /// Calls `visit(input index, weight index)` for the products of the output at `at`, in the order rows, columns,
 /// channels.
 pub(super) fn for_each_tap(shape: &Conv2dShape, at: At, mut visit: impl FnMut(usize, usize)) {
+    for_each_pixel(shape, at, |pixel, kernel| {
+        for c in 0..shape.group_in_c() {
+            visit(pixel + c, kernel + c);
+        }
+    });
+}
+
+/// Calls `visit(input index, weight index)` for the first channels of the pixels under the window of the output at `at`.
+fn for_each_pixel(shape: &Conv2dShape, at: At, mut visit: impl FnMut(usize, usize)) {
     let depth = shape.group_in_c();
     let first_channel = at.channel / shape.group_out_c() * depth;
     for ky in 0..shape.k_h {
@@ -95,9 +128,7 @@ pub(super) fn for_each_tap(shape: &Conv2dShape, at: At, mut visit: impl FnMut(us
             };
             let pixel = ((at.batch * shape.in_h + y) * shape.in_w + x) * shape.in_c + first_channel;
             let kernel = ((at.channel * shape.k_h + ky) * shape.k_w + kx) * depth;
-            for c in 0..depth {
-                visit(pixel + c, kernel + c);
-            }
+            visit(pixel, kernel);
         }
     }
 }
