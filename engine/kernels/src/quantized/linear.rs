@@ -36,7 +36,14 @@ impl LinearParams {
         activation: Activation,
         rounding: Rounding,
     ) -> Self {
-        Self::clamped(input, weight_scales, output, channels, activation.clamp_i8(output), rounding)
+        Self::clamped(
+            input,
+            weight_scales,
+            output,
+            channels,
+            activation.clamp_i8(output),
+            rounding,
+        )
     }
 
     /// The same for activations of 16 bits, whose zero points are 0.
@@ -48,7 +55,14 @@ impl LinearParams {
         activation: Activation,
         rounding: Rounding,
     ) -> Self {
-        Self::clamped(input, weight_scales, output, channels, activation.clamp_i16(output), rounding)
+        Self::clamped(
+            input,
+            weight_scales,
+            output,
+            channels,
+            activation.clamp_i16(output),
+            rounding,
+        )
     }
 
     fn clamped(

@@ -41,11 +41,10 @@ pub fn conv2d_i16(
     output: &mut [i16],
 ) {
     check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
-    let depth = shape.group_in_c();
     for_each_output(shape, |out, at| {
         let mut acc = bias.map_or(0, |bias| bias[at.channel]);
-        for_each_pixel(shape, at, |i, w| {
-            acc = acc.wrapping_add(dot_i16(&input[i..i + depth], &weights[w..w + depth]));
+        for_each_run(shape, at, |i, w, len| {
+            acc = acc.wrapping_add(dot_i16(&input[i..i + len], &weights[w..w + len]));
         });
         output[out] = params.requantize_wide(at.channel, acc);
     });
@@ -112,6 +111,29 @@ pub(super) fn for_each_tap(shape: &Conv2dShape, at: At, mut visit: impl FnMut(us
             visit(pixel + c, kernel + c);
         }
     });
+}
+
+/// Calls `visit(input index, weight index, length)` for the products of the output at `at`, in runs that are dense in both: rows
+/// of the window where pixels and channels lie side by side, else pixels.
+fn for_each_run(shape: &Conv2dShape, at: At, mut visit: impl FnMut(usize, usize, usize)) {
+    if shape.groups != 1 || shape.dilation_w != 1 {
+        return for_each_pixel(shape, at, |pixel, kernel| visit(pixel, kernel, shape.group_in_c()));
+    }
+    // In columns of the padded input.
+    let left = at.x * shape.stride_w;
+    let first = shape.pad_left.saturating_sub(left);
+    let last = (shape.pad_left + shape.in_w).saturating_sub(left).min(shape.k_w);
+    if first >= last {
+        return;
+    }
+    for ky in 0..shape.k_h {
+        let Some(y) = tap(at.y, shape.stride_h, ky, shape.dilation_h, shape.pad_top, shape.in_h) else {
+            continue;
+        };
+        let pixel = (at.batch * shape.in_h + y) * shape.in_w + left + first - shape.pad_left;
+        let kernel = (at.channel * shape.k_h + ky) * shape.k_w + first;
+        visit(pixel * shape.in_c, kernel * shape.in_c, (last - first) * shape.in_c);
+    }
 }
 
 /// Calls `visit(input index, weight index)` for the first channels of the pixels under the window of the output at `at`.

@@ -57,9 +57,12 @@ pub fn fully_connected_i16(
 /// The sum of products of two slices of equal length.
 pub(super) fn dot_i16(x: &[i16], w: &[i8]) -> i64 {
     /// So many products of 2^15 · 2^7 fit an `i32`, with which compilers use vectors.
-    const FIT: usize = 128;
+    const FIT: usize = 256;
     let part = |(x, w): (&[i16], &[i8])| -> i32 { x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum() };
-    x.chunks(FIT).zip(w.chunks(FIT)).map(|chunk| i64::from(part(chunk))).sum()
+    x.chunks(FIT)
+        .zip(w.chunks(FIT))
+        .map(|chunk| i64::from(part(chunk)))
+        .sum()
 }
 
 /// Float fully connected layer, summed in the order of the inputs; bias last.

@@ -52,7 +52,9 @@ pub fn relu_i16(params: &ReluParams, input: &[i16], output: &mut [i16]) {
 fn relu<T: Integer>(params: &ReluParams, input: &[T], output: &mut [T]) {
     assert_eq!(input.len(), output.len(), "elements");
     for (&q, slot) in input.iter().zip(output) {
-        let scaled = params.multiplier.apply_double(Into::<i32>::into(q) - params.input_zero_point);
+        let scaled = params
+            .multiplier
+            .apply_double(Into::<i32>::into(q) - params.input_zero_point);
         *slot = params.clamp.apply(scaled.saturating_add(params.output_zero_point));
     }
 }

@@ -126,7 +126,11 @@ mod tests {
                 assert!((f64::from(y) - expected).abs() < 6.0, "{q}: {y} instead of {expected}");
             }
         };
-        logistic_i16(&SigmoidParams::logistic(Quantization::new(scale, 0)), &input, &mut output);
+        logistic_i16(
+            &SigmoidParams::logistic(Quantization::new(scale, 0)),
+            &input,
+            &mut output,
+        );
         check(&output, |x| 1.0 / (1.0 + (-x).exp()));
         tanh_i16(&SigmoidParams::tanh(Quantization::new(scale, 0)), &input, &mut output);
         check(&output, f64::tanh);
@@ -135,8 +139,20 @@ mod tests {
     #[test]
     fn powers_of_two_need_no_shift() {
         let of = |scale| SigmoidParams::tanh(Quantization::new(scale, 0));
-        assert_eq!(of(1.0 / 4096.0), SigmoidParams { multiplier: 3, shift: 0 });
-        assert_eq!(of(1.0 / 2048.0), SigmoidParams { multiplier: 6, shift: 0 });
+        assert_eq!(
+            of(1.0 / 4096.0),
+            SigmoidParams {
+                multiplier: 3,
+                shift: 0
+            }
+        );
+        assert_eq!(
+            of(1.0 / 2048.0),
+            SigmoidParams {
+                multiplier: 6,
+                shift: 0
+            }
+        );
         assert!(of(1.0 / 1024.0).shift > 0);
         assert!(SigmoidParams::logistic(Quantization::new(1.0 / 2048.0, 0)).shift > 0);
     }

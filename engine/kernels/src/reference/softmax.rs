@@ -105,7 +105,9 @@ pub fn softmax_i16(depth: usize, params: &Softmax16Params, input: &[i16], output
         }
         let headroom = sum.leading_zeros().clamp(1, 30);
         let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
-        let reciprocal = params.reciprocal.at(i16::saturate(shifted as i32 - (1 << 15) - (1 << 16)));
+        let reciprocal = params
+            .reciprocal
+            .at(i16::saturate(shifted as i32 - (1 << 15) - (1 << 16)));
         let shift = 31 - headroom;
         for slot in output {
             let share = (i64::from(*slot) * i64::from(reciprocal) + (1 << (shift - 1))) >> shift;

@@ -198,7 +198,10 @@ fn hybrid(len: usize, run: Run) -> Vec<Lowered> {
 
 /// A kernel of 16-bit activations, which holds its bias.
 fn wide(context: &Context<'_>, run: Run) -> Vec<Lowered> {
-    let reads = context.node.inputs[..2].iter().map(|&t| Read::new(t, Form::Dense)).collect();
+    let reads = context.node.inputs[..2]
+        .iter()
+        .map(|&t| Read::new(t, Form::Dense))
+        .collect();
     vec![Lowered {
         reads: Some(reads),
         ..Lowered::part(0, run)
@@ -293,15 +296,33 @@ pub(crate) fn linear_params(context: &Context<'_>) -> Result<LinearParams, Runti
     let scales = weight_scales(context, axis, channels)?;
     let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
     if context.input(0).ty.element != ElementType::I16 {
-        return Ok(LinearParams::new(input, &scales, output, channels, activation(fused), rounding));
+        return Ok(LinearParams::new(
+            input,
+            &scales,
+            output,
+            channels,
+            activation(fused),
+            rounding,
+        ));
     }
     context.symmetric()?;
-    let narrow_bias = context.node.inputs.get(2).is_some_and(|&b| context.graph.tensor(b).ty.element == ElementType::I32);
+    let narrow_bias = context
+        .node
+        .inputs
+        .get(2)
+        .is_some_and(|&b| context.graph.tensor(b).ty.element == ElementType::I32);
     let rounding = match rounding {
         Rounding::Double if !narrow_bias => Rounding::Reduced,
         other => other,
     };
-    Ok(LinearParams::new_i16(input, &scales, output, channels, activation(fused), rounding))
+    Ok(LinearParams::new_i16(
+        input,
+        &scales,
+        output,
+        channels,
+        activation(fused),
+        rounding,
+    ))
 }
 
 /// The scales of symmetric weights: one, or one an output channel.

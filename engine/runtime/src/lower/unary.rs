@@ -1,7 +1,9 @@
 //! Functions of one number: rectifiers and smooth activations, and in integers requantization too.
 
 use ir::Op;
-use kernels::reference::{self, HardSwishParams, LeakyReluParams, ReluParams, RequantizeParams, SigmoidParams, Table, Unary};
+use kernels::reference::{
+    self, HardSwishParams, LeakyReluParams, ReluParams, RequantizeParams, SigmoidParams, Table, Unary,
+};
 
 use super::{Arithmetic, Context, Lowered, activation};
 use crate::RuntimeError;
