@@ -4,10 +4,13 @@ mod support;
 
 mod bad_input;
 mod cache_damage;
+mod custom_operators;
 mod failures;
 mod interruption;
 mod mistakes;
+mod onnx;
 mod quickstart;
 mod read_and_write;
+mod search;
 mod sources;
 mod verbs;

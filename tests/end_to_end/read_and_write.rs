@@ -1,7 +1,7 @@
 //! Keras files through `infer`: what Keras computed is what the program computes, with either set of kernels, before and
 //! after conversion.
 
-use crate::support::Lab;
+use crate::support::{Lab, shipped};
 
 #[test]
 fn inference_takes_and_gives_numpy_files() {
@@ -51,4 +51,64 @@ fn inference_takes_and_gives_numpy_files() {
             .fold(0.0, f32::max);
         assert!(apart < 1e-5, "{model}, {kernels}: {apart}");
     }
+}
+
+#[test]
+fn a_keras_configuration_takes_weights_in_either_layout() {
+    for dialect in ["keras2", "keras3"] {
+        let lab = Lab::new();
+        let golden =
+            |name: &str| std::fs::read(shipped(&format!("tests/golden/keras/{dialect}/{name}"))).expect("a golden");
+        for name in ["split.json", "split.weights.h5", "split.weights-legacy.h5"] {
+            lab.write(name, golden(name));
+        }
+        for (weights, model) in [
+            ("split.weights.h5", "new.tflite"),
+            ("split.weights-legacy.h5", "old.tflite"),
+        ] {
+            lab.call(&["convert", "split.json", model, "--weights", weights])
+                .expect(0);
+        }
+        lab.write(
+            "recipe.yaml",
+            "schema: pipeline/v1\nname: split\nsources:\n  weights: { file: split.weights.h5 }\nsteps:\n  \
+             model: { import: { from: weights, architecture: split.json } }\n  tflite: { export: { model: model } }\n",
+        );
+        lab.run(&[]);
+        let files = lab.files("out");
+        let written = files
+            .iter()
+            .find(|(path, _)| path.ends_with(".tflite"))
+            .expect("an export")
+            .1;
+        let (new, old) = (
+            std::fs::read(lab.path("new.tflite")),
+            std::fs::read(lab.path("old.tflite")),
+        );
+        assert!(
+            new.expect("converted") == *written,
+            "{dialect}: the recipe wrote another file"
+        );
+        assert!(old.expect("converted") == *written, "{dialect}: the layouts differ");
+    }
+}
+
+#[test]
+fn a_keras_configuration_refuses_what_is_for_state_dicts() {
+    let lab = Lab::new();
+    for name in ["split.json", "split.weights.h5"] {
+        let bytes = std::fs::read(shipped(&format!("tests/golden/keras/keras3/{name}"))).expect("a golden");
+        lab.write(name, bytes);
+    }
+    lab.write(
+        "recipe.yaml",
+        "schema: pipeline/v1\nname: split\nsources:\n  weights: { file: split.weights.h5 }\nsteps:\n  \
+         model: { import: { from: weights, architecture: split.json, prefix: net. } }\n",
+    );
+    let run = lab.run_to(1, &[]);
+    assert!(
+        run.error("model").contains("for state dicts of PyTorch"),
+        "{}",
+        run.error("model")
+    );
 }

@@ -104,7 +104,8 @@ Examples:
   pipeline convert model.h5 model.tflite
   pipeline convert model.h5 model.tflite --quantize int8 --calibrate x_train.npy --input int8 --output int8
   pipeline convert model.tflite model.c        writes model.c and model.h
-  pipeline convert recipes/architectures/fbnet_a.yaml fbnet_a.tflite --weights fbnet_a.pth")]
+  pipeline convert recipes/architectures/fbnet_a.yaml fbnet_a.tflite --weights fbnet_a.pth
+  pipeline convert model.json model.tflite --weights model.weights.h5")]
     Convert(ConvertArgs),
     /// Compare the outputs of two models on the same inputs
     #[command(after_help = "Example:\n  pipeline verify model.h5 model.tflite --input x_test.npy --per-layer")]
@@ -126,9 +127,9 @@ Examples:
         /// What to list; everything without it
         what: Option<Listing>,
     },
-    /// Show the reference page of an op or of a module of architectures
+    /// Show the reference page of an op or of a module of architectures, or what is supported
     #[command(
-        after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc module conv2d\n  pipeline doc --all docs/reference"
+        after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc module conv2d\n  pipeline doc support\n  pipeline doc --all docs/reference"
     )]
     Doc(DocArgs),
     /// Write a starter recipe with comments
@@ -380,13 +381,13 @@ pub enum ProfileArg {
 
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The model to read: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml) with --weights
+    /// The model to read: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml, Keras' .json) with --weights
     #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
     pub from: PathBuf,
     /// The file to write: .tflite, .onnx, .c (with .h beside it), .safetensors, or a folder for a SavedModel
     #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub to: PathBuf,
-    /// Weights for an architecture: .pth, .pt or .safetensors
+    /// Weights for an architecture: .pth, .pt or .safetensors; or .h5, for a configuration of Keras
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
     /// Store and compute in fewer bits
@@ -398,6 +399,9 @@ pub struct ConvertArgs {
     /// For whom an .onnx file is written
     #[arg(long, value_name = "RUNTIME")]
     pub profile: Option<ProfileArg>,
+    /// Write the weights of an .onnx file into a file beside it
+    #[arg(long)]
+    pub external_data: bool,
     /// How many weight scales a layer has
     #[arg(long, value_name = "WHAT", requires = "quantize")]
     pub per: Option<PerArg>,
@@ -407,6 +411,15 @@ pub struct ConvertArgs {
     /// Element type of the outputs of an int8 model
     #[arg(long, value_name = "TYPE", requires = "quantize")]
     pub output: Option<EdgeArg>,
+}
+
+/// `--runtime`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerifyRuntimeArg {
+    /// Our own
+    Own,
+    /// An independent engine, on the model written to ONNX; float models
+    Tract,
 }
 
 #[derive(Debug, Args)]
@@ -420,9 +433,15 @@ pub struct VerifyArgs {
     /// Samples, in the scale that the models take [default: 16 samples of noise in 0..1]
     #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath)]
     pub input: Option<PathBuf>,
-    /// Compare every tensor that both models have under one name
+    /// Compare the layers too, paired by name or by kind and order, and find the first that departs
     #[arg(long)]
     pub per_layer: bool,
+    /// A layer departs below this signal-to-noise ratio [default: 60 between float models, 10 otherwise]
+    #[arg(long, value_name = "DB", requires = "per_layer")]
+    pub departs_below: Option<f64>,
+    /// What runs the model; the reference runs in our own runtime
+    #[arg(long, value_enum, default_value_t = VerifyRuntimeArg::Own)]
+    pub runtime: VerifyRuntimeArg,
     /// End with code 1 where an output differs by more
     #[arg(long, value_name = "ERROR")]
     pub max_abs_error: Option<f64>,
@@ -461,10 +480,10 @@ pub struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub struct InferArgs {
-    /// The model: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml) with --weights
+    /// The model: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml, Keras' .json) with --weights
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
-    /// Weights for an architecture: .pth, .pt or .safetensors
+    /// Weights for an architecture: .pth, .pt or .safetensors; or .h5, for a configuration of Keras
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
     /// Samples along the first axis; one array for each input of the model, in order
@@ -517,7 +536,7 @@ pub enum Listing {
 
 #[derive(Debug, Args)]
 pub struct DocArgs {
-    /// The op, or `module`
+    /// The op, `module`, or `support` for operators by formats
     #[arg(required_unless_present = "all")]
     pub op: Option<String>,
     /// The module of architectures, after `module`

@@ -19,6 +19,7 @@ mod outputs;
 mod progress;
 mod project;
 mod saved;
+mod search;
 mod shell;
 mod signals;
 mod sources;

@@ -152,13 +152,14 @@ fn files(leaving: &[Leaving<'_>]) -> BTreeMap<String, BlobRef> {
 }
 
 /// `int8-0.8.tflite` for the blob `model.tflite` of variant `int8-0.8`. C source names its header, so the two keep their
-/// names in a folder.
+/// names in a folder; weights beside an ONNX model are named after their content, and the model knows them so.
 fn exported(variant: &str, blob_name: &str) -> String {
     let extension = Path::new(blob_name)
         .extension()
         .and_then(|extension| extension.to_str());
     match extension {
         Some("c" | "h") => format!("{}/{}", safe(variant), safe(blob_name)),
+        Some(_) if blob_name.ends_with(steps::models::WEIGHTS) => safe(blob_name),
         Some(extension) => format!("{}.{extension}", safe(variant)),
         None => safe(variant),
     }

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use recipe::{Diagnostic, Instance, Place, Recipe, Source, Span, render_all};
+use recipe::{Diagnostic, GridPoint, Instance, Place, Recipe, Source, Span, render_all};
 use report::RecipeFacts;
 
 use crate::args::Choices;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::search;
 use crate::shell;
 use crate::terminal::Terminal;
 use crate::units::hexadecimal;
@@ -20,8 +21,12 @@ pub struct Project {
     pub recipe: Recipe,
     /// The instances of the steps that are asked for.
     pub instances: Vec<Instance>,
-    file: PathBuf,
-    choices: Choices,
+    /// The points of the grid that the instances stand at; empty without a search.
+    pub points: Vec<GridPoint>,
+    /// The recipe's file.
+    pub file: PathBuf,
+    /// What the command line changes about it.
+    pub choices: Choices,
 }
 
 impl Project {
@@ -42,7 +47,14 @@ impl Project {
         let bytes = fs::read(file).with_context(named).or_exit(Exit::Invalid)?;
         let name = file.display().to_string();
         let loaded = recipe::load(&name, &bytes, &steps::specs(), &choices.overrides());
-        Ok(loaded.and_then(|recipe| {
+        Ok(loaded.and_then(|mut recipe| {
+            let points = match (&recipe.search, recipe.grid()) {
+                (Some(search), Some(grid)) => search::drawn(search, &grid),
+                _ => Vec::new(),
+            };
+            if recipe.search.is_some() {
+                recipe.narrow(points.clone());
+            }
             let instances = recipe.instances()?;
             let mut complaints = refused_parameters(&recipe, &instances);
             complaints.extend(missing_files(&recipe, &instances));
@@ -53,10 +65,22 @@ impl Project {
             Ok(Project {
                 recipe,
                 instances,
+                points,
                 file: file.to_owned(),
                 choices: choices.clone(),
             })
         }))
+    }
+
+    /// Leaves only the instances at these points of the grid.
+    pub fn narrow(&mut self, points: Vec<GridPoint>, terminal: &Terminal) -> Result<(), Failure> {
+        self.recipe.narrow(points.clone());
+        self.points = points;
+        self.instances = self.recipe.instances().map_err(|complaints| {
+            terminal.say(&rendered(&complaints, terminal));
+            Failure::Told(Exit::Invalid)
+        })?;
+        Ok(())
     }
 
     /// The sources that the instances read.

@@ -12,7 +12,7 @@ use recipe::ArtifactKind;
 use report::{Document, RecipeFacts};
 use serde_json::Value;
 use steps::artifact::{Artifact, Decoded, LoadedDataset, ReadBlob};
-use steps::{Context, Inputs, Labelled, Output, SourceFile, SourceFiles, StepError};
+use steps::{Context, Inputs, Labelled, Output, SourceFile, SourceFiles};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::sources::with_modules;
@@ -110,6 +110,13 @@ impl<'a> Workbench<'a> {
         )
     }
 
+    /// Passes on what an op says, warnings in any case.
+    pub fn say(&self, op: &str, line: &str) {
+        if self.terminal.volume >= Volume::Verbose || line.starts_with("warning") {
+            self.terminal.note(&format!("{op}: {line}"));
+        }
+    }
+
     fn run(&self, op: &str, params: Value, inputs: &Inputs) -> Result<Made, Failure> {
         let registered = steps::find(op).ok_or_else(|| anyhow::anyhow!("no op is named `{op}`"))?;
         let ports: Vec<&str> = inputs.ports.keys().map(String::as_str).collect();
@@ -117,11 +124,7 @@ impl<'a> Workbench<'a> {
             .complete(&params, &ports)
             .map_err(anyhow::Error::msg)
             .or_exit(Exit::Invalid)?;
-        let say = |line: &str| {
-            if self.terminal.volume >= Volume::Verbose || line.starts_with("warning") {
-                self.terminal.note(&format!("{op}: {line}"));
-            }
-        };
+        let say = |line: &str| self.say(op, line);
         let context = Context {
             log: &say,
             progress: &|_, _| {},
@@ -185,13 +188,6 @@ pub fn samples(path: &Path) -> Result<Arc<Artifact>, Failure> {
 pub fn dataset(samples: LoadedDataset) -> Arc<Artifact> {
     let decoded: Decoded = Arc::new(samples);
     Arc::new(Artifact::new(ArtifactKind::Dataset, BTreeMap::new(), Some(decoded)))
-}
-
-/// The bytes of a blob of an artifact.
-pub fn blob(artifact: &Artifact, name: &str) -> Result<Vec<u8>, Failure> {
-    artifact
-        .blob(name)
-        .map_err(|error: StepError| Failure::Error(Exit::StepFailed, error.into()))
 }
 
 struct Clock(Instant);

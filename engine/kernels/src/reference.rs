@@ -41,7 +41,7 @@ pub use hard_swish::{HardSwishParams, hard_swish_i8};
 pub use hybrid::{conv2d_hybrid, depthwise_conv2d_hybrid, fully_connected_hybrid};
 pub use layer_norm::layer_norm_f32;
 pub use layout::{concat, gather, pad, reshape, slice, split, transpose};
-pub use matmul::mat_mul_f32;
+pub use matmul::{MatMulParams, mat_mul_f32, mat_mul_i8};
 pub use mean::{MeanParams, mean_f32, mean_i8, mean_i16};
 pub use mul::{MulParams, mul_f32, mul_i8, mul_i16};
 pub use pool::{

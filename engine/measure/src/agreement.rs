@@ -39,6 +39,9 @@ pub struct Closeness {
 pub struct LayerAgreement {
     /// Name of the tensor.
     pub name: String,
+    /// Its name in the reference, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<String>,
     /// Its closeness over all samples.
     #[serde(flatten)]
     pub closeness: Closeness,
@@ -62,9 +65,31 @@ pub struct Agreement {
     /// Closeness per layer, in graph order; empty unless asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerAgreement>,
+    /// The first layer that departs from the reference, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departs: Option<String>,
+}
+
+impl Closeness {
+    /// Whether the error is more than noise of `limit_db` below the signal.
+    pub fn departs(&self, limit_db: f64) -> bool {
+        match self.snr_db {
+            Some(snr) => snr < limit_db,
+            // No error, or no signal to measure it by; one side alone may be infinite.
+            None => self.equal < self.elements,
+        }
+    }
 }
 
 impl Agreement {
+    /// The agreement with its first layer whose signal-to-noise ratio is below `limit_db` marked.
+    #[must_use]
+    pub fn with_departure(mut self, limit_db: f64) -> Self {
+        let first = self.layers.iter().find(|layer| layer.closeness.departs(limit_db));
+        self.departs = first.map(|layer| layer.name.clone());
+        self
+    }
+
     /// The named numbers: `max-abs-error`, `mean-abs-error`, `equal`, and where defined `cosine`, `snr-db`,
     /// `top1-agreement`, `top5-agreement`.
     pub fn figures(&self) -> Vec<Figure> {
@@ -164,7 +189,7 @@ pub struct AgreementTally {
     width: Option<usize>,
     top1: u64,
     top5: u64,
-    layers: Vec<(String, Sums)>,
+    layers: Vec<(String, Option<String>, Sums)>,
 }
 
 impl AgreementTally {
@@ -203,8 +228,14 @@ impl AgreementTally {
         Ok(())
     }
 
-    /// Adds one sample's values of an inner tensor, kept in the order in which names first appear.
-    pub fn add_layer(&mut self, name: &str, reference: &[f32], candidate: &[f32]) -> Result<(), MeasureError> {
+    /// Adds one sample's values of an inner tensor that the reference calls `against`, kept in the order in which names first appear.
+    pub fn add_layer(
+        &mut self,
+        name: &str,
+        against: &str,
+        reference: &[f32],
+        candidate: &[f32],
+    ) -> Result<(), MeasureError> {
         if reference.len() != candidate.len() {
             return Err(MeasureError::LengthMismatch {
                 what: "elements of a layer in the two models",
@@ -215,12 +246,13 @@ impl AgreementTally {
         let index = self
             .layers
             .iter()
-            .position(|(known, _)| known == name)
+            .position(|(known, ..)| known == name)
             .unwrap_or_else(|| {
-                self.layers.push((name.to_owned(), Sums::default()));
+                let against = (against != name).then(|| against.to_owned());
+                self.layers.push((name.to_owned(), against, Sums::default()));
                 self.layers.len() - 1
             });
-        self.layers[index].1.add(reference, candidate);
+        self.layers[index].2.add(reference, candidate);
         Ok(())
     }
 
@@ -237,11 +269,13 @@ impl AgreementTally {
             layers: self
                 .layers
                 .iter()
-                .map(|(name, sums)| LayerAgreement {
+                .map(|(name, against, sums)| LayerAgreement {
                     name: name.clone(),
+                    against: against.clone(),
                     closeness: sums.finish(),
                 })
                 .collect(),
+            departs: None,
         })
     }
 }
@@ -304,11 +338,17 @@ mod tests {
     fn layers_keep_their_order_and_their_own_sums() {
         let mut tally = AgreementTally::new();
         for _ in 0..2 {
-            tally.add_layer("conv", &[1.0], &[1.5]).expect("equal lengths");
-            tally.add_layer("add", &[2.0], &[2.0]).expect("equal lengths");
+            tally.add_layer("conv", "conv", &[1.0], &[1.5]).expect("equal lengths");
+            tally.add_layer("add", "sum", &[2.0], &[2.0]).expect("equal lengths");
             tally.add(&[1.0], &[1.0]).expect("equal lengths");
         }
-        let layers = tally.finish("base").expect("samples").layers;
+        let found = tally.finish("base").expect("samples");
+        // conv: r = 1, e = 0.5: 6 dB.
+        assert_eq!(found.clone().with_departure(6.0).departs, None);
+        assert_eq!(found.clone().with_departure(7.0).departs.as_deref(), Some("conv"));
+        let layers = found.layers;
+        let against: Vec<_> = layers.iter().map(|layer| layer.against.as_deref()).collect();
+        assert_eq!(against, [None, Some("sum")]);
         let rows: Vec<_> = layers
             .iter()
             .map(|layer| (layer.name.as_str(), layer.closeness.max_abs_error))

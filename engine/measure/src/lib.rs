@@ -1,8 +1,8 @@
 //! What a model is worth, as plain values: classification metrics, agreement of two models, latency, memory, sizes.
 //!
 //! Every type here serializes (kebab-case keys) and has a JSON schema, so a measurement can be cached and rendered
-//! later. Functions are pure; the exceptions read facts of this process and machine and say so ([`memory`],
-//! [`machine`]). Time comes from a [`Clock`] that the caller brings. Nothing here prints.
+//! later. Functions are pure; the exceptions read facts of this process and machine, or run a tool of it, and say so ([`memory`],
+//! [`machine`], [`trtexec`]). Time comes from a [`Clock`] that the caller brings. Nothing here prints.
 //!
 //! Names follow scikit-learn; where a definition has variants (percentiles, ties, empty classes) the module states
 //! which one is used.
@@ -16,6 +16,7 @@ pub mod latency;
 pub mod machine;
 pub mod memory;
 pub mod sizes;
+pub mod trtexec;
 
 pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
 pub use classification::{BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, MeanMetrics, Metrics, Tally, argmax};

@@ -60,6 +60,35 @@ fn sections() -> Value {
             "Lists of values to sweep over; a step that mentions `$name` runs once for each value.",
             json!({ "type": "array", "items": { "$ref": "#/$defs/value" }, "minItems": 1, "uniqueItems": true }),
         ),
+        "search": {
+            "type": "object",
+            "properties": {
+                "budget": { "type": "integer", "minimum": 1, "description": "How many points of the grid of all axes are drawn and run." },
+                "by": {
+                    "type": "string",
+                    "pattern": "^[A-Za-z_][A-Za-z0-9_-]*\\..+$",
+                    "description": "A step and the path of the number that judges a point: `quality.accuracy`.",
+                },
+                "seed": { "type": "integer", "minimum": 0, "description": "Seed of the draw." },
+                "halving": {
+                    "type": "object",
+                    "properties": {
+                        "factor": { "type": "integer", "minimum": 2, "description": "Of the points that ran, one in so many goes on; 3 by default." },
+                        "params": {
+                            "type": "array",
+                            "items": { "type": "object", "additionalProperties": { "$ref": "#/$defs/value" } },
+                            "description": "For each rung the params that differ from the recipe's, least effort first: `[{ samples: 500 }]`.",
+                        },
+                    },
+                    "required": ["params"],
+                    "additionalProperties": false,
+                    "description": "Successive halving: run with little effort first, and let the best go on.",
+                },
+            },
+            "required": ["budget"],
+            "additionalProperties": false,
+            "description": "Run a part of the grid of all axes instead of the whole of it.",
+        },
         "sources": section(
             "Files and downloads to start from; `--source name=path` replaces one.",
             json!({ "$ref": "#/$defs/source" }),
@@ -286,7 +315,7 @@ fn or_reference(schema: &Value, prefix: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{expectation, resources, source, step};
+    use crate::{expectation, resources, search, source, step};
 
     #[test]
     fn the_schema_knows_the_keys_that_the_reader_knows() {
@@ -311,6 +340,9 @@ mod tests {
         assert_eq!(keys("/properties"), sorted(&crate::raw::KEYS));
         assert_eq!(keys("/$defs/source/properties"), sorted(&source::KEYS));
         assert_eq!(keys("/$defs/resources/properties"), sorted(&resources::KEYS));
+        assert_eq!(keys("/properties/search/properties"), sorted(&search::KEYS));
+        let halving = "/properties/search/properties/halving/properties";
+        assert_eq!(keys(halving), sorted(&search::HALVING));
         assert_eq!(keys("/$defs/expectation/properties"), sorted(&expectation::KEYS));
         assert_eq!(keys("/$defs/step/properties"), sorted(&step::KEYS));
     }

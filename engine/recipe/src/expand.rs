@@ -288,6 +288,18 @@ impl<'r> Expansion<'r> {
         InstanceId::new(self.step(step).0, &self.coordinates(row))
     }
 
+    /// Whether a row stands at one of the chosen points of the grid, as far as it stands on axes at all.
+    fn is_chosen(&self, row: &Row) -> bool {
+        let agrees = |point: &crate::GridPoint| {
+            row.points.iter().all(|((origin, value), _)| match origin {
+                Origin::Axis(axis) => point[*axis] == *value,
+                Origin::Each(..) => true,
+            })
+        };
+        let points = self.recipe.points.as_ref();
+        points.is_none_or(|points| points.iter().any(agrees))
+    }
+
     fn finish(&self, order: &[usize]) -> Vec<Instance> {
         let wanted = self.wanted(order);
         let mut ids = HashMap::new();
@@ -295,7 +307,7 @@ impl<'r> Expansion<'r> {
         for &index in order {
             let (name, step) = self.step(index);
             for (row_index, row) in self.tables[index].iter().enumerate() {
-                if row.removed || !wanted[index][row_index] {
+                if row.removed || !wanted[index][row_index] || !self.is_chosen(row) {
                     continue;
                 }
                 let coordinates = self.coordinates(row);

@@ -12,7 +12,9 @@ use crate::{
 pub const SCHEMA: &str = "pipeline/v1";
 
 /// The sections of a recipe.
-pub(crate) const KEYS: [&str; 8] = ["schema", "name", "doc", "params", "axes", "sources", "steps", "expect"];
+pub(crate) const KEYS: [&str; 9] = [
+    "schema", "name", "doc", "params", "axes", "search", "sources", "steps", "expect",
+];
 
 /// A recipe as written. [`resolve`](crate::resolve) makes a [`Recipe`](crate::Recipe) of it.
 #[derive(Clone, Debug)]
@@ -22,6 +24,7 @@ pub struct RawRecipe {
     pub(crate) doc: Option<Node>,
     pub(crate) params: Vec<(Key, Node)>,
     pub(crate) axes: Vec<(Key, Node)>,
+    pub(crate) search: Option<Node>,
     pub(crate) sources: Vec<(Key, Node)>,
     pub(crate) steps: Vec<(Key, Node)>,
     pub(crate) expect: Vec<Node>,
@@ -88,6 +91,7 @@ fn sections(source: Arc<SourceText>, entries: Vec<(Key, Node)>, mut complaints: 
         doc: None,
         params: Vec::new(),
         axes: Vec::new(),
+        search: None,
         sources: Vec::new(),
         steps: Vec::new(),
         expect: Vec::new(),
@@ -102,6 +106,7 @@ fn sections(source: Arc<SourceText>, entries: Vec<(Key, Node)>, mut complaints: 
             "doc" => raw.doc = Some(node),
             "params" => raw.params = mapping(&mut complaints, &key, node, "names with values"),
             "axes" => raw.axes = mapping(&mut complaints, &key, node, "names with lists of values"),
+            "search" => raw.search = Some(node),
             "sources" => raw.sources = mapping(&mut complaints, &key, node, "names with files or downloads"),
             "steps" => {
                 steps = Some(key.place.clone());

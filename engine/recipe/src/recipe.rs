@@ -10,6 +10,7 @@ use crate::{
     bindings::{Bindings, is_named},
     diagnostic::{Complaints, Diagnostic, Place},
     expand, fields, graph, name,
+    search::{GridPoint, Search},
     step::{Op, Reader, Scope, op_of},
     suggest,
 };
@@ -27,6 +28,8 @@ pub struct Recipe {
     pub params: IndexMap<String, Value>,
     /// The values of axes, after `--axis`.
     pub axes: IndexMap<String, Vec<Value>>,
+    /// How a part of the grid of all axes is found, if not the whole is run.
+    pub search: Option<Search>,
     /// The sources, after `--source`.
     pub sources: IndexMap<String, Source>,
     /// The steps in the order of the text.
@@ -37,6 +40,8 @@ pub struct Recipe {
     pub only: Vec<String>,
     /// SHA-256 of the text and the overrides.
     pub digest: [u8; 32],
+    /// The points of the grid that are run; all of them where nothing is said.
+    pub(crate) points: Option<Vec<GridPoint>>,
     pub(crate) source: Arc<SourceText>,
 }
 
@@ -122,6 +127,11 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         .iter()
         .filter_map(|node| Expectation::of(&mut complaints, &bindings, &known, node))
         .collect();
+    let names: Vec<&str> = raw.steps.iter().map(|(key, _)| key.name.as_str()).collect();
+    let search = raw
+        .search
+        .as_ref()
+        .and_then(|node| Search::of(&mut complaints, &bindings, &names, node));
     crate::source::add_paths(&mut sources, &raw.source.name, steps.values());
     let recipe = Recipe {
         schema: SCHEMA,
@@ -129,11 +139,13 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         doc,
         params: bindings.params(),
         axes: bindings.axes(),
+        search,
         sources,
         steps,
         expect,
         only: overrides.only.clone(),
         digest: overrides.digest(&raw.source.text),
+        points: None,
         source: Arc::clone(&raw.source),
     };
     if sound {

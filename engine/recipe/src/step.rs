@@ -13,7 +13,7 @@ use crate::{
     fields,
     shape::{Field, Shape, Shapes},
     suggest,
-    vocabulary::{FILE_ENDING, X_SOURCE},
+    vocabulary::{FILE_ENDINGS, X_SOURCE},
     yaml::{Key, Node, Yaml},
 };
 
@@ -306,7 +306,8 @@ impl Reader<'_> {
             fields::mismatch(self.complaints, path, node, &Shape::Source.expected());
             return None;
         };
-        if self.scope.sources.contains_key(name) || (takes_files && name.ends_with(FILE_ENDING)) {
+        let is_path = takes_files && FILE_ENDINGS.iter().any(|ending| name.ends_with(ending));
+        if self.scope.sources.contains_key(name) || is_path {
             return Some(name.into());
         }
         let help = if self.scope.steps.contains_key(name) {

@@ -39,7 +39,7 @@ use serde_json::Value;
 
 use crate::shape::Shapes;
 
-pub(crate) use port::FILE_ENDING;
+pub(crate) use port::FILE_ENDINGS;
 pub use port::{FileRef, Kinds, Port, Ports, SourceRef, kind};
 
 /// Schema keyword of a [`Port`]: the list of artifact kinds it accepts.

@@ -1646,3 +1646,25 @@ steps:
       = note: in `--axis sparsity=2`
     ");
 }
+
+#[test]
+fn a_search_says_how_many_points_and_by_what_they_are_judged() {
+    let search = |text: &str| {
+        complaints(&format!(
+            "schema: pipeline/v1\nname: a\nparams: {{ n: 1 }}\naxes: {{ s: [0.1, 0.2] }}\nsearch: {text}\nsources: {{ w: {{ file: w.h5 }} }}\nsteps:\n  base: {{ import: {{ from: w }} }}\n  p: {{ prune: {{ model: base, sparsity: $s }} }}\n"
+        ))
+    };
+    let first = |text: &str| search(text).lines().next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(first("{ by: p.macs }"), @"error: search: `budget` is missing");
+    insta::assert_snapshot!(first("{ budget: 0 }"), @"error: search.budget: `0` is not an integer of at least 1");
+    insta::assert_snapshot!(first("{ budget: 1, bye: p.macs }"), @"error: search: unknown key `bye`");
+    insta::assert_snapshot!(first("{ budget: 1, by: macs }"), @"error: search.by: `macs` is not a step and a number");
+    insta::assert_snapshot!(first("{ budget: 1, by: q.macs }"), @"error: search.by: the recipe has no step `q`");
+    insta::assert_snapshot!(first("{ budget: 1, halving: { params: [] } }"), @"error: search: `halving` needs `by`");
+    insta::assert_snapshot!(first("{ budget: 1, by: p.macs, halving: { factor: 1, params: [] } }"), @"error: search.halving.factor: `1` is not an integer of at least 2");
+    insta::assert_snapshot!(first("{ budget: 1, by: p.macs, halving: { params: [{ m: 2 }] } }"), @"error: search.halving.params: unknown key `m`");
+    assert_eq!(
+        search("{ budget: 1, by: p.macs, seed: 2, halving: { params: [{ n: 2 }] } }"),
+        ""
+    );
+}

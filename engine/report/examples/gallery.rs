@@ -140,6 +140,7 @@ fn agreement(error: f64) -> Document {
     };
     let layer = |name: &str, scale| LayerAgreement {
         name: name.into(),
+        against: None,
         closeness: closeness(scale),
     };
     Document::Agreement(Agreement {
@@ -149,6 +150,7 @@ fn agreement(error: f64) -> Document {
         top1: Some(0.981),
         top5: Some(1.0),
         layers: vec![layer("conv2d_1", 0.2), layer("add", 0.5)],
+        departs: None,
     })
 }
 

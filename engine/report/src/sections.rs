@@ -243,6 +243,7 @@ pub(crate) fn agreement(variants: &Variants<'_>) -> Option<Value> {
             top1,
             top5,
             layers: per_layer,
+            departs,
         } = agreement;
         let share = |share: &Option<f64>| plain(share.map(numbers::percent).unwrap_or_default());
         let mut row = vec![code(&variant.name), code(reference), plain(numbers::count(*samples))];
@@ -258,12 +259,27 @@ pub(crate) fn agreement(variants: &Variants<'_>) -> Option<Value> {
                 "Cosine",
                 "SNR",
             ]);
-            for LayerAgreement { name, closeness } in per_layer {
-                let mut row = vec![code(name)];
+            for LayerAgreement {
+                name,
+                against,
+                closeness,
+            } in per_layer
+            {
+                let mut row = vec![code(&match against {
+                    Some(against) => format!("{name} ({against})"),
+                    None => name.clone(),
+                })];
                 row.extend(closeness_cells(closeness));
                 table.push(row);
             }
-            let summary = format!("{} against {}, layer by layer", html(&variant.name), html(reference));
+            let departs = departs.as_ref().map_or_else(String::new, |layer| {
+                format!("; the first that departs is {}", html(layer))
+            });
+            let summary = format!(
+                "{} against {}, layer by layer{departs}",
+                html(&variant.name),
+                html(reference)
+            );
             layers.push(details(summary, &table.without_empty_columns()));
         }
     }

@@ -328,6 +328,9 @@ fn unary(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>, RuntimeErro
 
 /// A product with a constant matrix is a fully connected layer.
 fn mat_mul(context: &Context<'_>, isa: Isa, op: &MatMul) -> Result<Option<Lowered>, RuntimeError> {
+    if context.plain()? != Arithmetic::Float {
+        return Ok(None);
+    }
     let shape = lower::mat_mul_shape(context, op)?;
     let weights = context.constant(1).filter(|b| b.dims().len() == 2 && !op.adjoint_a);
     let weights = weights.and_then(|b| {

@@ -11,7 +11,7 @@ use recipe::ArtifactKind;
 use report::Document;
 use serde::de::DeserializeOwned;
 
-use crate::StepError;
+use crate::{StepError, models};
 
 /// A decoded value: a [`Graph`] or a [`Dataset`].
 pub type Decoded = Arc<dyn Any + Send + Sync>;
@@ -83,7 +83,12 @@ impl Artifact {
         self.decode(|| {
             let find = |ending: &str| self.names().find(|n| n.ends_with(ending)).map(str::to_owned);
             if let Some(name) = find(".onnx") {
-                return Ok(formats::onnx::read(&self.blob(&name)?)?);
+                let weights = |data: &formats::onnx::ExternalData| {
+                    let file = self.blob(&data.location).map_err(|e| e.to_string())?;
+                    models::part(&file, data)
+                };
+                let options = formats::onnx::ImportOptions::default();
+                return Ok(formats::onnx::read_with(&self.blob(&name)?, &options, &weights)?);
             }
             if let Some(name) = find(GRAPH) {
                 let files = Files {

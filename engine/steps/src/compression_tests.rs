@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cluster::distinct;
-use crate::export::OnnxProfile;
+use crate::export::FileOptions;
 use crate::quantize::{Quantize, Range, Ranges, quantize};
 use crate::testing::{network, noise, prepared, refused, run, run_with, values, weights, with_context};
 
@@ -219,7 +219,13 @@ fn four_bit_weights_read_back_the_same_from_files_that_pack_them() {
         assert_eq!(plain, packed, "{params}");
     }
     let q = quantized(&network(), json!({ "scheme": "int8", "weights": "int4" }));
-    let [plain, packed] = [false, true].map(|packed| crate::models::onnx(&q, OnnxProfile::Standard, packed).unwrap());
+    let [plain, packed] = [false, true].map(|packed_int4| {
+        let options = FileOptions {
+            packed_int4,
+            ..FileOptions::default()
+        };
+        crate::models::onnx(&q, options).unwrap()
+    });
     assert!(packed.len() < plain.len());
     let [plain, packed] = [plain, packed].map(|bytes| formats::onnx::read(&bytes).unwrap());
     assert_eq!(plain, packed);

@@ -50,6 +50,9 @@ pub enum StepError {
     /// See [`QuantizeError`].
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
+    /// See [`opinion::OpinionError`].
+    #[error(transparent)]
+    Opinion(#[from] opinion::OpinionError),
     /// See [`runtime::RuntimeError`].
     #[error(transparent)]
     Runtime(#[from] runtime::RuntimeError),

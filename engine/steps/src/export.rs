@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Context, Inputs, Op, Output};
-use crate::{StepError, architecture, models};
+use crate::{StepError, architecture, export_tensorrt, models};
 
 /// The kinds of file that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +41,8 @@ pub enum OnnxProfile {
     /// Any runtime.
     #[default]
     Standard,
-    /// TensorRT: symmetric activations, float biases. The log has the `trtexec` command that builds and times an engine.
+    /// TensorRT: symmetric activations, float biases. The log has the `trtexec` command that builds and times an
+    /// engine, and where it is on the PATH what came of it.
     Tensorrt,
 }
 
@@ -50,6 +51,17 @@ impl OnnxProfile {
     fn is_standard(&self) -> bool {
         *self == OnnxProfile::Standard
     }
+}
+
+/// What a caller may decide about a file, beside its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileOptions {
+    /// For whom an ONNX file is written.
+    pub profile: OnnxProfile,
+    /// Whether the weights of an ONNX file lie in a file beside it.
+    pub external_data: bool,
+    /// Whether weights that fit 4 bits are stored two a byte.
+    pub packed_int4: bool,
 }
 
 /// Parameters of `export`.
@@ -68,7 +80,14 @@ pub struct Export {
     /// opset 21 on. Otherwise each takes a byte, which every runtime loads, and a zip archive packs them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub packed_int4: bool,
+    /// Write the weights of an ONNX model into a file beside it, named after its content. Beyond 2 GB, where ONNX files end, this is
+    /// done in any case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external_data: bool,
 }
+
+/// What is left in an ONNX file for everything but weights; it ends at 2 GiB.
+const MOST_WEIGHTS: u64 = (1 << 31) - (1 << 26);
 
 /// The op.
 pub struct ExportOp;
@@ -76,84 +95,88 @@ pub struct ExportOp;
 impl Op for ExportOp {
     type Params = Export;
     const NAME: &'static str = "export";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Writes a model as a file that a device's runtime loads.";
     const PRODUCES: ArtifactKind = ArtifactKind::File;
     const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
 
     fn run(params: &Export, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;
-        if params.packed_int4 && !matches!(params.format, FileFormat::Tflite | FileFormat::Onnx) {
-            let problem = "packed-int4: is for TensorFlow Lite and ONNX files; remove it, or change the format";
-            return Err(StepError::Params(problem.into()));
-        }
-        match params.format {
-            FileFormat::Onnx => return onnx(&model, params, context),
-            _ if !params.profile.is_standard() => {
-                return Err(StepError::Params(
-                    "profile: is for ONNX files; add `format: onnx`".into(),
-                ));
-            }
-            FileFormat::Safetensors => {
-                return file("model.safetensors", architecture::safetensors(&model)?, Vec::new());
-            }
-            FileFormat::SavedModel => return file(GRAPH, formats::tensorflow::write(&model)?, Vec::new()),
-            FileFormat::Tflite | FileFormat::CArray => {}
-        }
-        let bytes = models::tflite(&model, params.packed_int4)?;
-        context.log(&format!("{} bytes", bytes.len()));
-        let mut blobs = Vec::new();
-        if params.format == FileFormat::CArray {
-            let (source, header) = c_source(&bytes, "model");
-            blobs.push(("model.c".to_owned(), source.into_bytes()));
-            blobs.push(("model.h".to_owned(), header.into_bytes()));
-        }
-        file("model.tflite", bytes, blobs)
-    }
-}
-
-fn onnx(model: &ir::Graph, params: &Export, context: &Context<'_>) -> Result<Output, StepError> {
-    let bytes = models::onnx(model, params.profile, params.packed_int4)?;
-    context.log(&format!("{} bytes", bytes.len()));
-    if params.profile == OnnxProfile::Tensorrt {
-        context.log(&format!("build and time it with `{}`", trtexec(model)));
-    }
-    file("model.onnx", bytes, Vec::new())
-}
-
-/// A file with its size, beside others.
-fn file(name: &str, bytes: Vec<u8>, mut blobs: Vec<(String, Vec<u8>)>) -> Result<Output, StepError> {
-    let sizes = Sizes::of([(name, bytes.as_slice())])?;
-    blobs.push((name.to_owned(), bytes));
-    Ok(Output {
-        kind: ArtifactKind::File,
-        blobs,
-        decoded: None,
-        document: Some(Document::Sizes(sizes)),
-    })
-}
-
-/// The command that builds an engine of `model.onnx` and times it on one sample.
-fn trtexec(model: &ir::Graph) -> String {
-    let shape = |&id: &ir::TensorId| {
-        let tensor = model.tensor(id);
-        let dims = match *tensor.ty.shape.dims() {
-            [n, h, w, c] => vec![n, c, h, w],
-            ref dims => dims.to_vec(),
+        let options = FileOptions {
+            profile: params.profile,
+            external_data: params.external_data,
+            packed_int4: params.packed_int4,
         };
-        let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
-        format!("{}:{}", tensor.name, dims.join("x"))
+        let files = files(&model, params.format, options, context.log)?;
+        // C source is the TFLite file once more.
+        let counted = files
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "model.c" | "model.h"));
+        let sizes = Sizes::of(counted.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+        Ok(Output {
+            kind: ArtifactKind::File,
+            blobs: files,
+            decoded: None,
+            document: Some(Document::Sizes(sizes)),
+        })
+    }
+}
+
+/// The files of a model, by name: that which a runtime loads first, then what lies beside it.
+///
+/// # Errors
+/// Options of another format, and what the format cannot hold.
+pub fn files(
+    model: &ir::Graph,
+    format: FileFormat,
+    options: FileOptions,
+    log: &dyn Fn(&str),
+) -> Result<Vec<(String, Vec<u8>)>, StepError> {
+    let stray = |what: &str| StepError::Params(format!("{what}: is for ONNX files; add `format: onnx`"));
+    if format != FileFormat::Onnx && !options.profile.is_standard() {
+        return Err(stray("profile"));
+    }
+    if format != FileFormat::Onnx && options.external_data {
+        return Err(stray("external-data"));
+    }
+    if options.packed_int4 && !matches!(format, FileFormat::Tflite | FileFormat::Onnx) {
+        let problem = "packed-int4: is for TensorFlow Lite and ONNX files; remove it, or change the format";
+        return Err(StepError::Params(problem.into()));
+    }
+    let mut files = match format {
+        FileFormat::Onnx => onnx(model, options, log)?,
+        FileFormat::Safetensors => vec![("model.safetensors".to_owned(), architecture::safetensors(model)?)],
+        FileFormat::SavedModel => vec![(GRAPH.to_owned(), formats::tensorflow::write(model)?)],
+        FileFormat::Tflite | FileFormat::CArray => {
+            vec![("model.tflite".to_owned(), models::tflite(model, options.packed_int4)?)]
+        }
     };
-    let shapes: Vec<String> = model.inputs().iter().map(shape).collect();
-    let int8 = if model.tensors().iter().any(ir::Tensor::is_quantized) {
-        " --int8"
+    for (name, bytes) in &files {
+        log(&format!("{} bytes in {name}", bytes.len()));
+    }
+    if format == FileFormat::CArray {
+        let (source, header) = c_source(&files[0].1, "model");
+        files.push(("model.c".to_owned(), source.into_bytes()));
+        files.push(("model.h".to_owned(), header.into_bytes()));
+    }
+    Ok(files)
+}
+
+fn onnx(model: &ir::Graph, options: FileOptions, log: &dyn Fn(&str)) -> Result<Vec<(String, Vec<u8>)>, StepError> {
+    let stored = model.tensors().iter().filter(|tensor| tensor.data.is_some());
+    let weights: u64 = stored.map(|tensor| tensor.ty.bytes() as u64).sum();
+    let mut files = Vec::new();
+    if options.external_data || weights > MOST_WEIGHTS {
+        let split = models::onnx_split(model, options)?;
+        files.push(("model.onnx".to_owned(), split.model));
+        files.push((split.location, split.weights));
     } else {
-        ""
-    };
-    format!(
-        "trtexec --onnx=model.onnx --saveEngine=model.engine --shapes={} --fp16{int8}",
-        shapes.join(",")
-    )
+        files.push(("model.onnx".to_owned(), models::onnx(model, options)?));
+    }
+    if options.profile == OnnxProfile::Tensorrt {
+        export_tensorrt::report(model, &files, log);
+    }
+    Ok(files)
 }
 
 /// A `.tflite` file as C: source and header, of an array called `name`. The source includes `name.h`.

@@ -4,11 +4,12 @@
 //! Folding comes later, where a step needs it.
 //!
 //! PyTorch files hold weights and no network: an architecture file says what the network is, and its names are those of the
-//! weights.
+//! weights. For Keras weights (`model.save_weights`) the architecture is the model's configuration (`model.to_json()`).
 //!
 //! ```yaml
 //! base: { import: { from: weights, format: keras } }
 //! net: { import: { from: pth, architecture: architectures/fbnet_a.yaml } }
+//! old: { import: { from: x.weights.h5, architecture: model.json } }
 //! ```
 
 use std::io::{Read, Seek, SeekFrom};
@@ -58,8 +59,8 @@ pub struct Import {
     /// The signature of a SavedModel; `serving_default`, or the only one, where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// The network that the weights of a state dict belong to: a YAML file beside the recipe. Modules of your own stand in a
-    /// folder `modules` beside it.
+    /// The network that weights belong to: a YAML file beside the recipe for a state dict of PyTorch, with modules of your own in a
+    /// folder `modules` beside it; for weights of Keras the model's configuration, a JSON file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<FileRef>,
     /// Values for parameters of the architecture.
@@ -98,7 +99,10 @@ impl Op for ImportOp {
                 problem: e.to_string(),
             })?;
             if let Some(files) = inputs.sources.get("architecture") {
-                with_architecture(params, &bytes, &file.label, &files.files, context)?
+                match keras_config(files)? {
+                    Some(config) => with_config(params, &config, &bytes, &file.label)?,
+                    None => with_architecture(params, &bytes, &file.label, &files.files, context)?,
+                }
             } else {
                 let outside = |data: &formats::onnx::ExternalData| external(others, data);
                 models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
@@ -151,6 +155,40 @@ fn external(files: &[SourceFile], data: &formats::onnx::ExternalData) -> Result<
     opened.seek(SeekFrom::Start(data.offset)).map_err(|e| e.to_string())?;
     opened.take(length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     Ok(bytes)
+}
+
+/// The architecture where it is one of Keras, in JSON; a YAML file of ours begins otherwise.
+fn keras_config(files: &SourceFiles) -> Result<Option<String>, StepError> {
+    let [file] = files.files.as_slice() else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&file.path).map_err(|e| StepError::File {
+        path: file.label.clone(),
+        problem: e.to_string(),
+    })?;
+    Ok(text.trim_start().starts_with('{').then_some(text))
+}
+
+fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Result<Graph, StepError> {
+    let Import {
+        params: values,
+        rename,
+        prefix,
+        key,
+        ..
+    } = params;
+    if !values.is_empty() || !rename.is_empty() || prefix.is_some() || key.is_some() {
+        let problem = "params, rename, prefix and key are for state dicts of PyTorch; a Keras configuration names its weights itself";
+        return Err(StepError::Params(problem.into()));
+    }
+    let options = formats::keras::ImportOptions {
+        input_shape: params.input_shape.clone(),
+        ..Default::default()
+    };
+    formats::keras::read_config_and_weights_with(config, weights, &options).map_err(|e| StepError::File {
+        path: label.to_owned(),
+        problem: e.to_string(),
+    })
 }
 
 fn with_architecture(

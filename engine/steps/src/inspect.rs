@@ -47,7 +47,7 @@ pub struct TensorFacts {
 pub struct LayerFacts {
     /// Its name.
     pub name: String,
-    /// Its operator.
+    /// Its operator; for one that is not known its name and where it is defined.
     pub op: String,
     /// What it makes first.
     pub output: TensorFacts,
@@ -105,7 +105,10 @@ fn layer(graph: &Graph, node: &ir::Node, reads: Vec<usize>) -> LayerFacts {
     }
     LayerFacts {
         name: node.name.clone(),
-        op: node.op.name().to_owned(),
+        op: match &node.op {
+            Op::Custom(op) => format!("{} of {}", op.name, op.domain),
+            known => known.name().to_owned(),
+        },
         output: TensorFacts::of(graph.tensor(node.output())),
         parameters: constants().map(|tensor| tensor.ty.shape.elements() as u64).sum(),
         macs: (!matches!(node.op, Op::Custom(_))).then(|| graph.node_macs(node)),

@@ -10,7 +10,7 @@ use report::{Document, EffectRow, ModelSummary};
 
 use crate::StepError;
 use crate::artifact::Artifact;
-use crate::export::OnnxProfile;
+use crate::export::{FileOptions, OnnxProfile};
 use crate::import::ModelFormat;
 use crate::op::Output;
 
@@ -162,22 +162,69 @@ pub fn tflite(model: &Graph, packed_int4: bool) -> Result<Vec<u8>, StepError> {
 
 /// A model as an `.onnx` file, batch norms folded if it is a float model, and read back to be sure of it.
 ///
-/// `packed_int4`: weights that fit 4 bits are stored two a byte.
-pub fn onnx(model: &Graph, profile: OnnxProfile, packed_int4: bool) -> Result<Vec<u8>, StepError> {
+/// # Errors
+/// What ONNX cannot hold.
+pub fn onnx(model: &Graph, options: FileOptions) -> Result<Vec<u8>, StepError> {
+    onnx_with(model, options, |graph, options| {
+        let bytes = formats::onnx::write_with(graph, options)?;
+        let read = formats::onnx::read(&bytes)?;
+        Ok((bytes, read))
+    })
+}
+
+/// [`onnx`], with the weights in a file that is named after its content.
+pub fn onnx_split(model: &Graph, options: FileOptions) -> Result<formats::onnx::Split, StepError> {
+    onnx_with(model, options, |graph, options| {
+        let split = formats::onnx::write_split(graph, options, |weights| format!("{}{WEIGHTS}", digest(weights)))?;
+        let part = |data: &formats::onnx::ExternalData| part(&split.weights, data);
+        let read = formats::onnx::read_with(&split.model, &formats::onnx::ImportOptions::default(), &part)?;
+        Ok((split, read))
+    })
+}
+
+/// The ending of files with the weights of an ONNX model. They are known to it by their names, which are therefore kept.
+pub const WEIGHTS: &str = ".weights";
+
+/// The first 16 digits of a SHA-256.
+fn digest(bytes: &[u8]) -> String {
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(bytes);
+    let first = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+    format!("{first:016x}")
+}
+
+/// A part of a file of weights.
+pub fn part(weights: &[u8], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
+    let short = || format!("has {} bytes, which do not hold all of the data", weights.len());
+    let from = usize::try_from(data.offset).map_err(|_| short())?;
+    let rest = weights.get(from..).ok_or_else(short)?;
+    let length = data
+        .length
+        .map_or(Ok(rest.len()), usize::try_from)
+        .map_err(|_| short())?;
+    rest.get(..length).map(<[u8]>::to_vec).ok_or_else(short)
+}
+
+fn onnx_with<T>(
+    model: &Graph,
+    options: FileOptions,
+    write: impl FnOnce(&Graph, &formats::onnx::WriteOptions) -> Result<(T, Graph), formats::FormatError>,
+) -> Result<T, StepError> {
     let mut graph = model.clone();
     if !model.tensors().iter().any(Tensor::is_quantized) {
         passes::fold(&mut graph)?;
     }
-    let options = formats::onnx::WriteOptions {
-        profile: match profile {
+    let written_as = formats::onnx::WriteOptions {
+        profile: match options.profile {
             OnnxProfile::Standard => formats::onnx::Profile::Standard,
             OnnxProfile::Tensorrt => formats::onnx::Profile::TensorRt,
         },
-        packed_int4,
+        packed_int4: options.packed_int4,
         ..Default::default()
     };
-    let bytes = formats::onnx::write_with(&graph, &options)?;
-    let read = formats::onnx::read(&bytes)?;
+    let (written, read) = write(&graph, &written_as)?;
     let border = |g: &Graph| {
         let ids = g.inputs().iter().chain(g.outputs());
         ids.map(|&id| g.tensor(id).ty.clone()).collect::<Vec<_>>()
@@ -203,7 +250,7 @@ pub fn onnx(model: &Graph, profile: OnnxProfile, packed_int4: bool) -> Result<Ve
         layers.filter(|node| g.tensor(node.inputs[0]).is_quantized()).count()
     };
     // TensorRT's ranges are not those that softmax and its like have here, so that these are read back as floats.
-    let fewer = profile == OnnxProfile::Standard && integer(&read) < integer(&graph);
+    let fewer = options.profile == OnnxProfile::Standard && integer(&read) < integer(&graph);
     if border(&read) != border(&graph) || fewer {
         return Err(StepError::NoEffect(format!(
             "the written file has {} integer layers and the borders {:?}, the model {} and {:?}; this is a bug, please report it",
@@ -213,5 +260,5 @@ pub fn onnx(model: &Graph, profile: OnnxProfile, packed_int4: bool) -> Result<Ve
             border(&graph)
         )));
     }
-    Ok(bytes)
+    Ok(written)
 }

@@ -139,6 +139,14 @@ impl Context<'_> {
         (self.progress)(done, total);
     }
 
+    /// Does some work and says how long it took. The time goes to the log alone, never into a result.
+    pub fn timed<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
+        let start = self.clock.now();
+        let done = work();
+        self.log(&format!("{what}: {:.2} s", (self.clock.now() - start).as_secs_f64()));
+        done
+    }
+
     /// An error once the user has asked to stop.
     pub fn check_cancelled(&self) -> Result<(), StepError> {
         if (self.cancelled)() {

@@ -201,7 +201,10 @@ impl<'a> Job<'a> {
         for (layer, sparsity) in self.layers.iter().zip(wanted) {
             let Some(sparsity) = sparsity else { continue };
             context.progress(done, todo);
-            let posed = samples.pose(&original, graph, layer, done == 0, self.params.damping)?;
+            let work = format!("{}, {} × {} weights", layer.name, layer.rows, layer.columns);
+            let posed = context.timed(&format!("{work}, Hessian of {} samples", samples.len()), || {
+                samples.pose(&original, graph, layer, done == 0, self.params.damping)
+            })?;
             let posed = posed.ok_or_else(|| no_hessian(layer))?;
             let gone: Vec<Vec<bool>> = gone(&posed.rows, layer.columns);
             let rows = obs::Rows {
@@ -212,7 +215,8 @@ impl<'a> Job<'a> {
                 columns: layer.columns,
                 run: layer.run,
             };
-            set_rows(graph, layer, &rows.prune(self.pattern, sparsity)?);
+            let pruned = context.timed(&format!("{work}, pruned"), || rows.prune(self.pattern, sparsity))?;
+            set_rows(graph, layer, &pruned);
             done += 1;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! `verify`: two models on the same samples, compared number by number.
 //!
 //! Accuracy can hide a wrong conversion; outputs cannot. Quantized outputs are compared as the real numbers they mean. With
-//! `per-layer`, every tensor that both models have under one name is compared too, and the first that departs stands out.
+//! `per-layer`, the layers are compared too, paired by their names or by what they are, and the first that departs is named.
 //!
 //! ```yaml
 //! same: { verify: { model: int8, reference: base, data: test, count: 100, per-layer: true } }
@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 
+use ir::Graph;
 use measure::AgreementTally;
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
@@ -16,9 +17,29 @@ use runtime::{Executable, Options, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::LoadedDataset;
 use crate::feed::Feeder;
 use crate::op::{Context, Inputs, Op, Output};
-use crate::{StepError, models};
+use crate::second_opinion::SecondOpinion;
+use crate::{StepError, layers, models};
+
+/// What runs the model in question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyRuntime {
+    /// Our own runtime.
+    #[default]
+    Own,
+    /// tract, an independent engine, on the model written to ONNX: a second opinion on float models.
+    Tract,
+}
+
+impl VerifyRuntime {
+    // Takes a reference for `skip_serializing_if`.
+    fn is_own(&self) -> bool {
+        *self == VerifyRuntime::Own
+    }
+}
 
 /// Parameters of `verify`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -34,9 +55,15 @@ pub struct Verify {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub count: Option<usize>,
-    /// Compare every tensor that both models have under one name.
+    /// Compare the layers too: those of one name, and in order those of one kind and shape.
     #[serde(default)]
     pub per_layer: bool,
+    /// A layer departs where its signal-to-noise ratio is less than this, in dB: 60 between float models, else 10, unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departs_below: Option<f64>,
+    /// What runs the model; the reference runs in our own runtime.
+    #[serde(default, skip_serializing_if = "VerifyRuntime::is_own")]
+    pub runtime: VerifyRuntime,
     /// Fail where an output differs by more than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_abs_error: Option<f64>,
@@ -52,7 +79,7 @@ pub struct VerifyOp;
 impl Op for VerifyOp {
     type Params = Verify;
     const NAME: &'static str = "verify";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Compares two models on the same samples, number by number.";
     const PRODUCES: ArtifactKind = ArtifactKind::Agreement;
     const EXAMPLE: &'static str = "same: { verify: { model: int8, reference: base, data: test, per-layer: true } }";
@@ -64,14 +91,9 @@ impl Op for VerifyOp {
         );
         let dataset = inputs.one("data")?.dataset()?;
         let order: Vec<usize> = (0..params.count.unwrap_or(usize::MAX).min(dataset.data.len())).collect();
-        let options = || Options {
-            observable: params.per_layer,
-            observe_all: params.per_layer,
-            ..Options::default()
-        };
         let (candidate, original) = (
-            Executable::new(&model, options())?,
-            Executable::new(&reference, options())?,
+            Executable::new(&model, Options::default())?,
+            Executable::new(&reference, Options::default())?,
         );
         let (candidate_feed, original_feed) = (
             Feeder::new(&candidate, &dataset)?.only(&order),
@@ -79,21 +101,26 @@ impl Op for VerifyOp {
         );
         let mut tally = AgreementTally::new();
         if params.per_layer {
-            for i in 0..order.len() {
-                context.check_cancelled()?;
-                let expected = observed(&original, &original_feed, i)?;
-                let known: HashMap<&str, &[f32]> = expected.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
-                for (name, values) in &observed(&candidate, &candidate_feed, i)? {
-                    if let Some(expected) = known.get(name.as_str()).filter(|e| e.len() == values.len()) {
-                        tally.add_layer(name, expected, values)?;
-                    }
-                }
-                context.progress(i as u64, order.len() as u64);
-            }
+            by_layer(&model, &reference, &dataset, &order, &mut tally, context)?;
         }
         let real = |executable: &Executable, value: Value<'_>| dequantized(executable, value);
         let expected = original_feed.map(context, |_, o| real(&original, o.get(0)))?;
-        let found = candidate_feed.map(context, |_, o| real(&candidate, o.get(0)))?;
+        let found = match params.runtime {
+            VerifyRuntime::Own => candidate_feed.map(context, |_, o| real(&candidate, o.get(0)))?,
+            VerifyRuntime::Tract => {
+                let second = SecondOpinion::new(&model)?;
+                let elements = model.tensor(model.inputs()[0]).ty.shape.elements();
+                let mut sample = vec![0.0; elements];
+                let mut found = Vec::with_capacity(order.len());
+                for i in 0..order.len() {
+                    context.check_cancelled()?;
+                    candidate_feed.float(i, &mut sample);
+                    found.push(second.run(&sample)?);
+                    context.progress(i as u64, order.len() as u64);
+                }
+                found
+            }
+        };
         for (expected, found) in expected.iter().zip(&found) {
             tally.add(expected, found)?;
         }
@@ -101,7 +128,14 @@ impl Op for VerifyOp {
             .all("reference")
             .first()
             .map_or("reference", |r| r.variant.as_str());
-        let agreement = tally.finish(name)?;
+        let mut agreement = tally.finish(name)?;
+        if params.per_layer {
+            let exact = layers::plain(&model) && layers::plain(&reference);
+            agreement = agreement.with_departure(params.departs_below.unwrap_or(if exact { 60.0 } else { 10.0 }));
+            if let Some(layer) = &agreement.departs {
+                context.log(&format!("the first layer that departs is {layer}"));
+            }
+        }
         let error = agreement.closeness.max_abs_error;
         context.log(&format!("max abs error {error:.3e} over {} samples", agreement.samples));
         if let Some(limit) = params.max_abs_error.filter(|&limit| error > limit) {
@@ -124,6 +158,41 @@ impl Op for VerifyOp {
             Document::Agreement(agreement),
         ))
     }
+}
+
+/// Adds what every pair of layers makes of the samples.
+fn by_layer(
+    model: &Graph,
+    reference: &Graph,
+    dataset: &LoadedDataset,
+    order: &[usize],
+    tally: &mut AgreementTally,
+    context: &Context<'_>,
+) -> Result<(), StepError> {
+    let options = Options {
+        observable: true,
+        observe_all: true,
+        ..Options::default()
+    };
+    let (model, reference) = (layers::comparable(model)?, layers::comparable(reference)?);
+    let pairs = layers::pairs(&model, &reference);
+    let (candidate, original) = (Executable::new(&model, options)?, Executable::new(&reference, options)?);
+    let (candidate_feed, original_feed) = (
+        Feeder::new(&candidate, dataset)?.only(order),
+        Feeder::new(&original, dataset)?.only(order),
+    );
+    for i in 0..order.len() {
+        context.check_cancelled()?;
+        let expected: HashMap<String, Vec<f32>> = observed(&original, &original_feed, i)?.into_iter().collect();
+        for (name, values) in &observed(&candidate, &candidate_feed, i)? {
+            let against = pairs.get(name);
+            if let Some((against, expected)) = against.and_then(|against| expected.get_key_value(against)) {
+                tally.add_layer(name, against, expected, values)?;
+            }
+        }
+        context.progress(i as u64, order.len() as u64);
+    }
+    Ok(())
 }
 
 type Observed = Vec<(String, Vec<f32>)>;

@@ -82,12 +82,12 @@ pub fn stored() -> Vec<Vec<u8>> {
 
 /// Exported TensorFlow Lite files in every scheme.
 pub fn tflite() -> Vec<Vec<u8>> {
-    exported(|model| steps::models::tflite(model).ok())
+    exported(|model| steps::models::tflite(model, true).ok())
 }
 
 /// Exported ONNX files in every scheme.
 pub fn onnx() -> Vec<Vec<u8>> {
-    exported(|model| steps::models::onnx(model, steps::export::OnnxProfile::Standard).ok())
+    exported(|model| steps::models::onnx(model, steps::export::FileOptions::default()).ok())
 }
 
 fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::json;
 use steps::artifact::Artifact;
+use steps::export::{self, FileFormat, FileOptions, OnnxProfile};
 
 use crate::args::{ConvertArgs, EdgeArg, PerArg, ProfileArg, SchemeArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -35,24 +36,35 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
         None => imported,
         Some(scheme) => quantized(&bench, &imported, scheme, args)?,
     };
-    let (params, blob) = match target {
-        Target::Tflite | Target::C => (json!({ "format": "tflite" }), "model.tflite"),
-        Target::Safetensors => (json!({ "format": "safetensors" }), "model.safetensors"),
-        Target::SavedModel => (json!({ "format": "saved-model" }), "saved_model.pb"),
-        Target::Onnx => {
-            let profile = match args.profile {
-                None => "standard",
-                Some(ProfileArg::Tensorrt) => "tensorrt",
-            };
-            (json!({ "format": "onnx", "profile": profile }), "model.onnx")
-        }
+    let format = match target {
+        Target::Tflite | Target::C => FileFormat::Tflite,
+        Target::Safetensors => FileFormat::Safetensors,
+        Target::SavedModel => FileFormat::SavedModel,
+        Target::Onnx => FileFormat::Onnx,
     };
-    let exported = bench.apply("export", params, &[("model", &model)])?.artifact;
-    let bytes = workbench::blob(&exported, blob)?;
+    let profile = match args.profile {
+        None => OnnxProfile::Standard,
+        Some(ProfileArg::Tensorrt) => OnnxProfile::Tensorrt,
+    };
+    let options = FileOptions {
+        profile,
+        external_data: args.external_data,
+        packed_int4: false,
+    };
+    let model = model.model().or_exit(Exit::StepFailed)?;
+    let say = |line: &str| bench.say("export", line);
+    let exported = export::files(&model, format, options, &say).or_exit(Exit::StepFailed)?;
     if target == Target::SavedModel {
         std::fs::create_dir_all(&args.to).with_context(|| format!("{}: cannot be made", args.to.display()))?;
     }
-    for (path, bytes) in files(&args.to, target, bytes) {
+    let mut exported = exported.into_iter();
+    let main = exported
+        .next()
+        .map(|(_, bytes)| files(&args.to, target, bytes))
+        .unwrap_or_default();
+    let folder = args.to.parent().unwrap_or(Path::new(""));
+    let beside = exported.map(|(name, bytes)| (folder.join(name), bytes));
+    for (path, bytes) in beside.chain(main) {
         outputs::replace(&path, &bytes).with_context(|| format!("{}: cannot write", path.display()))?;
         terminal.result(&format!(
             "{}: {} bytes\n",
@@ -87,6 +99,9 @@ fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
     ];
     if args.profile.is_some() && target != Target::Onnx {
         return Err("--profile is for .onnx files".into());
+    }
+    if args.external_data && target != Target::Onnx {
+        return Err("--external-data is for .onnx files".into());
     }
     match strays.into_iter().find(|(_, stray)| *stray) {
         Some((option, _)) => Err(format!("{option} is for --quantize int8 and int16x8")),

@@ -1,4 +1,4 @@
-//! `pipeline doc`: the reference page of an op, made from its parameter struct.
+//! `pipeline doc`: the reference page of an op, made from its parameter struct; and the page on what is supported, made by trying it.
 
 use std::fs;
 use std::path::Path;
@@ -29,6 +29,10 @@ pub fn doc(args: &DocArgs, terminal: &Terminal) -> Outcome {
         return Ok(Exit::Success);
     }
     let name = args.op.as_deref().unwrap_or_default();
+    if name == "support" {
+        terminal.result(&steps::support::markdown())?;
+        return Ok(Exit::Success);
+    }
     let spec = specs.iter().find(|spec| spec.name == name);
     let spec = spec.ok_or_else(|| {
         let known: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
@@ -62,4 +66,18 @@ fn index(specs: &[OpSpec]) -> String {
         "# Steps\n\n| op | what it does |\n|---|---|\n{}",
         rows.collect::<String>()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    /// `docs/support.md` says what the code does.
+    #[test]
+    fn the_page_on_support_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/support.md");
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            written == steps::support::markdown(),
+            "docs/support.md is not current: cargo run --release --bin pipeline -- doc support > docs/support.md"
+        );
+    }
 }

@@ -6,13 +6,14 @@ use crate::table::{Align, Table};
 use crate::terminal::Terminal;
 
 /// Files that are read and written, with how they are recognized or chosen.
-const FORMATS: [(&str, &str, &str); 13] = [
+const FORMATS: [(&str, &str, &str); 14] = [
     ("keras", "reads", "Keras models, .h5 and .keras, by content"),
     (
         "saved-model",
         "reads, writes",
         "TensorFlow SavedModels, a folder or an archive of it",
     ),
+    ("onnx", "reads, writes", "ONNX models, .onnx, by content"),
     ("tflite", "reads, writes", "TensorFlow Lite models, .tflite, by content"),
     (
         "torch",

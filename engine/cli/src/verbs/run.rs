@@ -19,7 +19,7 @@ use crate::progress::{self, Both, Events};
 use crate::project::{self, Project};
 use crate::sources::Resolver;
 use crate::terminal::Terminal;
-use crate::{cache_folder, engine, failures, gates, saved, signals, units};
+use crate::{cache_folder, engine, failures, gates, saved, search, signals, units};
 
 /// Carries out a run.
 pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started: Instant) -> Outcome {
@@ -51,12 +51,15 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     };
     let sources = resolver.resolve(&project.used_sources())?;
     let machine = Machine::this();
-    let options = engine::options(Some(&args.pace), &machine);
-    let engine = engine::engine(&project, &store, sources, options, machine, terminal)?;
-
-    let ran = engine.run(&Both(&*progress, events.as_ref()), cancelled);
-    progress.clear();
-    let mut record = ran?;
+    let carry_out = |project: &Project| -> Result<RunRecord, Failure> {
+        let options = engine::options(Some(&args.pace), &machine);
+        let engine = engine::engine(project, &store, sources.clone(), options, machine.clone(), terminal)?;
+        let ran = engine.run(&Both(&*progress, events.as_ref()), cancelled);
+        progress.clear();
+        Ok(ran?)
+    };
+    let project = search::settled(project, terminal, &carry_out)?;
+    let mut record = carry_out(&project)?;
     record.expectations = gates::judge(&project, &record).map_err(|complaints| {
         terminal.say(&project::rendered(&complaints, terminal));
         Failure::Told(Exit::Invalid)

@@ -4,7 +4,7 @@ use measure::{Agreement, Closeness};
 use report::Document;
 use serde_json::json;
 
-use crate::args::VerifyArgs;
+use crate::args::{VerifyArgs, VerifyRuntimeArg};
 use crate::exit::{Exit, OrExit, Outcome};
 use crate::table::{Align, Table};
 use crate::terminal::{Terminal, Tone};
@@ -27,9 +27,17 @@ pub fn verify(args: &VerifyArgs, terminal: &Terminal) -> Outcome {
         let graph = reference.model().or_exit(Exit::StepFailed)?;
         workbench::dataset(steps::arrays::noise(&graph, NOISE).or_exit(Exit::StepFailed)?)
     };
+    let runtime = match args.runtime {
+        VerifyRuntimeArg::Own => "own",
+        VerifyRuntimeArg::Tract => "tract",
+    };
+    let mut params = json!({ "per-layer": args.per_layer, "runtime": runtime });
+    if let Some(limit) = args.departs_below {
+        params["departs-below"] = json!(limit);
+    }
     let ports = [("model", &model), ("reference", &reference), ("data", &data)];
     let agreement = bench
-        .apply("verify", json!({ "per-layer": args.per_layer }), &ports)?
+        .apply("verify", params, &ports)?
         .expect(|document| match document {
             Document::Agreement(agreement) => Some(agreement),
             _ => None,
@@ -61,6 +69,7 @@ fn text(agreement: &Agreement) -> String {
         top1,
         top5,
         layers,
+        departs,
     } = agreement;
     let mut table = Table::new([
         ("", Align::Left),
@@ -73,13 +82,20 @@ fn text(agreement: &Agreement) -> String {
     ]);
     table.row(row("outputs", closeness));
     for layer in layers {
-        table.row(row(&layer.name, &layer.closeness));
+        let name = match &layer.against {
+            Some(against) => format!("{} ({against})", layer.name),
+            None => layer.name.clone(),
+        };
+        table.row(row(&name, &layer.closeness));
     }
     let mut text = format!("{}\n{}", units::count(*samples as usize, "sample"), table.render());
     for (name, share) in [("top-1", top1), ("top-5", top5)] {
         if let Some(share) = share {
             text += &format!("{name} agreement {:.2} %\n", 100.0 * share);
         }
+    }
+    if let Some(layer) = departs {
+        text += &format!("the first layer that departs is {layer}\n");
     }
     text
 }

@@ -31,9 +31,12 @@ mod write;
 
 pub use read::{ImportOptions, known_operators, read, read_with};
 pub use tensor::{ExternalData, external_files};
-pub use write::{Profile, WriteOptions, write, write_with};
+pub use write::{Profile, Split, WriteOptions, write, write_split, write_with};
 
 use crate::{Format, FormatError};
+
+/// The attribute with what a custom operator of TFLite says of itself.
+const CUSTOM_OPTIONS: &str = "custom_options";
 
 /// Whether bytes look like an ONNX model. The format has no identifier, so the outermost fields are looked at.
 pub fn recognize(bytes: &[u8]) -> bool {

@@ -35,9 +35,11 @@ use crate::{Format, FormatError};
 /// Letters that say that a flatbuffer is a TFLite model.
 const IDENTIFIER: [u8; 4] = *b"TFL3";
 /// [`ir::ops::Custom::domain`] of operators that applications register under a name.
-const CUSTOM: &str = "tflite";
+pub(crate) const CUSTOM: &str = "tflite";
 /// [`ir::ops::Custom::domain`] of builtin operators that this program carries through.
 const BUILTIN: &str = "tflite-builtin";
+/// Operators of ONNX are carried as custom ones called `onnx:DOMAIN:NAME`; their options are those that an import of ONNX keeps.
+const FROM_ONNX: &str = "onnx:";
 
 fn malformed(place: impl Into<String>, problem: impl Into<String>) -> FormatError {
     FormatError::malformed(Format::Tflite, place, problem)

@@ -78,12 +78,12 @@ pub struct Ports<K>(PhantomData<K>);
 pub struct SourceRef;
 
 /// A file of the recipe's author, such as an architecture: the name of an entry of `sources`, or a path from the recipe's
-/// folder that ends in `.yaml`. Either way the file enters by content.
+/// folder that ends in `.yaml` or `.json`. Either way the file enters by content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileRef;
 
-/// The ending of paths that stand for themselves in a [`FileRef`].
-pub(crate) const FILE_ENDING: &str = ".yaml";
+/// The endings of paths that stand for themselves in a [`FileRef`].
+pub(crate) const FILE_ENDINGS: [&str; 2] = [".yaml", ".json"];
 
 impl<K: Kinds> JsonSchema for Port<K> {
     fn inline_schema() -> bool {

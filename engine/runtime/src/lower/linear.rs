@@ -1,10 +1,10 @@
 //! Sums of products: convolutions and fully connected layers, in float, integer and dynamic-range arithmetic, and matrix products
-//! in float.
+//! in float and integers.
 
 use ir::ops::{Conv2d, DepthwiseConv2d, FullyConnected, MatMul, TransposeConv2d};
 use ir::{Constant, ElementType};
 use kernels::quantized::{LinearParams, Rounding};
-use kernels::reference;
+use kernels::reference::{self, MatMulParams};
 use kernels::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, MatMulShape, TransposeConv2dShape};
 
 use super::{Arithmetic, Context, Form, Lowered, Read, Scratch, activation};
@@ -175,8 +175,15 @@ pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Res
 }
 
 pub(super) fn mat_mul(context: &Context<'_>, op: &MatMul) -> Result<Vec<Lowered>, RuntimeError> {
-    context.float_only()?;
     let shape = mat_mul_shape(context, op)?;
+    context.not_wide()?;
+    if context.plain()? != Arithmetic::Float {
+        let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
+        let params = MatMulParams::new(a, b, context.output_quantization()?);
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::mat_mul_i8(&shape, &params, args.get(0), args.get(1), args.output());
+        })));
+    }
     Ok(Lowered::new(Box::new(move |args| {
         reference::mat_mul_f32(&shape, args.get(0), args.get(1), args.output());
     })))

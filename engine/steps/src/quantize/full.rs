@@ -80,6 +80,7 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
         | Op::Add(_)
         | Op::Sub(_)
         | Op::Mul(_)
+        | Op::MatMul(_)
         | Op::Minimum(_)
         | Op::Maximum(_)
         | Op::Concat(_)
@@ -97,7 +98,6 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
         Op::Exp(_) | Op::Log(_) | Op::Sqrt(_) | Op::Rsqrt(_) | Op::Neg(_) | Op::Abs(_) | Op::Erf(_) | Op::Pow(_) => {
             Err("this function is computed in floats only")
         }
-        Op::MatMul(_) => Err("products of two computed matrices are computed in floats only"),
         Op::ReduceSum(_) => Err("sums are computed in floats only; a mean has an integer form"),
         Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
             Err("TFLite has no such operator; lower the graph first")

@@ -117,7 +117,7 @@ impl Width {
             (Width::Bits16, Op::ReluN1To1(_) | Op::PRelu(_) | Op::HardSwish(_) | Op::Elu(_)) => {
                 Err("TFLite has it in 8 bits, not in 16")
             }
-            (Width::Bits16, Op::Gelu(_)) => Err("it is computed in 8 bits or floats, not in 16 bits"),
+            (Width::Bits16, Op::Gelu(_) | Op::MatMul(_)) => Err("it is computed in 8 bits or floats, not in 16 bits"),
             _ => super::full::integer_form(op),
         }
     }

@@ -36,7 +36,8 @@ fn kind(op: &Op) -> Option<Kind> {
         | Op::Mean(_)
         | Op::Add(_)
         | Op::Sub(_)
-        | Op::Mul(_) => Kind::Free,
+        | Op::Mul(_)
+        | Op::MatMul(_) => Kind::Free,
         Op::Elu(elu) if elu.alpha == 1.0 => Kind::Free,
         Op::MaxPool2d(_)
         | Op::AveragePool2d(_)

@@ -24,7 +24,7 @@ use super::node::{NEWEST_OPSET, Node};
 use values::{Held, Importer, Value};
 
 use super::tensor::{self, ExternalData};
-use super::{fold, guard, invalid, malformed, proto, unsupported};
+use super::{CUSTOM_OPTIONS, fold, guard, invalid, malformed, proto, unsupported};
 use crate::FormatError;
 
 /// What a caller may decide about an import.
@@ -311,14 +311,19 @@ fn custom<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(), Format
         attribute: node.proto.attribute.clone(),
         ..proto::Node::default()
     };
+    let (domain, attributes) = match node.proto.domain.as_str() {
+        // A guest from there, with the options that it came with.
+        crate::tflite::CUSTOM => {
+            let options = node.attribute(CUSTOM_OPTIONS).and_then(|a| a.s.clone());
+            (crate::tflite::CUSTOM, options.unwrap_or_default())
+        }
+        "" => ("ai.onnx", kept.encode_to_vec()),
+        domain => (domain, kept.encode_to_vec()),
+    };
     let op = Custom {
-        domain: if node.proto.domain.is_empty() {
-            "ai.onnx".to_owned()
-        } else {
-            node.proto.domain.clone()
-        },
+        domain: domain.to_owned(),
         name: node.proto.op_type.clone(),
-        attributes: kept.encode_to_vec(),
+        attributes,
         outputs: types.iter().map(TensorType::to_string).collect(),
     };
     let outputs: Vec<Option<&str>> = (0..types.len()).map(|i| node.output(i)).collect();

@@ -31,6 +31,13 @@ pub(super) fn text(name: &str, value: &str) -> Attribute {
     }
 }
 
+pub(super) fn bytes(name: &str, value: &[u8]) -> Attribute {
+    Attribute {
+        s: Some(value.to_vec()),
+        ..of(name, kind::STRING)
+    }
+}
+
 pub(super) fn ints(name: &str, values: &[usize]) -> Attribute {
     Attribute {
         ints: values.iter().map(|&v| v as i64).collect(),

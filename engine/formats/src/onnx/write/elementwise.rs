@@ -7,7 +7,7 @@ use prost::Message;
 use super::values::{Emitter, Lies};
 use super::{attributes, place};
 use crate::FormatError;
-use crate::onnx::{proto, unsupported};
+use crate::onnx::{CUSTOM_OPTIONS, proto, unsupported};
 
 type Done = Result<(), FormatError>;
 
@@ -173,38 +173,31 @@ impl Emitter<'_> {
 
     /// A carried operator, its tensors as the file that it comes from stated them.
     pub fn custom(&mut self, node: &Node, op: &ir::ops::Custom) -> Done {
-        if op.domain.starts_with("tflite") {
-            let problem = format!("operator {} of {} has no place in an ONNX file", op.name, op.domain);
-            return Err(unsupported(
-                place(node),
-                problem,
-                "export to the format that it comes from",
-            ));
-        }
-        let kept = proto::Node::decode(op.attributes.as_slice()).map_err(|e| {
-            unsupported(
-                place(node),
-                format!("its attributes are damaged: {e}"),
-                "import the model again",
-            )
-        })?;
-        let mut given = node.inputs.iter();
-        let mut input = Vec::new();
-        for slot in &kept.input {
-            input.push(match slot.as_str() {
-                "" => String::new(),
-                _ => match given.next() {
-                    Some(&id) => self.real(node, id, Lies::Plain)?,
-                    None => {
-                        return Err(unsupported(
-                            place(node),
-                            "has fewer inputs than it was imported with",
-                            "import the model again",
-                        ));
-                    }
-                },
-            });
-        }
+        let (input, attribute) = match op.domain.as_str() {
+            crate::tflite::CUSTOM => {
+                let tensors = node.inputs.iter().chain(&node.outputs);
+                if let Some(tensor) = tensors.map(|&id| self.graph.tensor(id)).find(|t| t.is_quantized()) {
+                    let problem = format!("`{}` is quantized, which only {} can say", tensor.name, op.domain);
+                    return Err(unsupported(
+                        place(node),
+                        problem,
+                        "export to the format that it comes from",
+                    ));
+                }
+                let inputs = node.inputs.iter().map(|&id| self.real(node, id, Lies::Plain));
+                let options = (!op.attributes.is_empty()).then(|| attributes::bytes(CUSTOM_OPTIONS, &op.attributes));
+                (inputs.collect::<Result<_, _>>()?, options.into_iter().collect())
+            }
+            domain if domain.starts_with("tflite") => {
+                let problem = format!("operator {} of {} has no place in an ONNX file", op.name, op.domain);
+                return Err(unsupported(
+                    place(node),
+                    problem,
+                    "export to the format that it comes from",
+                ));
+            }
+            _ => self.kept(node, op)?,
+        };
         let mut output = Vec::new();
         for &id in &node.outputs {
             let name = self.output_name(id, Lies::Plain);
@@ -218,7 +211,7 @@ impl Emitter<'_> {
             output,
             name: node.name.clone(),
             op_type: op.name.clone(),
-            attribute: kept.attribute,
+            attribute,
             domain: if op.domain == "ai.onnx" {
                 String::new()
             } else {
@@ -226,6 +219,31 @@ impl Emitter<'_> {
             },
         });
         Ok(())
+    }
+
+    /// The inputs and attributes of an operator that came from an ONNX file, those that were left out in their places.
+    fn kept(&mut self, node: &Node, op: &ir::ops::Custom) -> Result<(Vec<String>, Vec<proto::Attribute>), FormatError> {
+        let again = "import the model again";
+        let kept = proto::Node::decode(op.attributes.as_slice())
+            .map_err(|e| unsupported(place(node), format!("its attributes are damaged: {e}"), again))?;
+        let mut given = node.inputs.iter();
+        let mut input = Vec::new();
+        for slot in &kept.input {
+            input.push(match slot.as_str() {
+                "" => String::new(),
+                _ => match given.next() {
+                    Some(&id) => self.real(node, id, Lies::Plain)?,
+                    None => {
+                        return Err(unsupported(
+                            place(node),
+                            "has fewer inputs than it was imported with",
+                            again,
+                        ));
+                    }
+                },
+            });
+        }
+        Ok((input, kept.attribute))
     }
 }
 

@@ -58,6 +58,66 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
 /// # Errors
 /// As [`write()`].
 pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
+    encoded(graph, &message(graph, options)?)
+}
+
+/// A model whose weights are in a file beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The ONNX file.
+    pub model: Vec<u8>,
+    /// The name that the model knows the other file by.
+    pub location: String,
+    /// The other file: the tensors one after the other.
+    pub weights: Vec<u8>,
+}
+
+/// [`write_with`], with the weights in a file of their own, which may be larger than 2 GiB; `name` says what it is called, from
+/// its bytes. Constants of less than 1 KiB stay in the model, where checkers and shape inference look for them.
+///
+/// # Errors
+/// As [`write()`], but for the limit.
+pub fn write_split(
+    graph: &Graph,
+    options: &WriteOptions,
+    name: impl FnOnce(&[u8]) -> String,
+) -> Result<Split, FormatError> {
+    let mut model = message(graph, options)?;
+    let tensors = model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+    let mut outside: Vec<(&mut proto::Tensor, Vec<proto::Entry>)> = Vec::new();
+    let mut weights = Vec::new();
+    for tensor in tensors {
+        let Some(raw) = tensor.raw_data.take_if(|raw| raw.len() >= 1024) else {
+            continue;
+        };
+        // Whole cache lines, for runtimes that map the file.
+        weights.resize(weights.len().next_multiple_of(64), 0);
+        let entry = |key: &str, value: usize| proto::Entry {
+            key: key.to_owned(),
+            value: value.to_string(),
+        };
+        outside.push((tensor, vec![entry("offset", weights.len()), entry("length", raw.len())]));
+        weights.extend_from_slice(&raw);
+    }
+    let location = name(&weights);
+    for (tensor, mut entries) in outside {
+        let place = proto::Entry {
+            key: "location".to_owned(),
+            value: location.clone(),
+        };
+        entries.insert(0, place);
+        tensor.external_data = entries;
+        tensor.data_location = 1;
+    }
+    let model = encoded(graph, &model)?;
+    Ok(Split {
+        model,
+        location,
+        weights,
+    })
+}
+
+fn message(graph: &Graph, options: &WriteOptions) -> Result<proto::Model, FormatError> {
     graph.verify().map_err(invalid)?;
     let mut emitter = Emitter::new(graph, options);
     for node in graph.nodes() {
@@ -69,7 +129,7 @@ pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, Form
         value: value.clone(),
     });
     let (opset, ir_version) = if emitter.packs() { INT4 } else { (OPSET, IR_VERSION) };
-    let model = proto::Model {
+    Ok(proto::Model {
         ir_version,
         producer_name: "pipeline".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -82,14 +142,17 @@ pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, Form
         .collect(),
         metadata: metadata.collect(),
         functions: Vec::new(),
-    };
+    })
+}
+
+fn encoded(graph: &Graph, model: &proto::Model) -> Result<Vec<u8>, FormatError> {
     let size = model.encoded_len();
     if i32::try_from(size).is_err() {
         let problem = format!("the file would have {size} bytes, protobufs end at 2 GiB");
         return Err(unsupported(
             format!("model `{}`", graph.name),
             problem,
-            "quantize the weights",
+            "write the weights into a file of their own (`external-data: true`)",
         ));
     }
     Ok(model.encode_to_vec())

@@ -18,7 +18,7 @@ use crate::tflite::schema::{
     ResizeNearestNeighborOptions, SoftmaxOptions, SubOptions,
 };
 use crate::tflite::window::activation_of;
-use crate::tflite::{BUILTIN, CUSTOM, IDENTIFIER};
+use crate::tflite::{BUILTIN, CUSTOM, FROM_ONNX, IDENTIFIER};
 
 impl Importer {
     /// Adds what an operator does.
@@ -270,7 +270,11 @@ impl Importer {
                 return Err(u.unsupported("has attributes outside of the flatbuffer", "use a smaller model"));
             }
             let name = u.code.custom_code.clone().unwrap_or_default();
-            (CUSTOM, name, u.operator.custom_options.clone().unwrap_or_default())
+            let options = u.operator.custom_options.clone().unwrap_or_default();
+            match name.strip_prefix(FROM_ONNX).and_then(|rest| rest.split_once(':')) {
+                Some((domain, name)) => (domain.to_owned(), name.to_owned(), options),
+                None => (CUSTOM.to_owned(), name, options),
+            }
         } else {
             let known = Builtin::named(u.builtin.name()).is_some();
             if !known || u.operator.options_2 != 0 || matches!(u.operator.options, Options::Foreign(_)) {
@@ -285,7 +289,11 @@ impl Importer {
                 version: u.code.version,
                 options: u.operator.options.clone(),
             };
-            (BUILTIN, u.builtin.name().to_owned(), Writer::root(&carried, IDENTIFIER))
+            (
+                BUILTIN.to_owned(),
+                u.builtin.name().to_owned(),
+                Writer::root(&carried, IDENTIFIER),
+            )
         };
         if let Some(open) = u.outputs.iter().find_map(|o| self.open.get(o)) {
             return Err(u.open(open));
@@ -294,7 +302,7 @@ impl Importer {
         self.plain(
             u,
             Custom {
-                domain: domain.into(),
+                domain,
                 name,
                 attributes,
                 outputs,

@@ -14,7 +14,7 @@ use crate::tflite::schema::{
     SoftmaxOptions, SplitOptions, SubOptions, TransposeOptions,
 };
 use crate::tflite::window::activation_code;
-use crate::tflite::{BUILTIN, CUSTOM, malformed, unsupported};
+use crate::tflite::{BUILTIN, CUSTOM, FROM_ONNX, malformed, unsupported};
 
 impl Emitter<'_> {
     /// Writes one node.
@@ -227,19 +227,17 @@ impl Emitter<'_> {
             attributes,
             outputs: _,
         } = op;
+        let custom = |name: String| {
+            let code = Code {
+                builtin: Builtin::CUSTOM,
+                custom: Some(name),
+                version: 1,
+            };
+            let options = (!attributes.is_empty()).then(|| attributes.clone());
+            (code, Options::None, options)
+        };
         let (code, options, custom_options) = match domain.as_str() {
-            CUSTOM => {
-                let code = Code {
-                    builtin: Builtin::CUSTOM,
-                    custom: Some(name.clone()),
-                    version: 1,
-                };
-                (
-                    code,
-                    Options::None,
-                    (!attributes.is_empty()).then(|| attributes.clone()),
-                )
-            }
+            CUSTOM => custom(name.clone()),
             BUILTIN => {
                 let builtin = Builtin::named(name)
                     .ok_or_else(|| malformed(place(node), format!("no builtin operator is named {name}")))?;
@@ -255,14 +253,7 @@ impl Emitter<'_> {
                     None,
                 )
             }
-            _ => {
-                let problem = format!("operator {name} of {domain} has no place in a TFLite file");
-                return Err(unsupported(
-                    place(node),
-                    problem,
-                    "export to the format that it comes from",
-                ));
-            }
+            _ => custom(format!("{FROM_ONNX}{domain}:{name}")),
         };
         let (inputs, outputs) = (inputs(node), outputs(node));
         self.operator(

@@ -1,0 +1,174 @@
+//! `search`: run a part of the grid of all axes instead of the whole of it.
+//!
+//! ```yaml
+//! search: { budget: 9, by: quality.accuracy, seed: 7, halving: { factor: 3, params: [{ samples: 500 }, { samples: 2000 }] } }
+//! ```
+//!
+//! Without `halving`, `budget` points of the grid are drawn and run. With it they first run with each entry of `params` in turn, and of
+//! those that ran the best `1/factor` go on: successive halving (Jamieson & Talwalkar 2016). What is left runs with the recipe's own
+//! params. `by` is a step and the path of a number; which way it improves the number itself says.
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::{
+    Recipe,
+    bindings::Bindings,
+    diagnostic::Complaints,
+    fields::{self, Fields},
+    yaml::{Node, Yaml},
+};
+
+/// The keys of `search`, and of `halving` in it.
+pub(crate) const KEYS: [&str; 4] = ["budget", "by", "seed", "halving"];
+pub(crate) const HALVING: [&str; 2] = ["factor", "params"];
+
+/// The greatest grid that a part can be drawn from.
+const MAX_POINTS: usize = 1_000_000;
+
+/// How a part of the grid is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// How many points are drawn.
+    pub budget: usize,
+    /// The step that judges a point.
+    pub step: String,
+    /// The path of the number in what that step finds.
+    pub path: String,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// Of the points that ran, one in so many goes on.
+    pub factor: usize,
+    /// For each rung the params that differ from the recipe's.
+    pub rungs: Vec<IndexMap<String, Value>>,
+}
+
+/// One value of each axis, by its number, in the order of the axes.
+pub type GridPoint = Vec<usize>;
+
+impl Search {
+    /// Reads the mapping under `search`.
+    pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &[&str], node: &Node) -> Option<Self> {
+        let fields = Fields::of(complaints, "search", node, &KEYS)?;
+        let whole = |complaints: &mut Complaints, name: &str, node: &Node, least: u64| {
+            let number = match &node.value {
+                Yaml::Number(number) => number.as_u64().filter(|&n| n >= least),
+                _ => None,
+            };
+            if number.is_none() {
+                fields::mismatch(complaints, name, node, &format!("an integer of at least {least}"));
+            }
+            number
+        };
+        let budget = match fields.get("budget") {
+            Some(node) => whole(complaints, "search.budget", node, 1),
+            None => {
+                let complaint = complaints.at(node.place.clone(), "search: `budget` is missing");
+                complaints.push(complaint.help("say how many points of the grid to run: `budget: 12`"));
+                None
+            }
+        };
+        let seed = match fields.get("seed") {
+            Some(node) => whole(complaints, "search.seed", node, 0)?,
+            None => 0,
+        };
+        let (step, path) = match fields.get("by") {
+            Some(node) => judge(complaints, steps, node)?,
+            None if fields.means("halving") => {
+                let complaint = complaints.at(node.place.clone(), "search: `halving` needs `by`");
+                complaints.push(complaint.help("name a number that judges a point: `by: quality.accuracy`"));
+                return None;
+            }
+            None => (String::new(), String::new()),
+        };
+        let (mut factor, mut rungs) = (3, Vec::new());
+        if let Some(node) = fields.get("halving") {
+            let halving = Fields::of(complaints, "search.halving", node, &HALVING)?;
+            if let Some(node) = halving.get("factor") {
+                factor = whole(complaints, "search.halving.factor", node, 2)? as usize;
+            }
+            rungs = rungs_of(complaints, bindings, halving.get("params").unwrap_or(node))?;
+        }
+        Some(Search {
+            budget: budget? as usize,
+            step,
+            path,
+            seed,
+            factor,
+            rungs,
+        })
+    }
+}
+
+/// `quality.accuracy`: a step of the recipe and a path.
+fn judge(complaints: &mut Complaints, steps: &[&str], node: &Node) -> Option<(String, String)> {
+    let text = fields::text(complaints, "search.by", node)?;
+    let Some((step, path)) = text.split_once('.') else {
+        let complaint = complaints.at(
+            node.place.clone(),
+            format!("search.by: `{text}` is not a step and a number"),
+        );
+        complaints.push(complaint.help("write it as in `quality.accuracy`"));
+        return None;
+    };
+    if !steps.contains(&step) {
+        let complaint = complaints.at(
+            node.place.clone(),
+            format!("search.by: the recipe has no step `{step}`"),
+        );
+        let help = crate::suggest::help(step, "the recipe's steps", steps.iter().copied());
+        complaints.push(complaint.maybe_help(help));
+        return None;
+    }
+    Some((step.to_owned(), path.to_owned()))
+}
+
+/// A list of mappings from params of the recipe to values.
+fn rungs_of(complaints: &mut Complaints, bindings: &Bindings, node: &Node) -> Option<Vec<IndexMap<String, Value>>> {
+    let Yaml::List(items) = &node.value else {
+        fields::mismatch(
+            complaints,
+            "search.halving.params",
+            node,
+            "a list such as [{ samples: 500 }]",
+        );
+        return None;
+    };
+    let known = bindings.params();
+    let mut rungs = Vec::new();
+    for item in items {
+        let names: Vec<&str> = known.keys().map(String::as_str).collect();
+        Fields::of(complaints, "search.halving.params", item, &names)?;
+        let Yaml::Map(entries) = &item.value else { return None };
+        let rung = entries.iter().map(|(key, value)| (key.name.clone(), value.plain()));
+        rungs.push(rung.collect());
+    }
+    Some(rungs)
+}
+
+impl Recipe {
+    /// Every point of the grid of all axes, the last axis fastest; `None` where there are too many to list.
+    pub fn grid(&self) -> Option<Vec<GridPoint>> {
+        let sizes: Vec<usize> = self.axes.values().map(Vec::len).collect();
+        let count = sizes.iter().try_fold(1usize, |n, &size| n.checked_mul(size))?;
+        let point = |mut index: usize| {
+            let mut point = vec![0; sizes.len()];
+            for (at, &size) in point.iter_mut().zip(&sizes).rev() {
+                (*at, index) = (index % size, index / size);
+            }
+            point
+        };
+        (count <= MAX_POINTS).then(|| (0..count).map(point).collect())
+    }
+
+    /// Leaves only the instances that stand at one of these points of the grid, or on no axis.
+    pub fn narrow(&mut self, points: Vec<GridPoint>) {
+        self.points = Some(points);
+    }
+
+    /// A point in words: `k=16, s=0.5`.
+    pub fn describe(&self, point: &GridPoint) -> String {
+        let part = |((name, values), &at): ((&String, &Vec<Value>), &usize)| format!("{name}={}", values[at]);
+        self.axes.iter().zip(point).map(part).collect::<Vec<_>>().join(", ")
+    }
+}
