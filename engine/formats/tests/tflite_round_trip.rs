@@ -265,6 +265,7 @@ fn metadata_and_description_are_written() {
     let options = WriteOptions {
         metadata: vec![("recipe".into(), b"resnet8-lab".to_vec())],
         description: Some("eight layers".into()),
+        ..WriteOptions::default()
     };
     let bytes = tflite::write_with(&integer_network(), &options).unwrap();
     let holds = |text: &[u8]| bytes.windows(text.len()).any(|w| w == text);

@@ -313,3 +313,36 @@ fn bad_requests_are_answered() {
     .unwrap();
     assert_eq!(same, prepared());
 }
+
+#[test]
+fn a_flattened_image_costs_no_transpose_in_a_file() {
+    // As PyTorch flattens: channels first.
+    let mut g = ir::Graph::new("flat");
+    let x = g.input("x", ir::TensorType::f32([1, 6, 6, 4]));
+    let first = g
+        .add("first", ir::ops::Transpose { perm: vec![0, 3, 1, 2] }, &[x])
+        .unwrap();
+    let flat = g
+        .add("flat", ir::ops::Reshape { shape: vec![1, 144] }, &[first])
+        .unwrap();
+    let values = (0..3 * 144).map(|i| ((i * 37 % 101) as f32 - 50.0) / 100.0).collect();
+    let w = g.constant("w", ir::Constant::f32([3, 144], values).unwrap());
+    let y = g.add("y", ir::ops::FullyConnected::default(), &[flat, w]).unwrap();
+    g.set_outputs(&[y]);
+    let (float, ranges) = with_context(1, |context| {
+        let data = noise(20);
+        let samples = crate::gather::Samples::draw(&data, 20, 0, context).unwrap();
+        let ranges = samples.ranges(&crate::models::prepared(&g).unwrap()).unwrap();
+        let file = formats::tflite::read(&crate::models::tflite(&g, false).unwrap()).unwrap();
+        assert!(samples.distance(&g, &file).unwrap() < 1e-12);
+        (file, ranges)
+    });
+    let params: Quantize = serde_json::from_value(json!({ "scheme": "int8" })).unwrap();
+    let (integer, _) = quantize(&g, Some(&ranges), &params, None).unwrap();
+    assert_eq!((g.transposes(), float.transposes(), integer.transposes()), (1, 0, 0));
+    with_context(1, |context| {
+        let data = noise(20);
+        let samples = crate::gather::Samples::draw(&data, 20, 0, context).unwrap();
+        assert!(samples.distance(&g, &integer).unwrap() < 1e-3);
+    });
+}

@@ -25,6 +25,16 @@ pub fn prepared(model: &Graph) -> Result<Graph, GraphError> {
     Ok(graph)
 }
 
+/// A prepared model without the transposes that weights can take up, such as those before a flattened image is read.
+///
+/// State dicts are written from models before this: it changes the order of weights, and keeps their names.
+pub fn laid_out(mut prepared: Graph) -> Result<Graph, GraphError> {
+    if prepared.transposes() > 0 {
+        passes::channels_last_with(&mut prepared, passes::Interface::AsStated)?;
+    }
+    Ok(prepared)
+}
+
 /// What a model consists of.
 pub fn summary(graph: &Graph, effect: Vec<EffectRow>) -> ModelSummary {
     let stored = graph.tensors().iter().filter(|t| t.data.is_some());
@@ -135,7 +145,11 @@ pub fn tflite(model: &Graph, packed_int4: bool) -> Result<Vec<u8>, StepError> {
         .tensors()
         .iter()
         .any(|t| t.is_quantized() || t.ty.element == ElementType::F16);
-    let graph = if quantized { model.clone() } else { prepared(model)? };
+    let graph = if quantized {
+        model.clone()
+    } else {
+        laid_out(prepared(model)?)?
+    };
     let options = formats::tflite::WriteOptions {
         packed_int4,
         ..Default::default()

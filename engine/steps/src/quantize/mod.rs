@@ -278,12 +278,13 @@ pub fn quantize(
 
 /// [`quantize`] of a prepared model by a plan that is made already.
 pub(crate) fn planned(
-    mut prepared: Graph,
+    prepared: Graph,
     ranges: Option<&Ranges>,
     params: &Quantize,
     mut plan: Plan,
     samples: Option<(&Samples<'_>, &Context<'_>)>,
 ) -> Result<(Graph, Vec<EffectRow>), StepError> {
+    let mut prepared = models::laid_out(prepared)?;
     if let Some((samples, context)) = samples {
         let scales = ranges
             .map(|r| full::scales(&prepared, r, Width::of(params.scheme)))
