@@ -128,7 +128,7 @@ fn what_no_kernel_computes_is_refused_by_node() {
     let q = graph.input("q", TensorType::new(ElementType::U8, [1, 4]));
     let y = graph.add("sum", Add::default(), &[x, q]).unwrap();
     graph.set_outputs(&[y]);
-    insta::assert_snapshot!(refusal(&graph), @"node `sum` (add): there is no kernel for inputs of f32, u8, expected f32 or i8 for all of them");
+    insta::assert_snapshot!(refusal(&graph), @"node `sum` (add): there is no kernel for inputs of f32, u8, expected f32, i8 or i16 for all of them");
 
     let mut graph = Graph::new("halves");
     let x = graph.input("x", TensorType::new(ElementType::F16, [1, 4]));
