@@ -9,12 +9,12 @@ Networks: `recipes/models/digits.h5`, every fixture of `tests/golden/keras` that
 MLPerf Tiny's ResNet-8 and its version trained on JPEG images.
 
 Forms: float32; float16; dynamic-range int8 with scales per channel and per tensor; int8 per channel and per tensor, with
-float, int8 and uint8 edges. LiteRT computes with its reference kernels (`ref` in `litert.py`), whose integer arithmetic our
+float, int8 and uint8 edges; int16x8 with float and int16 edges. LiteRT computes with its reference kernels (`ref` in `litert.py`), whose integer arithmetic our
 runtime follows; both of our kernel sets run every file. Models with an operator that the reference set lacks, such as ELU, run
 on LiteRT's optimized builtin kernels and are marked so.
 
 What agreement means:
-  int8               equal in every bit; with float edges too, as nothing but integers is dequantized at the end
+  int8, int16x8      equal in every bit; with float edges too, as nothing but integers is dequantized at the end
                      (against the builtin kernels: within `STEPS` steps)
   float32, float16   within `TOLERANCE` times the largest magnitude of the output (at least 1)
   dynamic            the same, but for a share of `JUMPING` of the outputs, which may be `JUMP` apart
@@ -49,13 +49,17 @@ JUMPING = 0.2
 # Against LiteRT's builtin kernels, which round integers another way than its reference kernels: steps of eight bits.
 STEPS = 2
 
-# Networks without some form, with a word of the complaint that says so. What is listed must be refused so.
+# Networks without some form: families of forms, and a word of the complaint that says so. What is listed must be refused so.
+INTEGERS = ("int8", "int16x8")
 REFUSED = {
-    "recurrent": ("any", "LSTM"),
-    "rare_activations": ("any", "softplus"),
-    "rare_rectifiers": ("any", "threshold"),
-    "layers": ("any", "ELU with alpha 1 only|elu with alpha 1 only"),
-    "shared": ("int8", "a dataset feeds one"),
+    "recurrent": [("any", "LSTM")],
+    "rare_activations": [("any", "softplus")],
+    "rare_rectifiers": [("any", "threshold")],
+    "layers": [("int16x8", "not in 16"), ("any", "ELU with alpha 1 only|elu with alpha 1 only")],
+    "activation_arguments": [("int16x8", "not in 16")],
+    "activation_layers": [("int16x8", "not in 16")],
+    "rectifiers": [("int16x8", "not in 16")],
+    "shared": [(family, "a dataset feeds one") for family in INTEGERS],
 }
 
 
@@ -84,6 +88,9 @@ def forms():
         for edges in ["float", "int8", "uint8"]:
             options = ["--quantize", "int8", "--per", per, "--input", edges, "--output", edges]
             yield Form(f"int8-{per}-{edges}", f"int8/{per[0]}/{edges}", options, True, edges)
+    for edges in ["float", "int16"]:
+        options = ["--quantize", "int16x8", "--input", edges, "--output", edges]
+        yield Form(f"int16x8-{edges}", f"i16x8/{edges}", options, True, edges)
 
 
 FORMS = list(forms())
@@ -194,9 +201,10 @@ def magnitude(values):
 def judge(ours, theirs, form, resolver):
     """A comparison with its verdict, by what the form promises."""
     scale = magnitude(theirs)
-    if form.family == "int8" and resolver == "builtin":
+    if form.family in INTEGERS and resolver == "builtin":
         # With float edges a step is known by its share of the range, of which the largest magnitude is at least half.
-        return compare(ours, theirs, atol=STEPS if form.edges != "float" else STEPS * 2 * scale / 255)
+        steps = 255 if form.family == "int8" else 65535
+        return compare(ours, theirs, atol=STEPS if form.edges != "float" else STEPS * 2 * scale / steps)
     report = compare(ours, theirs, atol=TOLERANCE.get(form.family, 0.0) * scale)
     if form.family == "dynamic" and not report["agree"] and "apart" in report:
         report["agree"] = report["max_distance"] <= JUMP * scale and report["apart"] <= JUMPING * report["elements"]
@@ -205,8 +213,8 @@ def judge(ours, theirs, form, resolver):
 
 def run_form(network, form, pipeline, folder, workers):
     """Converts and compares: one pass or failure for each of our kernel sets."""
-    family, reason = REFUSED.get(network.name.split("/")[-1], (None, None))
-    refused = reason if family in ("any", form.family) else None
+    reasons = REFUSED.get(network.name.split("/")[-1], [])
+    refused = next((reason for family, reason in reasons if family in ("any", form.family)), None)
     model = folder / f"{network.name.replace('/', '-')}-{form.name}.tflite"
     options = list(form.options)
     if form.calibrated:

@@ -175,7 +175,7 @@ fn values_of_the_wrong_type_are_named() {
     10 |   speed: { benchmark: { model: native, runs: 0, warmup: -1 } }
        |                                                         ^^
 
-    error: quantize.scheme: a list is not one of `float16`, `dynamic-int8`, `int8`
+    error: quantize.scheme: a list is not one of `float16`, `dynamic-int8`, `int8`, `int16x8`
       --> recipe.yaml:11:46
        |
     11 |   half: { quantize: { model: native, scheme: [float16] } }

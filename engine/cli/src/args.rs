@@ -345,6 +345,9 @@ pub enum SchemeArg {
     DynamicInt8,
     /// Weights and activations in 8-bit integers; needs --calibrate
     Int8,
+    /// Weights in 8-bit integers, activations in 16-bit ones; needs --calibrate
+    #[value(name = "int16x8")]
+    Int16x8,
 }
 
 /// `--per`.
@@ -365,6 +368,8 @@ pub enum EdgeArg {
     Int8,
     /// Unsigned bytes
     Uint8,
+    /// Signed 16-bit integers, with --quantize int16x8
+    Int16,
 }
 
 /// `--profile`.

@@ -10,12 +10,14 @@
 
 mod activation;
 mod fixed_point;
+mod integer;
 mod linear;
 mod multiplier;
 
-pub use activation::{Activation, ClampF32, ClampI8};
+pub use activation::{Activation, ClampF32, ClampInt};
 pub(crate) use fixed_point::{exp_on_negative_values, reciprocal};
 pub use fixed_point::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul, saturating_shift_left};
+pub use integer::Integer;
 pub use linear::LinearParams;
 pub use multiplier::{QuantizedMultiplier, Rounding};
 

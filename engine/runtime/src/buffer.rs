@@ -10,6 +10,7 @@ pub(crate) enum Store {
     I8,
     /// Unsigned bytes; also `i8` activations as `q + 128`, the form of the fast kernels.
     U8,
+    I16,
     I32,
 }
 
@@ -20,8 +21,9 @@ impl Store {
             ElementType::F32 => Some(Store::F32),
             ElementType::I8 => Some(Store::I8),
             ElementType::U8 => Some(Store::U8),
+            ElementType::I16 => Some(Store::I16),
             ElementType::I32 => Some(Store::I32),
-            ElementType::F16 | ElementType::I16 | ElementType::I64 | ElementType::Bool => None,
+            ElementType::F16 | ElementType::I64 | ElementType::Bool => None,
         }
     }
 
@@ -29,6 +31,7 @@ impl Store {
     pub(crate) const fn size(self) -> usize {
         match self {
             Store::F32 | Store::I32 => 4,
+            Store::I16 => 2,
             Store::I8 | Store::U8 => 1,
         }
     }
@@ -40,6 +43,7 @@ pub(crate) enum Buffer {
     F32(Aligned<f32>),
     I8(Aligned<i8>),
     U8(Aligned<u8>),
+    I16(Aligned<i16>),
     I32(Aligned<i32>),
 }
 
@@ -50,6 +54,7 @@ pub enum Value<'a> {
     F32(&'a [f32]),
     I8(&'a [i8]),
     U8(&'a [u8]),
+    I16(&'a [i16]),
     I32(&'a [i32]),
 }
 
@@ -60,6 +65,7 @@ impl Value<'_> {
             Value::F32(v) => v.len(),
             Value::I8(v) => v.len(),
             Value::U8(v) => v.len(),
+            Value::I16(v) => v.len(),
             Value::I32(v) => v.len(),
         }
     }
@@ -74,6 +80,7 @@ impl Value<'_> {
             Value::F32(_) => Store::F32,
             Value::I8(_) => Store::I8,
             Value::U8(_) => Store::U8,
+            Value::I16(_) => Store::I16,
             Value::I32(_) => Store::I32,
         }
     }
@@ -131,7 +138,7 @@ macro_rules! scalars {
     };
 }
 
-scalars!(F32 f32, I8 i8, U8 u8, I32 i32);
+scalars!(F32 f32, I8 i8, U8 u8, I16 i16, I32 i32);
 
 impl Buffer {
     /// What stands in for a buffer while a step holds it; allocates nothing.
@@ -154,6 +161,10 @@ macro_rules! for_store {
             }
             $crate::buffer::Store::U8 => {
                 type $scalar = u8;
+                $body
+            }
+            $crate::buffer::Store::I16 => {
+                type $scalar = i16;
                 $body
             }
             $crate::buffer::Store::I32 => {

@@ -279,6 +279,7 @@ fn real(place: &Place<'_>, tensor: &Observed, to: &mut Vec<f32>) {
         Store::F32 => dense::<f32>(place, tensor.source, to, |x| x),
         Store::I8 => dense::<i8>(place, tensor.source, to, |q| number(q.into())),
         Store::U8 => dense::<u8>(place, tensor.source, to, |q| number(q.into())),
+        Store::I16 => dense::<i16>(place, tensor.source, to, |q| number(q.into())),
         Store::I32 => dense::<i32>(place, tensor.source, to, number),
     }
 }
@@ -328,16 +329,20 @@ fn arithmetic(graph: &Graph) -> String {
     } else {
         "float32"
     };
-    match (
-        has(Arithmetic::Integer),
-        has(Arithmetic::Hybrid),
-        has(Arithmetic::Float),
-    ) {
-        (true, false, false) => "int8, LiteRT reference rounding".to_owned(),
-        (true, false, true) => format!("int8, LiteRT reference rounding, partly {float}"),
-        (true, true, _) => format!("int8, LiteRT reference rounding, partly {float} with dynamic int8 weights"),
-        (false, true, _) => format!("{float} with dynamic int8 weights"),
-        (false, false, _) => float.to_owned(),
+    let integer = match (has(Arithmetic::Integer), has(Arithmetic::Integer16)) {
+        (true, true) => Some("int8 and int16x8"),
+        (true, false) => Some("int8"),
+        (false, true) => Some("int16x8"),
+        (false, false) => None,
+    };
+    match (integer, has(Arithmetic::Hybrid), has(Arithmetic::Float)) {
+        (Some(name), false, false) => format!("{name}, LiteRT reference rounding"),
+        (Some(name), false, true) => format!("{name}, LiteRT reference rounding, partly {float}"),
+        (Some(name), true, _) => {
+            format!("{name}, LiteRT reference rounding, partly {float} with dynamic int8 weights")
+        }
+        (None, true, _) => format!("{float} with dynamic int8 weights"),
+        (None, false, _) => float.to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@
 //! | quantize, dequantize | | yes | |
 //! | moving elements | | the plain kernels, on bytes | |
 //!
-//! Everything else, and weights that are not constant, stays with the plain kernels.
+//! Everything else, 16-bit integers, and weights that are not constant, stays with the plain kernels.
 
 use ir::ops::{Activation, Conv2d, DepthwiseConv2d, FullyConnected, Interpolation, MatMul, Mean};
 use ir::{Constant, ElementType, Op, TensorId};
@@ -35,7 +35,8 @@ type FloatZip = fn(Isa, ClampF32, View<'_, f32>, View<'_, f32>, ViewMut<'_, f32>
 pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lowered>>, RuntimeError> {
     let node = context.node;
     let empty = |&t: &TensorId| context.graph.tensor(t).ty.shape.elements() == 0;
-    if node.inputs.iter().chain(&node.outputs).any(empty) {
+    let wide = |&t: &TensorId| context.graph.tensor(t).ty.element == ElementType::I16;
+    if node.inputs.iter().chain(&node.outputs).any(|t| empty(t) || wide(t)) {
         return Ok(None);
     }
     let one = |lowered: Option<Lowered>| lowered.map(|l| vec![l]);
@@ -149,6 +150,7 @@ fn weights<'g>(context: &Context<'g>) -> Result<Option<Weights<'g>>, RuntimeErro
         Arithmetic::Float => floats(context, 1).map(|w| Weights::Float(w, floats(context, 2))),
         Arithmetic::Integer => bytes.map(|w| Weights::Integer(w, context.constant(2).and_then(Constant::as_i32))),
         Arithmetic::Hybrid => bytes.map(|w| Weights::Hybrid(w, floats(context, 2))),
+        Arithmetic::Integer16 => None,
     })
 }
 

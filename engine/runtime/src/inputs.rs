@@ -36,6 +36,11 @@ impl InputBuffers {
         self.get(i)
     }
 
+    /// Input `i`, which is `i16`; panics if it is not.
+    pub fn i16(&mut self, i: usize) -> &mut [i16] {
+        self.get(i)
+    }
+
     /// Input `i`, which is `i32`; panics if it is not.
     pub fn i32(&mut self, i: usize) -> &mut [i32] {
         self.get(i)

@@ -71,6 +71,7 @@ fn outputs(graph: &Graph, options: Options, seed: u32) -> Result<Vec<Vec<f32>>, 
         Value::F32(v) => v.to_vec(),
         Value::I8(v) => v.iter().map(|&q| q.into()).collect(),
         Value::U8(v) => v.iter().map(|&q| q.into()).collect(),
+        Value::I16(v) => v.iter().map(|&q| q.into()).collect(),
         Value::I32(v) => v.iter().map(|&q| q as f32).collect(),
     };
     Ok((0..executable.outputs().len())

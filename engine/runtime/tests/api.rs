@@ -36,6 +36,7 @@ fn run(graph: &Graph, options: Options, inputs: &[Value<'_>]) -> Vec<Vec<f32>> {
         Value::F32(v) => v.to_vec(),
         Value::I8(v) => v.iter().map(|&q| q.into()).collect(),
         Value::U8(v) => v.iter().map(|&q| q.into()).collect(),
+        Value::I16(v) => v.iter().map(|&q| q.into()).collect(),
         Value::I32(v) => v.iter().map(|&q| q as f32).collect(),
     };
     (0..executable.outputs().len())
@@ -127,7 +128,7 @@ fn what_no_kernel_computes_is_refused_by_node() {
     let q = graph.input("q", TensorType::new(ElementType::U8, [1, 4]));
     let y = graph.add("sum", Add::default(), &[x, q]).unwrap();
     graph.set_outputs(&[y]);
-    insta::assert_snapshot!(refusal(&graph), @"node `sum` (add): there is no kernel for inputs of f32, u8, expected f32 or i8 for all of them");
+    insta::assert_snapshot!(refusal(&graph), @"node `sum` (add): there is no kernel for inputs of f32, u8, expected f32, i8 or i16 for all of them");
 
     let mut graph = Graph::new("halves");
     let x = graph.input("x", TensorType::new(ElementType::F16, [1, 4]));

@@ -157,6 +157,7 @@ impl Feed {
             (ElementType::F32, data) => Stored::F32(data.to_f32()),
             (ElementType::I8, Data::I8(values)) => Stored::I8(values.clone()),
             (ElementType::U8, Data::U8(values)) => Stored::U8(values.to_vec()),
+            (ElementType::I16, Data::I16(values)) => Stored::I16(values.clone()),
             (ElementType::I32, Data::I32(values)) => Stored::I32(values.clone()),
             (element, Data::F32(_) | Data::F64(_)) => {
                 let params = port.quantization.as_ref().and_then(ir::Quantization::whole);
@@ -190,6 +191,7 @@ impl Feed {
             Stored::F32(values) => part(values, sample, buffers.f32(at)),
             Stored::I8(values) => part(values, sample, buffers.i8(at)),
             Stored::U8(values) => part(values, sample, buffers.u8(at)),
+            Stored::I16(values) => part(values, sample, buffers.i16(at)),
             Stored::I32(values) => part(values, sample, buffers.i32(at)),
         }
     }
@@ -200,6 +202,7 @@ enum Stored {
     F32(Vec<f32>),
     I8(Vec<i8>),
     U8(Vec<u8>),
+    I16(Vec<i16>),
     I32(Vec<i32>),
 }
 
@@ -209,6 +212,7 @@ impl Stored {
             Value::F32(values) => Stored::F32(values.to_vec()),
             Value::I8(values) => Stored::I8(values.to_vec()),
             Value::U8(values) => Stored::U8(values.to_vec()),
+            Value::I16(values) => Stored::I16(values.to_vec()),
             Value::I32(values) => Stored::I32(values.to_vec()),
         }
     }
@@ -217,6 +221,7 @@ impl Stored {
         let stored = values.iter().map(|&value| params.quantize(value, element));
         match element {
             ElementType::I8 => Some(Stored::I8(stored.map(|q| q as i8).collect())),
+            ElementType::I16 => Some(Stored::I16(stored.map(|q| q as i16).collect())),
             ElementType::U8 => Some(Stored::U8(stored.map(|q| q as u8).collect())),
             _ => None,
         }
@@ -227,6 +232,7 @@ impl Stored {
             Stored::F32(values) => values.clone(),
             Stored::I8(values) => values.iter().map(|&q| params.dequantize(q.into())).collect(),
             Stored::U8(values) => values.iter().map(|&q| params.dequantize(q.into())).collect(),
+            Stored::I16(values) => values.iter().map(|&q| params.dequantize(q.into())).collect(),
             Stored::I32(values) => values.iter().map(|&q| params.dequantize(q)).collect(),
         })
     }
@@ -241,19 +247,22 @@ fn written<'s>(port: &Port, samples: impl Iterator<Item = &'s Stored>, count: us
         .filter(|_| dequantize);
     let mut shape = vec![count];
     shape.extend(port.ty.shape.dims().get(1..).unwrap_or_default());
-    let (mut f32s, mut i8s, mut u8s, mut i32s) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut f32s, mut i8s, mut u8s) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut i16s, mut i32s) = (Vec::new(), Vec::new());
     for sample in samples {
         let real = params.map(|params| sample.dequantized(params));
         match real.as_ref().unwrap_or(sample) {
             Stored::F32(values) => f32s.extend_from_slice(values),
             Stored::I8(values) => i8s.extend_from_slice(values),
             Stored::U8(values) => u8s.extend_from_slice(values),
+            Stored::I16(values) => i16s.extend_from_slice(values),
             Stored::I32(values) => i32s.extend_from_slice(values),
         }
     }
-    match (i8s.is_empty(), u8s.is_empty(), i32s.is_empty()) {
+    match (i8s.is_empty(), u8s.is_empty(), i16s.is_empty(), i32s.is_empty()) {
         (false, ..) => npy::write(&shape, &i8s),
-        (_, false, _) => npy::write(&shape, &u8s),
+        (_, false, ..) => npy::write(&shape, &u8s),
+        (_, _, false, _) => npy::write(&shape, &i16s),
         (.., false) => npy::write(&shape, &i32s),
         _ => npy::write(&shape, &f32s),
     }

@@ -85,6 +85,7 @@ impl Op for EvaluateOp {
                 Value::F32(v) => part.add_scores(label, v),
                 Value::I8(v) => part.add_scores(label, v),
                 Value::U8(v) => part.add_scores(label, v),
+                Value::I16(v) => part.add_scores(label, v),
                 Value::I32(v) => part.add_scores(label, v),
             }
             .map(|()| part)

@@ -47,7 +47,7 @@ impl<'a> Feeder<'a> {
             port.quantization.as_ref().and_then(ir::Quantization::whole),
         ) {
             (ElementType::F32, _) => None,
-            (element @ (ElementType::I8 | ElementType::U8), Some(params)) => Some((element, params)),
+            (element @ (ElementType::I8 | ElementType::U8 | ElementType::I16), Some(params)) => Some((element, params)),
             (element, _) => {
                 return Err(StepError::Params(format!(
                     "input `{}` is {element} without a scale; samples cannot be fed to it",
@@ -103,10 +103,10 @@ impl<'a> Feeder<'a> {
                 let mut values = vec![0.0; self.dataset.samples.sample_len()];
                 self.float(i, &mut values);
                 let stored = values.into_iter().map(|v| params.quantize(v, element));
-                if element == ElementType::I8 {
-                    buffers.i8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i8);
-                } else {
-                    buffers.u8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as u8);
+                match element {
+                    ElementType::I8 => buffers.i8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i8),
+                    ElementType::I16 => buffers.i16(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i16),
+                    _ => buffers.u8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as u8),
                 }
             }
         }

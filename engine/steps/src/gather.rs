@@ -224,6 +224,7 @@ impl<'a> Samples<'a> {
                 Value::F32(values) => read(sample, values),
                 Value::I8(values) => read(sample, &values.iter().map(|&q| real(q.into())).collect::<Vec<_>>()),
                 Value::U8(values) => read(sample, &values.iter().map(|&q| real(q.into())).collect::<Vec<_>>()),
+                Value::I16(values) => read(sample, &values.iter().map(|&q| real(q.into())).collect::<Vec<_>>()),
                 Value::I32(values) => read(sample, &values.iter().map(|&q| real(q)).collect::<Vec<_>>()),
             }
         };

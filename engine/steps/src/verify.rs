@@ -219,6 +219,7 @@ pub fn dequantized(executable: &Executable, value: Value<'_>) -> Vec<f32> {
         Value::F32(v) => v.to_vec(),
         Value::I8(v) => v.iter().map(|&q| real(q.into())).collect(),
         Value::U8(v) => v.iter().map(|&q| real(q.into())).collect(),
+        Value::I16(v) => v.iter().map(|&q| real(q.into())).collect(),
         Value::I32(v) => v.iter().map(|&q| real(q)).collect(),
     }
 }

@@ -91,11 +91,11 @@ fn target(path: &Path) -> Result<Target, String> {
 
 /// What clap cannot say about options that belong together.
 fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
-    let int8 = args.quantize == Some(SchemeArg::Int8);
+    let integer = matches!(args.quantize, Some(SchemeArg::Int8 | SchemeArg::Int16x8));
     let strays = [
-        ("--calibrate", args.calibrate.is_some() && !int8),
-        ("--input", args.input.is_some() && !int8),
-        ("--output", args.output.is_some() && !int8),
+        ("--calibrate", args.calibrate.is_some() && !integer),
+        ("--input", args.input.is_some() && !integer),
+        ("--output", args.output.is_some() && !integer),
     ];
     if args.profile.is_some() && target != Target::Onnx {
         return Err("--profile is for .onnx files".into());
@@ -104,7 +104,7 @@ fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
         return Err("--external-data is for .onnx files".into());
     }
     match strays.into_iter().find(|(_, stray)| *stray) {
-        Some((option, _)) => Err(format!("{option} is for --quantize int8")),
+        Some((option, _)) => Err(format!("{option} is for --quantize int8 and int16x8")),
         None if args.per.is_some() && args.quantize == Some(SchemeArg::Float16) => {
             Err("--per is for integer weights".into())
         }
@@ -140,6 +140,7 @@ fn quantized(
             SchemeArg::Float16 => "float16",
             SchemeArg::DynamicInt8 => "dynamic-int8",
             SchemeArg::Int8 => "int8",
+            SchemeArg::Int16x8 => "int16x8",
         },
         "per": match args.per.unwrap_or(PerArg::Channel) {
             PerArg::Channel => "channel",
@@ -156,6 +157,7 @@ fn edge(edge: Option<EdgeArg>) -> &'static str {
         EdgeArg::Float => "float",
         EdgeArg::Int8 => "int8",
         EdgeArg::Uint8 => "uint8",
+        EdgeArg::Int16 => "int16",
     }
 }
 

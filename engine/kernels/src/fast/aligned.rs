@@ -18,6 +18,7 @@ impl Element for f32 {}
 impl Element for i32 {}
 impl Element for u8 {}
 impl Element for i8 {}
+impl Element for i16 {}
 
 mod private {
     pub trait Sealed {}
@@ -25,6 +26,7 @@ mod private {
     impl Sealed for i32 {}
     impl Sealed for u8 {}
     impl Sealed for i8 {}
+    impl Sealed for i16 {}
 }
 
 /// A slice of fixed length on the heap, aligned to 64 bytes. Kernels take any slice; this one they read fastest.

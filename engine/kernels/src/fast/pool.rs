@@ -7,7 +7,7 @@ use super::isa::{FloatIsa, Isa};
 use super::plane::{Plane, View, ViewMut, assert_same_image};
 use super::requantize::BIAS;
 use super::simd::{FloatTask, Floats};
-use crate::quantized::{ClampF32, ClampI8};
+use crate::quantized::{ClampF32, ClampInt};
 use crate::reference::MeanParams;
 use crate::shape::Pool2dShape;
 use std::ops::Range;
@@ -32,12 +32,12 @@ pub fn average_pool_f32(
 }
 
 /// Largest value under the window, as [`max_pool2d_i8`](crate::reference::max_pool2d_i8) on bytes `q + 128`.
-pub fn max_pool_int(isa: Isa, shape: &Pool2dShape, clamp: ClampI8, input: View<'_, u8>, output: ViewMut<'_, u8>) {
+pub fn max_pool_int(isa: Isa, shape: &Pool2dShape, clamp: ClampInt, input: View<'_, u8>, output: ViewMut<'_, u8>) {
     pool(isa, MaxInt(clamp), shape, input, output);
 }
 
 /// Mean of the values under the window, as [`average_pool2d_i8`](crate::reference::average_pool2d_i8) on bytes `q + 128`.
-pub fn average_pool_int(isa: Isa, shape: &Pool2dShape, clamp: ClampI8, input: View<'_, u8>, output: ViewMut<'_, u8>) {
+pub fn average_pool_int(isa: Isa, shape: &Pool2dShape, clamp: ClampInt, input: View<'_, u8>, output: ViewMut<'_, u8>) {
     pool(isa, AverageInt(clamp), shape, input, output);
 }
 
@@ -101,7 +101,7 @@ impl Gather for AverageFloat {
     }
 }
 
-struct MaxInt(ClampI8);
+struct MaxInt(ClampInt);
 
 impl Gather for MaxInt {
     type Value = u8;
@@ -116,11 +116,11 @@ impl Gather for MaxInt {
 
     #[inline(always)]
     fn finish(&self, sum: u8, _: usize) -> u8 {
-        self.0.apply(i32::from(sum) - BIAS) as u8 ^ 0x80
+        self.0.apply::<i8>(i32::from(sum) - BIAS) as u8 ^ 0x80
     }
 }
 
-struct AverageInt(ClampI8);
+struct AverageInt(ClampInt);
 
 impl Gather for AverageInt {
     type Value = u8;
@@ -138,7 +138,7 @@ impl Gather for AverageInt {
         let count = count as i32;
         let sum = sum - BIAS * count;
         let half = if sum > 0 { count / 2 } else { -(count / 2) };
-        self.0.apply((sum + half).checked_div(count).unwrap_or(0)) as u8 ^ 0x80
+        self.0.apply::<i8>((sum + half).checked_div(count).unwrap_or(0)) as u8 ^ 0x80
     }
 }
 
@@ -178,7 +178,7 @@ impl Gather for MeanInt<'_> {
     fn finish(&self, sum: i32, count: usize) -> u8 {
         let zero = (count as i32).wrapping_mul(self.0.input_zero_point + BIAS);
         let scaled = self.0.multiplier.apply_double(sum.wrapping_sub(zero));
-        ClampI8::ALL.apply(scaled.saturating_add(self.0.output_zero_point)) as u8 ^ 0x80
+        ClampInt::I8.apply::<i8>(scaled.saturating_add(self.0.output_zero_point)) as u8 ^ 0x80
     }
 }
 

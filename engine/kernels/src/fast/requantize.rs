@@ -7,7 +7,7 @@
 use super::aligned::Aligned;
 use super::product::Panel;
 use super::simd::{ByteRange, GENERAL, Ints, Mode, RECTIFIED, SMALL, Task, quad_channel};
-use crate::quantized::{ClampI8, LinearParams, QuantizedMultiplier, Rounding};
+use crate::quantized::{ClampInt, LinearParams, QuantizedMultiplier, Rounding};
 
 /// `q` of an `i8` tensor is the byte `q + 128` here.
 pub(super) const BIAS: i32 = 128;
@@ -29,7 +29,7 @@ pub(super) struct Requantizer {
 
 impl ByteRange {
     /// The bytes of an output with this zero point and clamp.
-    pub(super) fn new(zero_point: i32, clamp: ClampI8) -> Self {
+    pub(super) fn new(zero_point: i32, clamp: ClampInt) -> Self {
         Self {
             zero: zero_point + BIAS,
             low: (clamp.min + BIAS).clamp(0, 255),
@@ -64,7 +64,7 @@ impl Requantizer {
         }
         let mode = match params.rounding {
             Rounding::Double => mode(&factors, &range),
-            Rounding::Single | Rounding::Float => PLAIN,
+            Rounding::Single | Rounding::Reduced | Rounding::Float => PLAIN,
         };
         Self {
             mode,

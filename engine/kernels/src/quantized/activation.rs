@@ -1,6 +1,6 @@
 //! Activations that are fused into the operator before them: a clamp of its output.
 
-use super::Quantization;
+use super::{Integer, Quantization};
 
 /// A fused activation, TFLite's `ActivationFunctionType` as far as it is a clamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,9 +25,9 @@ pub struct ClampF32 {
     pub max: f32,
 }
 
-/// Integer bounds of an output, both inclusive and within `i8`.
+/// Integer bounds of an output, both inclusive and within its element type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClampI8 {
+pub struct ClampInt {
     /// Smallest value.
     pub min: i32,
     /// Largest value.
@@ -51,17 +51,26 @@ impl Activation {
     /// (`kernels/kernel_util.cc`).
     ///
     /// A bound outside the integers that `i8` has costs nothing: the range of `i8` is the tighter clamp.
-    pub fn clamp_i8(self, output: Quantization) -> ClampI8 {
+    pub fn clamp_i8(self, output: Quantization) -> ClampInt {
+        self.clamp_within(ClampInt::I8, output)
+    }
+
+    /// The same in the integers of a 16-bit output.
+    pub fn clamp_i16(self, output: Quantization) -> ClampInt {
+        self.clamp_within(ClampInt::I16, output)
+    }
+
+    fn clamp_within(self, range: ClampInt, output: Quantization) -> ClampInt {
         // Division and rounding in f32 as in the source: in f64 a bound near a tie may fall on the other side.
         let quantize = |real: f32| output.zero_point.saturating_add((real / output.scale).round() as i32);
-        let (lowest, highest) = (i32::from(i8::MIN), i32::from(i8::MAX));
+        let (lowest, highest) = (range.min, range.max);
         let (min, max) = match self {
             Self::None => (lowest, highest),
             Self::Relu => (quantize(0.0).max(lowest), highest),
             Self::Relu6 => (quantize(0.0).max(lowest), quantize(6.0).min(highest)),
             Self::ReluN1To1 => (quantize(-1.0).max(lowest), quantize(1.0).min(highest)),
         };
-        ClampI8 { min, max }
+        ClampInt { min, max }
     }
 }
 
@@ -72,40 +81,53 @@ impl ClampF32 {
     }
 }
 
-impl ClampI8 {
+impl ClampInt {
     /// The whole range of `i8`.
-    pub const ALL: Self = Self {
+    pub const I8: Self = Self {
         min: i8::MIN as i32,
         max: i8::MAX as i32,
     };
 
+    /// The whole range of `i16`.
+    pub const I16: Self = Self {
+        min: i16::MIN as i32,
+        max: i16::MAX as i32,
+    };
+
     /// `x` within the bounds. The upper bound wins where the two cross, as in the source.
-    pub fn apply(self, x: i32) -> i8 {
-        x.max(self.min).min(self.max) as i8
+    pub fn apply<T: Integer>(self, x: i32) -> T {
+        T::saturate(x.max(self.min).min(self.max))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Activation, ClampI8, Quantization};
+    use super::{Activation, ClampInt, Quantization};
 
     #[test]
     fn relu6_ends_where_six_is() {
         let clamp = Activation::Relu6.clamp_i8(Quantization::new(0.1, -100));
-        assert_eq!(clamp, ClampI8 { min: -100, max: -40 });
+        assert_eq!(clamp, ClampInt { min: -100, max: -40 });
     }
 
     #[test]
     fn a_bound_beyond_i8_is_the_end_of_i8() {
         let clamp = Activation::Relu6.clamp_i8(Quantization::new(1e-9, 0));
-        assert_eq!(clamp, ClampI8 { min: 0, max: 127 });
+        assert_eq!(clamp, ClampInt { min: 0, max: 127 });
+    }
+
+    #[test]
+    fn sixteen_bits_reach_further() {
+        let clamp = Activation::Relu6.clamp_i16(Quantization::new(0.001, 0));
+        assert_eq!(clamp, ClampInt { min: 0, max: 6000 });
+        assert_eq!(clamp.apply::<i16>(40_000), 6000);
     }
 
     #[test]
     fn symmetric_relu_clamps_on_both_sides() {
         let clamp = Activation::ReluN1To1.clamp_i8(Quantization::new(0.02, 5));
-        assert_eq!(clamp, ClampI8 { min: -45, max: 55 });
-        assert_eq!(clamp.apply(-1000), -45);
-        assert_eq!(clamp.apply(1000), 55);
+        assert_eq!(clamp, ClampInt { min: -45, max: 55 });
+        assert_eq!(clamp.apply::<i8>(-1000), -45);
+        assert_eq!(clamp.apply::<i8>(1000), 55);
     }
 }

@@ -1,6 +1,6 @@
 //! Parameters of the operators that are sums of products: convolutions and fully connected.
 
-use super::{Activation, ClampI8, Quantization, QuantizedMultiplier, Rounding};
+use super::{Activation, ClampInt, Integer, Quantization, QuantizedMultiplier, Rounding};
 
 /// Everything that an integer convolution, depthwise or transposed convolution or fully connected layer needs beside
 /// its tensors; made once, used for every call.
@@ -14,12 +14,12 @@ pub struct LinearParams {
     pub output_zero_point: i32,
     /// `input scale · weight scale / output scale` of each output channel.
     pub scales: Vec<f64>,
-    /// The same as integers, for [`Rounding::Double`] and [`Rounding::Single`].
+    /// The same as integers, for all roundings but [`Rounding::Float`].
     pub multipliers: Vec<QuantizedMultiplier>,
     /// How sums are requantized.
     pub rounding: Rounding,
     /// Bounds of the output: the fused activation.
-    pub clamp: ClampI8,
+    pub clamp: ClampInt,
 }
 
 impl LinearParams {
@@ -34,6 +34,43 @@ impl LinearParams {
         output: Quantization,
         channels: usize,
         activation: Activation,
+        rounding: Rounding,
+    ) -> Self {
+        Self::clamped(
+            input,
+            weight_scales,
+            output,
+            channels,
+            activation.clamp_i8(output),
+            rounding,
+        )
+    }
+
+    /// The same for activations of 16 bits, whose zero points are 0.
+    pub fn new_i16(
+        input: Quantization,
+        weight_scales: &[f32],
+        output: Quantization,
+        channels: usize,
+        activation: Activation,
+        rounding: Rounding,
+    ) -> Self {
+        Self::clamped(
+            input,
+            weight_scales,
+            output,
+            channels,
+            activation.clamp_i16(output),
+            rounding,
+        )
+    }
+
+    fn clamped(
+        input: Quantization,
+        weight_scales: &[f32],
+        output: Quantization,
+        channels: usize,
+        clamp: ClampInt,
         rounding: Rounding,
     ) -> Self {
         assert!(
@@ -57,7 +94,7 @@ impl LinearParams {
                 .collect(),
             scales,
             rounding,
-            clamp: activation.clamp_i8(output),
+            clamp,
         }
     }
 
@@ -66,7 +103,21 @@ impl LinearParams {
         let scaled = match self.rounding {
             Rounding::Double => self.multipliers[channel].apply_double(acc),
             Rounding::Single => self.multipliers[channel].apply_single(acc),
+            Rounding::Reduced => self.multipliers[channel].apply_reduced(acc.into()),
             Rounding::Float => (f64::from(acc) * self.scales[channel]).round() as i32,
+        };
+        self.clamp.apply(scaled.saturating_add(self.output_zero_point))
+    }
+
+    /// The output that the sum `acc` of products of 16-bit activations becomes.
+    ///
+    /// Roundings that know 32-bit sums only belong to layers with 32-bit biases, whose sums wrap around in the runtime, too.
+    pub fn requantize_wide<T: Integer>(&self, channel: usize, acc: i64) -> T {
+        let scaled = match self.rounding {
+            Rounding::Double => self.multipliers[channel].apply_double(acc as i32),
+            Rounding::Single => self.multipliers[channel].apply_single(acc as i32),
+            Rounding::Reduced => self.multipliers[channel].apply_reduced(acc),
+            Rounding::Float => (acc as f64 * self.scales[channel]).round() as i32,
         };
         self.clamp.apply(scaled.saturating_add(self.output_zero_point))
     }

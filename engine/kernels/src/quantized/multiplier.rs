@@ -8,6 +8,7 @@ use super::fixed_point::{rounding_divide_by_pot, saturating_rounding_doubling_hi
 /// |---|---|
 /// | convolutions, mean, element-wise arithmetic, rectifiers, requantization | [`Double`](Self::Double) |
 /// | fully connected | [`Float`](Self::Float) |
+/// | convolutions and transposed convolutions of 16-bit activations | [`Reduced`](Self::Reduced) |
 ///
 /// [`Single`](Self::Single) is what builds with `TFLITE_SINGLE_ROUNDING` do, and the arithmetic of several
 /// accelerators.
@@ -17,6 +18,8 @@ pub enum Rounding {
     Double,
     /// One rounding at the end: [`QuantizedMultiplier::apply_single`].
     Single,
+    /// A 64-bit sum times 16 bits of the multiplier, rounded once: [`QuantizedMultiplier::apply_reduced`].
+    Reduced,
     /// A product in 64-bit floating point, rounded half away from zero. No multiplier is quantized, so it is the most
     /// exact.
     Float,
@@ -108,6 +111,23 @@ impl QuantizedMultiplier {
         let result = (i64::from(x) * i64::from(self.multiplier) + round) >> total_shift;
         result.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
     }
+
+    /// A 64-bit `x` times the factor with its multiplier rounded to 15 bits, ties towards positive infinity.
+    /// Source: `MultiplyByQuantizedMultiplier` for `int64_t` (`kernels/internal/common.cc`).
+    ///
+    /// Sums of 16-bit activations need up to 48 bits; 15 more for the multiplier fill an `i64`. A result beyond `i32`
+    /// loses its high bits, as in the source.
+    pub fn apply_reduced(self, x: i64) -> i32 {
+        const LARGEST: i32 = 0x7FFF;
+        let reduced = if self.multiplier < LARGEST << 16 {
+            (self.multiplier + (1 << 15)) >> 16
+        } else {
+            LARGEST
+        };
+        let total_shift = (15 - self.shift).max(1);
+        let round = 1_i64 << (total_shift - 1);
+        (x.wrapping_mul(i64::from(reduced)).wrapping_add(round) >> total_shift) as i32
+    }
 }
 
 /// `x = fraction · 2^exponent` with a fraction in `0.5..1`, for a finite positive `x`, as C's `frexp`.
@@ -190,12 +210,24 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_sum_meets_a_multiplier_of_fifteen_bits() {
+        let third = QuantizedMultiplier::from_real(1.0 / 3.0);
+        assert_eq!(third.apply_reduced(30_000), 10_000);
+        // 1/3 as 21845/65536 is a little less.
+        assert_eq!(third.apply_reduced(3 << 30), (1 << 30) - (1 << 14));
+        let nearly_one = QuantizedMultiplier::from_real(1.0 - 1e-6);
+        assert_eq!(nearly_one.apply_reduced(1 << 20), (1 << 20) - (1 << 5));
+        assert_eq!(QuantizedMultiplier::from_real(0.5).apply_reduced(-1), 0);
+    }
+
+    #[test]
     fn extremes_stay_in_range() {
         for real in [1e-10, 0.3, 0.999_999_999_9, 1.0, 3.0, 1e9, 1e12] {
             let multiplier = QuantizedMultiplier::from_real(real);
             for x in [i32::MIN, i32::MIN + 1, -1, 0, 1, i32::MAX] {
                 multiplier.apply_double(x);
                 multiplier.apply_single(x);
+                multiplier.apply_reduced(i64::from(x) << 16);
             }
         }
     }

@@ -26,6 +26,28 @@ pub fn depthwise_conv2d_i8(
     });
 }
 
+/// Integer depthwise convolution of 16-bit activations: symmetric `i8` weights, `i64` bias and sums.
+///
+/// Source: `reference_integer_ops::DepthwiseConvPerChannel` for 16-bit data, with
+/// [`Rounding::Reduced`](crate::quantized::Rounding).
+pub fn depthwise_conv2d_i16(
+    shape: &DepthwiseConv2dShape,
+    params: &LinearParams,
+    input: &[i16],
+    weights: &[i8],
+    bias: Option<&[i64]>,
+    output: &mut [i16],
+) {
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
+    for_each_output(shape, |out, at| {
+        let mut acc = bias.map_or(0, |bias| bias[at.channel]);
+        for_each_tap(shape, at, |i, w| {
+            acc = acc.wrapping_add(i64::from(weights[w]) * i64::from(input[i]));
+        });
+        output[out] = params.requantize_wide(at.channel, acc);
+    });
+}
+
 /// Float depthwise convolution, summed in the order rows, columns; bias last.
 ///
 /// Source: `reference_ops::DepthwiseConv` (`depthwiseconv_float.h`).

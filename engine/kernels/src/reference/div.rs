@@ -2,7 +2,7 @@
 
 use super::add::zip;
 use crate::quantized::{
-    Activation, ClampF32, ClampI8, Quantization, QuantizedMultiplier, reciprocal, rounding_divide_by_pot,
+    Activation, ClampF32, ClampInt, Quantization, QuantizedMultiplier, reciprocal, rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul, saturating_shift_left,
 };
 use crate::shape::Broadcast;
@@ -19,7 +19,7 @@ pub struct DivParams {
     /// Left scale over the product of right and output scale.
     pub multiplier: QuantizedMultiplier,
     /// Bounds of the output: the fused activation.
-    pub clamp: ClampI8,
+    pub clamp: ClampInt,
 }
 
 impl DivParams {

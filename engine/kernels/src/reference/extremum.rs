@@ -17,6 +17,16 @@ pub fn maximum_i8(shape: &Broadcast, a: &[i8], b: &[i8], output: &mut [i8]) {
     zip(shape, a, b, output, i8::max);
 }
 
+/// The smaller of each pair of 16-bit integers.
+pub fn minimum_i16(shape: &Broadcast, a: &[i16], b: &[i16], output: &mut [i16]) {
+    zip(shape, a, b, output, i16::min);
+}
+
+/// The larger of each pair of 16-bit integers.
+pub fn maximum_i16(shape: &Broadcast, a: &[i16], b: &[i16], output: &mut [i16]) {
+    zip(shape, a, b, output, i16::max);
+}
+
 /// The smaller of each pair; the right one where they do not compare.
 pub fn minimum_f32(shape: &Broadcast, a: &[f32], b: &[f32], output: &mut [f32]) {
     zip(shape, a, b, output, |a, b| if a < b { a } else { b });

@@ -32,6 +32,39 @@ pub fn fully_connected_i8(
     }
 }
 
+/// Integer fully connected layer of 16-bit activations: symmetric `i8` weights, `i64` bias and sums.
+///
+/// Source: as [`fully_connected_i8`], with [`Rounding::Float`](crate::quantized::Rounding) too.
+pub fn fully_connected_i16(
+    shape: &FullyConnectedShape,
+    params: &LinearParams,
+    input: &[i16],
+    weights: &[i8],
+    bias: Option<&[i64]>,
+    output: &mut [i16],
+) {
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
+    for row in 0..shape.rows {
+        let input = &input[row * shape.in_features..][..shape.in_features];
+        for o in 0..shape.out_features {
+            let weights = &weights[o * shape.in_features..][..shape.in_features];
+            let acc = dot_i16(input, weights).wrapping_add(bias.map_or(0, |bias| bias[o]));
+            output[row * shape.out_features + o] = params.requantize_wide(o, acc);
+        }
+    }
+}
+
+/// The sum of products of two slices of equal length.
+pub(super) fn dot_i16(x: &[i16], w: &[i8]) -> i64 {
+    /// So many products of 2^15 · 2^7 fit an `i32`, with which compilers use vectors.
+    const FIT: usize = 256;
+    let part = |(x, w): (&[i16], &[i8])| -> i32 { x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum() };
+    x.chunks(FIT)
+        .zip(w.chunks(FIT))
+        .map(|chunk| i64::from(part(chunk)))
+        .sum()
+}
+
 /// Float fully connected layer, summed in the order of the inputs; bias last.
 ///
 /// Source: `reference_ops::FullyConnected` (`fully_connected.h`).

@@ -1,6 +1,6 @@
 //! Integer hard swish, `x · min(max(x + 3, 0), 6) / 6`, in 16-bit fixed point.
 
-use crate::quantized::{ClampI8, Quantization, QuantizedMultiplier};
+use crate::quantized::{ClampInt, Quantization, QuantizedMultiplier};
 
 /// Bits that the input is shifted up by: 9 bits of `q − zero_point` and these fill an `i16`.
 const HIGH_RESOLUTION_BITS: u32 = 7;
@@ -68,7 +68,7 @@ impl HardSwishParams {
         } else {
             rounding_shift_right(product, self.output_exponent.unsigned_abs())
         };
-        ClampI8::ALL.apply(i32::from(output) + self.output_zero_point)
+        ClampInt::I8.apply(i32::from(output) + self.output_zero_point)
     }
 }
 

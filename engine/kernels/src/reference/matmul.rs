@@ -1,6 +1,6 @@
 //! Matrix product of two computed tensors.
 
-use crate::quantized::{Activation, ClampI8, Quantization, QuantizedMultiplier};
+use crate::quantized::{Activation, ClampInt, Quantization, QuantizedMultiplier};
 use crate::shape::MatMulShape;
 
 /// Parameters of an integer matrix product; made once, used for every call.
@@ -15,7 +15,7 @@ pub struct MatMulParams {
     /// Product of the input scales over the output scale.
     pub multiplier: QuantizedMultiplier,
     /// The whole range of the output.
-    pub clamp: ClampI8,
+    pub clamp: ClampInt,
 }
 
 impl MatMulParams {

@@ -1,6 +1,6 @@
 //! Mean over some axes.
 
-use crate::quantized::{ClampI8, Quantization, QuantizedMultiplier};
+use crate::quantized::{Integer, Quantization, QuantizedMultiplier};
 use crate::shape::Reduce;
 
 /// Parameters of an integer mean; made once, used for every call.
@@ -40,14 +40,23 @@ impl MeanParams {
 
 /// Integer mean. With no elements to come together the output is the input's real zero.
 pub fn mean_i8(shape: &Reduce, params: &MeanParams, input: &[i8], output: &mut [i8]) {
+    mean(shape, params, input, output);
+}
+
+/// Mean of 16-bit integers.
+pub fn mean_i16(shape: &Reduce, params: &MeanParams, input: &[i16], output: &mut [i16]) {
+    mean(shape, params, input, output);
+}
+
+fn mean<T: Integer>(shape: &Reduce, params: &MeanParams, input: &[T], output: &mut [T]) {
     check(shape, input.len(), output.len());
     let zero = (shape.count() as i32).wrapping_mul(params.input_zero_point);
     for (out, slot) in output.iter_mut().enumerate() {
         let sum = shape
             .inputs(out)
-            .fold(0_i32, |sum, i| sum.wrapping_add(i32::from(input[i])))
+            .fold(0_i32, |sum, i| sum.wrapping_add(input[i].into()))
             .wrapping_sub(zero);
-        *slot = ClampI8::ALL.apply(
+        *slot = T::saturate(
             params
                 .multiplier
                 .apply_double(sum)

@@ -1,6 +1,6 @@
 //! Average and maximum over a sliding window. Padding takes no part: the average divides by the pixels that are there.
 
-use crate::quantized::{ClampF32, ClampI8};
+use crate::quantized::{ClampF32, ClampInt, Integer};
 use crate::shape::{Pool2dShape, tap};
 
 /// Integer average, rounded to nearest, ties away from zero. Input and output have the same scale and zero point.
@@ -8,12 +8,21 @@ use crate::shape::{Pool2dShape, tap};
 /// Source: `reference_integer_ops::AveragePool` (`integer_ops/pooling.h`). The rounding is of the stored integers, so
 /// a tie's direction depends on the zero point. A window that lies in the padding altogether, which LiteRT refuses,
 /// gives 0.
-pub fn average_pool2d_i8(shape: &Pool2dShape, clamp: ClampI8, input: &[i8], output: &mut [i8]) {
+pub fn average_pool2d_i8(shape: &Pool2dShape, clamp: ClampInt, input: &[i8], output: &mut [i8]) {
+    average(shape, clamp, input, output);
+}
+
+/// Average of 16-bit integers.
+pub fn average_pool2d_i16(shape: &Pool2dShape, clamp: ClampInt, input: &[i16], output: &mut [i16]) {
+    average(shape, clamp, input, output);
+}
+
+fn average<T: Integer>(shape: &Pool2dShape, clamp: ClampInt, input: &[T], output: &mut [T]) {
     check(shape, input.len(), output.len());
     for_each_window(shape, |out, window| {
         let (mut sum, mut count) = (0_i32, 0_i32);
         window.for_each(|i| {
-            sum += i32::from(input[i]);
+            sum += Into::<i32>::into(input[i]);
             count += 1;
         });
         let half = if sum > 0 { count / 2 } else { -(count / 2) };
@@ -37,12 +46,21 @@ pub fn average_pool2d_f32(shape: &Pool2dShape, clamp: ClampF32, input: &[f32], o
 
 /// Integer maximum. Input and output have the same scale and zero point. Source: `reference_integer_ops::MaxPool`
 /// (`integer_ops/pooling.h`).
-pub fn max_pool2d_i8(shape: &Pool2dShape, clamp: ClampI8, input: &[i8], output: &mut [i8]) {
+pub fn max_pool2d_i8(shape: &Pool2dShape, clamp: ClampInt, input: &[i8], output: &mut [i8]) {
+    maximum(shape, clamp, input, output);
+}
+
+/// Maximum of 16-bit integers.
+pub fn max_pool2d_i16(shape: &Pool2dShape, clamp: ClampInt, input: &[i16], output: &mut [i16]) {
+    maximum(shape, clamp, input, output);
+}
+
+fn maximum<T: Integer>(shape: &Pool2dShape, clamp: ClampInt, input: &[T], output: &mut [T]) {
     check(shape, input.len(), output.len());
     for_each_window(shape, |out, window| {
-        let mut max = i8::MIN;
+        let mut max = T::LOWEST;
         window.for_each(|i| max = max.max(input[i]));
-        output[out] = clamp.apply(i32::from(max));
+        output[out] = clamp.apply(max.into());
     });
 }
 

@@ -1,36 +1,12 @@
 //! Between real numbers and integers, and between integers of different quantization.
 
-use crate::quantized::{Quantization, QuantizedMultiplier};
-
-/// An 8-bit element of a quantized tensor.
-pub trait Byte: Copy + Into<i32> + sealed::Sealed {
-    /// The nearest element.
-    fn saturate(x: i32) -> Self;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for i8 {}
-    impl Sealed for u8 {}
-}
-
-impl Byte for i8 {
-    fn saturate(x: i32) -> Self {
-        x.clamp(i32::from(Self::MIN), i32::from(Self::MAX)) as Self
-    }
-}
-
-impl Byte for u8 {
-    fn saturate(x: i32) -> Self {
-        x.clamp(i32::from(Self::MIN), i32::from(Self::MAX)) as Self
-    }
-}
+use crate::quantized::{Integer, Quantization, QuantizedMultiplier};
 
 /// `round(x / scale) + zero_point`, ties away from zero, saturating.
 ///
 /// Source: `reference_ops::AffineQuantize` (`quantize.h`): a division in `f32`, not a product with the inverse.
 /// Beyond the range of `i32` the source is undefined; here it saturates, and not-a-number becomes the zero point.
-pub fn quantize<T: Byte>(output_quantization: Quantization, input: &[f32], output: &mut [T]) {
+pub fn quantize<T: Integer>(output_quantization: Quantization, input: &[f32], output: &mut [T]) {
     assert_eq!(input.len(), output.len(), "elements");
     let Quantization { scale, zero_point } = output_quantization;
     for (&x, slot) in input.iter().zip(output) {
@@ -40,7 +16,7 @@ pub fn quantize<T: Byte>(output_quantization: Quantization, input: &[f32], outpu
 
 /// `scale · (q − zero_point)`. Source: `reference_ops::Dequantize` (`dequantize.h`), a product in `f64`, which rounds
 /// to the same `f32` as one in `f32` does.
-pub fn dequantize<T: Byte>(input_quantization: Quantization, input: &[T], output: &mut [f32]) {
+pub fn dequantize<T: Integer>(input_quantization: Quantization, input: &[T], output: &mut [f32]) {
     assert_eq!(input.len(), output.len(), "elements");
     let Quantization { scale, zero_point } = input_quantization;
     for (&q, slot) in input.iter().zip(output) {
@@ -71,9 +47,9 @@ impl RequantizeParams {
     }
 }
 
-/// The same real numbers in another quantization, between `i8` and `u8` as well. Source: `reference_ops::Requantize`
+/// The same real numbers in another quantization, between element types as well. Source: `reference_ops::Requantize`
 /// (`requantize.h`).
-pub fn requantize<I: Byte, O: Byte>(params: &RequantizeParams, input: &[I], output: &mut [O]) {
+pub fn requantize<I: Integer, O: Integer>(params: &RequantizeParams, input: &[I], output: &mut [O]) {
     assert_eq!(input.len(), output.len(), "elements");
     for (&q, slot) in input.iter().zip(output) {
         let q: i32 = q.into();

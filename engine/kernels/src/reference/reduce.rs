@@ -27,6 +27,16 @@ pub fn reduce_min_i8(shape: &Reduce, input: &[i8], output: &mut [i8]) {
     reduce(shape, i8::MAX, input, output, i8::min);
 }
 
+/// The greatest stored 16-bit integer.
+pub fn reduce_max_i16(shape: &Reduce, input: &[i16], output: &mut [i16]) {
+    reduce(shape, i16::MIN, input, output, i16::max);
+}
+
+/// The least stored 16-bit integer.
+pub fn reduce_min_i16(shape: &Reduce, input: &[i16], output: &mut [i16]) {
+    reduce(shape, i16::MAX, input, output, i16::min);
+}
+
 fn reduce<T: Copy>(shape: &Reduce, start: T, input: &[T], output: &mut [T], f: impl Fn(T, T) -> T) {
     assert_eq!(input.len(), shape.input_len(), "elements of the input");
     assert_eq!(output.len(), shape.output_len(), "elements of the output");

@@ -1,7 +1,7 @@
 //! Rectifiers that stand alone: plain, leaky, and parametric. Those that are fused into another operator are its clamp.
 
 use super::add::zip;
-use crate::quantized::{Activation, ClampF32, ClampI8, Quantization, QuantizedMultiplier};
+use crate::quantized::{Activation, ClampF32, ClampInt, Integer, Quantization, QuantizedMultiplier};
 use crate::shape::Broadcast;
 
 /// Parameters of an integer rectifier; made once, used for every call.
@@ -14,27 +14,47 @@ pub struct ReluParams {
     /// Input scale over output scale.
     pub multiplier: QuantizedMultiplier,
     /// Bounds of the output.
-    pub clamp: ClampI8,
+    pub clamp: ClampInt,
 }
 
 impl ReluParams {
     /// Source: `ReluPrepare` and `QuantizedReluX` (`kernels/activations.cc`). The factor is computed in `f32`, as
     /// there, and widened afterwards.
     pub fn new(input: Quantization, output: Quantization, activation: Activation) -> Self {
+        Self::clamped(input, output, activation.clamp_i8(output))
+    }
+
+    /// The same for `i16`.
+    pub fn new_i16(input: Quantization, output: Quantization, activation: Activation) -> Self {
+        Self::clamped(input, output, activation.clamp_i16(output))
+    }
+
+    fn clamped(input: Quantization, output: Quantization, clamp: ClampInt) -> Self {
         Self {
             input_zero_point: input.zero_point,
             output_zero_point: output.zero_point,
             multiplier: QuantizedMultiplier::from_real(f64::from(input.scale / output.scale)),
-            clamp: activation.clamp_i8(output),
+            clamp,
         }
     }
 }
 
 /// Integer clamp to an activation's range, with requantization. Source: `reference_ops::ReluX` (`reference_ops.h`).
 pub fn relu_i8(params: &ReluParams, input: &[i8], output: &mut [i8]) {
+    relu(params, input, output);
+}
+
+/// Clamp of 16-bit integers to an activation's range, with requantization.
+pub fn relu_i16(params: &ReluParams, input: &[i16], output: &mut [i16]) {
+    relu(params, input, output);
+}
+
+fn relu<T: Integer>(params: &ReluParams, input: &[T], output: &mut [T]) {
     assert_eq!(input.len(), output.len(), "elements");
     for (&q, slot) in input.iter().zip(output) {
-        let scaled = params.multiplier.apply_double(i32::from(q) - params.input_zero_point);
+        let scaled = params
+            .multiplier
+            .apply_double(Into::<i32>::into(q) - params.input_zero_point);
         *slot = params.clamp.apply(scaled.saturating_add(params.output_zero_point));
     }
 }
@@ -79,15 +99,24 @@ impl LeakyReluParams {
 
 /// Integer leaky rectifier. Source: `reference_ops::QuantizeLeakyRelu` (`leaky_relu.h`).
 pub fn leaky_relu_i8(params: &LeakyReluParams, input: &[i8], output: &mut [i8]) {
+    leaky_relu(params, input, output);
+}
+
+/// Leaky rectifier of 16-bit integers.
+pub fn leaky_relu_i16(params: &LeakyReluParams, input: &[i16], output: &mut [i16]) {
+    leaky_relu(params, input, output);
+}
+
+fn leaky_relu<T: Integer>(params: &LeakyReluParams, input: &[T], output: &mut [T]) {
     assert_eq!(input.len(), output.len(), "elements");
     for (&q, slot) in input.iter().zip(output) {
-        let x = i32::from(q) - params.input_zero_point;
+        let x = Into::<i32>::into(q) - params.input_zero_point;
         let scaled = match (x >= 0, params.negative_slope) {
             (true, _) => params.identity.apply_double(x),
             (false, false) => params.slope.apply_double(x),
             (false, true) => params.slope.apply_double(x).saturating_neg(),
         };
-        *slot = ClampI8::ALL.apply(scaled.saturating_add(params.output_zero_point));
+        *slot = T::saturate(scaled.saturating_add(params.output_zero_point));
     }
 }
 
@@ -140,7 +169,7 @@ pub fn prelu_i8(shape: &Broadcast, params: &PReluParams, input: &[i8], alpha: &[
                 .slope
                 .apply_double(x * (i32::from(alpha) - params.alpha_zero_point))
         };
-        ClampI8::ALL.apply(scaled.saturating_add(params.output_zero_point))
+        ClampInt::I8.apply(scaled.saturating_add(params.output_zero_point))
     });
 }
 

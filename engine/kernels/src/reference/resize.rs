@@ -1,5 +1,6 @@
 //! Resizing of height and width: nearest neighbour and bilinear.
 
+use crate::quantized::Integer;
 use crate::shape::{Resize2dShape, ResizeCoordinates};
 
 /// Nearest neighbour: moves elements, so it is the same for every element type.
@@ -55,6 +56,15 @@ pub fn resize_bilinear_f32(shape: &Resize2dShape, input: &[f32], output: &mut [f
 /// products in 64 bits, rounded half away from zero once. Rounding the ratio to 10 bits moves the sampled points of a
 /// large image by up to half a pixel; it is what the runtime does.
 pub fn resize_bilinear_i8(shape: &Resize2dShape, input: &[i8], output: &mut [i8]) {
+    resize_bilinear(shape, input, output);
+}
+
+/// Bilinear interpolation of 16-bit integers.
+pub fn resize_bilinear_i16(shape: &Resize2dShape, input: &[i16], output: &mut [i16]) {
+    resize_bilinear(shape, input, output);
+}
+
+fn resize_bilinear<T: Integer>(shape: &Resize2dShape, input: &[T], output: &mut [T]) {
     check(shape, input.len(), output.len());
     for_each_pixel(shape, |batch, y, x, at| {
         let y = Between::fixed(y, shape.in_h, shape.out_h, shape.coordinates);
@@ -63,12 +73,13 @@ pub fn resize_bilinear_i8(shape: &Resize2dShape, input: &[i8], output: &mut [i8]
         let (top_left, bottom_left) = (corner(y.lower, x.lower), corner(y.upper, x.lower));
         let (top_right, bottom_right) = (corner(y.lower, x.upper), corner(y.upper, x.upper));
         for (c, slot) in output[at..at + shape.channels].iter_mut().enumerate() {
-            let sum = i64::from(top_left[c]) * (ONE - y.fraction) * (ONE - x.fraction)
-                + i64::from(bottom_left[c]) * y.fraction * (ONE - x.fraction)
-                + i64::from(top_right[c]) * (ONE - y.fraction) * x.fraction
-                + i64::from(bottom_right[c]) * y.fraction * x.fraction;
+            let q = |pixel: &[T]| Into::<i64>::into(pixel[c]);
+            let sum = q(top_left) * (ONE - y.fraction) * (ONE - x.fraction)
+                + q(bottom_left) * y.fraction * (ONE - x.fraction)
+                + q(top_right) * (ONE - y.fraction) * x.fraction
+                + q(bottom_right) * y.fraction * x.fraction;
             let half = if sum > 0 { ONE * ONE / 2 } else { -ONE * ONE / 2 };
-            *slot = ((sum + half) / (ONE * ONE)) as i8;
+            *slot = T::saturate(((sum + half) / (ONE * ONE)) as i32);
         }
     });
 }

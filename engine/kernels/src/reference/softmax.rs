@@ -1,7 +1,8 @@
 //! Softmax over the last dimension: `e^(beta·x) / Σ e^(beta·x)`.
 
+use super::line::Lines;
 use crate::quantized::{
-    ClampI8, Quantization, QuantizedMultiplier, exp_on_negative_values, reciprocal, rounding_divide_by_pot,
+    Integer, Quantization, QuantizedMultiplier, exp_on_negative_values, reciprocal, rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 };
 
@@ -57,10 +58,60 @@ pub fn softmax_i8(depth: usize, params: &SoftmaxParams, input: &[i8], output: &m
             *slot = match exponential(q) {
                 Some(e) => {
                     let share = rounding_divide_by_pot(saturating_rounding_doubling_high_mul(scale, e), exponent);
-                    ClampI8::ALL.apply(share + i32::from(i8::MIN))
+                    i8::saturate(share + i32::from(i8::MIN))
                 }
                 None => i8::MIN,
             };
+        }
+    }
+}
+
+/// Parameters of a softmax of 16-bit integers; made once, used for every call. The output's scale is 1/32768.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Softmax16Params {
+    /// `beta · input scale` over 10/65535: differences of integers fill the range of the exponential's table.
+    multiplier: QuantizedMultiplier,
+    /// `e^x` for `x` in −10 ..= 0; what is less is nothing.
+    exponential: Lines,
+    /// `1 / (1 + x)` for `x` in 0 ..= 1.
+    reciprocal: Lines,
+}
+
+impl Softmax16Params {
+    /// Source: `SoftmaxPrepare` (`kernels/activations.cc`).
+    pub fn new(input: Quantization, beta: f32) -> Self {
+        let unit = 2.0 / 65535.0 * 65535.0;
+        Self {
+            multiplier: QuantizedMultiplier::from_real(f64::from(input.scale * beta) / (10.0 / 65535.0)),
+            exponential: Lines::new([10.0 / 65535.0 * -65535.0, 0.0], unit, f64::exp),
+            reciprocal: Lines::new([0.0, 1.0 / 65535.0 * 65535.0], unit, |x| 1.0 / (1.0 + x)),
+        }
+    }
+}
+
+/// Softmax of rows of `depth` 16-bit integers.
+///
+/// Source: `reference_ops::SoftmaxInt16` (`softmax.h`): exponentials in `Q0.15`, their sum in `Q16.15`, whose
+/// reciprocal is found after shifting its leading one to the front.
+pub fn softmax_i16(depth: usize, params: &Softmax16Params, input: &[i16], output: &mut [i16]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
+        let max = input.iter().copied().max().map_or(0, i32::from);
+        let mut sum = 0_i32;
+        for (&q, slot) in input.iter().zip(&mut *output) {
+            let difference = params.multiplier.apply_double(i32::from(q) - max);
+            *slot = params.exponential.at(i16::saturate(difference.saturating_add(32767)));
+            sum = sum.wrapping_add((*slot).into());
+        }
+        let headroom = sum.leading_zeros().clamp(1, 30);
+        let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
+        let reciprocal = params
+            .reciprocal
+            .at(i16::saturate(shifted as i32 - (1 << 15) - (1 << 16)));
+        let shift = 31 - headroom;
+        for slot in output {
+            let share = (i64::from(*slot) * i64::from(reciprocal) + (1 << (shift - 1))) >> shift;
+            *slot = share.clamp(0, i16::MAX.into()) as i16;
         }
     }
 }

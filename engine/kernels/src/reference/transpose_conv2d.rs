@@ -27,6 +27,28 @@ pub fn transpose_conv2d_i8(
     });
 }
 
+/// Integer transposed convolution of 16-bit activations: symmetric `i8` weights, `i64` bias and sums.
+///
+/// Source: `reference_integer_ops::TransposeConv` for 16-bit data, with
+/// [`Rounding::Reduced`](crate::quantized::Rounding).
+pub fn transpose_conv2d_i16(
+    shape: &TransposeConv2dShape,
+    params: &LinearParams,
+    input: &[i16],
+    weights: &[i8],
+    bias: Option<&[i64]>,
+    output: &mut [i16],
+) {
+    check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
+    for_each_output(shape, |out, at| {
+        let mut acc = bias.map_or(0, |bias| bias[at.channel]);
+        for_each_tap(shape, at, |i, w| {
+            acc = acc.wrapping_add(i64::from(weights[w]) * i64::from(input[i]));
+        });
+        output[out] = params.requantize_wide(at.channel, acc);
+    });
+}
+
 /// Float transposed convolution, summed in the order of the input's rows, columns and channels; bias last.
 ///
 /// Source: `reference_ops::TransposeConv` (`transpose_conv.h`), which scatters: an output receives its products in

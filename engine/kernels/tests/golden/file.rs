@@ -152,6 +152,14 @@ impl Case {
         self.tensor(tensor).bytes.iter().map(|&byte| byte as i8).collect()
     }
 
+    pub fn i16s(&self, tensor: &str) -> Vec<i16> {
+        self.words(tensor).map(i16::from_le_bytes).collect()
+    }
+
+    pub fn i64s(&self, tensor: &str) -> Vec<i64> {
+        self.words(tensor).map(i64::from_le_bytes).collect()
+    }
+
     pub fn i32s(&self, tensor: &str) -> Vec<i32> {
         self.words(tensor).map(i32::from_le_bytes).collect()
     }
@@ -170,16 +178,24 @@ impl Case {
         self.has("bias").then(|| self.f32s("bias"))
     }
 
-    fn words(&self, tensor: &str) -> impl Iterator<Item = [u8; 4]> {
+    fn words<const N: usize>(&self, tensor: &str) -> impl Iterator<Item = [u8; N]> {
         self.tensor(tensor)
             .bytes
-            .chunks_exact(4)
-            .map(|bytes| bytes.try_into().expect("four bytes"))
+            .chunks_exact(N)
+            .map(|bytes| bytes.try_into().expect("as many bytes"))
     }
 
     /// Requires `got` to be the recorded output, element by element.
     pub fn assert_i8(&self, got: &[i8]) {
-        let want = self.i8s("output");
+        self.assert_equal(got, &self.i8s("output"));
+    }
+
+    /// The same for 16 bits.
+    pub fn assert_i16(&self, got: &[i16]) {
+        self.assert_equal(got, &self.i16s("output"));
+    }
+
+    fn assert_equal<T: Copy + PartialEq + std::fmt::Debug>(&self, got: &[T], want: &[T]) {
         assert_eq!(got.len(), want.len(), "{}: elements", self.name);
         let wrong: Vec<_> = (0..got.len())
             .filter(|&i| got[i] != want[i])

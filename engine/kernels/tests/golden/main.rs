@@ -6,5 +6,6 @@
 mod elementwise;
 mod file;
 mod float;
+mod int16;
 mod linear;
 mod spatial;

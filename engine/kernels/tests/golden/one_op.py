@@ -26,6 +26,8 @@ TYPES = {
     np.dtype(np.float32): (tfl.TensorType.FLOAT32, "f32"),
     np.dtype(np.int8): (tfl.TensorType.INT8, "i8"),
     np.dtype(np.uint8): (tfl.TensorType.UINT8, "u8"),
+    np.dtype(np.int16): (tfl.TensorType.INT16, "i16"),
+    np.dtype(np.int64): (tfl.TensorType.INT64, "i64"),
     np.dtype(np.int32): (tfl.TensorType.INT32, "i32"),
     np.dtype(np.bool_): (tfl.TensorType.BOOL, "bool"),
 }

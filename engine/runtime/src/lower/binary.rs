@@ -11,30 +11,48 @@ use crate::RuntimeError;
 type FloatKernel = fn(&Broadcast, ClampF32, &[f32], &[f32], &mut [f32]);
 
 pub(super) fn add(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowered>, RuntimeError> {
-    if context.plain()? == Arithmetic::Float {
+    let arithmetic = context.plain()?;
+    if arithmetic == Arithmetic::Float {
         return float(context, fused, reference::add_f32);
     }
     let (shape, params) = (broadcast(context)?, add_params(context, fused)?);
+    if arithmetic == Arithmetic::Integer16 {
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::add_i16(&shape, &params, args.get(0), args.get(1), args.output());
+        })));
+    }
     Ok(Lowered::new(Box::new(move |args| {
         reference::add_i8(&shape, &params, args.get(0), args.get(1), args.output());
     })))
 }
 
 pub(super) fn sub(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowered>, RuntimeError> {
-    if context.plain()? == Arithmetic::Float {
+    let arithmetic = context.plain()?;
+    if arithmetic == Arithmetic::Float {
         return float(context, fused, reference::sub_f32);
     }
     let (shape, params) = (broadcast(context)?, add_params(context, fused)?);
+    if arithmetic == Arithmetic::Integer16 {
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::sub_i16(&shape, &params, args.get(0), args.get(1), args.output());
+        })));
+    }
     Ok(Lowered::new(Box::new(move |args| {
         reference::sub_i8(&shape, &params, args.get(0), args.get(1), args.output());
     })))
 }
 
 pub(super) fn mul(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowered>, RuntimeError> {
-    if context.plain()? == Arithmetic::Float {
+    let arithmetic = context.plain()?;
+    if arithmetic == Arithmetic::Float {
         return float(context, fused, reference::mul_f32);
     }
     let (shape, params) = (broadcast(context)?, mul_params(context, fused)?);
+    if arithmetic == Arithmetic::Integer16 {
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::mul_i16(&shape, &params, args.get(0), args.get(1), args.output());
+        })));
+    }
     Ok(Lowered::new(Box::new(move |args| {
         reference::mul_i8(&shape, &params, args.get(0), args.get(1), args.output());
     })))
@@ -44,6 +62,7 @@ pub(super) fn div(context: &Context<'_>, fused: Activation) -> Result<Vec<Lowere
     if context.plain()? == Arithmetic::Float {
         return float(context, fused, reference::div_f32);
     }
+    context.not_wide()?;
     let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
     let params = DivParams::new(a, b, context.output_quantization()?, activation(fused));
     let shape = broadcast(context)?;
@@ -62,29 +81,33 @@ pub(super) fn pow(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
 
 pub(super) fn minimum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = broadcast(context)?;
-    Ok(if context.plain()? == Arithmetic::Float {
-        Lowered::new(Box::new(move |args| {
+    context.same_scale()?;
+    Ok(match context.plain()? {
+        Arithmetic::Float => Lowered::new(Box::new(move |args| {
             reference::minimum_f32(&shape, args.get(0), args.get(1), args.output());
-        }))
-    } else {
-        context.same_scale()?;
-        Lowered::new(Box::new(move |args| {
+        })),
+        Arithmetic::Integer16 => Lowered::new(Box::new(move |args| {
+            reference::minimum_i16(&shape, args.get(0), args.get(1), args.output());
+        })),
+        Arithmetic::Integer | Arithmetic::Hybrid => Lowered::new(Box::new(move |args| {
             reference::minimum_i8(&shape, args.get(0), args.get(1), args.output());
-        }))
+        })),
     })
 }
 
 pub(super) fn maximum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = broadcast(context)?;
-    Ok(if context.plain()? == Arithmetic::Float {
-        Lowered::new(Box::new(move |args| {
+    context.same_scale()?;
+    Ok(match context.plain()? {
+        Arithmetic::Float => Lowered::new(Box::new(move |args| {
             reference::maximum_f32(&shape, args.get(0), args.get(1), args.output());
-        }))
-    } else {
-        context.same_scale()?;
-        Lowered::new(Box::new(move |args| {
+        })),
+        Arithmetic::Integer16 => Lowered::new(Box::new(move |args| {
+            reference::maximum_i16(&shape, args.get(0), args.get(1), args.output());
+        })),
+        Arithmetic::Integer | Arithmetic::Hybrid => Lowered::new(Box::new(move |args| {
             reference::maximum_i8(&shape, args.get(0), args.get(1), args.output());
-        }))
+        })),
     })
 }
 
@@ -95,6 +118,7 @@ pub(super) fn prelu(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
             reference::prelu_f32(&shape, args.get(0), args.get(1), args.output());
         })));
     }
+    context.not_wide()?;
     let (input, alpha) = (context.input_quantization(0)?, context.input_quantization(1)?);
     let params = PReluParams::new(input, alpha, context.output_quantization()?);
     Ok(Lowered::new(Box::new(move |args| {
@@ -112,13 +136,23 @@ fn float(context: &Context<'_>, fused: Activation, kernel: FloatKernel) -> Resul
 /// What brings the two inputs of an integer sum or difference to the output's scale.
 pub(crate) fn add_params(context: &Context<'_>, fused: Activation) -> Result<AddParams, RuntimeError> {
     let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
-    Ok(AddParams::new(a, b, context.output_quantization()?, activation(fused)))
+    let (output, fused) = (context.output_quantization()?, activation(fused));
+    if context.plain()? == Arithmetic::Integer16 {
+        context.symmetric()?;
+        return Ok(AddParams::new_i16(a, b, output, fused));
+    }
+    Ok(AddParams::new(a, b, output, fused))
 }
 
 /// What brings an integer product to the output's scale.
 pub(crate) fn mul_params(context: &Context<'_>, fused: Activation) -> Result<MulParams, RuntimeError> {
     let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
-    Ok(MulParams::new(a, b, context.output_quantization()?, activation(fused)))
+    let (output, fused) = (context.output_quantization()?, activation(fused));
+    if context.plain()? == Arithmetic::Integer16 {
+        context.symmetric()?;
+        return Ok(MulParams::new_i16(a, b, output, fused));
+    }
+    Ok(MulParams::new(a, b, output, fused))
 }
 
 fn broadcast(context: &Context<'_>) -> Result<Broadcast, RuntimeError> {

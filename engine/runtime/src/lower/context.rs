@@ -15,6 +15,8 @@ pub(crate) enum Arithmetic {
     Float,
     /// 8-bit integers, as LiteRT's reference kernels.
     Integer,
+    /// 16-bit integers, with 8-bit weights, as LiteRT's reference kernels.
+    Integer16,
     /// Float activations, quantized sample by sample, times 8-bit integer weights.
     Hybrid,
 }
@@ -87,7 +89,7 @@ impl<'g> Context<'g> {
         Store::of(element).ok_or_else(|| self.unsupported(format!("there is no kernel for {element}")))
     }
 
-    /// The arithmetic that the types of all inputs say: `f32` throughout or `i8` throughout.
+    /// The arithmetic that the types of all inputs say: `f32`, `i8` or `i16` throughout.
     pub(crate) fn plain(&self) -> Result<Arithmetic, RuntimeError> {
         let elements: Vec<ElementType> = self
             .node
@@ -99,18 +101,23 @@ impl<'g> Context<'g> {
             Ok(Arithmetic::Float)
         } else if elements.iter().all(|&e| e == ElementType::I8) {
             Ok(Arithmetic::Integer)
+        } else if elements.iter().all(|&e| e == ElementType::I16) {
+            Ok(Arithmetic::Integer16)
         } else {
-            Err(self.types("f32 or i8 for all of them"))
+            Err(self.types("f32, i8 or i16 for all of them"))
         }
     }
 
     /// The arithmetic of an operator with weights and an optional bias.
     pub(crate) fn weighted(&self) -> Result<Arithmetic, RuntimeError> {
         let element = |i: usize| self.node.inputs.get(i).map(|&t| self.graph.tensor(t).ty.element);
-        let expected = "f32, f32 and f32, or i8, i8 and i32, or f32, i8 and f32";
+        let expected = "f32, f32 and f32, or i8, i8 and i32, or i16, i8 and i64, or f32, i8 and f32";
         match (element(0), element(1), element(2)) {
             (Some(ElementType::F32), Some(ElementType::F32), None | Some(ElementType::F32)) => Ok(Arithmetic::Float),
             (Some(ElementType::I8), Some(ElementType::I8), None | Some(ElementType::I32)) => Ok(Arithmetic::Integer),
+            (Some(ElementType::I16), Some(ElementType::I8), None | Some(ElementType::I64 | ElementType::I32)) => {
+                Ok(Arithmetic::Integer16)
+            }
             (Some(ElementType::F32), Some(ElementType::I8), None | Some(ElementType::F32)) => Ok(Arithmetic::Hybrid),
             _ => Err(self.types(expected)),
         }
@@ -134,9 +141,17 @@ impl<'g> Context<'g> {
     pub(crate) fn float_only(&self) -> Result<(), RuntimeError> {
         match self.plain()? {
             Arithmetic::Float => Ok(()),
-            Arithmetic::Integer | Arithmetic::Hybrid => {
+            Arithmetic::Integer | Arithmetic::Integer16 | Arithmetic::Hybrid => {
                 Err(self.unsupported("there is no integer kernel; lower the graph or keep this layer in f32"))
             }
+        }
+    }
+
+    /// Refusal of 16-bit integers in an operator that has kernels of floats and bytes only.
+    pub(crate) fn not_wide(&self) -> Result<(), RuntimeError> {
+        match self.plain()? {
+            Arithmetic::Integer16 => Err(self.unsupported("there is no 16-bit kernel; keep this layer in f32")),
+            Arithmetic::Float | Arithmetic::Integer | Arithmetic::Hybrid => Ok(()),
         }
     }
 
@@ -154,6 +169,31 @@ impl<'g> Context<'g> {
 
     pub(crate) fn input_quantization(&self, i: usize) -> Result<Quantization, RuntimeError> {
         self.quantization(self.input(i))
+    }
+
+    /// Refuses 16-bit tensors with a zero point, which LiteRT's kernels leave out of account.
+    pub(crate) fn symmetric(&self) -> Result<(), RuntimeError> {
+        for &t in self.node.inputs.iter().chain(&self.node.outputs) {
+            let tensor = self.graph.tensor(t);
+            let wide = tensor.ty.element == ElementType::I16;
+            if wide && self.quantization(tensor)?.zero_point != 0 {
+                let problem = format!("`{}` is i16 with a zero point that is not 0", tensor.name);
+                return Err(self.unsupported(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an output that is not in the steps of 1/32768 that 16-bit functions write.
+    pub(crate) fn unit_i16(&self) -> Result<(), RuntimeError> {
+        let output = self.output_quantization()?;
+        if output.scale == 1.0 / 32768.0 && output.zero_point == 0 {
+            return Ok(());
+        }
+        Err(self.unsupported(format!(
+            "its output has scale {} and zero point {}, the 16-bit kernel makes 1/32768 and 0",
+            output.scale, output.zero_point
+        )))
     }
 
     pub(crate) fn output_quantization(&self) -> Result<Quantization, RuntimeError> {

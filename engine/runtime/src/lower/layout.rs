@@ -177,6 +177,9 @@ pub(super) fn resize(context: &Context<'_>, op: &Resize) -> Result<Vec<Lowered>,
         Interpolation::Bilinear if context.plain()? == Arithmetic::Float => Lowered::new(Box::new(move |args| {
             reference::resize_bilinear_f32(&shape, args.get(0), args.output());
         })),
+        Interpolation::Bilinear if context.plain()? == Arithmetic::Integer16 => Lowered::new(Box::new(move |args| {
+            reference::resize_bilinear_i16(&shape, args.get(0), args.output());
+        })),
         Interpolation::Bilinear => Lowered::new(Box::new(move |args| {
             reference::resize_bilinear_i8(&shape, args.get(0), args.output());
         })),

@@ -2,11 +2,12 @@
 //! in float and integers.
 
 use ir::ops::{Conv2d, DepthwiseConv2d, FullyConnected, MatMul, TransposeConv2d};
+use ir::{Constant, ElementType};
 use kernels::quantized::{LinearParams, Rounding};
 use kernels::reference::{self, MatMulParams};
 use kernels::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, MatMulShape, TransposeConv2dShape};
 
-use super::{Arithmetic, Context, Lowered, Scratch, activation};
+use super::{Arithmetic, Context, Form, Lowered, Read, Scratch, activation};
 use crate::RuntimeError;
 use crate::buffer::Store;
 use crate::program::Run;
@@ -30,6 +31,16 @@ pub(super) fn conv(context: &Context<'_>, op: &Conv2d) -> Result<Vec<Lowered>, R
             Lowered::new(Box::new(move |args| {
                 reference::conv2d_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
             }))
+        }
+        Arithmetic::Integer16 => {
+            let (params, bias) = (linear_params(context)?, wide_bias(context)?);
+            wide(
+                context,
+                Box::new(move |args| {
+                    let bias = bias.as_deref();
+                    reference::conv2d_i16(&shape, &params, args.get(0), args.get(1), bias, args.output());
+                }),
+            )
         }
         Arithmetic::Hybrid => {
             let scales = weight_scales(context, OUTERMOST, shape.out_c)?;
@@ -57,6 +68,16 @@ pub(super) fn depthwise(context: &Context<'_>, op: &DepthwiseConv2d) -> Result<V
             Lowered::new(Box::new(move |args| {
                 reference::depthwise_conv2d_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
             }))
+        }
+        Arithmetic::Integer16 => {
+            let (params, bias) = (linear_params(context)?, wide_bias(context)?);
+            wide(
+                context,
+                Box::new(move |args| {
+                    let bias = bias.as_deref();
+                    reference::depthwise_conv2d_i16(&shape, &params, args.get(0), args.get(1), bias, args.output());
+                }),
+            )
         }
         Arithmetic::Hybrid => {
             let scales = weight_scales(context, INNERMOST_OF_FOUR, shape.out_c())?;
@@ -102,7 +123,17 @@ pub(super) fn transpose_conv(context: &Context<'_>, op: &TransposeConv2d) -> Res
                 reference::transpose_conv2d_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
             })))
         }
-        Arithmetic::Hybrid => Err(context.types("f32 for all of them, or i8, i8 and i32")),
+        Arithmetic::Integer16 => {
+            let (params, bias) = (linear_params(context)?, wide_bias(context)?);
+            Ok(wide(
+                context,
+                Box::new(move |args| {
+                    let bias = bias.as_deref();
+                    reference::transpose_conv2d_i16(&shape, &params, args.get(0), args.get(1), bias, args.output());
+                }),
+            ))
+        }
+        Arithmetic::Hybrid => Err(context.types("f32 for all of them, or i8, i8 and i32, or i16, i8 and i64")),
     }
 }
 
@@ -118,6 +149,16 @@ pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Res
             Lowered::new(Box::new(move |args| {
                 reference::fully_connected_i8(&shape, &params, args.get(0), args.get(1), args.find(2), args.output());
             }))
+        }
+        Arithmetic::Integer16 => {
+            let (params, bias) = (linear_params(context)?, wide_bias(context)?);
+            wide(
+                context,
+                Box::new(move |args| {
+                    let bias = bias.as_deref();
+                    reference::fully_connected_i16(&shape, &params, args.get(0), args.get(1), bias, args.output());
+                }),
+            )
         }
         Arithmetic::Hybrid => {
             let scales = weight_scales(context, OUTERMOST, shape.out_features)?;
@@ -135,6 +176,7 @@ pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Res
 
 pub(super) fn mat_mul(context: &Context<'_>, op: &MatMul) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = mat_mul_shape(context, op)?;
+    context.not_wide()?;
     if context.plain()? != Arithmetic::Float {
         let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
         let params = MatMulParams::new(a, b, context.output_quantization()?);
@@ -159,6 +201,30 @@ fn hybrid(len: usize, run: Run) -> Vec<Lowered> {
         scratch: Some(Scratch::Elements(Store::I8, len)),
         ..Lowered::part(0, run)
     }]
+}
+
+/// A kernel of 16-bit activations, which holds its bias.
+fn wide(context: &Context<'_>, run: Run) -> Vec<Lowered> {
+    let reads = context.node.inputs[..2]
+        .iter()
+        .map(|&t| Read::new(t, Form::Dense))
+        .collect();
+    vec![Lowered {
+        reads: Some(reads),
+        ..Lowered::part(0, run)
+    }]
+}
+
+/// The bias of a layer with 16-bit activations: 64-bit integers, or 32-bit ones.
+fn wide_bias(context: &Context<'_>) -> Result<Option<Vec<i64>>, RuntimeError> {
+    if context.node.inputs.len() < 3 {
+        return Ok(None);
+    }
+    match context.constant(2) {
+        Some(Constant::I64(bias)) => Ok(Some(bias.iter().copied().collect())),
+        Some(Constant::I32(bias)) => Ok(Some(bias.iter().map(|&b| b.into()).collect())),
+        _ => Err(context.unsupported("the bias of a layer with 16-bit activations must be constant")),
+    }
 }
 
 /// The geometry of a convolution node.
@@ -234,10 +300,32 @@ pub(crate) fn linear_params(context: &Context<'_>) -> Result<LinearParams, Runti
         ir::Op::FullyConnected(op) => (OUTERMOST, op.activation, Rounding::Float),
         _ => return Err(context.unsupported("it is no sum of products")),
     };
-    Ok(LinearParams::new(
-        context.input_quantization(0)?,
-        &weight_scales(context, axis, channels)?,
-        context.output_quantization()?,
+    let scales = weight_scales(context, axis, channels)?;
+    let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
+    if context.input(0).ty.element != ElementType::I16 {
+        return Ok(LinearParams::new(
+            input,
+            &scales,
+            output,
+            channels,
+            activation(fused),
+            rounding,
+        ));
+    }
+    context.symmetric()?;
+    let narrow_bias = context
+        .node
+        .inputs
+        .get(2)
+        .is_some_and(|&b| context.graph.tensor(b).ty.element == ElementType::I32);
+    let rounding = match rounding {
+        Rounding::Double if !narrow_bias => Rounding::Reduced,
+        other => other,
+    };
+    Ok(LinearParams::new_i16(
+        input,
+        &scales,
+        output,
         channels,
         activation(fused),
         rounding,

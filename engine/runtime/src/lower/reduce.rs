@@ -3,11 +3,12 @@
 use ir::ops::{
     AveragePool2d, BatchNorm, LayerNorm, MaxPool2d, Mean, Padding, ReduceMax, ReduceMin, ReduceSum, Softmax,
 };
-use kernels::reference::{self, BatchNormParams, MeanParams, SoftmaxParams};
+use kernels::reference::{self, BatchNormParams, MeanParams, Softmax16Params, SoftmaxParams};
 use kernels::shape::{Pool2dShape, Reduce};
 
 use super::{Arithmetic, Context, Lowered, activation};
 use crate::RuntimeError;
+use crate::buffer::Scalar;
 
 pub(super) fn max_pool(context: &Context<'_>, op: &MaxPool2d) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = pool_shape(context, op.kernel, op.stride, op.padding)?;
@@ -18,7 +19,14 @@ pub(super) fn max_pool(context: &Context<'_>, op: &MaxPool2d) -> Result<Vec<Lowe
         })));
     }
     context.same_scale()?;
-    let clamp = activation(op.activation).clamp_i8(context.output_quantization()?);
+    let output = context.output_quantization()?;
+    if context.plain()? == Arithmetic::Integer16 {
+        let clamp = activation(op.activation).clamp_i16(output);
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::max_pool2d_i16(&shape, clamp, args.get(0), args.output());
+        })));
+    }
+    let clamp = activation(op.activation).clamp_i8(output);
     Ok(Lowered::new(Box::new(move |args| {
         reference::max_pool2d_i8(&shape, clamp, args.get(0), args.output());
     })))
@@ -33,7 +41,14 @@ pub(super) fn average_pool(context: &Context<'_>, op: &AveragePool2d) -> Result<
         })));
     }
     context.same_scale()?;
-    let clamp = activation(op.activation).clamp_i8(context.output_quantization()?);
+    let output = context.output_quantization()?;
+    if context.plain()? == Arithmetic::Integer16 {
+        let clamp = activation(op.activation).clamp_i16(output);
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::average_pool2d_i16(&shape, clamp, args.get(0), args.output());
+        })));
+    }
+    let clamp = activation(op.activation).clamp_i8(output);
     Ok(Lowered::new(Box::new(move |args| {
         reference::average_pool2d_i8(&shape, clamp, args.get(0), args.output());
     })))
@@ -73,6 +88,12 @@ pub(super) fn mean(context: &Context<'_>, op: &Mean) -> Result<Vec<Lowered>, Run
     }
     let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
     let params = MeanParams::new(input, output, shape.count());
+    if context.plain()? == Arithmetic::Integer16 {
+        context.symmetric()?;
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::mean_i16(&shape, &params, args.get(0), args.output());
+        })));
+    }
     Ok(Lowered::new(Box::new(move |args| {
         reference::mean_i8(&shape, &params, args.get(0), args.output());
     })))
@@ -87,29 +108,27 @@ pub(super) fn sum(context: &Context<'_>, op: &ReduceSum) -> Result<Vec<Lowered>,
 }
 
 pub(super) fn max(context: &Context<'_>, op: &ReduceMax) -> Result<Vec<Lowered>, RuntimeError> {
-    extremum(context, &op.axes, reference::reduce_max_f32, reference::reduce_max_i8)
+    let shape = Reduce::new(context.dims(0), &op.axes);
+    context.same_scale()?;
+    Ok(match context.plain()? {
+        Arithmetic::Float => extremum(shape, reference::reduce_max_f32),
+        Arithmetic::Integer16 => extremum(shape, reference::reduce_max_i16),
+        Arithmetic::Integer | Arithmetic::Hybrid => extremum(shape, reference::reduce_max_i8),
+    })
 }
 
 pub(super) fn min(context: &Context<'_>, op: &ReduceMin) -> Result<Vec<Lowered>, RuntimeError> {
-    extremum(context, &op.axes, reference::reduce_min_f32, reference::reduce_min_i8)
+    let shape = Reduce::new(context.dims(0), &op.axes);
+    context.same_scale()?;
+    Ok(match context.plain()? {
+        Arithmetic::Float => extremum(shape, reference::reduce_min_f32),
+        Arithmetic::Integer16 => extremum(shape, reference::reduce_min_i16),
+        Arithmetic::Integer | Arithmetic::Hybrid => extremum(shape, reference::reduce_min_i8),
+    })
 }
 
-fn extremum(
-    context: &Context<'_>,
-    axes: &[usize],
-    float: fn(&Reduce, &[f32], &mut [f32]),
-    integer: fn(&Reduce, &[i8], &mut [i8]),
-) -> Result<Vec<Lowered>, RuntimeError> {
-    let shape = Reduce::new(context.dims(0), axes);
-    if context.plain()? == Arithmetic::Float {
-        return Ok(Lowered::new(Box::new(move |args| {
-            float(&shape, args.get(0), args.output());
-        })));
-    }
-    context.same_scale()?;
-    Ok(Lowered::new(Box::new(move |args| {
-        integer(&shape, args.get(0), args.output());
-    })))
+fn extremum<T: Scalar>(shape: Reduce, kernel: fn(&Reduce, &[T], &mut [T])) -> Vec<Lowered> {
+    Lowered::new(Box::new(move |args| kernel(&shape, args.get(0), args.output())))
 }
 
 pub(super) fn softmax(context: &Context<'_>, op: &Softmax) -> Result<Vec<Lowered>, RuntimeError> {
@@ -118,6 +137,14 @@ pub(super) fn softmax(context: &Context<'_>, op: &Softmax) -> Result<Vec<Lowered
         let beta = op.beta;
         return Ok(Lowered::new(Box::new(move |args| {
             reference::softmax_f32(depth, beta, args.get(0), args.output());
+        })));
+    }
+    if context.plain()? == Arithmetic::Integer16 {
+        context.symmetric()?;
+        context.unit_i16()?;
+        let params = Softmax16Params::new(context.input_quantization(0)?, op.beta);
+        return Ok(Lowered::new(Box::new(move |args| {
+            reference::softmax_i16(depth, &params, args.get(0), args.output());
         })));
     }
     let output = context.output_quantization()?;

@@ -1,7 +1,9 @@
 //! Functions of one number: rectifiers and smooth activations, and in integers requantization too.
 
 use ir::Op;
-use kernels::reference::{self, HardSwishParams, LeakyReluParams, ReluParams, RequantizeParams, Table, Unary};
+use kernels::reference::{
+    self, HardSwishParams, LeakyReluParams, ReluParams, RequantizeParams, SigmoidParams, Table, Unary,
+};
 
 use super::{Arithmetic, Context, Lowered, activation};
 use crate::RuntimeError;
@@ -10,9 +12,13 @@ use crate::RuntimeError;
 pub(crate) type IntegerMap = Box<dyn Fn(&[i8], &mut [i8]) + Send + Sync>;
 
 pub(super) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
-    if context.plain()? == Arithmetic::Integer {
-        let map = integer_map(context)?;
-        return Ok(Lowered::new(Box::new(move |args| map(args.get(0), args.output()))));
+    match context.plain()? {
+        Arithmetic::Integer => {
+            let map = integer_map(context)?;
+            return Ok(Lowered::new(Box::new(move |args| map(args.get(0), args.output()))));
+        }
+        Arithmetic::Integer16 => return wide(context),
+        Arithmetic::Float | Arithmetic::Hybrid => {}
     }
     if let Some(clamp) = rectifier(&context.node.op) {
         let clamp = activation(clamp).clamp_f32();
@@ -30,6 +36,45 @@ pub(super) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
     Ok(Lowered::new(Box::new(move |args| {
         reference::unary_f32(function, args.get(0), args.output());
     })))
+}
+
+/// The kernel of a function of 16-bit integers.
+fn wide(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    context.symmetric()?;
+    let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
+    Ok(match &context.node.op {
+        Op::Relu(_) | Op::Relu6(_) => {
+            let clamp = rectifier(&context.node.op).unwrap_or_default();
+            let params = ReluParams::new_i16(input, output, activation(clamp));
+            Lowered::new(Box::new(move |args| {
+                reference::relu_i16(&params, args.get(0), args.output());
+            }))
+        }
+        Op::LeakyRelu(op) => {
+            let params = LeakyReluParams::new(input, output, op.alpha);
+            Lowered::new(Box::new(move |args| {
+                reference::leaky_relu_i16(&params, args.get(0), args.output());
+            }))
+        }
+        Op::Sigmoid(_) => {
+            context.unit_i16()?;
+            let params = SigmoidParams::logistic(input);
+            Lowered::new(Box::new(move |args| {
+                reference::logistic_i16(&params, args.get(0), args.output());
+            }))
+        }
+        Op::Tanh(_) => {
+            context.unit_i16()?;
+            let params = SigmoidParams::tanh(input);
+            Lowered::new(Box::new(move |args| {
+                reference::tanh_i16(&params, args.get(0), args.output());
+            }))
+        }
+        _ => {
+            context.not_wide()?;
+            return Err(context.types("f32"));
+        }
+    })
 }
 
 /// The integer kernel of a function of one number.

@@ -1,7 +1,8 @@
-//! Full-integer quantization: every tensor becomes an 8-bit integer with fixed parameters, biases become 32-bit.
+//! Full-integer quantization: every tensor becomes an integer with fixed parameters. What depends on the width of activations is in
+//! [`super::width`].
 //!
-//! Activations are asymmetric, one scale a tensor, from calibrated ranges; weights are symmetric, one scale a channel.
-//! Some operators dictate scales: softmax and sigmoid write steps of 1/256, tanh of 1/128; and some only move values, so
+//! Activations have one scale a tensor, from calibrated ranges; weights are symmetric, one scale a channel.
+//! Some operators dictate scales: softmax, sigmoid and tanh; and some only move values, so
 //! that their inputs and output must share one scale. The latter are joined into groups that take the union of
 //! their ranges; where a dictated scale meets a group, a `Quantize` node converts from one to the other.
 //! Source: TensorFlow Lite 8-bit quantization specification.
@@ -13,11 +14,14 @@ use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scal
 
 use super::grid::{Grid, Plan, WeightType};
 use super::ranges::{Range, Ranges};
+use super::width::Width;
 use super::{EdgeType, Granularity, QuantizeError, weights};
 
 /// What a caller may choose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
+    /// Bits of activations.
+    pub width: Width,
     /// One weight scale a channel, or a tensor.
     pub granularity: Granularity,
     /// Element type of the model's inputs.
@@ -31,14 +35,14 @@ pub struct Settings {
 /// Operators that have no integer form stay float between `Dequantize` and `Quantize` nodes; the caller decides
 /// whether that is what was asked for.
 pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings, plan: &Plan) -> Result<Graph, QuantizeError> {
-    let params = Groups::of(graph).params(graph, ranges)?;
+    let params = Groups::of(graph, settings.width).params(graph, ranges)?;
     let mut builder = Builder::new(graph, params, settings, plan);
     builder.edges_in();
     for node in graph.nodes() {
         let stays_float = weights::channel_axis(&node.op).is_some() && plan.kind(&node.name) == WeightType::Float;
         // Shapes and indices are integers that mean themselves.
         let real = graph.tensor(node.output()).ty.element == ElementType::F32;
-        match integer_form(&node.op) {
+        match settings.width.form(&node.op) {
             Ok(()) if real && !stays_float => builder.integer_node(node)?,
             Ok(()) | Err(_) => builder.float_node(node),
         }
@@ -50,7 +54,7 @@ pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings, plan: &Plan) -> 
     Ok(out)
 }
 
-/// Whether an operator can run on 8-bit integers; if not, why.
+/// Whether an operator can run on integers of eight bits; if not, why. [`Width::form`] knows both widths.
 pub fn integer_form(op: &Op) -> Result<(), &'static str> {
     match op {
         Op::Conv2d(_)
@@ -103,21 +107,6 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
     }
 }
 
-/// The output parameters that the TFLite specification dictates.
-fn dictated(op: &Op) -> Option<QuantParams> {
-    let fixed = |scale: f32, zero_point| {
-        Some(QuantParams {
-            scale: Scale::new(scale)?,
-            zero_point,
-        })
-    };
-    match op {
-        Op::Softmax(_) | Op::Sigmoid(_) => fixed(1.0 / 256.0, -128),
-        Op::Tanh(_) => fixed(1.0 / 128.0, 0),
-        _ => None,
-    }
-}
-
 /// Whether an operator only moves or picks values, so that inputs and output share scale and zero point.
 fn same_scale(op: &Op) -> bool {
     matches!(
@@ -149,19 +138,21 @@ fn moved_inputs(graph: &Graph, node: &Node) -> Vec<TensorId> {
 
 /// Tensors that share scale and zero point (a union–find forest over tensor positions).
 struct Groups {
+    width: Width,
     parent: Vec<usize>,
     dictated: Vec<Option<QuantParams>>,
 }
 
 impl Groups {
-    fn of(graph: &Graph) -> Self {
+    fn of(graph: &Graph, width: Width) -> Self {
         let n = graph.tensors().len();
         let mut groups = Groups {
+            width,
             parent: (0..n).collect(),
             dictated: vec![None; n],
         };
         for node in graph.nodes() {
-            if let Some(params) = dictated(&node.op) {
+            if let Some(params) = width.dictated(&node.op) {
                 groups.dictated[node.output().index()] = Some(params);
             }
         }
@@ -233,7 +224,7 @@ impl Groups {
         }
         let params = |i: usize| {
             let root = self.root(i);
-            self.dictated[root].or_else(|| union[root]?.asymmetric(ElementType::I8))
+            self.dictated[root].or_else(|| self.width.params(union[root]?))
         };
         Ok((0..n).map(params).collect())
     }
@@ -278,8 +269,9 @@ impl<'a> Builder<'a> {
                     let float = self.out.input(&tensor.name, tensor.ty.clone());
                     self.float.insert(id, float);
                 }
-                EdgeType::Int8 => {
-                    let input = self.out.input(&tensor.name, tensor.ty.with_element(ElementType::I8));
+                EdgeType::Int8 | EdgeType::Int16 => {
+                    let element = self.settings.width.element();
+                    let input = self.out.input(&tensor.name, tensor.ty.with_element(element));
                     self.out.tensor_mut(input).quantization =
                         Some(Quantization::per_tensor(params.scale, params.zero_point));
                     self.integer.insert(id, input);
@@ -312,10 +304,10 @@ impl<'a> Builder<'a> {
             return integer;
         }
         match self.settings.output {
-            EdgeType::Int8 => integer,
+            EdgeType::Int8 | EdgeType::Int16 => integer,
             EdgeType::Float | EdgeType::Uint8 => {
                 // The edge keeps the model's name for the output; what is inside steps aside.
-                let inner = self.out.fresh_name(&format!("{name}_int8"));
+                let inner = self.out.fresh_name(&self.settings.width.name(name));
                 if self.out.tensor(integer).name == *name {
                     self.out.tensor_mut(integer).name = inner;
                 }
@@ -387,13 +379,15 @@ impl<'a> Builder<'a> {
             tensor: tensor.name.clone(),
         })?;
         let integer = if let Some(values) = tensor.data.as_ref().and_then(Constant::as_f32) {
-            let stored = values.iter().map(|&v| params.quantize(v, ElementType::I8) as i8);
-            let data = Constant::i8(tensor.ty.shape.clone(), stored.collect()).expect("as many values as before");
+            let values: Vec<f32> = values.iter().copied().collect();
+            let data = self.settings.width.constant(tensor.ty.shape.clone(), &values, params);
+            let data = data.expect("as many values as before");
             let quantization = Quantization::per_tensor(params.scale, params.zero_point);
             self.push_constant(&tensor.name, data, quantization)
         } else {
             let float = self.float(id);
-            self.convert(float, &format!("{}_int8", tensor.name), ElementType::I8, Some(params))
+            let width = self.settings.width;
+            self.convert(float, &width.name(&tensor.name), width.element(), Some(params))
         };
         self.integer.insert(id, integer);
         Ok(integer)
@@ -425,10 +419,11 @@ impl<'a> Builder<'a> {
             Some(axis) => self.weighted_inputs(node, axis)?,
             None => self.plain_inputs(node)?,
         };
+        let element = self.settings.width.element();
         let outputs = self.declare(
             node,
             |tensor, params| Tensor {
-                ty: tensor.ty.with_element(ElementType::I8),
+                ty: tensor.ty.with_element(element),
                 quantization: params.map(|p| Quantization::per_tensor(p.scale, p.zero_point)),
                 ..tensor.clone()
             },
@@ -482,7 +477,7 @@ impl<'a> Builder<'a> {
                 && self.params[id.index()] != Some(wanted)
             {
                 let name = format!("{}/rescaled", self.graph.tensor(id).name);
-                input = self.convert(input, &name, ElementType::I8, Some(wanted));
+                input = self.convert(input, &name, self.settings.width.element(), Some(wanted));
             }
             inputs.push(input);
         }
@@ -522,7 +517,7 @@ impl<'a> Builder<'a> {
         };
         let per_channel = weights::per_channel(&node.op, self.settings.granularity);
         let floor = |i: usize| {
-            let fits = |b: &f32| least_scale(*b, input_scale);
+            let fits = |b: &f32| self.settings.width.least_scale(*b, input_scale);
             if per_channel {
                 fits(&bias[i])
             } else {
@@ -535,11 +530,7 @@ impl<'a> Builder<'a> {
             settled.unwrap_or_else(|| Grid::widest(&node.op, values.view(), self.settings.granularity, kind, floor));
         let (axis, scales) = (grid.axis, &grid.scales);
         let step = |i: usize| f64::from(input_scale) * f64::from(scales[if axis.is_some() { i } else { 0 }].get());
-        let stored: Vec<i32> = bias
-            .iter()
-            .enumerate()
-            .map(|(i, &b)| (f64::from(b) / step(i)).round() as i32)
-            .collect();
+        let stored: Vec<f64> = bias.iter().enumerate().map(|(i, &b)| f64::from(b) / step(i)).collect();
         let bias_scales: Option<Vec<Scale>> = (0..scales.len()).map(|i| Scale::new(step(i) as f32)).collect();
         let bias_scales = bias_scales.ok_or_else(|| QuantizeError::ScaleUnderflow {
             node: node.name.clone(),
@@ -556,7 +547,7 @@ impl<'a> Builder<'a> {
             Some(_) => Quantization::per_axis(bias_scales, 0),
             None => Quantization::per_tensor(bias_scales[0], 0),
         };
-        let bias = Constant::i32([channels], stored).expect("one bias a channel");
+        let bias = self.settings.width.bias(&stored);
         let bias = self.shared_constant(&bias_name, bias, bias_quantization);
         Ok(vec![activations, weights, bias])
     }
@@ -571,14 +562,9 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The least weight scale with which a bias fits: half of the `i32` range for it leaves the other half to the sum of products.
-pub fn least_scale(bias: f32, input_scale: f32) -> f32 {
-    bias.abs() / input_scale / (1u32 << 30) as f32
-}
-
 /// The scale of each activation of a prepared graph, by tensor name.
-pub fn scales(graph: &Graph, ranges: &Ranges) -> Result<HashMap<String, f32>, QuantizeError> {
-    let params = Groups::of(graph).params(graph, ranges)?;
+pub fn scales(graph: &Graph, ranges: &Ranges, width: Width) -> Result<HashMap<String, f32>, QuantizeError> {
+    let params = Groups::of(graph, width).params(graph, ranges)?;
     let named = graph.tensors().iter().zip(params);
     Ok(named
         .filter_map(|(t, p)| Some((t.name.clone(), p?.scale.get())))

@@ -18,6 +18,7 @@ pub mod ranges;
 #[cfg(test)]
 mod tests;
 pub(crate) mod weights;
+pub mod width;
 
 use ir::{ElementType, Graph, GraphError};
 use recipe::{ArtifactKind, Port, kind};
@@ -31,6 +32,7 @@ use crate::{StepError, models};
 
 pub use grid::{Grid, Plan, RoundingMethod, Rule, WeightType};
 pub use ranges::{Range, Ranges};
+use width::Width;
 
 /// How numbers are stored and computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +44,9 @@ pub enum Scheme {
     DynamicInt8,
     /// Weights and activations in 8-bit integers, arithmetic in integers: a quarter of the size, fastest on integer hardware.
     Int8,
+    /// Weights in 8-bit integers, activations in 16-bit ones: a quarter of the size, nearly the accuracy of floats, slower than `int8`.
+    #[serde(rename = "int16x8")]
+    Int16x8,
 }
 
 /// How many weight scales a convolution has.
@@ -66,6 +71,8 @@ pub enum EdgeType {
     Int8,
     /// Unsigned bytes, as cameras deliver.
     Uint8,
+    /// Signed 16-bit integers, as an `int16x8` model computes.
+    Int16,
 }
 
 /// Parameters of `quantize`.
@@ -74,7 +81,7 @@ pub enum EdgeType {
 pub struct Quantize {
     /// The float model to quantize; it is folded first.
     pub model: Port<kind::Model>,
-    /// Ranges of its activations, made by `calibrate` from the same model; needed by `int8` only.
+    /// Ranges of its activations, made by `calibrate` from the same model; needed by `int8` and `int16x8` only.
     pub ranges: Option<Port<kind::Ranges>>,
     /// Samples for rounding `gptq`. Never those it is tested on.
     pub data: Option<Port<kind::Dataset>>,
@@ -103,16 +110,16 @@ pub struct Quantize {
     /// `gptq`: seed of the draw of samples.
     #[serde(default)]
     pub seed: u64,
-    /// Element type of the inputs of an `int8` model.
+    /// Element type of the inputs of an `int8` or `int16x8` model.
     #[serde(default)]
     pub input: EdgeType,
-    /// Element type of the outputs of an `int8` model.
+    /// Element type of the outputs of an `int8` or `int16x8` model.
     #[serde(default)]
     pub output: EdgeType,
     /// `dynamic-int8` leaves weight tensors with fewer elements in floats, where the gain is less than the cost.
     #[serde(default = "default_min_elements")]
     pub min_elements: usize,
-    /// Names of layers that may stay float under `int8`; without it, a layer without an integer form is an error.
+    /// Names of layers that may stay float under `int8` or `int16x8`; without it, a layer without an integer form is an error.
     #[serde(default)]
     pub allow_float: Vec<String>,
 }
@@ -194,9 +201,19 @@ pub enum QuantizeError {
     /// Layers that the scheme did not reach.
     #[error("{}", not_reached(.0))]
     NotReached(Vec<EffectRow>),
-    /// `int8` without ranges.
-    #[error("scheme int8 needs `ranges`: add a calibrate step and name it here")]
-    RangesMissing,
+    /// An integer scheme without ranges.
+    #[error("scheme {0} needs `ranges`: add a calibrate step and name it here")]
+    RangesMissing(&'static str),
+    /// Edges that the scheme does not compute with.
+    #[error("scheme {scheme} has no {edge} inputs and outputs: take {known}")]
+    Edge {
+        /// The scheme.
+        scheme: &'static str,
+        /// What was asked for.
+        edge: &'static str,
+        /// What there is.
+        known: &'static str,
+    },
     /// A scheme without activations to quantize was given ranges.
     #[error("scheme {0} takes no `ranges`: remove them, or use scheme int8")]
     RangesUnused(&'static str),
@@ -269,12 +286,14 @@ pub(crate) fn planned(
 ) -> Result<(Graph, Vec<EffectRow>), StepError> {
     let mut prepared = models::laid_out(prepared)?;
     if let Some((samples, context)) = samples {
-        let scales = ranges.map(|r| full::scales(&prepared, r)).transpose()?;
+        let scales = ranges
+            .map(|r| full::scales(&prepared, r, Width::of(params.scheme)))
+            .transpose()?;
         let floor = |graph: &Graph, layer: &methods::Layer, row: usize| {
             let input = graph.node(layer.node).inputs[0];
             let step = scales.as_ref().and_then(|s| s.get(&graph.tensor(input).name));
             match (step, layer.bias(graph)) {
-                (Some(&step), Some(bias)) => full::least_scale(bias[row], step),
+                (Some(&step), Some(bias)) => Width::of(params.scheme).least_scale(bias[row], step),
                 _ => 0.0,
             }
         };
@@ -309,17 +328,21 @@ fn quantize_prepared(
             let rows = proof::stored_as(&quantized, ElementType::I8, params.min_elements, plan);
             (quantized, rows)
         }
-        (Scheme::Int8, Some(ranges)) => {
+        (Scheme::Int8 | Scheme::Int16x8, Some(ranges)) => {
+            check_edges(params)?;
+            let width = Width::of(params.scheme);
             let settings = full::Settings {
+                width,
                 granularity: params.per,
                 input: params.input,
                 output: params.output,
             };
             let quantized = full::full(prepared, ranges, settings, plan)?;
-            let rows = proof::integer(&quantized, plan);
+            let rows = proof::integer(&quantized, width, plan);
             (quantized, rows)
         }
-        (Scheme::Int8, None) => return Err(QuantizeError::RangesMissing),
+        (Scheme::Int8, None) => return Err(QuantizeError::RangesMissing("int8")),
+        (Scheme::Int16x8, None) => return Err(QuantizeError::RangesMissing("int16x8")),
         (Scheme::Float16, Some(_)) => return Err(QuantizeError::RangesUnused("float16")),
         (Scheme::DynamicInt8, Some(_)) => return Err(QuantizeError::RangesUnused("dynamic-int8")),
     };
@@ -338,6 +361,18 @@ fn quantize_prepared(
         Ok((quantized, rows))
     } else {
         Err(QuantizeError::NotReached(failed))
+    }
+}
+
+/// Refuses integer edges of another width than the model computes with.
+fn check_edges(params: &Quantize) -> Result<(), QuantizeError> {
+    let refuse = |scheme, edge, known| Err(QuantizeError::Edge { scheme, edge, known });
+    let has = |edge: EdgeType| params.input == edge || params.output == edge;
+    match params.scheme {
+        Scheme::Int8 if has(EdgeType::Int16) => refuse("int8", "int16", "float, int8 or uint8"),
+        Scheme::Int16x8 if has(EdgeType::Int8) => refuse("int16x8", "int8", "float or int16"),
+        Scheme::Int16x8 if has(EdgeType::Uint8) => refuse("int16x8", "uint8", "float or int16"),
+        Scheme::Float16 | Scheme::DynamicInt8 | Scheme::Int8 | Scheme::Int16x8 => Ok(()),
     }
 }
 
@@ -370,10 +405,14 @@ impl Op for QuantizeOp {
 
     fn check(params: &Quantize, ports: &[&str]) -> Result<(), String> {
         let error = match (params.scheme, ports.contains(&"ranges")) {
-            (Scheme::Int8, false) => QuantizeError::RangesMissing,
+            (Scheme::Int8, false) => QuantizeError::RangesMissing("int8"),
+            (Scheme::Int16x8, false) => QuantizeError::RangesMissing("int16x8"),
             (Scheme::Float16, true) => QuantizeError::RangesUnused("float16"),
             (Scheme::DynamicInt8, true) => QuantizeError::RangesUnused("dynamic-int8"),
-            _ => return check_weights(params, ports.contains(&"data")),
+            _ => {
+                check_edges(params).map_err(|error| error.to_string())?;
+                return check_weights(params, ports.contains(&"data"));
+            }
         };
         Err(error.to_string())
     }

@@ -4,7 +4,8 @@ use ir::{Constant, ElementType, Graph, Node, Op, Tensor, TensorId};
 use report::EffectRow;
 
 use super::grid::{Plan, WeightType};
-use super::{full, weights};
+use super::weights;
+use super::width::Width;
 
 /// Checks the stored type of all weights of at least `min_elements` elements; smaller ones are reported as left alone.
 pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: &Plan) -> Vec<EffectRow> {
@@ -37,15 +38,15 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: 
     rows
 }
 
-/// Checks that every computing node of a graph works on integers.
-pub fn integer(graph: &Graph, plan: &Plan) -> Vec<EffectRow> {
+/// Checks that every computing node of a graph works on integers of `width`.
+pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<EffectRow> {
     let mut rows = Vec::new();
     for node in graph.nodes() {
         if matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)) {
             continue;
         }
         let output = graph.tensor(node.output());
-        let reached = output.is_quantized();
+        let reached = output.is_quantized() && output.ty.element == width.element();
         if weights::channel_axis(&node.op).is_some() && plan.kind(&node.name) == WeightType::Float {
             rows.push(EffectRow {
                 layer: node.name.clone(),
@@ -60,13 +61,13 @@ pub fn integer(graph: &Graph, plan: &Plan) -> Vec<EffectRow> {
         rows.push(EffectRow {
             layer: node.name.clone(),
             tensor: "output".into(),
-            requested: "i8".into(),
+            requested: width.element().to_string(),
             actual: output.ty.element.to_string(),
             took_effect: reached,
             reason: if reached {
                 scale_of(output)
             } else {
-                Some(why_float(node))
+                Some(why_float(node, width))
             },
         });
         if weights::channel_axis(&node.op).is_some() && reached {
@@ -128,8 +129,9 @@ fn scale_of(tensor: &Tensor) -> Option<String> {
     ))
 }
 
-fn why_float(node: &Node) -> String {
-    let reason = full::integer_form(&node.op)
+fn why_float(node: &Node, width: Width) -> String {
+    let reason = width
+        .form(&node.op)
         .err()
         .unwrap_or("its inputs are not float activations");
     format!("{}: {reason}", node.op.name())

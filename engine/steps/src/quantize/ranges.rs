@@ -57,6 +57,18 @@ impl Range {
         }
     }
 
+    /// Symmetric parameters of `element`, with zero point 0: the greatest magnitude is the highest integer.
+    ///
+    /// Source: `GetSymmetricQuantizationParams` in TensorFlow Lite's `quantization_utils.cc`.
+    pub fn symmetric(self, element: ElementType) -> Option<QuantParams> {
+        let (_, highest) = element.quantized_range()?;
+        let magnitude = f64::from(self.min.abs().max(self.max.abs()));
+        let magnitude = if magnitude > 0.0 { magnitude } else { 1.0 };
+        // The smallest normal number bounds a tensor of denormals.
+        let scale = Scale::new(((magnitude / f64::from(highest)) as f32).max(f32::MIN_POSITIVE))?;
+        Some(QuantParams { scale, zero_point: 0 })
+    }
+
     /// Asymmetric parameters of `element` for this range, widened to hold 0.0, whose zero point is exact.
     ///
     /// Source: `ChooseQuantizationParams` in TensorFlow Lite's `quantization_util.h`: the zero point is computed from the
@@ -122,6 +134,14 @@ mod tests {
         assert_eq!(params(-1.0, 0.0), (1.0 / 255.0, 127));
         // Widened to hold zero.
         assert_eq!(params(2.0, 5.1), params(0.0, 5.1));
+    }
+
+    #[test]
+    fn sixteen_bits_are_symmetric() {
+        let of = |min, max| Range { min, max }.symmetric(ElementType::I16).unwrap();
+        assert_eq!((of(-3.2767, 1.0).scale.get(), of(-3.2767, 1.0).zero_point), (0.0001, 0));
+        assert_eq!(of(2.0, 32767.0).scale.get(), 1.0);
+        assert_eq!(of(0.0, 0.0).scale.get(), 1.0 / 32767.0);
     }
 
     #[test]

@@ -162,6 +162,82 @@ fn requests_that_make_no_sense_are_refused() {
         @"allow-float: no layer is named `denes`");
 }
 
+fn int16x8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<EffectRow>), StepError> {
+    let mut params = params(Scheme::Int16x8);
+    change(&mut params);
+    quantize(model, Some(&ranges(model)), &params, None)
+}
+
+#[test]
+fn sixteen_bits_are_symmetric_and_biases_have_sixty_four() {
+    let (q, effect) = int16x8(&classifier(), |p| p.output = EdgeType::Int16).unwrap();
+    insta::assert_snapshot!(lines(&q), @r"
+    x_int16 = quantize i16 0.00009 0
+    relu = conv2d i16 0.00009 0
+    flat = reshape i16 0.00009 0
+    dense = fully_connected i16 0.00009 0
+    p = softmax i16 0.00003 0
+    ");
+    assert!(effect.iter().all(|row| row.took_effect));
+    assert_eq!(
+        (effect[0].requested.as_str(), effect[1].requested.as_str()),
+        ("i16", "i8")
+    );
+    let bias = q.tensor(q.find("conv/bias").unwrap());
+    assert_eq!(bias.ty.element, ElementType::I64);
+    let kernel = q.tensor(q.find("conv/kernel").unwrap());
+    assert_eq!(kernel.ty.element, ElementType::I8);
+    let file = formats::tflite::write(&q).unwrap();
+    assert_eq!(formats::tflite::read(&file).unwrap().tensors(), q.tensors());
+    let refused = formats::onnx::write(&q).unwrap_err().to_string();
+    assert!(refused.contains("write a .tflite file"), "{refused}");
+}
+
+#[test]
+fn sixteen_bits_compute_nearly_what_floats_do() {
+    let model = models::prepared(&classifier()).unwrap();
+    let (q, _) = int16x8(&model, |_| {}).unwrap();
+    let output = |graph: &Graph| {
+        let executable = runtime::Executable::new(graph, runtime::Options::default()).unwrap();
+        let mut workspace = executable.workspace();
+        executable
+            .run(&mut workspace, &[runtime::Value::F32(&[0.05, -0.02, 0.1, 0.2])])
+            .unwrap();
+        match executable.output(&workspace, 0) {
+            runtime::Value::F32(values) => values.to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (wide, real) in output(&q).iter().zip(output(&model)) {
+        assert!((wide - real).abs() < 0.002, "{wide} instead of {real}");
+    }
+}
+
+#[test]
+fn what_has_eight_bits_only_is_named_under_sixteen() {
+    let mut g = Graph::new("g");
+    let x = g.input("x", TensorType::f32([1, 4]));
+    let h = g.add("h", ir::ops::HardSwish {}, &[x]).unwrap();
+    let s = g.add("s", Sigmoid {}, &[h]).unwrap();
+    g.set_outputs(&[s]);
+    insta::assert_snapshot!(int16x8(&g, |_| {}).unwrap_err(), @r"
+    1 tensors did not become what was asked for:
+      h output: asked for i16, is f32 (hard_swish: TFLite has it in 8 bits, not in 16)
+      list the layers under allow-float to accept this
+    ");
+    let (q, _) = int16x8(&g, |p| p.allow_float = vec!["h".into()]).unwrap();
+    insta::assert_snapshot!(lines(&q), @r"
+    h = hard_swish f32
+    h_int16 = quantize i16 0.00009 0
+    s_int16 = sigmoid i16 0.00003 0
+    s = dequantize f32
+    ");
+    insta::assert_snapshot!(int16x8(&g, |p| p.input = EdgeType::Uint8).unwrap_err(),
+        @"scheme int16x8 has no uint8 inputs and outputs: take float or int16");
+    insta::assert_snapshot!(int8(&g, |p| p.output = EdgeType::Int16).unwrap_err(),
+        @"scheme int8 has no int16 inputs and outputs: take float, int8 or uint8");
+}
+
 #[test]
 fn small_weights_stay_float_under_dynamic_range_and_the_proof_says_so() {
     let mut settings = params(Scheme::DynamicInt8);
@@ -173,22 +249,24 @@ fn small_weights_stay_float_under_dynamic_range_and_the_proof_says_so() {
 }
 
 #[test]
-fn every_example_with_an_integer_form_becomes_integers() {
-    for example in Op::examples() {
-        let graph = example.graph().unwrap();
-        let computed = [ElementType::F32, ElementType::I32];
-        let floats = graph.tensors().iter().all(|t| computed.contains(&t.ty.element));
-        let prepared = models::prepared(&graph).unwrap();
-        let integer = prepared.nodes().iter().all(|n| full::integer_form(&n.op).is_ok());
-        if !floats || !integer || prepared.nodes().is_empty() {
-            continue;
+fn every_example_with_an_integer_form_becomes_integers_that_run() {
+    for (scheme, width) in [(Scheme::Int8, Width::Bits8), (Scheme::Int16x8, Width::Bits16)] {
+        for example in Op::examples() {
+            let graph = example.graph().unwrap();
+            let computed = [ElementType::F32, ElementType::I32];
+            let floats = graph.tensors().iter().all(|t| computed.contains(&t.ty.element));
+            let prepared = models::prepared(&graph).unwrap();
+            let integer = prepared.nodes().iter().all(|n| width.form(&n.op).is_ok());
+            if !floats || !integer || prepared.nodes().is_empty() {
+                continue;
+            }
+            let quantized = quantize(&graph, Some(&ranges(&graph)), &params(scheme), None);
+            let (q, effect) = quantized.unwrap_or_else(|e| panic!("{:?}: {e}", example.op));
+            assert!(effect.iter().all(|row| row.took_effect), "{:?}", example.op);
+            let reached = |n: &ir::Node| q.tensor(n.output()).ty.element == width.element();
+            assert!(q.nodes().iter().any(reached), "{:?}", example.op);
+            runtime::Executable::new(&q, runtime::Options::default())
+                .unwrap_or_else(|e| panic!("{:?}: {e}", example.op));
         }
-        let (q, effect) = int8(&graph, |_| {}).unwrap_or_else(|e| panic!("{:?}: {e}", example.op));
-        assert!(effect.iter().all(|row| row.took_effect), "{:?}", example.op);
-        assert!(
-            q.nodes()
-                .iter()
-                .any(|n| q.tensor(n.output()).ty.element == ElementType::I8)
-        );
     }
 }

@@ -336,6 +336,15 @@ impl<'g> Emitter<'g> {
                 "quantize with float or int8 inputs and outputs",
             ));
         }
+        if element == ElementType::I16 {
+            let problem =
+                format!("`{name}` is a 16-bit activation, which ONNX runtimes have no integer arithmetic for");
+            return Err(unsupported(
+                place(node),
+                problem,
+                "write a .tflite file, or quantize with scheme int8",
+            ));
+        }
         let quantization = self.quantization(id).ok_or_else(|| {
             let problem = format!("`{name}` is {element} without a scale");
             unsupported(place(node), problem, "only quantized integers and floats are written")
