@@ -21,7 +21,7 @@ impl Lines {
         let knot = |i: usize| {
             let at = min + i as f64 * step;
             let start = value(at).round();
-            let middle_of_line = ((value(min + (i + 1) as f64 * step) + start) / 2.0).round();
+            let middle_of_line = value(min + (i + 1) as f64 * step).midpoint(start).round();
             let error = middle_of_line - value(at + step / 2.0).round();
             stored(start - (error / 2.0).round())
         };

@@ -379,7 +379,7 @@ impl<'a> Builder<'a> {
             tensor: tensor.name.clone(),
         })?;
         let integer = if let Some(values) = tensor.data.as_ref().and_then(Constant::as_f32) {
-            let values: Vec<f32> = values.iter().copied().collect();
+            let values: Vec<f32> = values.to_vec();
             let data = self.settings.width.constant(tensor.ty.shape.clone(), &values, params);
             let data = data.expect("as many values as before");
             let quantization = Quantization::per_tensor(params.scale, params.zero_point);
