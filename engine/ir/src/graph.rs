@@ -282,6 +282,32 @@ impl Graph {
         self.outputs = outputs.to_vec();
     }
 
+    /// The part that computes `outputs` where the activations `inputs` are given instead of computed; tensors keep their names.
+    ///
+    /// Inputs of the result are `inputs`, in this order, read or not.
+    ///
+    /// # Errors
+    /// The outputs need an input of the graph that is not among `inputs`, or the graph has a cycle.
+    pub fn part(&self, inputs: &[TensorId], outputs: &[TensorId]) -> Result<Graph, GraphError> {
+        let mut part = self.clone();
+        for node in &mut part.nodes {
+            for output in &mut node.outputs {
+                if inputs.contains(output) {
+                    // Whoever needs another output of the node still computes it, and nobody reads this one.
+                    let mut unread = part.tensors[output.index()].clone();
+                    unread.name += " (computed)";
+                    *output = TensorId(part.tensors.len() as u32);
+                    part.tensors.push(unread);
+                }
+            }
+        }
+        part.inputs = inputs.to_vec();
+        part.outputs = outputs.to_vec();
+        part.normalize()?;
+        part.verify()?;
+        Ok(part)
+    }
+
     /// Number of trained values: the elements of all constants that nodes read as data (shape constants are attributes).
     pub fn parameters(&self) -> usize {
         self.tensors
@@ -399,5 +425,32 @@ impl From<(&Node, InferError)> for GraphError {
             op: node.op.name(),
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Add, Relu, Split};
+
+    #[test]
+    fn a_part_computes_only_what_is_not_given() {
+        let mut g = Graph::new("split");
+        let x = g.input("x", TensorType::f32([1, 4]));
+        let relu = g.add("relu", Relu {}, &[x]).unwrap();
+        let halves = g.add_many("split", Split { axis: 1, parts: 2 }, &[relu]).unwrap();
+        let sum = g.add("sum", Add::default(), &halves).unwrap();
+        g.set_outputs(&[sum]);
+
+        let names = |g: &Graph| g.nodes().iter().map(|n| n.name.clone()).collect::<Vec<_>>();
+        let after = g.part(&halves, &[sum]).unwrap();
+        assert_eq!(names(&after), ["sum"]);
+        assert_eq!(after.inputs().len(), 2);
+        // One half is given, the other still comes from the split.
+        let mixed = g.part(&[relu, halves[0]], &[sum]).unwrap();
+        assert_eq!(names(&mixed), ["split", "sum"]);
+        let before = g.part(&[x], &[relu]).unwrap();
+        assert_eq!(names(&before), ["relu"]);
+        assert!(g.part(&[halves[0]], &[sum]).is_err(), "the other half needs x");
     }
 }

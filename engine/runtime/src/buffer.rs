@@ -128,6 +128,17 @@ macro_rules! scalars {
                 }
             }
 
+            /// A copy.
+            pub(crate) fn copied(value: Value<'_>) -> Self {
+                match value {
+                    $(Value::$variant(data) => {
+                        let mut copy = Aligned::filled(data.len(), <$scalar>::default());
+                        copy.copy_from_slice(data);
+                        Buffer::$variant(copy)
+                    })*
+                }
+            }
+
             /// The first `len` elements.
             pub(crate) fn value(&self, len: usize) -> Value<'_> {
                 match self {

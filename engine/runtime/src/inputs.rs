@@ -21,6 +21,14 @@ impl InputBuffers {
         }
     }
 
+    /// Copies of values, as the inputs of a graph that goes on from there.
+    pub fn of<'v>(values: impl IntoIterator<Item = Value<'v>>) -> Self {
+        let copy = |value: Value<'v>| (Buffer::copied(value), value.len());
+        InputBuffers {
+            buffers: values.into_iter().map(copy).collect(),
+        }
+    }
+
     /// Input `i`, which is `f32`; panics if it is not.
     pub fn f32(&mut self, i: usize) -> &mut [f32] {
         self.get(i)

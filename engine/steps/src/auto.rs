@@ -19,9 +19,9 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::Samples;
 use crate::op::{Context, Inputs, Op, Output};
 use crate::quantize::{self, Granularity, Plan, Quantize, Ranges, RoundingMethod, WeightType};
+use crate::samples::Samples;
 use crate::sensitivity::{Probe, Treatment};
 use crate::{StepError, models};
 
@@ -45,6 +45,10 @@ pub struct Auto {
     /// The most bytes that weights may take; where the smallest model within the drop is larger, the step fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// The most bit operations that one sample may take: multiply–accumulates × bits of the weight × bits of the input (8, or 32 where weights
+    /// stay float). Where the smallest model within the drop takes more, the step fails. For a limit in milliseconds, `benchmark` the result and `expect`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_operations: Option<u64>,
     /// How weights are rounded.
     #[serde(default)]
     pub rounding: RoundingMethod,
@@ -194,7 +198,14 @@ impl Search<'_> {
                 self.params.drop, best.bytes
             )));
         }
-        let effect = self.effect(&items, &best);
+        let operations = self.bit_operations(prepared, &best.choices);
+        if let Some(limit) = self.params.bit_operations.filter(|&limit| operations > limit) {
+            return Err(StepError::Params(format!(
+                "bit-operations: the smallest model within the drop of {} takes {operations}, more than {limit}; allow more or a greater drop, or shrink the model first",
+                self.params.drop
+            )));
+        }
+        let effect = self.effect(&items, &best, operations);
         models::output(best.graph, effect)
     }
 
@@ -249,7 +260,17 @@ impl Search<'_> {
         Ok(trial)
     }
 
-    fn effect(&self, items: &[Vec<Choice>], best: &Trial) -> Vec<EffectRow> {
+    /// Multiply–accumulates of the layers × bits of both factors. Source of the measure: Yao et al. 2021, *HAWQ-V3*, §4.
+    fn bit_operations(&self, prepared: &Graph, choices: &[usize]) -> u64 {
+        let of = |(layer, &choice): (&Layer, &usize)| {
+            let weights = self.params.weights[choice];
+            let inputs = if weights == WeightType::Float { 32 } else { 8 };
+            prepared.node_macs(prepared.node(layer.node)) * u64::from(weights.bits()) * inputs
+        };
+        self.layers.iter().zip(choices).map(of).sum()
+    }
+
+    fn effect(&self, items: &[Vec<Choice>], best: &Trial, operations: u64) -> Vec<EffectRow> {
         let names: Vec<String> = self.params.weights.iter().map(ToString::to_string).collect();
         let row = |((layer, &choice), options): ((&Layer, &usize), &Vec<Choice>)| EffectRow {
             layer: layer.name.clone(),
@@ -269,7 +290,7 @@ impl Search<'_> {
             requested: format!("drop of at most {}", self.params.drop),
             actual: format!("{:.4} on {} samples kept aside", best.drop, self.probe.len()),
             took_effect: best.drop <= self.params.drop,
-            reason: Some(format!("{} bytes of weights", best.bytes)),
+            reason: Some(format!("{} bytes of weights, {operations} bit operations", best.bytes)),
         });
         rows
     }

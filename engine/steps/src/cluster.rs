@@ -19,9 +19,10 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::{Samples, set_rows};
 use crate::op::{Context, Inputs, Op, Output};
+use crate::pose::{Poser, set_rows};
 use crate::prune::{default_count, default_damping};
+use crate::samples::Samples;
 use crate::{StepError, models, select};
 
 /// Where k-means starts.
@@ -131,9 +132,10 @@ impl Cluster {
         context: &Context<'_>,
     ) -> Result<(), StepError> {
         let original = graph.clone();
+        let mut poser = Poser::new(samples, &original, self.damping);
         for (done, layer) in chosen.iter().enumerate() {
             context.progress(done as u64, chosen.len() as u64);
-            let posed = samples.pose(&original, graph, layer, done == 0, self.damping)?;
+            let posed = poser.pose(graph, layer, done == 0)?;
             let posed = posed.ok_or_else(|| {
                 StepError::Params(format!(
                     "layer `{}`: a transposed convolution has no Hessian; exclude it, or use method nearest",

@@ -31,7 +31,7 @@ fn quantized(model: &ir::Graph, params: Value) -> ir::Graph {
     }
     let data = noise(40);
     with_context(2, |context| {
-        let samples = crate::gather::Samples::draw(&data, 40, 0, context).unwrap();
+        let samples = crate::samples::Samples::draw(&data, 40, 0, context).unwrap();
         quantize(model, ranges, &params, Some((&samples, context))).unwrap().0
     })
 }
@@ -158,7 +158,7 @@ fn rounding_by_reconstruction_keeps_outputs_better_than_nearest() {
         let (graph, _) = run(2, "quantize", params, &[("model", &model)], samples).unwrap();
         let data = noise(60);
         with_context(2, |context| {
-            let samples = crate::gather::Samples::draw(&data, 60, 1, context).unwrap();
+            let samples = crate::samples::Samples::draw(&data, 60, 1, context).unwrap();
             samples.distance(&prepared(), &graph).unwrap()
         })
     };
@@ -262,7 +262,7 @@ fn a_layer_alone_suffers_as_its_treatment_says() {
     let (pruned, _) = run(1, "prune", params, &[("model", &network())], None).unwrap();
     let data = noise(60);
     let distance = with_context(1, |context| {
-        let samples = crate::gather::Samples::draw(&data, 60, 0, context).unwrap();
+        let samples = crate::samples::Samples::draw(&data, 60, 0, context).unwrap();
         samples.distance(&prepared(), &pruned).unwrap()
     });
     assert!((error("point", "prune 0.5") / distance - 1.0).abs() < 1e-6);
@@ -293,6 +293,10 @@ fn bad_requests_are_answered() {
     let params = json!({ "drop": 1.0, "bytes": 10, "count": 9, "held-out": 9 });
     let too_large = run_with(1, "auto", params, &[("model", &network())], Some(18), Some(&ranges()));
     insta::assert_snapshot!(too_large.err().unwrap(), @"bytes: the smallest model within the drop of 1 has 232 bytes of weights, more than 10; allow more bytes or a greater drop, or prune or shrink the model first");
+    let params = json!({ "drop": 1.0, "bit-operations": 1000, "count": 9, "held-out": 9 });
+    let too_slow = run_with(1, "auto", params, &[("model", &network())], Some(18), Some(&ranges()));
+    // 15304 multiply–accumulates of 4 by 8 bits.
+    insta::assert_snapshot!(too_slow.err().unwrap(), @"bit-operations: the smallest model within the drop of 1 takes 489728, more than 1000; allow more or a greater drop, or shrink the model first");
     insta::assert_snapshot!(refused("prune", json!({ "sparsity": 1.0 }), None), @"sparsity: 1 is not in 0..1; at 1 no weight would be left");
     insta::assert_snapshot!(refused("prune", json!({ "pattern": "4:2" }), None), @"pattern 4:2: of each 2 weights between 1 and 1 can be kept");
     insta::assert_snapshot!(refused("prune", json!({}), None), @"say how much to prune: sparsity, or a pattern like 2:4");
@@ -331,7 +335,7 @@ fn a_flattened_image_costs_no_transpose_in_a_file() {
     g.set_outputs(&[y]);
     let (float, ranges) = with_context(1, |context| {
         let data = noise(20);
-        let samples = crate::gather::Samples::draw(&data, 20, 0, context).unwrap();
+        let samples = crate::samples::Samples::draw(&data, 20, 0, context).unwrap();
         let ranges = samples.ranges(&crate::models::prepared(&g).unwrap()).unwrap();
         let file = formats::tflite::read(&crate::models::tflite(&g, false).unwrap()).unwrap();
         assert!(samples.distance(&g, &file).unwrap() < 1e-12);
@@ -342,7 +346,7 @@ fn a_flattened_image_costs_no_transpose_in_a_file() {
     assert_eq!((g.transposes(), float.transposes(), integer.transposes()), (1, 0, 0));
     with_context(1, |context| {
         let data = noise(20);
-        let samples = crate::gather::Samples::draw(&data, 20, 0, context).unwrap();
+        let samples = crate::samples::Samples::draw(&data, 20, 0, context).unwrap();
         assert!(samples.distance(&g, &integer).unwrap() < 1e-3);
     });
 }

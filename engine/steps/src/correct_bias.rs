@@ -16,9 +16,11 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::{Samples, rows};
 use crate::op::{Context, Inputs, Op, Output};
+use crate::pose::rows;
 use crate::repair::{Trial, default_count};
+use crate::samples::Samples;
+use crate::walk::Walk;
 use crate::{StepError, models};
 
 /// Parameters of `correct-bias`.
@@ -86,6 +88,7 @@ fn correct(
     let originals = layers(reference);
     let mut effect = Vec::new();
     let todo = layers(&floats);
+    let mut walks = [Walk::new(samples), Walk::new(samples)];
     for (done, layer) in todo.iter().enumerate() {
         context.progress(done as u64, todo.len() as u64);
         let Some(original) = originals.iter().find(|l| l.name == layer.name && l.rows == layer.rows) else {
@@ -97,8 +100,8 @@ fn correct(
         else {
             continue;
         };
-        let wanted = samples.mean_inputs(reference, original, &patches)?;
-        let found = samples.mean_inputs(&corrected, layer, &before)?;
+        let wanted = mean_inputs(&mut walks[0], reference, original, &patches)?;
+        let found = mean_inputs(&mut walks[1], &corrected, layer, &before)?;
         let mean = |rows: &[Vec<f64>], inputs: &[Vec<f64>], layer: &Layer, r: usize| -> f64 {
             rows[r].iter().zip(&inputs[layer.group(r)]).map(|(w, x)| w * x).sum()
         };
@@ -123,6 +126,37 @@ fn correct(
         return Err(StepError::Params(problem.into()));
     }
     Ok((corrected, effect))
+}
+
+/// The mean of the rows of a layer's input matrix, by group.
+fn mean_inputs(
+    walk: &mut Walk<'_>,
+    graph: &Graph,
+    layer: &Layer,
+    patches: &Patches,
+) -> Result<Vec<Vec<f64>>, StepError> {
+    let columns = patches.columns();
+    let input = graph.node(layer.node).inputs[0];
+    let sums = walk.each(graph, Some(layer.node), input, |_, values| {
+        let positions = patches.positions(0, usize::MAX);
+        let group = |group| {
+            let (mut rows, mut sum) = (Vec::new(), vec![0.0; columns]);
+            patches.rows(values, group, &positions, &mut rows);
+            let rows = rows.chunks(columns);
+            rows.for_each(|row| sum.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v)));
+            for s in &mut sum {
+                *s /= positions.len() as f64;
+            }
+            sum
+        };
+        (0..patches.groups()).map(group).collect::<Vec<_>>()
+    })?;
+    let mut means = vec![vec![0.0; columns]; patches.groups()];
+    for sample in &sums {
+        let pairs = means.iter_mut().zip(sample);
+        pairs.for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(t, f)| *t += f / sums.len() as f64));
+    }
+    Ok(means)
 }
 
 /// Adds to a bias, in floats or in steps of its scales.

@@ -17,10 +17,10 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::{Samples, channel_sums};
 use crate::op::{Context, Inputs, Op, Output};
 use crate::quantize::{self, Granularity, Plan, Quantize};
 use crate::repair::{Trial, default_count};
+use crate::samples::{Samples, channel_sums};
 use crate::{StepError, models};
 
 /// Parameters of `equalize`.

@@ -22,17 +22,18 @@ pub mod export;
 mod export_tensorrt;
 pub mod feed;
 pub mod fold;
-pub mod gather;
 pub mod import;
 pub mod inspect;
 mod layers;
 pub mod models;
 pub mod op;
+pub mod pose;
 pub mod prune;
 pub mod quantize;
 pub mod reestimate_bn;
 mod repair;
 pub mod report;
+pub mod samples;
 mod saved_model;
 mod second_opinion;
 pub mod select;
@@ -42,6 +43,7 @@ pub mod support;
 #[cfg(test)]
 mod testing;
 pub mod verify;
+pub mod walk;
 
 use std::sync::OnceLock;
 

@@ -122,8 +122,15 @@ pub fn read(
                 problem: problem.into(),
             });
         }
+        ModelFormat::SavedModel => {
+            let problem = "is one file; a SavedModel is a folder: name it, or an archive of it";
+            return Err(StepError::File {
+                path: label.into(),
+                problem: problem.into(),
+            });
+        }
         ModelFormat::Tflite => formats::tflite::read(bytes),
-        ModelFormat::Keras | ModelFormat::Auto | ModelFormat::SavedModel => {
+        ModelFormat::Keras | ModelFormat::Auto => {
             let options = formats::keras::ImportOptions {
                 input_shape,
                 ..Default::default()

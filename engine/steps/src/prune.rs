@@ -17,8 +17,9 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::{Samples, set_rows};
 use crate::op::{Context, Inputs, Op, Output};
+use crate::pose::{Poser, set_rows};
+use crate::samples::Samples;
 use crate::{StepError, models, select};
 
 /// How weights are chosen.
@@ -196,6 +197,7 @@ impl<'a> Job<'a> {
             Scope::Layer => self.wanted.clone(),
             Scope::Global => self.allotted(&original, samples)?,
         };
+        let mut poser = Poser::new(samples, &original, self.params.damping);
         let todo = wanted.iter().flatten().count() as u64;
         let mut done = 0;
         for (layer, sparsity) in self.layers.iter().zip(wanted) {
@@ -203,7 +205,7 @@ impl<'a> Job<'a> {
             context.progress(done, todo);
             let work = format!("{}, {} × {} weights", layer.name, layer.rows, layer.columns);
             let posed = context.timed(&format!("{work}, Hessian of {} samples", samples.len()), || {
-                samples.pose(&original, graph, layer, done == 0, self.params.damping)
+                poser.pose(graph, layer, done == 0)
             })?;
             let posed = posed.ok_or_else(|| no_hessian(layer))?;
             let gone: Vec<Vec<bool>> = gone(&posed.rows, layer.columns);
@@ -224,13 +226,14 @@ impl<'a> Job<'a> {
 
     /// The share of each layer under one sparsity for all: weights go in the order of what they cost, as a share of their layer's output.
     fn allotted(&self, original: &Graph, samples: &Samples<'_>) -> Result<Vec<Option<Sparsity>>, StepError> {
+        let mut poser = Poser::new(samples, original, self.params.damping);
         let mut costs = Vec::new();
         let mut total = 0;
         for (layer, wanted) in self.layers.iter().zip(&self.wanted) {
             if wanted.is_none() {
                 continue;
             }
-            let posed = samples.pose(original, original, layer, true, self.params.damping)?;
+            let posed = poser.pose(original, layer, true)?;
             let posed = posed.ok_or_else(|| no_hessian(layer))?;
             let rows = obs::Rows {
                 problems: &posed.problems,

@@ -15,9 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::gather::{Samples, channel_sums};
 use crate::op::{Context, Inputs, Op, Output};
 use crate::repair::{Trial, default_count};
+use crate::samples::{Samples, channel_sums};
+use crate::walk::Walk;
 
 /// Parameters of `reestimate-bn`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -63,10 +64,11 @@ impl Op for ReestimateBnOp {
         let samples = Samples::draw(&dataset, params.count, params.seed, context)?;
         let (samples, held) = samples.held_out(0.25);
         let mut repaired = model.as_ref().clone();
+        let mut walk = Walk::new(&samples);
         let mut effect = Vec::new();
         for (done, &id) in norms.iter().enumerate() {
             context.progress(done as u64, norms.len() as u64);
-            effect.push(remeasure(&mut repaired, id, &samples)?);
+            effect.push(remeasure(&mut repaired, id, &mut walk)?);
         }
         repaired.verify()?;
         let trial = Trial {
@@ -78,10 +80,12 @@ impl Op for ReestimateBnOp {
 }
 
 /// Sets mean and variance of one batch norm to those of its input.
-fn remeasure(graph: &mut Graph, id: NodeId, samples: &Samples<'_>) -> Result<EffectRow, StepError> {
+fn remeasure(graph: &mut Graph, id: NodeId, walk: &mut Walk<'_>) -> Result<EffectRow, StepError> {
     let node = graph.node(id).clone();
     let channels = graph.tensor(node.inputs[3]).ty.shape.elements();
-    let sums = samples.each(graph, node.inputs[0], |_, values| channel_sums(values, channels))?;
+    let sums = walk.each(graph, Some(id), node.inputs[0], |_, values| {
+        channel_sums(values, channels)
+    })?;
     let count: usize = sums.iter().map(|(_, n)| n).sum();
     let total = |c: usize, k: usize| sums.iter().map(|(s, _)| s[c][k]).sum::<f64>() / count.max(1) as f64;
     let means: Vec<f64> = (0..channels).map(|c| total(c, 0)).collect();

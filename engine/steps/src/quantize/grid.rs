@@ -19,8 +19,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Granularity, Quantize, weights};
-use crate::gather::{Posed, Samples, set_rows};
 use crate::op::Context;
+use crate::pose::{Posed, Poser, set_rows};
+use crate::samples::Samples;
 use crate::{StepError, select};
 
 /// What a layer's weights become.
@@ -191,6 +192,7 @@ impl Plan {
     ) -> Result<(), StepError> {
         let original = graph.clone();
         let layers = methods::layers(graph);
+        let mut poser = Poser::new(samples, &original, damping);
         let mut same = true;
         for (done, layer) in layers.iter().enumerate() {
             context.progress(done as u64, layers.len() as u64);
@@ -198,7 +200,7 @@ impl Plan {
             if kind == WeightType::Float || skip(layer) {
                 continue;
             }
-            let Some(posed) = samples.pose(&original, graph, layer, same, damping)? else {
+            let Some(posed) = poser.pose(graph, layer, same)? else {
                 continue;
             };
             let Some(Constant::F32(values)) = graph.constant_data(layer.weights) else {

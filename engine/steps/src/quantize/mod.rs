@@ -26,8 +26,8 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::Samples;
 use crate::op::{Context, Inputs, Op, Output};
+use crate::samples::Samples;
 use crate::{StepError, models};
 
 pub use grid::{Grid, Plan, RoundingMethod, Rule, WeightType};

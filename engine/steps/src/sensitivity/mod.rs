@@ -17,9 +17,9 @@ use report::{Document, SensitivityRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::Samples;
 use crate::op::{Context, Inputs, Op, Output};
 use crate::quantize::{Granularity, Ranges};
+use crate::samples::Samples;
 use crate::{StepError, models, select};
 
 pub use treatment::Treatment;

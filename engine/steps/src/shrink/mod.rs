@@ -22,9 +22,9 @@ use recipe::{ArtifactKind, Port, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gather::Samples;
 use crate::op::{Context, Inputs, Op, Output};
 use crate::prune::{Override, Scope, default_count, default_damping};
+use crate::samples::Samples;
 use crate::{StepError, models, select};
 
 /// How channels are scored.

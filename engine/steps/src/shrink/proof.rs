@@ -5,8 +5,8 @@ use report::EffectRow;
 
 use super::Job;
 use crate::artifact::LoadedDataset;
-use crate::gather::Samples;
 use crate::op::Context;
+use crate::samples::Samples;
 use crate::{StepError, arrays};
 
 /// Inputs that are compared.

@@ -9,9 +9,10 @@ use rayon::prelude::*;
 
 use super::Job;
 use crate::StepError;
-use crate::gather::{Samples, rows, set_rows};
 use crate::op::Context;
+use crate::pose::{Poser, rows, set_rows};
 use crate::repair::Trial;
+use crate::samples::Samples;
 
 impl Job<'_> {
     /// The small network with moved weights, if the error on held-out samples falls; what happened beside it.
@@ -27,6 +28,7 @@ impl Job<'_> {
         context: &Context<'_>,
     ) -> Result<(Graph, EffectRow), StepError> {
         let mut moved = self.graph.clone();
+        let mut poser = Poser::new(samples, self.graph, self.params.damping);
         let layers = methods::layers(self.graph);
         let stays = |unit: &Option<methods::shrink::Unit>| unit.is_none_or(|u| !gone[u.index()]);
         let (mut repaired, mut first) = (0, true);
@@ -42,7 +44,7 @@ impl Job<'_> {
                 .collect();
             let mut values = rows(&moved, layer)?;
             if keep.contains(&false)
-                && let Some(posed) = samples.pose(self.graph, &moved, layer, first, self.params.damping)?
+                && let Some(posed) = poser.pose(&moved, layer, first)?
             {
                 // The bias, where there is one, takes part.
                 keep.resize(posed.problems[0].columns(), true);

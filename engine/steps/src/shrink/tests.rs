@@ -417,7 +417,7 @@ fn reconstruction_brings_the_outputs_nearer() {
     let data = crate::testing::noise(50);
     let distance = |model: &Graph| {
         with_context(1, |context| {
-            let samples = crate::gather::Samples::draw(&data, 50, 9, context).unwrap();
+            let samples = crate::samples::Samples::draw(&data, 50, 9, context).unwrap();
             samples.distance(&network(), model).unwrap()
         })
     };

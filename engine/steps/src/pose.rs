@@ -1,0 +1,212 @@
+//! What calibration samples say about the layers of a network, one layer after the other.
+//!
+//! A layer is changed knowing what the layers before it have become: its inputs are taken from the network as compressed so far, its wanted
+//! outputs from the original; where its output is added to another, it also makes up for the errors of that. Samples pass through both networks in
+//! batches, and only the sums of products ([`Gram`]) are kept of the layers' inputs.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use ir::ops::Activation;
+use ir::{Graph, Op, TensorId};
+use methods::patches::Patches;
+use methods::{Gram, Layer, Problem};
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+use crate::StepError;
+use crate::samples::Samples;
+use crate::walk::{Walk, Way};
+
+/// Output positions of a sample that count, at most.
+const POSITIONS: usize = 100;
+
+/// A layer's rows with the quadratic problems that say what a change of them costs.
+pub struct Posed {
+    /// One for each group of the layer.
+    pub problems: Vec<Problem>,
+    /// The rows, bias last where there is one.
+    pub rows: Vec<Vec<f64>>,
+    /// What each row should become if every value were allowed.
+    pub targets: Vec<Vec<f64>>,
+}
+
+/// Poses the problems of layers, in the order of their nodes.
+pub struct Poser<'a> {
+    original: &'a Graph,
+    damping: f64,
+    samples: &'a Samples<'a>,
+    /// Samples on their way through the original network.
+    before: Walk<'a>,
+    /// Samples on their way through what it becomes.
+    after: Walk<'a>,
+}
+
+impl<'a> Poser<'a> {
+    /// Of layers of `original`; `damping` is for [`Gram::problem`].
+    pub fn new(samples: &'a Samples<'a>, original: &'a Graph, damping: f64) -> Self {
+        Poser {
+            original,
+            damping,
+            samples,
+            before: Walk::new(samples),
+            after: Walk::new(samples),
+        }
+    }
+
+    /// The problem of a layer in `current`, which has become of the original; `same` where nothing before the layer has changed.
+    ///
+    /// Layers are to come in the order of their nodes, and no layer before this one changes from now on.
+    /// `None` for layers that are no product of inputs and weights (transposed convolutions).
+    pub fn pose(&mut self, current: &Graph, layer: &Layer, same: bool) -> Result<Option<Posed>, StepError> {
+        let Some(patches) = Patches::of(current, layer) else {
+            return Ok(None);
+        };
+        let columns = patches.columns();
+        let mut grams: Vec<Gram> = (0..patches.groups()).map(|_| Gram::new(columns)).collect();
+        let shortcut = if same { None } else { shortcut(current, layer) };
+        let mut missing = Array2::<f64>::zeros((layer.rows, columns));
+        let mut after = self
+            .after
+            .way(current, Some(layer.node), &seen(current, layer, shortcut))?;
+        let mut before = match same {
+            true => None,
+            false => Some(
+                self.before
+                    .way(self.original, Some(layer.node), &seen(self.original, layer, shortcut))?,
+            ),
+        };
+        for batch in self.samples.batches() {
+            let now = View::of(&mut after, batch.clone(), &patches, layer.rows)?;
+            let then = before
+                .as_mut()
+                .map(|way| View::of(way, batch, &patches, layer.rows))
+                .transpose()?;
+            if let Some(then) = then.as_ref().filter(|_| shortcut.is_some()) {
+                let lacking: Vec<f32> = then.shortcut.iter().zip(&now.shortcut).map(|(a, b)| a - b).collect();
+                methods::add_product(
+                    &mut missing,
+                    matrix(&lacking, layer.rows),
+                    matrix(&now.inputs[0], columns),
+                );
+            }
+            let add = |(group, gram): (usize, &mut Gram)| {
+                let x = matrix(&now.inputs[group], columns);
+                match &then {
+                    None => gram.add_same(x),
+                    Some(then) => gram.add(x, matrix(&then.inputs[group], columns)),
+                }
+            };
+            grams.par_iter_mut().enumerate().for_each(add);
+        }
+        self.after.go(after);
+        match before {
+            Some(before) => self.before.go(before),
+            None => self.before = self.after.clone(),
+        }
+        let problems: Vec<Problem> = grams
+            .par_iter()
+            .map(|gram| gram.problem(self.damping))
+            .collect::<Result<_, _>>()?;
+        let rows = rows(current, layer)?;
+        missing /= grams[0].count().max(1) as f64;
+        let target = |(r, row): (usize, &Vec<f64>)| {
+            let missing = shortcut.map(|_| missing.row(r).to_vec());
+            problems[layer.group(r)].target(row, missing.as_deref())
+        };
+        let targets = rows.par_iter().enumerate().map(target).collect();
+        Ok(Some(Posed {
+            problems,
+            rows,
+            targets,
+        }))
+    }
+}
+
+/// What a layer's problem takes from a network: the layer's input, and the tensor that is added to its output.
+fn seen(graph: &Graph, layer: &Layer, shortcut: Option<TensorId>) -> Vec<TensorId> {
+    std::iter::once(graph.node(layer.node).inputs[0])
+        .chain(shortcut)
+        .collect()
+}
+
+/// What a batch of samples shows at the positions that count.
+struct View {
+    /// The rows of the layer's input matrix, by group.
+    inputs: Vec<Vec<f32>>,
+    /// What is added to the layer's output, a row for each position.
+    shortcut: Vec<f32>,
+}
+
+impl View {
+    fn of(way: &mut Way<'_>, batch: Range<usize>, patches: &Patches, channels: usize) -> Result<Self, StepError> {
+        let samples = way.pass(batch, |sample, values: &[Cow<'_, [f32]>]| {
+            let positions = patches.positions(sample as u64, POSITIONS);
+            let group = |group| {
+                let mut rows = Vec::with_capacity(positions.len() * patches.columns());
+                patches.rows(&values[0], group, &positions, &mut rows);
+                rows
+            };
+            let inputs: Vec<Vec<f32>> = (0..patches.groups()).map(group).collect();
+            let shortcut = values.get(1).map_or(Vec::new(), |other| {
+                let row = |&p: &usize| &other[p * channels..(p + 1) * channels];
+                positions.iter().flat_map(row).copied().collect()
+            });
+            View { inputs, shortcut }
+        })?;
+        let mut all = View {
+            inputs: vec![Vec::new(); patches.groups()],
+            shortcut: Vec::new(),
+        };
+        for sample in samples {
+            let groups = all.inputs.iter_mut().zip(sample.inputs);
+            groups.for_each(|(all, rows)| all.extend_from_slice(&rows));
+            all.shortcut.extend_from_slice(&sample.shortcut);
+        }
+        Ok(all)
+    }
+}
+
+/// Rows of equal length.
+fn matrix(rows: &[f32], columns: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows.len() / columns, columns), rows).expect("whole rows")
+}
+
+/// What is added to a layer's output: the other input of the addition that alone reads it.
+///
+/// Errors of that input are known before the layer is changed, so that the layer can make up for them too.
+fn shortcut(graph: &Graph, layer: &Layer) -> Option<TensorId> {
+    let node = graph.node(layer.node);
+    let plain = match &node.op {
+        Op::Conv2d(op) => op.activation == Activation::None && op.groups == 1,
+        _ => false,
+    };
+    let output = node.output();
+    let reader = graph.node(graph.only_consumer(output).filter(|_| plain)?);
+    if !matches!(reader.op, Op::Add(_)) {
+        return None;
+    }
+    let other = *reader.inputs.iter().find(|&&t| t != output)?;
+    let alike = graph.tensor(other).ty == graph.tensor(output).ty && graph.constant_data(other).is_none();
+    alike.then_some(other)
+}
+
+/// The weights of a layer by output channel, bias last where there is one.
+pub fn rows(graph: &Graph, layer: &Layer) -> Result<Vec<Vec<f64>>, StepError> {
+    let matrix = layer.matrix(graph)?;
+    let bias = layer.bias(graph);
+    let row = |(r, values): (usize, ndarray::ArrayView1<'_, f32>)| {
+        let weights = values.iter().map(|&w| f64::from(w));
+        weights.chain(bias.as_ref().map(|b| f64::from(b[r]))).collect()
+    };
+    Ok(matrix.rows().into_iter().enumerate().map(row).collect())
+}
+
+/// Writes rows as [`rows`] gives them.
+pub fn set_rows(graph: &mut Graph, layer: &Layer, rows: &[Vec<f64>]) {
+    let weights = ndarray::Array2::from_shape_fn((layer.rows, layer.columns), |(r, c)| rows[r][c] as f32);
+    layer.set_matrix(graph, &weights);
+    if layer.bias.is_some() {
+        layer.set_bias(graph, rows.iter().map(|row| row[layer.columns] as f32).collect());
+    }
+}
