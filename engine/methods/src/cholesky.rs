@@ -4,8 +4,18 @@
 //! memory. Sums have one order, so that results do not depend on threads.
 
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
 use crate::MethodError;
+
+/// Rows that are factored together: all but their last columns do not depend on each other.
+const PANEL: usize = 64;
+
+/// Rows of a panel that one task works on, each earlier row read once for all of them.
+const TOGETHER: usize = 16;
+
+/// Columns of an inverse that are solved for at once.
+const LANES: usize = 16;
 
 /// The lower triangle `L` with `L·Lᵀ = a`.
 ///
@@ -14,17 +24,31 @@ use crate::MethodError;
 pub fn factor(a: ArrayView2<'_, f64>) -> Result<Array2<f64>, MethodError> {
     let n = a.nrows();
     let mut l = Array2::<f64>::zeros((n, n));
-    for i in 0..n {
-        for j in 0..=i {
-            let sum = a[[i, j]] - dot(&row(&l, i)[..j], &row(&l, j)[..j]);
-            if i == j {
-                if sum.is_nan() || sum <= 0.0 {
-                    return Err(MethodError::NotPositive { column: i });
+    let entries = l.as_slice_mut().expect("made in row-major order");
+    for start in (0..n).step_by(PANEL) {
+        let (above, panel) = entries.split_at_mut(start * n);
+        let panel = &mut panel[..PANEL.min(n - start) * n];
+        let left = |(chunk, rows): (usize, &mut [f64])| {
+            for j in 0..start {
+                let other = &above[j * n..=j * n + j];
+                for (r, own) in rows.chunks_mut(n).enumerate() {
+                    let i = start + chunk * TOGETHER + r;
+                    own[j] = (a[[i, j]] - dot(&own[..j], &other[..j])) / other[j];
                 }
-                l[[i, i]] = sum.sqrt();
-            } else {
-                l[[i, j]] = sum / l[[j, j]];
             }
+        };
+        panel.par_chunks_mut(TOGETHER * n).enumerate().for_each(left);
+        for i in start..(start + PANEL).min(n) {
+            let (before, own) = panel.split_at_mut((i - start) * n);
+            for j in start..i {
+                let other = &before[(j - start) * n..];
+                own[j] = (a[[i, j]] - dot(&own[..j], &other[..j])) / other[j];
+            }
+            let pivot = a[[i, i]] - dot(&own[..i], &own[..i]);
+            if pivot.is_nan() || pivot <= 0.0 {
+                return Err(MethodError::NotPositive { column: i });
+            }
+            own[i] = pivot.sqrt();
         }
     }
     Ok(l)
@@ -49,15 +73,49 @@ pub fn solve(l: &Array2<f64>, b: &[f64]) -> Vec<f64> {
 
 /// `(L·Lᵀ)⁻¹`, symmetric to the last bit.
 pub fn inverse(l: &Array2<f64>) -> Array2<f64> {
-    use rayon::prelude::*;
     let n = l.nrows();
-    let column = |j: usize| {
-        let mut unit = vec![0.0; n];
-        unit[j] = 1.0;
-        solve(l, &unit)
-    };
-    let columns: Vec<Vec<f64>> = (0..n).into_par_iter().map(column).collect();
-    Array2::from_shape_fn((n, n), |(i, j)| columns[i.min(j)][i.max(j)])
+    let starts: Vec<usize> = (0..n).step_by(LANES).collect();
+    let stripes: Vec<Vec<[f64; LANES]>> = starts.par_iter().map(|&start| inverse_columns(l, start)).collect();
+    Array2::from_shape_fn((n, n), |(i, j)| {
+        let (column, row) = (i.min(j), i.max(j));
+        let start = column / LANES * LANES;
+        stripes[column / LANES][row - start][column - start]
+    })
+}
+
+/// Columns `start..start + LANES` of the inverse, from row `start` on.
+fn inverse_columns(l: &Array2<f64>, start: usize) -> Vec<[f64; LANES]> {
+    let n = l.nrows();
+    let mut x = vec![[0.0; LANES]; n - start];
+    x.iter_mut()
+        .take(LANES)
+        .enumerate()
+        .for_each(|(lane, row)| row[lane] = 1.0);
+    // Above `start` the unit vectors are zero, and so is what follows from them.
+    for i in 0..n - start {
+        let factors = &row(l, start + i)[start..=start + i];
+        let (done, rest) = x.split_at_mut(i);
+        for (x, &factor) in done.iter().zip(factors) {
+            subtract(&mut rest[0], factor, x);
+        }
+        rest[0].iter_mut().for_each(|v| *v /= factors[i]);
+    }
+    for i in (0..n - start).rev() {
+        let factors = &row(l, start + i)[start..=start + i];
+        let (above, rest) = x.split_at_mut(i);
+        rest[0].iter_mut().for_each(|v| *v /= factors[i]);
+        for (x, &factor) in above.iter_mut().zip(factors) {
+            subtract(x, factor, &rest[0]);
+        }
+    }
+    x
+}
+
+/// `to −= factor · from`.
+fn subtract(to: &mut [f64; LANES], factor: f64, from: &[f64; LANES]) {
+    for lane in 0..LANES {
+        to[lane] -= factor * from[lane];
+    }
 }
 
 fn row(a: &Array2<f64>, i: usize) -> &[f64] {
@@ -99,6 +157,22 @@ mod tests {
                 .indexed_iter()
                 .all(|((i, j), v)| (v - f64::from(u8::from(i == j))).abs() < 1e-9)
         );
+    }
+
+    #[test]
+    fn panels_and_lanes_of_any_number_fit_together() {
+        for n in [1, 15, 16, 17, 64, 65, 150] {
+            let x = Array2::from_shape_fn((2 * n, n), |(i, j)| {
+                (((i * 7 + j * 13 + i * j) % 17) as f64 - 8.0) / 4.0
+            });
+            let a = x.t().dot(&x) + Array2::<f64>::eye(n);
+            let l = factor(a.view()).unwrap();
+            let off = |(a, b): (&f64, &f64)| (a - b).abs() / n as f64;
+            assert!(l.dot(&l.t()).iter().zip(&a).map(off).fold(0.0, f64::max) < 1e-10);
+            assert!(l.indexed_iter().all(|((i, j), v)| j <= i || *v == 0.0));
+            let one = a.dot(&inverse(&l));
+            assert!(one.iter().zip(&Array2::<f64>::eye(n)).map(off).fold(0.0, f64::max) < 1e-9);
+        }
     }
 
     #[test]

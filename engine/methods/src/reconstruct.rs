@@ -59,11 +59,27 @@ pub struct Row<'a> {
     pub columns: usize,
 }
 
+/// How the columns after each make up for a change of it: `U` with `Uᵀ·U = H⁻¹`, upper triangular. Source: GPTQ, §3.3, step 3.
+///
+/// # Errors
+/// The inverse is not positive definite: the damping is too small for the precision of doubles.
+pub(crate) fn compensation(problem: &Problem) -> Result<Array2<f64>, MethodError> {
+    let lower = cholesky::factor(problem.inverse().view())?;
+    Ok(lower.t().as_standard_layout().into_owned())
+}
+
+/// Gives a column of a row its final value; the columns after it make up for that ([`compensation`]).
+pub(crate) fn fix(row: &mut [f64], upper: &Array2<f64>, column: usize, value: f64) {
+    let step = (row[column] - value) / upper[[column, column]];
+    row[column] = value;
+    let later = row.iter_mut().zip(upper.row(column)).skip(column + 1);
+    later.for_each(|(v, u)| *v -= step * u);
+}
+
 /// Rounds the rows of one group.
 pub struct Rounding<'a> {
     problem: &'a Problem,
-    /// The lower Cholesky factor of the inverse Hessian; its transpose is GPTQ's upper one.
-    decay: Array2<f64>,
+    upper: Array2<f64>,
 }
 
 impl<'a> Rounding<'a> {
@@ -72,8 +88,8 @@ impl<'a> Rounding<'a> {
     /// # Errors
     /// The inverse is not positive definite: the damping is too small for the precision of doubles.
     pub fn new(problem: &'a Problem) -> Result<Self, MethodError> {
-        let decay = cholesky::factor(problem.inverse().view())?;
-        Ok(Rounding { problem, decay })
+        let upper = compensation(problem)?;
+        Ok(Rounding { problem, upper })
     }
 
     /// The rounded row of least error that was found.
@@ -104,10 +120,7 @@ impl<'a> Rounding<'a> {
         let mut v = row.target.to_vec();
         for j in 0..row.columns {
             let rounded = if row.keep[j] { codes.nearest(v[j]) } else { 0.0 };
-            let error = (v[j] - rounded) / self.decay[[j, j]];
-            v[j] = rounded;
-            let later = v.iter_mut().enumerate().skip(j + 1);
-            later.for_each(|(k, v)| *v -= error * self.decay[[k, j]]);
+            fix(&mut v, &self.upper, j, rounded);
         }
         v
     }

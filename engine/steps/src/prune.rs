@@ -30,7 +30,7 @@ pub enum Method {
     #[default]
     Magnitude,
     /// Those go whose removal changes the layer's output least, and the others make up for it (Optimal Brain Surgeon,
-    /// layer by layer from calibration samples). Needs `data`.
+    /// layer by layer from calibration samples; SparseGPT where a layer is too wide for that). Needs `data`.
     SecondOrder,
     /// Chosen at random: what a method has to beat.
     Random,
@@ -217,7 +217,12 @@ impl<'a> Job<'a> {
                 columns: layer.columns,
                 run: layer.run,
             };
-            let pruned = context.timed(&format!("{work}, pruned"), || rows.prune(self.pattern, sparsity))?;
+            let how = if rows.is_wide() {
+                "pruned window by window"
+            } else {
+                "pruned"
+            };
+            let pruned = context.timed(&format!("{work}, {how}"), || rows.prune(self.pattern, sparsity))?;
             set_rows(graph, layer, &pruned);
             done += 1;
         }

@@ -53,7 +53,7 @@ const FILES: [Column; 7] = [
     }),
 ];
 
-const NUMBERS: [Column; 6] = [
+const NUMBERS: [Column; 7] = [
     ("float", |example, graph| kernels(example, graph)),
     ("dynamic range", |example, graph| {
         let graph = quantized(graph, Scheme::DynamicInt8)?;
@@ -62,6 +62,9 @@ const NUMBERS: [Column; 6] = [
     }),
     ("int8", |example, graph| {
         kernels(example, &quantized(graph, Scheme::Int8)?)
+    }),
+    ("int16x8", |example, graph| {
+        kernels(example, &quantized(graph, Scheme::Int16x8)?)
     }),
     ("int8 to TFLite", |_, graph| {
         let graph = quantized(graph, Scheme::Int8)?;
@@ -95,8 +98,8 @@ pub fn markdown() -> String {
          *out*: written; *in*: read back from what was written. *architecture*: a readable network whose weights come from PyTorch.\n\n",
     );
     table(&mut page, &FILES);
-    page += "\n## Arithmetic\n\nWhich kernels run an operator in floats, with 8-bit weights, and in 8-bit integers; and into which files \
-             its integer form can be written.\n\n";
+    page += "\n## Arithmetic\n\nWhich kernels run an operator in floats, with 8-bit weights, in 8-bit integers, and in 16-bit ones with 8-bit weights; and \
+             into which files its 8-bit form can be written.\n\n";
     table(&mut page, &NUMBERS);
     let modules: Vec<String> = architecture::module_names().into_iter().map(|(name, _)| name).collect();
     let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
@@ -211,7 +214,7 @@ fn quantized(graph: &Graph, scheme: Scheme) -> Option<Graph> {
             .map(|tensor| (tensor.name.clone(), Range { min: -1.0, max: 3.0 }))
             .collect(),
     };
-    let ranges = (scheme == Scheme::Int8).then_some(&ranges);
+    let ranges = matches!(scheme, Scheme::Int8 | Scheme::Int16x8).then_some(&ranges);
     quantize(graph, ranges, &params, None).ok().map(|(graph, _)| graph)
 }
 

@@ -6,6 +6,7 @@
 pub mod obs;
 mod pattern;
 mod scores;
+mod wide;
 
 pub use pattern::Pattern;
 pub use scores::{magnitudes, noise, select, select_together};

@@ -6,7 +6,8 @@
 //! ExactOBS). The order of removals of all rows is then merged by cost, which says how many weights each row loses. The survivors are
 //! solved for at the end: the same values as after all the updates, without their rounding.
 //!
-//! A row of `n` columns takes about `n³/3` operations.
+//! A row of `n` columns takes about `n³/3` operations. Layers for which these are too many are pruned window by window instead
+//! (`wide.rs`).
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -17,6 +18,9 @@ use rayon::prelude::*;
 
 use super::{Pattern, Sparsity};
 use crate::{MethodError, Problem, cholesky};
+
+/// Operations that a layer may take by single removals: some minutes. A 3×3 convolution of 128 channels stays below it, one of 256 does not.
+const EXACT: f64 = 2e11;
 
 /// The order in which the units of one row go, with what each removal costs.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +46,17 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The removals of every row; no more than the pattern allows.
+    /// Whether the layer is too wide for one removal at a time.
+    pub fn is_wide(&self) -> bool {
+        let of_row = |row: usize| (self.problems[(self.group)(row)].columns() as f64).powi(3) / 3.0;
+        (0..self.targets.len()).map(of_row).sum::<f64>() > EXACT
+    }
+
+    /// The removals of every row; no more than the pattern allows. Those of a wide layer are ordered by what each costs alone.
     pub fn traces(&self, pattern: Pattern) -> Vec<Trace> {
+        if self.is_wide() {
+            return self.traces_of_single_removals(pattern);
+        }
         let one = |row: usize| {
             let problem = &self.problems[(self.group)(row)];
             trace(
@@ -63,6 +76,9 @@ impl Rows<'_> {
     /// # Errors
     /// Never for problems that could be made.
     pub fn prune(&self, pattern: Pattern, sparsity: Sparsity) -> Result<Vec<Vec<f64>>, MethodError> {
+        if self.is_wide() {
+            return self.prune_in_order(pattern, sparsity);
+        }
         let traces = self.traces(pattern);
         let units = pattern.units(self.columns, self.run);
         let counts = match pattern {
