@@ -38,7 +38,7 @@ impl Sparse {
         let last = rank.checked_sub(1)?;
         let along = (0..last).map(|axis| (axis, 1));
         let blocks = BLOCKS.iter().map(|&block| (last, block));
-        let fits = |&(axis, block): &(usize, usize)| data.dims()[axis] % block == 0;
+        let fits = |&(axis, block): &(usize, usize)| data.dims()[axis].is_multiple_of(block);
         let all = along.chain(blocks).filter(fits);
         all.filter_map(|(axis, block)| Sparse::along(data, axis, block))
             .min_by_key(Sparse::bytes)
@@ -148,7 +148,7 @@ pub(super) fn dense(stored: &[u8], ty: &TensorType, parameters: &SparsityParamet
             }
         };
     }
-    if positions != count || stored.len() % size != 0 {
+    if positions != count || !stored.len().is_multiple_of(size) {
         return Err(format!("has {} bytes for {positions} values", stored.len()));
     }
     let mut bytes = vec![0; ty.bytes()];
@@ -228,7 +228,7 @@ fn levels(dims: &[usize], parameters: &SparsityParameters) -> Result<Vec<Level>,
             .ok()
             .filter(|&d| d < dims.len() && blocks[d] == 1);
         match (dimension, extent) {
-            (Some(d), Some(extent)) if extent > 0 && dims[d] % extent == 0 => blocks[d] = extent,
+            (Some(d), Some(extent)) if extent > 0 && dims[d].is_multiple_of(extent) => blocks[d] = extent,
             _ => return Err(format!("has blocks along {blocked:?} that do not fit {dims:?}")),
         }
     }
