@@ -83,9 +83,10 @@ pub struct Export {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub packed_int4: bool,
     /// `tflite`: store pruned weights without their zeros, as values and positions that the runtime unpacks when it starts (`DENSIFY`), from
-    /// TensorFlow Lite 2.2 on. Only tensors that become smaller are stored so: float32 from about 25 % zeros on, int8 from about 60 %.
-    /// Nothing gets faster, and a zip archive already packs zeros as well; it helps where files are stored unpacked. Not for
-    /// microcontrollers, whose runtime lacks the operator.
+    /// TensorFlow Lite 2.2 on. Only tensors that become smaller are stored so: float32 from about 25 % zeros on, int8 from about 60 %, and
+    /// only where LiteRT's default kernels take them: not int8 fully connected layers, not convolutions of `dynamic-int8`.
+    /// Nothing gets faster. It helps where files are stored unpacked: deflate packs zeros as well, and an int8 file better without this.
+    /// Not for microcontrollers, whose runtime lacks the operator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sparse: bool,
     /// Write the weights of an ONNX model into a file beside it, named after its content. Beyond 2 GB, where ONNX files end, this is
