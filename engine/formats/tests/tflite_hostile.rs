@@ -20,8 +20,19 @@ fn files() -> Vec<Vec<u8>> {
 fn sparse() -> Vec<u8> {
     let mut g = Graph::new("sparse");
     let x = g.input("x", TensorType::f32([1, 4, 4, 16]));
-    let some = |every: usize| move |i: usize| if i / every % 8 == 0 { 1.0 + i as f32 } else { 0.0 };
-    let w = g.constant("w", Constant::f32([8, 3, 3, 16], (0..1152).map(some(1)).collect()).unwrap());
+    let some = |every: usize| {
+        move |i: usize| {
+            if (i / every).is_multiple_of(8) {
+                1.0 + i as f32
+            } else {
+                0.0
+            }
+        }
+    };
+    let w = g.constant(
+        "w",
+        Constant::f32([8, 3, 3, 16], (0..1152).map(some(1)).collect()).unwrap(),
+    );
     let c = g.add("c", ops::Conv2d::default(), &[x, w]).unwrap();
     let flat = g.add("flat", ops::Reshape { shape: vec![1, 32] }, &[c]).unwrap();
     let v = g.constant("v", Constant::f32([32, 32], (0..1024).map(some(8)).collect()).unwrap());

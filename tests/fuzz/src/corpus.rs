@@ -99,7 +99,7 @@ fn sparse(model: &ir::Graph) -> ir::Graph {
         .filter(|&id| model.constant_data(id).is_some())
         .collect();
     for id in constants {
-        let kept = |i: usize| i % 10 == 0;
+        let kept = |i: usize| i.is_multiple_of(10);
         match &mut model.tensor_mut(id).data {
             Some(ir::Constant::F32(a)) => a
                 .iter_mut()
