@@ -22,6 +22,15 @@ fn a_model_is_converted_inspected_and_compared() {
 }
 
 #[test]
+fn sparse_weights_are_for_tflite_files() {
+    let lab = Lab::new();
+    lab.call(&["convert", "digits.h5", "digits.tflite", "--sparse"])
+        .expect(0);
+    let call = lab.call(&["convert", "digits.h5", "digits.onnx", "--sparse"]).expect(2);
+    assert!(call.stderr.contains("--sparse is for .tflite files"), "{call}");
+}
+
+#[test]
 fn a_model_is_converted_to_c() {
     let lab = Lab::new();
     lab.call(&["convert", "digits.h5", "digits.tflite"]).expect(0);

@@ -402,6 +402,9 @@ pub struct ConvertArgs {
     /// Write the weights of an .onnx file into a file beside it
     #[arg(long)]
     pub external_data: bool,
+    /// Store pruned weights of a .tflite file without their zeros, where that is smaller
+    #[arg(long)]
+    pub sparse: bool,
     /// How many weight scales a layer has
     #[arg(long, value_name = "WHAT", requires = "quantize")]
     pub per: Option<PerArg>,

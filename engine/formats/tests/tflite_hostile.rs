@@ -12,7 +12,35 @@ fn files() -> Vec<Vec<u8>> {
         .filter_map(|e| tflite::write(&e.graph().unwrap()).ok())
         .collect();
     files.push(tflite::write(&network()).unwrap());
+    files.push(sparse());
     files
+}
+
+/// A file whose weights are stored without their zeros, in blocks and one by one.
+fn sparse() -> Vec<u8> {
+    let mut g = Graph::new("sparse");
+    let x = g.input("x", TensorType::f32([1, 4, 4, 16]));
+    let some = |every: usize| {
+        move |i: usize| {
+            if (i / every).is_multiple_of(8) {
+                1.0 + i as f32
+            } else {
+                0.0
+            }
+        }
+    };
+    let w = g.constant(
+        "w",
+        Constant::f32([8, 3, 3, 16], (0..1152).map(some(1)).collect()).unwrap(),
+    );
+    let c = g.add("c", ops::Conv2d::default(), &[x, w]).unwrap();
+    let flat = g.add("flat", ops::Reshape { shape: vec![1, 32] }, &[c]).unwrap();
+    let v = g.constant("v", Constant::f32([32, 32], (0..1024).map(some(8)).collect()).unwrap());
+    let y = g.add("y", ops::FullyConnected::default(), &[flat, v]).unwrap();
+    g.set_outputs(&[y]);
+    let written = tflite::write_sparse(&g, &tflite::WriteOptions::default()).unwrap();
+    assert_eq!(written.tensors.len(), 2);
+    written.bytes
 }
 
 fn network() -> Graph {

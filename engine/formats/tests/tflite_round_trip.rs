@@ -315,3 +315,69 @@ fn an_invalid_graph_is_not_written() {
     g.set_outputs(&[x]);
     insta::assert_snapshot!(tflite::write(&g).unwrap_err(), @"tflite: node `(graph outputs)`: input `x` is never produced (not an input, a constant or an output of a node)");
 }
+
+/// A convolution and a fully connected layer, nine of ten weights zero.
+fn pruned() -> Graph {
+    let mut g = Graph::new("pruned");
+    let x = g.input("x", TensorType::f32([1, 8, 8, 16]));
+    let weights = |count: usize| {
+        (0..count)
+            .map(|i| if i % 10 == 0 { i as f32 + 1.0 } else { 0.0 })
+            .collect()
+    };
+    let w = g.constant("w", Constant::f32([8, 3, 3, 16], weights(1152)).unwrap());
+    let y = g.add("y", ops::Conv2d::default(), &[x, w]).unwrap();
+    let flat = g.add("flat", ops::Reshape { shape: vec![1, 288] }, &[y]).unwrap();
+    let v = g.constant("v", Constant::f32([10, 288], weights(2880)).unwrap());
+    let z = g.add("z", ops::FullyConnected::default(), &[flat, v]).unwrap();
+    g.set_outputs(&[z]);
+    g
+}
+
+#[test]
+fn sparse_weights_are_read_back_dense() {
+    let graph = pruned();
+    let dense = tflite::write(&graph).unwrap();
+    let sparse = tflite::write_sparse(&graph, &WriteOptions::default()).unwrap();
+    assert_eq!(tflite::read(&sparse.bytes).unwrap(), tflite::read(&dense).unwrap());
+    let names: Vec<&str> = sparse.tensors.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["w", "v"]);
+    let promised: usize = sparse.tensors.iter().map(|t| t.dense_bytes - t.sparse_bytes).sum();
+    let saved = dense.len() - sparse.bytes.len();
+    // But for one code of an operator, and bytes that align buffers.
+    assert!(
+        saved + 64 > promised && promised > 10_000,
+        "{saved} saved, {promised} promised"
+    );
+    let since = |bytes: &[u8]| bytes.windows(6).any(|w| w == b"2.2.0\0");
+    assert!(since(&sparse.bytes) && !since(&dense));
+}
+
+#[test]
+fn weights_that_would_not_be_smaller_or_not_load_stay_dense() {
+    let sparse = |graph: &Graph| {
+        let written = tflite::write_sparse(graph, &WriteOptions::default()).unwrap();
+        written.tensors.iter().map(|t| t.name.clone()).collect::<Vec<_>>()
+    };
+    let mut full = pruned();
+    let w = full.find("w").unwrap();
+    full.tensor_mut(w).data = Constant::f32([8, 3, 3, 16], vec![1.0; 1152]);
+    assert_eq!(sparse(&full), ["v"]);
+    // Integer weights of float layers: LiteRT's default kernels refuse the convolution.
+    let mut dynamic = pruned();
+    for name in ["w", "v"] {
+        let id = dynamic.find(name).unwrap();
+        let tensor = dynamic.tensor_mut(id);
+        let values = tensor.data.as_ref().and_then(Constant::as_f32).unwrap();
+        let bytes = values.iter().map(|&v| i8::from(v != 0.0)).collect();
+        tensor.data = Constant::i8(tensor.ty.shape.clone(), bytes);
+        tensor.ty = tensor.ty.with_element(ElementType::I8);
+        tensor.quantization = Some(Quantization::per_tensor(Scale::new(0.5).unwrap(), 0));
+    }
+    assert_eq!(sparse(&dynamic), ["v"]);
+    // What is an output, too, is not only weights.
+    let mut shown = pruned();
+    let outputs = [shown.find("z").unwrap(), shown.find("v").unwrap()];
+    shown.set_outputs(&outputs);
+    assert_eq!(sparse(&shown), ["w"]);
+}

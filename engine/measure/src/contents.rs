@@ -24,6 +24,9 @@ pub struct Contents {
     pub distinct: u64,
     /// Entropy of the values, in bits a value.
     pub entropy_bits: f64,
+    /// Bytes as a sparse tensor of a TensorFlow Lite file, values and positions, or plain where that is less; if it was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse_bytes: Option<u64>,
 }
 
 impl Contents {
@@ -44,6 +47,7 @@ impl Contents {
             distinct: counts.len() as u64,
             // Not −0 for a tensor of one value.
             entropy_bits: counts.values().map(information).sum::<f64>() + 0.0,
+            sparse_bytes: None,
         }
     }
 }
@@ -58,13 +62,6 @@ impl Contents {
         let index = u64::from(self.distinct.max(1).next_power_of_two().trailing_zeros());
         let palette = (self.distinct * u64::from(self.bits)).div_ceil(8);
         self.bytes().min((self.elements * index).div_ceil(8) + palette)
-    }
-
-    /// Bytes as a sparse tensor: a bit for each weight that says whether it is zero, and the values of the others. Plain where that is less.
-    pub fn sparse_bytes(&self) -> u64 {
-        let others = self.elements - self.zeros;
-        self.bytes()
-            .min(self.elements.div_ceil(8) + (others * u64::from(self.bits)).div_ceil(8))
     }
 }
 
@@ -93,13 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn palettes_and_sparse_tensors_are_no_larger_than_plain_ones() {
-        // 16 weights of 8 bits with 4 values, half of them 0: 2 bits each and 4 bytes; 2 bytes of bits and 8 values.
+    fn palettes_are_no_larger_than_plain_tensors() {
+        // 16 weights of 8 bits with 4 values, half of them 0: 2 bits each and 4 bytes.
         let few = Contents::of("w", 8, (0..16).map(|i| if i % 2 == 0 { 0 } else { 1 + i / 6 }), 0);
         assert_eq!((few.distinct, few.zeros), (4, 8));
-        assert_eq!((few.palette_bytes(), few.sparse_bytes()), (8, 10));
+        assert_eq!(few.palette_bytes(), 8);
         let many = Contents::of("w", 8, 1..=16, 0);
-        assert_eq!((many.palette_bytes(), many.sparse_bytes()), (16, 16));
+        assert_eq!(many.palette_bytes(), 16);
         // One value needs no number.
         assert_eq!(Contents::of("w", 32, [7; 10], 0).palette_bytes(), 4);
     }

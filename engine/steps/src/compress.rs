@@ -49,18 +49,19 @@ fn weights(graph: &Graph) -> Vec<Contents> {
         let tensor = graph.tensor(widened.unwrap_or(node.inputs[1]));
         let name = &tensor.name;
         match &tensor.data {
-            Some(data) if seen.insert(name.clone()) => match data {
-                // Both zeros are one value.
-                Constant::F32(v) => all.push(Contents::of(name, 32, v.iter().map(|v| (v + 0.0).to_bits()), 0)),
-                Constant::F16(v) => all.push(Contents::of(
-                    name,
-                    16,
-                    v.iter().map(|v| (v.to_f32() + 0.0).to_bits()),
-                    0,
-                )),
-                Constant::I8(v) => all.push(Contents::of(name, 8, v.iter().map(|&v| u32::from(v as u8)), 0)),
-                _ => {}
-            },
+            Some(data) if seen.insert(name.clone()) => {
+                let contents = match data {
+                    // Both zeros are one value.
+                    Constant::F32(v) => Contents::of(name, 32, v.iter().map(|v| (v + 0.0).to_bits()), 0),
+                    Constant::F16(v) => Contents::of(name, 16, v.iter().map(|v| (v.to_f32() + 0.0).to_bits()), 0),
+                    Constant::I8(v) => Contents::of(name, 8, v.iter().map(|&v| u32::from(v as u8)), 0),
+                    _ => continue,
+                };
+                all.push(Contents {
+                    sparse_bytes: Some(formats::tflite::compressed_bytes(data) as u64),
+                    ..contents
+                });
+            }
             _ => {}
         }
     }
@@ -73,7 +74,7 @@ pub struct CompressOp;
 impl Op for CompressOp {
     type Params = Compress;
     const NAME: &'static str = "compress";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Packs an exported file and reports its sizes.";
     const PRODUCES: ArtifactKind = ArtifactKind::Sizes;
     const EXAMPLE: &'static str = "zipped: { compress: { file: tflite } }";

@@ -231,6 +231,36 @@ fn four_bit_weights_read_back_the_same_from_files_that_pack_them() {
     assert_eq!(plain, packed);
 }
 
+#[test]
+fn pruned_weights_are_stored_without_zeros_where_a_file_gets_smaller() {
+    let params = json!({ "sparsity": 0.9, "scope": "global" });
+    let (pruned, _) = run(1, "prune", params, &[("model", &network())], None).unwrap();
+    let sparse = crate::models::tflite_sparse(&pruned, false).unwrap();
+    let dense = crate::models::tflite(&pruned, false).unwrap();
+    assert!(!sparse.tensors.is_empty() && sparse.bytes.len() < dense.len());
+    let [read, same] = [&sparse.bytes, &dense].map(|bytes| formats::tflite::read(bytes).unwrap());
+    assert_eq!(read, same);
+
+    let options = FileOptions {
+        sparse: true,
+        ..FileOptions::default()
+    };
+    let said = std::cell::RefCell::new(Vec::new());
+    let log = |line: &str| said.borrow_mut().push(line.to_owned());
+    let format = |format| crate::export::files(&pruned, format, options, &log);
+    let files = format(crate::export::FileFormat::Tflite).unwrap();
+    assert_eq!(files[0].1, sparse.bytes);
+    let lines = said.take();
+    let last = &sparse.tensors[0];
+    let line = format!(
+        "{}: {} bytes stored sparsely in {}",
+        last.name, last.dense_bytes, last.sparse_bytes
+    );
+    assert!(lines.contains(&line), "{lines:?}");
+    insta::assert_snapshot!(format(crate::export::FileFormat::Onnx).unwrap_err(), @"sparse: is for TensorFlow Lite files; remove it, or write format: tflite");
+    insta::assert_snapshot!(format(crate::export::FileFormat::CArray).unwrap_err(), @"sparse: runtimes on microcontrollers have no operator that unpacks sparse weights; remove it, or write format: tflite");
+}
+
 fn sensitivity(params: Value) -> report::Sensitivity {
     match output("sensitivity", params, 60).document {
         Some(report::Document::Sensitivity(found)) => found,

@@ -148,6 +148,32 @@ pub fn read(
 ///
 /// `packed_int4`: weights that fit 4 bits are stored two a byte.
 pub fn tflite(model: &Graph, packed_int4: bool) -> Result<Vec<u8>, StepError> {
+    tflite_with(model, |graph| {
+        let options = formats::tflite::WriteOptions {
+            packed_int4,
+            ..Default::default()
+        };
+        let bytes = formats::tflite::write_with(graph, &options)?;
+        Ok((formats::tflite::read(&bytes)?, bytes))
+    })
+}
+
+/// [`tflite`], with weights stored without their zeros where this is smaller and runtimes load it.
+pub fn tflite_sparse(model: &Graph, packed_int4: bool) -> Result<formats::tflite::Sparse, StepError> {
+    tflite_with(model, |graph| {
+        let options = formats::tflite::WriteOptions {
+            packed_int4,
+            ..Default::default()
+        };
+        let sparse = formats::tflite::write_sparse(graph, &options)?;
+        Ok((formats::tflite::read(&sparse.bytes)?, sparse))
+    })
+}
+
+fn tflite_with<T>(
+    model: &Graph,
+    write: impl FnOnce(&Graph) -> Result<(Graph, T), formats::FormatError>,
+) -> Result<T, StepError> {
     let quantized = model
         .tensors()
         .iter()
@@ -157,12 +183,7 @@ pub fn tflite(model: &Graph, packed_int4: bool) -> Result<Vec<u8>, StepError> {
     } else {
         laid_out(prepared(model)?)?
     };
-    let options = formats::tflite::WriteOptions {
-        packed_int4,
-        ..Default::default()
-    };
-    let bytes = formats::tflite::write_with(&graph, &options)?;
-    let read = formats::tflite::read(&bytes)?;
+    let (read, written) = write(&graph)?;
     let lost = |what: &str, before: usize, after: usize| {
         StepError::NoEffect(format!(
             "the written file has {after} {what}, the model {before}; this is a bug, please report it"
@@ -178,7 +199,7 @@ pub fn tflite(model: &Graph, packed_int4: bool) -> Result<Vec<u8>, StepError> {
     if read.parameters() != graph.parameters() {
         return Err(lost("parameters", graph.parameters(), read.parameters()));
     }
-    Ok(bytes)
+    Ok(written)
 }
 
 /// A model as an `.onnx` file, batch norms folded if it is a float model, and read back to be sure of it.

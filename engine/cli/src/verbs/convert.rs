@@ -50,6 +50,7 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
         profile,
         external_data: args.external_data,
         packed_int4: false,
+        sparse: args.sparse,
     };
     let model = model.model().or_exit(Exit::StepFailed)?;
     let say = |line: &str| bench.say("export", line);
@@ -102,6 +103,9 @@ fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
     }
     if args.external_data && target != Target::Onnx {
         return Err("--external-data is for .onnx files".into());
+    }
+    if args.sparse && target != Target::Tflite {
+        return Err("--sparse is for .tflite files".into());
     }
     match strays.into_iter().find(|(_, stray)| *stray) {
         Some((option, _)) => Err(format!("{option} is for --quantize int8 and int16x8")),

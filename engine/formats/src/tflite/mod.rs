@@ -5,6 +5,7 @@
 //! | `flatbuffer` | tables ↔ bytes; nothing of TFLite |
 //! | `schema` | the tables of TFLite |
 //! | `builtin` | codes, names and runtime versions of operators |
+//! | `sparse` | constants without their zeros ↔ dense ones |
 //! | `window` | `SAME` and `VALID` ↔ explicit padding |
 //! | `write`, `read` | graph ↔ tables, one entry per operator in each |
 //! | `c_array` | a file as C source |
@@ -23,12 +24,14 @@ mod c_array;
 mod flatbuffer;
 mod read;
 mod schema;
+mod sparse;
 mod window;
 mod write;
 
 pub use c_array::{CArray, c_array};
 pub use read::read;
-pub use write::{WriteOptions, write, write_with};
+pub use sparse::compressed_bytes;
+pub use write::{Sparse, SparseTensor, WriteOptions, write, write_sparse, write_with};
 
 use crate::{Format, FormatError};
 

@@ -63,8 +63,15 @@ tables! {
         variant_tensors: Unused = Unused,
         external_buffer: u32 = 0,
     }
-    /// Only whether it is there matters.
-    SparsityParameters {}
+    /// How a constant without its zeros is walked; see [`mod@super::sparse`].
+    SparsityParameters {
+        traversal_order: Vec<i32> = Vec::<i32>::new(),
+        block_map: Option<Vec<i32>> = None,
+        dim_metadata: Vec<DimensionMetadata> = Vec::new(),
+    }
+    Int32Vector { values: Vec<i32> = Vec::<i32>::new() }
+    Uint16Vector { values: Vec<u16> = Vec::<u16>::new() }
+    Uint8Vector { values: Vec<u8> = Vec::<u8>::new() }
     QuantizationParameters {
         min: Option<Vec<f32>> = None,
         max: Option<Vec<f32>> = None,
@@ -94,6 +101,133 @@ tables! {
         signature_key: Option<String> = None,
         deprecated_tag: Unused = Unused,
         subgraph_index: u32 = 0,
+    }
+}
+
+/// `DimensionType`: every index follows.
+pub(super) const DENSE: i8 = 0;
+/// `DimensionType`: the indices that are listed.
+pub(super) const SPARSE_CSR: i8 = 1;
+
+/// How a sparse constant is walked along one of its dimensions.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct DimensionMetadata {
+    /// [`DENSE`] or [`SPARSE_CSR`].
+    pub format: i8,
+    /// The extent, of dense dimensions.
+    pub dense_size: i32,
+    /// Where the indices of each position before begin, and where the last ones end.
+    pub segments: Indices,
+    /// The indices that are there.
+    pub indices: Indices,
+}
+
+impl<'a> Table<'a> for DimensionMetadata {
+    fn read(reader: &mut Reader<'a>, table: TableAt) -> Result<Self, Flaw> {
+        let mut list = |field: usize| {
+            let kind: u8 = table.field(reader, field)?.unwrap_or(0);
+            match table.place(reader, field + 1, 4)? {
+                Some(at) => Indices::get(kind, reader, at),
+                None => Ok(Indices::None),
+            }
+        };
+        let (segments, indices) = (list(2)?, list(4)?);
+        Ok(DimensionMetadata {
+            format: table.field(reader, 0)?.unwrap_or(DENSE),
+            dense_size: table.field(reader, 1)?.unwrap_or(0),
+            segments,
+            indices,
+        })
+    }
+
+    fn write(&self, out: &mut Writer) -> usize {
+        let (segments, indices) = (self.segments.kind(), self.indices.kind());
+        let layout = Layout::default()
+            .field(&self.format, self.format != DENSE)
+            .field(&self.dense_size, self.dense_size != 0)
+            .field(&segments, segments != 0)
+            .field(&0u32, segments != 0)
+            .field(&indices, indices != 0)
+            .field(&0u32, indices != 0);
+        out.table(&layout)
+            .field(&self.format)
+            .field(&self.dense_size)
+            .field(&segments)
+            .field_with(|out, at| self.segments.put(out, at))
+            .field(&indices)
+            .field_with(|out, at| self.indices.put(out, at))
+            .end()
+    }
+}
+
+/// `SparseIndexVector`: numbers in as few bytes as the largest needs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) enum Indices {
+    #[default]
+    None,
+    Int32(Int32Vector),
+    Uint16(Uint16Vector),
+    Uint8(Uint8Vector),
+}
+
+impl Indices {
+    fn get(kind: u8, reader: &mut Reader<'_>, at: usize) -> Result<Self, Flaw> {
+        Ok(match kind {
+            0 => Indices::None,
+            1 => Indices::Int32(Int32Vector::get(reader, at)?),
+            2 => Indices::Uint16(Uint16Vector::get(reader, at)?),
+            3 => Indices::Uint8(Uint8Vector::get(reader, at)?),
+            _ => return Err(Flaw::new(format!("the unknown kind {kind} of indices"))),
+        })
+    }
+
+    const fn kind(&self) -> u8 {
+        match self {
+            Indices::None => 0,
+            Indices::Int32(_) => 1,
+            Indices::Uint16(_) => 2,
+            Indices::Uint8(_) => 3,
+        }
+    }
+
+    fn put(&self, out: &mut Writer, at: usize) {
+        match self {
+            Indices::None => {}
+            Indices::Int32(table) => table.put(out, at),
+            Indices::Uint16(table) => table.put(out, at),
+            Indices::Uint8(table) => table.put(out, at),
+        }
+    }
+
+    /// These numbers; `None` beyond 32 bits.
+    pub fn smallest(numbers: &[usize]) -> Option<Self> {
+        fn all<T: TryFrom<usize>>(numbers: &[usize]) -> Option<Vec<T>> {
+            numbers.iter().map(|&n| T::try_from(n).ok()).collect()
+        }
+        let byte = || all(numbers).map(|values| Indices::Uint8(Uint8Vector { values }));
+        let short = || all(numbers).map(|values| Indices::Uint16(Uint16Vector { values }));
+        let word = || all(numbers).map(|values| Indices::Int32(Int32Vector { values }));
+        byte().or_else(short).or_else(word)
+    }
+
+    /// The numbers; `None` where one is negative.
+    pub fn numbers(&self) -> Option<Vec<usize>> {
+        match self {
+            Indices::None => Some(Vec::new()),
+            Indices::Int32(list) => list.values.iter().map(|&n| usize::try_from(n).ok()).collect(),
+            Indices::Uint16(list) => Some(list.values.iter().map(|&n| usize::from(n)).collect()),
+            Indices::Uint8(list) => Some(list.values.iter().map(|&n| usize::from(n)).collect()),
+        }
+    }
+
+    /// Bytes that the numbers take.
+    pub const fn bytes(&self) -> usize {
+        match self {
+            Indices::None => 0,
+            Indices::Int32(list) => 4 * list.values.len(),
+            Indices::Uint16(list) => 2 * list.values.len(),
+            Indices::Uint8(list) => list.values.len(),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
             cell(format!("{:.2}", 8.0 * bytes / elements.max(1) as f64)),
             cell(numbers::count(bytes.round() as u64)),
             cell(numbers::count(sizes.weights.iter().map(Contents::palette_bytes).sum())),
-            cell(numbers::count(sizes.weights.iter().map(Contents::sparse_bytes).sum())),
+            cell(sparse(&sizes.weights)),
             cell(numbers::count(sizes.bytes())),
             cell(numbers::count(sizes.zip_bytes())),
             cell(format!("{:.1} %", sizes.deflation_percent())),
@@ -58,6 +58,12 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
         .flatten()
         .collect();
     Answer::new(heading, sentences.join(" ")).with_table(table)
+}
+
+/// Bytes of all weights as sparse tensors; nothing where a record does not say.
+fn sparse(weights: &[Contents]) -> String {
+    let bytes: Option<u64> = weights.iter().map(|w| w.sparse_bytes).sum();
+    bytes.map_or(String::new(), numbers::count)
 }
 
 /// Which file deflates best, which least.

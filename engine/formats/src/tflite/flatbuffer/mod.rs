@@ -98,7 +98,7 @@ macro_rules! scalars {
     )*};
 }
 
-scalars!(i8, u8, i32, u32, i64, u64, f32);
+scalars!(i8, u8, u16, i32, u32, i64, u64, f32);
 
 impl<'a> Value<'a> for bool {
     const SIZE: usize = 1;

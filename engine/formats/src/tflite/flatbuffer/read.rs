@@ -13,7 +13,7 @@ pub(in crate::tflite) struct Flaw {
 }
 
 impl Flaw {
-    fn new(problem: String) -> Self {
+    pub fn new(problem: String) -> Self {
         Flaw {
             place: String::new(),
             problem,

@@ -107,6 +107,7 @@ impl Importer {
                 self.plain(u, Quantize { to })
             }
             Builtin::DEQUANTIZE => self.plain(u, Dequantize {}),
+            Builtin::DENSIFY => self.densify(u),
             Builtin::MEAN => {
                 let (axes, keep_dims) = self.reduced(u)?;
                 self.on_first(u, Mean { axes, keep_dims })
@@ -212,6 +213,22 @@ impl Importer {
         }
         let activation = u.activation(o.fused_activation_function)?;
         self.push(u, FullyConnected { activation }.into(), &inputs, &u.outputs)
+    }
+
+    /// Sparse constants are dense when they have been read, so that the output is a constant as well.
+    fn densify(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        let (input, output) = (u.input(0)?, u.outputs[0]);
+        let [from, to] = [input, output].map(|id| self.ty(id));
+        if from != to {
+            return Err(u.malformed(format!("makes {to} of {from}")));
+        }
+        let data = self.graph.constant_data(input).cloned();
+        let data = data.ok_or_else(|| u.malformed("reads what is no constant"))?;
+        if self.graph.inputs().contains(&output) || self.graph.tensor(output).data.is_some() {
+            return Err(u.malformed("makes what is there already"));
+        }
+        self.graph.tensor_mut(output).data = Some(data);
+        Ok(())
     }
 
     /// The dimensions that a reduction takes away, and whether it keeps them with extent 1.

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 
 use ir::{Constant, ElementType, Quantization, Scale, Shape, Tensor, TensorType};
 
-use crate::tflite::schema::{Model, QuantizationParameters, Tensor as Table};
+use crate::tflite::schema::{Model, QuantizationParameters, SparsityParameters, Tensor as Table};
+use crate::tflite::sparse::{self, MOST_EXPANSION};
 use crate::tflite::write::INT4;
 use crate::tflite::{malformed, unsupported};
 use crate::{FormatError, int4};
+
+/// Sparse constants of a small file may become as many bytes in any case.
+const ALWAYS_EXPANDED: usize = 1 << 24;
 
 /// The buffers of a file, each made a constant once for each element type.
 pub(super) struct Data<'f> {
@@ -16,6 +20,8 @@ pub(super) struct Data<'f> {
     made: HashMap<(u32, ElementType, bool), Constant>,
     /// Bytes of constants that may still be made.
     budget: usize,
+    /// Bytes that sparse constants may still become.
+    dense_budget: usize,
 }
 
 impl<'f> Data<'f> {
@@ -26,6 +32,7 @@ impl<'f> Data<'f> {
             model,
             made: HashMap::new(),
             budget: bytes.len().saturating_mul(4),
+            dense_budget: bytes.len().saturating_mul(MOST_EXPANSION).max(ALWAYS_EXPANDED),
         }
     }
 
@@ -86,18 +93,31 @@ impl<'f> Data<'f> {
         }
         Ok(made)
     }
+
+    /// All values of a constant that is stored without its zeros.
+    fn sparse(
+        &mut self,
+        place: &str,
+        index: u32,
+        ty: &TensorType,
+        parameters: &SparsityParameters,
+    ) -> Result<Constant, FormatError> {
+        let stored = self.stored(place, index)?;
+        let stored = stored.ok_or_else(|| malformed(place, "is stored sparsely, but has no values"))?;
+        self.dense_budget = self.dense_budget.checked_sub(ty.bytes()).ok_or_else(|| {
+            let problem = format!(
+                "is stored sparsely, and with its zeros the file would be more than {MOST_EXPANSION} times as large"
+            );
+            unsupported(place, problem, "store the weights in dense form")
+        })?;
+        let dense = sparse::dense(stored, ty, parameters).map_err(|problem| malformed(place, problem))?;
+        Constant::from_le_bytes(ty, &dense).ok_or_else(|| malformed(place, format!("does not hold {ty}")))
+    }
 }
 
 /// A tensor of the file under a unique name.
 pub(super) fn tensor(name: String, table: &Table, data: &mut Data<'_>) -> Result<Tensor, FormatError> {
     let place = format!("tensor `{name}`");
-    if table.sparsity.is_some() {
-        return Err(unsupported(
-            place,
-            "is stored sparsely",
-            "convert the model without sparse storage",
-        ));
-    }
     if table.is_variable {
         return Err(unsupported(place, "is a variable", "export the model without state"));
     }
@@ -116,10 +136,18 @@ pub(super) fn tensor(name: String, table: &Table, data: &mut Data<'_>) -> Result
         Some(parameters) if !ty.element.is_float() => quantization(&place, parameters, &ty)?,
         _ => None,
     };
-    let data = if table.buffer == 0 {
-        None
-    } else {
-        data.constant(&place, table.buffer, &ty, table.ty == INT4)?
+    let packed = table.ty == INT4;
+    let data = match &table.sparsity {
+        Some(_) if packed => {
+            return Err(unsupported(
+                place,
+                "holds 4-bit integers in sparse form",
+                "store them in dense form, two a byte",
+            ));
+        }
+        Some(parameters) => Some(data.sparse(&place, table.buffer, &ty, parameters)?),
+        None if table.buffer == 0 => None,
+        None => data.constant(&place, table.buffer, &ty, packed)?,
     };
     Ok(Tensor {
         name,

@@ -9,8 +9,8 @@ use crate::FormatError;
 use crate::tflite::IDENTIFIER;
 use crate::tflite::flatbuffer::{Aligned, RawTable, Writer};
 use crate::tflite::schema::{
-    Buffer, FullyConnectedOptions, Model, Operator, OperatorCode, Options, QuantizationParameters, SparsityParameters,
-    StridedSliceOptions, SubGraph, Tensor,
+    Buffer, DimensionMetadata, FullyConnectedOptions, Indices, Model, Operator, OperatorCode, Options,
+    QuantizationParameters, SPARSE_CSR, SparsityParameters, StridedSliceOptions, SubGraph, Tensor, Uint8Vector,
 };
 
 const F32: i8 = 0;
@@ -237,7 +237,7 @@ fn tensors_that_the_ir_does_not_have_are_refused() {
         spoil(&mut m.subgraphs[0].tensors[0]);
         refusal(&m)
     };
-    insta::assert_snapshot!(spoilt(|t| t.sparsity = Some(SparsityParameters {})), @"tflite: tensor `x`: is stored sparsely; convert the model without sparse storage");
+    insta::assert_snapshot!(spoilt(|t| t.sparsity = Some(SparsityParameters::default())), @"tflite: tensor `x`: is stored sparsely, but has no values");
     insta::assert_snapshot!(spoilt(|t| t.is_variable = true), @"tflite: tensor `x`: is a variable; export the model without state");
     insta::assert_snapshot!(spoilt(|t| t.ty = 18), @"tflite: tensor `x`: holds bfloat16 numbers; convert the model to other types");
     insta::assert_snapshot!(spoilt(|t| t.ty = 99), @"tflite: tensor `x`: has the unknown element type 99");
@@ -330,4 +330,70 @@ fn attributes_of_a_carried_builtin_are_written_as_they_were() {
     assert_eq!(nodes(&pack(1)), [("y".into(), "custom")]);
     assert_eq!(read(&crate::tflite::write(&pack(1)).unwrap()).unwrap(), pack(1));
     assert_ne!(pack(1), pack(2));
+}
+
+/// `y = x · DENSIFY(w)`, where `w` is 1×4 with two values.
+fn densified() -> Model<'static> {
+    let mut tensors = vec![
+        tensor("x", F32, &[1, 4]),
+        tensor("w", F32, &[1, 4]),
+        tensor("dense", F32, &[1, 4]),
+        tensor("y", F32, &[1, 4]),
+    ];
+    let list = |values: Vec<u8>| Indices::Uint8(Uint8Vector { values });
+    tensors[1].sparsity = Some(SparsityParameters {
+        traversal_order: vec![0, 1],
+        block_map: None,
+        dim_metadata: vec![
+            DimensionMetadata {
+                dense_size: 1,
+                ..DimensionMetadata::default()
+            },
+            DimensionMetadata {
+                format: SPARSE_CSR,
+                dense_size: 0,
+                segments: list(vec![0, 2]),
+                indices: list(vec![1, 3]),
+            },
+        ],
+    });
+    let operators = vec![(124, operator(&[1], &[2])), (18, operator(&[0, 2], &[3]))];
+    let mut m = model(tensors, operators, &[0], &[3]);
+    store(&mut m, 1, Constant::f32([2], vec![0.5, -2.0]).unwrap());
+    m
+}
+
+#[test]
+fn sparse_constants_become_dense() {
+    let graph = graph(&densified());
+    assert_eq!(nodes(&graph), [("y".into(), "mul")]);
+    let constant = graph.constant_data(graph.find("dense").unwrap()).unwrap();
+    assert_eq!(constant.as_f32(), Some([0.0, 0.5, 0.0, -2.0].as_slice()));
+    // Some layers read sparse weights without an operator between.
+    let mut m = densified();
+    m.subgraphs[0].operators.as_mut().unwrap()[1].inputs = vec![0, 1];
+    let graph = self::graph(&m);
+    let constant = graph.constant_data(graph.find("w").unwrap()).unwrap();
+    assert_eq!(constant.as_f32(), Some([0.0, 0.5, 0.0, -2.0].as_slice()));
+}
+
+#[test]
+fn sparse_constants_that_lie_are_refused() {
+    let spoilt = |spoil: fn(&mut [Tensor])| {
+        let mut m = densified();
+        spoil(&mut m.subgraphs[0].tensors);
+        refusal(&m)
+    };
+    insta::assert_snapshot!(spoilt(|t| t[1].shape = Some(vec![1, 3])), @"tflite: tensor `w`: at level 1 index 3 is beyond the extent of 3");
+    insta::assert_snapshot!(spoilt(|t| t[1].shape = Some(vec![i32::MAX; 4])), @"tflite: tensor `w`: is stored sparsely, and with its zeros the file would be more than 64 times as large; store the weights in dense form");
+    insta::assert_snapshot!(spoilt(|t| t[1].shape = Some(vec![1, i32::MAX])), @"tflite: tensor `w`: is stored sparsely, and with its zeros the file would be more than 64 times as large; store the weights in dense form");
+    insta::assert_snapshot!(spoilt(|t| t[1].shape = Some(vec![0, i32::MAX])), @"tflite: tensor `w`: counts 1 along an extent of 0");
+    insta::assert_snapshot!(spoilt(|t| t[1].ty = 17), @"tflite: tensor `w`: holds 4-bit integers in sparse form; store them in dense form, two a byte");
+    insta::assert_snapshot!(spoilt(|t| t[1].ty = I8), @"tflite: tensor `w`: has 8 bytes for 2 values");
+    insta::assert_snapshot!(spoilt(|t| t[2].shape = Some(vec![4, 1])), @"tflite: node `dense` (DENSIFY): makes f32[4,1] of f32[1,4]");
+    let mut m = densified();
+    m.subgraphs[0].operators.as_mut().unwrap()[0].inputs = vec![0];
+    insta::assert_snapshot!(refusal(&m), @"tflite: node `dense` (DENSIFY): reads what is no constant");
+    m.subgraphs[0].operators.as_mut().unwrap()[0] = operator(&[1], &[0]);
+    insta::assert_snapshot!(refusal(&m), @"tflite: node `x` (DENSIFY): makes what is there already");
 }

@@ -5,6 +5,7 @@
 
 mod layout;
 mod ops;
+mod sparse;
 mod version;
 mod windows;
 
@@ -16,10 +17,13 @@ use ir::{Constant, ElementType, Graph, Op, Quantization, TensorId, TensorType};
 use super::builtin::{Builtin, Runtime};
 use super::flatbuffer::{Aligned, Writer};
 use super::schema::{
-    Buffer, Metadata, Model, Operator, OperatorCode, Options, QuantizationParameters, SignatureDef, SubGraph, TensorMap,
+    Buffer, Metadata, Model, Operator, OperatorCode, Options, QuantizationParameters, SignatureDef, SparsityParameters,
+    SubGraph, TensorMap,
 };
 use super::{IDENTIFIER, invalid, schema, unsupported};
 use crate::{FormatError, int4};
+
+pub use sparse::{Sparse, SparseTensor, write_sparse};
 
 /// What a file says beside the graph.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,10 +50,21 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
 /// # Errors
 /// As [`write()`].
 pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
+    finish(prepare(graph, options)?, options)
+}
+
+/// The tensors of the graph.
+fn prepare<'g>(graph: &'g Graph, options: &WriteOptions) -> Result<Emitter<'g>, FormatError> {
     graph.verify().map_err(invalid)?;
-    let mut emitter = Emitter::new(graph, options.packed_int4);
+    let emitter = Emitter::new(graph, options.packed_int4);
     // Extents beyond the format are refused before anything is computed from them.
     emitter.tensors.iter().try_for_each(|tensor| tensor.table().map(drop))?;
+    Ok(emitter)
+}
+
+/// The nodes of the graph, and the file.
+fn finish(mut emitter: Emitter<'_>, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
+    let graph = emitter.graph;
     for node in graph.nodes() {
         emitter.node(node)?;
     }
@@ -78,6 +93,8 @@ struct FileTensor {
     packed: bool,
     /// Whether it depends on an input, so that its first dimension counts samples.
     batched: bool,
+    /// How it is stored, if without its zeros.
+    sparsity: Option<SparsityParameters>,
 }
 
 /// An operator about to be written; inputs and outputs are positions of tensors.
@@ -141,6 +158,7 @@ impl<'g> Emitter<'g> {
                 buffer,
                 packed,
                 batched: false,
+                sparsity: None,
             });
         }
         // The output shape of a transposed convolution is a constant, and with it the batch.
@@ -166,6 +184,11 @@ impl<'g> Emitter<'g> {
         self.buffers.len() as u32 - 1
     }
 
+    /// Puts something else into a buffer.
+    fn fill(&mut self, buffer: u32, bytes: Vec<u8>) {
+        self.buffers[buffer as usize].data = Some(Aligned(Cow::Owned(bytes)));
+    }
+
     /// Adds a tensor that the graph does not have; its name is made unique.
     fn tensor(&mut self, mut tensor: FileTensor) -> i32 {
         let base = tensor.name.clone();
@@ -188,6 +211,7 @@ impl<'g> Emitter<'g> {
             buffer,
             packed: false,
             batched: false,
+            sparsity: None,
         })
     }
 
@@ -327,6 +351,7 @@ impl FileTensor {
             name: Some(self.name.clone()),
             quantization: self.quantization.as_ref().map(parameters),
             shape_signature: dynamic.then_some(signature),
+            sparsity: self.sparsity.clone(),
             has_rank: true,
             ..schema::Tensor::default()
         })

@@ -161,6 +161,7 @@ mod tests {
             buffer: 0,
             packed: false,
             batched: false,
+            sparsity: None,
         }
     }
 

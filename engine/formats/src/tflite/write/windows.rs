@@ -88,6 +88,7 @@ impl Emitter<'_> {
             buffer: 0,
             packed: false,
             batched: self.tensors[node.inputs[0].index()].batched,
+            sparsity: None,
         });
         self.pad_into(node, &pad, output)?;
         Ok(output)
@@ -150,6 +151,7 @@ impl Emitter<'_> {
                 buffer: 0,
                 packed: false,
                 batched: self.tensors[node.output().index()].batched,
+                sparsity: None,
             });
         }
         let Some(padding) = scheme.or_else(|| window.scheme([0, 0])) else {
