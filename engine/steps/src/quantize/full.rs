@@ -99,12 +99,18 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
             Err("this function is computed in floats only")
         }
         Op::ReduceSum(_) => Err("sums are computed in floats only; a mean has an integer form"),
-        Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
+        Op::LayerNorm(_) => Err("its variance needs the range of floats"),
+        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
             Err("TFLite has no such operator; lower the graph first")
         }
         Op::Quantize(_) | Op::Dequantize(_) => Err("it is a border between float and integer already"),
         Op::Custom(_) => Err("an operator of unknown meaning"),
     }
+}
+
+/// Whether an operator puts values into another order and does nothing else.
+fn moves(op: &Op) -> bool {
+    matches!(op, Op::Transpose(_) | Op::Reshape(_) | Op::Gather(_))
 }
 
 /// Whether an operator only moves or picks values, so that inputs and output share scale and zero point.
@@ -212,6 +218,8 @@ impl Groups {
                 None if self.dictated[self.root(id.index())].is_some() => continue,
                 None => match ranges.tensors.get(&tensor.name) {
                     Some(&range) => range,
+                    // Put in when the network was laid out: it has the range of what it moves.
+                    None if graph.producer(id).is_some_and(|n| moves(&graph.node(n).op)) => continue,
                     None => {
                         return Err(QuantizeError::NoRange {
                             tensor: tensor.name.clone(),
