@@ -297,7 +297,12 @@ fn in_integers(graph: &Graph) -> Graph {
 
 /// The products of matrices of a graph that are computed in integers.
 fn integer_products(graph: &Graph) -> Vec<ops::MatMul> {
-    let integer = |n: &&ir::Node| n.inputs.iter().chain(&n.outputs).all(|&id| graph.tensor(id).is_quantized());
+    let integer = |n: &&ir::Node| {
+        n.inputs
+            .iter()
+            .chain(&n.outputs)
+            .all(|&id| graph.tensor(id).is_quantized())
+    };
     let product = |n: &ir::Node| match &n.op {
         Op::MatMul(op) => Some(op.clone()),
         _ => None,

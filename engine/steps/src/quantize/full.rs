@@ -108,11 +108,6 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
     }
 }
 
-/// Whether an operator puts values into another order and does nothing else.
-fn moves(op: &Op) -> bool {
-    matches!(op, Op::Transpose(_) | Op::Reshape(_) | Op::Gather(_))
-}
-
 /// Whether an operator only moves or picks values, so that inputs and output share scale and zero point.
 fn same_scale(op: &Op) -> bool {
     matches!(
@@ -200,6 +195,8 @@ impl Groups {
     fn params(&self, graph: &Graph, ranges: &Ranges) -> Result<Vec<Option<QuantParams>>, QuantizeError> {
         let n = graph.tensors().len();
         let mut union: Vec<Option<Range>> = vec![None; n];
+        let mut moved = Vec::new();
+        let moves = |node| matches!(graph.node(node).op, Op::Transpose(_) | Op::Reshape(_) | Op::Gather(_));
         // Constants that nodes read as activations are measured; weights get parameters of their own kind later.
         let is_weight = |id: TensorId| {
             graph
@@ -218,8 +215,11 @@ impl Groups {
                 None if self.dictated[self.root(id.index())].is_some() => continue,
                 None => match ranges.tensors.get(&tensor.name) {
                     Some(&range) => range,
-                    // Put in when the network was laid out: it has the range of what it moves.
-                    None if graph.producer(id).is_some_and(|n| moves(&graph.node(n).op)) => continue,
+                    // Put in when the network was laid out: it has the range of what is moved to it, or from it.
+                    None if graph.producer(id).into_iter().chain(graph.consumers(id)).any(moves) => {
+                        moved.push(id);
+                        continue;
+                    }
                     None => {
                         return Err(QuantizeError::NoRange {
                             tensor: tensor.name.clone(),
@@ -229,6 +229,11 @@ impl Groups {
             };
             let slot = &mut union[self.root(id.index())];
             *slot = Some(slot.map_or(range, |r| r.union(range)));
+        }
+        if let Some(&id) = moved.iter().find(|id| union[self.root(id.index())].is_none()) {
+            return Err(QuantizeError::NoRange {
+                tensor: graph.tensor(id).name.clone(),
+            });
         }
         let params = |i: usize| {
             let root = self.root(i);

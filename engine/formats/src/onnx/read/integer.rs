@@ -184,12 +184,22 @@ fn move_before_dequantizing(graph: &mut Graph) {
         if matches!(node.op, Op::Dequantize(_)) && byte(graph, input).is_some() {
             integers.insert(output, input);
         }
-        let moves = matches!(node.op, Op::Transpose(_) | Op::Reshape(_) | Op::Slice(_));
+        let moves = matches!(
+            node.op,
+            Op::Transpose(_) | Op::Reshape(_) | Op::Slice(_) | Op::Identity(_)
+        );
         let read = links.readers.get(&output).map_or(&[][..], Vec::as_slice);
         let quantized = read.iter().any(|&r| matches!(graph.nodes()[r].op, Op::Quantize(_)));
         let Some(&from) = integers.get(&input).filter(|_| moves && !quantized) else {
             continue;
         };
+        if matches!(node.op, Op::Identity(_)) {
+            // A name for the real numbers, and no more.
+            let node = graph.node_mut(id);
+            (node.op, node.inputs) = (Dequantize {}.into(), vec![from]);
+            integers.insert(output, from);
+            continue;
+        }
         let (float, from) = (graph.tensor(output), graph.tensor(from).clone());
         let (name, ty) = (
             format!("{}/integers", float.name),
