@@ -53,7 +53,9 @@ pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError
     };
     let norm = patch.node(name.clone(), op, &inputs)?;
     patch.replace(graph.node(last).output(), norm);
-    parts.into_iter().for_each(|part| patch.remove(part));
+    for part in parts {
+        patch.remove(part);
+    }
     Ok(Some(patch))
 }
 

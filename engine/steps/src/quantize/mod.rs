@@ -431,7 +431,9 @@ impl Op for QuantizeOp {
         let (quantized, effect) = quantize(&model, ranges.as_ref(), params, samples)?;
         let reached = effect.iter().filter(|r| r.took_effect).count();
         context.log(&format!("{reached} of {} tensors are what was asked for", effect.len()));
-        floats::said(&effect).iter().for_each(|line| context.log(line));
+        for line in floats::said(&effect) {
+            context.log(&line);
+        }
         models::output(quantized, effect)
     }
 }
