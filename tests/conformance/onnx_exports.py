@@ -103,7 +103,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         pipeline = Pipeline(args.pipeline, folder / "cache")
-        for network in shipped_networks():
+        for network in shipped_networks(folder):
             if args.only not in network.name:
                 continue
             cells = []

@@ -35,6 +35,7 @@ from pathlib import Path
 
 import numpy as np
 
+import encoder
 import litert
 from compare import compare
 
@@ -59,6 +60,7 @@ REFUSED = {
     "activation_arguments": [("int16x8", "not in 16")],
     "activation_layers": [("int16x8", "not in 16")],
     "rectifiers": [("int16x8", "not in 16")],
+    "encoder": [("int16x8", "not in 16")],
     "shared": [(family, "a dataset feeds one") for family in INTEGERS],
 }
 
@@ -144,11 +146,13 @@ def stretched(values):
     return np.concatenate([values, -values, 3 * values]).astype(np.float32)
 
 
-def shipped_networks():
-    """The digits, and the fixtures whose whole model is one file."""
+def shipped_networks(folder):
+    """The digits, a transformer that is written to `folder`, and the fixtures whose whole model is one file."""
     digits = np.load(ROOT / "recipes/data/digits.npz")
     tests, training = digits["x_test"].astype(np.float32), digits["x_train"].astype(np.float32)
     yield Network("digits", ROOT / "recipes/models/digits.h5", [tests], training[:200])
+    encoder.write(folder / "encoder.onnx")
+    yield Network("encoder", folder / "encoder.onnx", [stretched(encoder.samples(20))], encoder.samples(100, seed=7))
     golden = ROOT / "tests/golden/keras"
     for layout, group in json.loads((golden / "manifest.json").read_text()).items():
         for name, fixture in group["fixtures"].items():
@@ -292,7 +296,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         pipeline = Pipeline(args.pipeline, folder / "cache")
-        networks = [network for network in shipped_networks() if args.only in network.name]
+        networks = [network for network in shipped_networks(folder) if args.only in network.name]
         if args.shared:
             found = shared_networks(args.shared.resolve(), pipeline, folder, None if args.full else 200)
             networks += [network for network in found if args.only in network.name]

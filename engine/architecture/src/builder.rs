@@ -8,7 +8,7 @@ use ir::{Constant, ElementType, Graph, Op, TensorId, TensorType};
 
 use crate::weights::Mismatch;
 
-/// Values that a network may have; more is a slip in the architecture.
+/// Values that a network may have without weights that are as many; more is a slip in the architecture.
 const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Why a basic module cannot be built here, and the likely fix.
@@ -56,18 +56,22 @@ pub(crate) struct Builder<'w> {
     used: IndexSet<String>,
     mismatch: Mismatch,
     elements: usize,
+    most_elements: usize,
     pub parameters: u64,
     pub statistics: u64,
 }
 
 impl<'w> Builder<'w> {
     pub fn new(name: &str, weights: Option<&'w IndexMap<String, Constant>>) -> Self {
+        // What the weights hold is in memory already.
+        let held = weights.map_or(0, |weights| weights.values().map(Constant::len).sum());
         Builder {
             graph: Graph::new(name),
             weights,
             used: IndexSet::new(),
             mismatch: Mismatch::default(),
             elements: 0,
+            most_elements: MAX_ELEMENTS.max(held),
             parameters: 0,
             statistics: 0,
         }
@@ -237,12 +241,13 @@ impl Site<'_, '_> {
     ) -> Result<Constant, Refusal> {
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let total = elements.and_then(|n| self.builder.elements.checked_add(n));
+        let most = self.builder.most_elements;
         let too_large = || {
             Refusal::new(format!(
-                "with its weights of {shape:?} the network has more than {MAX_ELEMENTS} parameters"
+                "with its weights of {shape:?} the network has more than {most} parameters"
             ))
         };
-        self.builder.elements = total.filter(|&n| n <= MAX_ELEMENTS).ok_or_else(too_large)?;
+        self.builder.elements = total.filter(|&n| n <= most).ok_or_else(too_large)?;
         let count = elements.unwrap_or_default() as u64;
         match role {
             Role::Trained => self.builder.parameters += count,

@@ -46,7 +46,6 @@ fn in_other_terms(op: &Op) -> bool {
         Op::Gelu(op) => op.approximate,
         Op::Softmax(op) => op.beta != 1.0,
         Op::Pad(op) => op.mode == ops::PadMode::Symmetric,
-        Op::MatMul(op) => op.adjoint_a || op.adjoint_b,
         _ => false,
     }
 }
@@ -269,4 +268,85 @@ fn what_onnx_cannot_hold_is_named() {
     };
     insta::assert_snapshot!(write(custom.into(), [1, 1, 1, 1]), @"onnx: node `y`: operator Mystery of tflite-builtin has no place in an ONNX file; export to the format that it comes from");
     insta::assert_snapshot!(write(ops::Quantize { to: ElementType::I8 }.into(), [1, 1, 1, 1]), @"onnx: node `y`: `y` is i8 without a scale; only quantized integers and floats are written");
+}
+
+/// `graph` between quantized inputs and a quantized output; constants are asymmetric.
+fn in_integers(graph: &Graph) -> Graph {
+    let mut g = Graph::new("integers");
+    let node = &graph.nodes()[0];
+    let mut inputs = Vec::new();
+    for &id in &node.inputs {
+        let old = graph.tensor(id);
+        let id = if old.data.is_some() {
+            let values = (0..old.ty.shape.elements()).map(|v| (v % 50) as i8 - 20).collect();
+            g.constant(old.name.clone(), Constant::i8(old.ty.shape.clone(), values).unwrap())
+        } else {
+            let x = g.input(old.name.clone(), old.ty.clone());
+            let to = ops::Quantize { to: ElementType::I8 };
+            g.add(format!("{}_int8", old.name), to, &[x]).unwrap()
+        };
+        quantized(&mut g, id, 0.05, -3);
+        inputs.push(id);
+    }
+    let made = g.add("made", node.op.clone(), &inputs).unwrap();
+    quantized(&mut g, made, 0.1, 7);
+    let y = g.add("y", ops::Dequantize {}, &[made]).unwrap();
+    g.set_outputs(&[y]);
+    g
+}
+
+/// The products of matrices of a graph that are computed in integers.
+fn integer_products(graph: &Graph) -> Vec<ops::MatMul> {
+    let integer = |n: &&ir::Node| {
+        n.inputs
+            .iter()
+            .chain(&n.outputs)
+            .all(|&id| graph.tensor(id).is_quantized())
+    };
+    let product = |n: &ir::Node| match &n.op {
+        Op::MatMul(op) => Some(op.clone()),
+        _ => None,
+    };
+    graph.nodes().iter().filter(integer).filter_map(product).collect()
+}
+
+#[test]
+fn every_integer_product_of_matrices_is_read_back_as_one() {
+    let products = Op::examples().into_iter().filter(|e| matches!(e.op, Op::MatMul(_)));
+    for example in products {
+        let graph = in_integers(&example.graph().unwrap());
+        let read = round_trip(&graph);
+        let mut wanted = integer_products(&graph);
+        if !example.constants.is_empty() {
+            // Constants are stored as they are multiplied.
+            wanted[0].adjoint_b = false;
+        }
+        assert_eq!(integer_products(&read), wanted, "{}", described(&read));
+    }
+}
+
+#[test]
+fn what_moves_integers_on_their_way_to_a_product_is_no_reason_for_floats() {
+    let mut g = Graph::new("heads");
+    let x = g.input("x", TensorType::f32([1, 6, 8]));
+    let q = g.add("x_int8", ops::Quantize { to: ElementType::I8 }, &[x]).unwrap();
+    quantized(&mut g, q, 0.05, -3);
+    let real = g.add("real", ops::Dequantize {}, &[q]).unwrap();
+    let split = ops::Reshape {
+        shape: vec![1, 6, 2, 4],
+    };
+    let split = g.add("split", split, &[real]).unwrap();
+    let turn = |perm: [usize; 4]| ops::Transpose { perm: perm.to_vec() };
+    let queries = g.add("queries", turn([0, 2, 1, 3]), &[split]).unwrap();
+    let keys = g.add("keys", turn([0, 2, 3, 1]), &[split]).unwrap();
+    let scores = g.add("scores", ops::MatMul::default(), &[queries, keys]).unwrap();
+    let made = g.add("made", ops::Quantize { to: ElementType::I8 }, &[scores]).unwrap();
+    quantized(&mut g, made, 0.1, 7);
+    let y = g.add("y", ops::Dequantize {}, &[made]).unwrap();
+    g.set_outputs(&[y]);
+    assert_eq!(integer_products(&g), []);
+    let read = round_trip(&g);
+    assert_eq!(integer_products(&read).len(), 1, "{}", described(&read));
+    let floats = read.nodes().iter().filter(|n| !read.tensor(n.output()).is_quantized());
+    assert_eq!(floats.map(|n| n.op.name()).collect::<Vec<_>>(), ["dequantize"]);
 }

@@ -258,6 +258,8 @@ fn onnx_with<T>(
     if !model.tensors().iter().any(Tensor::is_quantized) {
         passes::fold(&mut graph)?;
     }
+    // ONNX has layer norms, and its runtimes kernels for them.
+    passes::raise(&mut graph)?;
     let written_as = formats::onnx::WriteOptions {
         profile: match options.profile {
             OnnxProfile::Standard => formats::onnx::Profile::Standard,

@@ -69,7 +69,7 @@ pub fn selected(
 }
 
 /// Whether `name` is what `pattern` describes.
-fn glob(pattern: &str, name: &str) -> bool {
+pub fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     // reachable[i]: the pattern so far can match the first i characters.
     let mut reachable = vec![false; name.len() + 1];

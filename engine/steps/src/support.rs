@@ -61,7 +61,14 @@ const NUMBERS: [Column; 7] = [
         graph.nodes().iter().any(stored).then(|| kernels(example, &graph))?
     }),
     ("int8", |example, graph| {
-        kernels(example, &quantized(graph, Scheme::Int8)?)
+        let graph = quantized(graph, Scheme::Int8)?;
+        let border = |op: &Op| matches!(op, Op::Quantize(_) | Op::Dequantize(_));
+        let layers = graph.nodes().iter().filter(|node| !border(&node.op));
+        let floats: Vec<bool> = layers
+            .map(|node| graph.tensor(node.output()).ty.element.is_float())
+            .collect();
+        let stays = !floats.is_empty() && floats.iter().all(|&float| float);
+        if stays { Some("float") } else { kernels(example, &graph) }
     }),
     ("int16x8", |example, graph| {
         kernels(example, &quantized(graph, Scheme::Int16x8)?)
@@ -93,7 +100,7 @@ pub fn markdown() -> String {
         "# What is supported\n\n\
          Written by `pipeline doc support`, which tries every example of every operator.\n\n\
          `yes`: as itself. `as others`: in terms of other operators. `fast`, `plain`: by kernels of that kind; `none needed`: nothing is \
-         left to compute. `2 of 3`: so many of the examples; the others are refused by name. Empty: refused.\n\n\
+         left to compute; `float`: in floats, between integers. `2 of 3`: so many of the examples; the others are refused by name. Empty: refused.\n\n\
          ## Files\n\n\
          *out*: written; *in*: read back from what was written. *architecture*: a readable network whose weights come from PyTorch.\n\n",
     );

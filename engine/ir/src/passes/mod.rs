@@ -8,6 +8,7 @@ mod fuse_pad;
 mod identity;
 mod layout;
 mod lower;
+mod raise;
 
 pub use layout::{Interface, channels_last, channels_last_with};
 
@@ -34,6 +35,12 @@ pub const LOWER: &[(&str, Rule)] = &[
     ("bias-of-convolutions", lower::conv_bias),
 ];
 
+/// The rules of [`lower_norms`], by name.
+const LOWER_NORMS: &[(&str, Rule)] = &[("layer-norm-to-means", lower::layer_norm)];
+
+/// The rules of [`raise`], by name.
+pub const RAISE: &[(&str, Rule)] = &[("means-to-layer-norm", raise::layer_norm)];
+
 /// How often a rule was applied, in the order of the rules; those that never were are left out.
 pub type Applied = Vec<(&'static str, usize)>;
 
@@ -47,6 +54,16 @@ pub fn fold(graph: &mut Graph) -> Result<Applied, GraphError> {
 /// Expresses operators that TFLite does not have by those that it has.
 pub fn lower(graph: &mut Graph) -> Result<Applied, GraphError> {
     run(graph, LOWER)
+}
+
+/// The part of [`lower`] that is about norms by the sample's own statistics: for networks whose other operators are integers already.
+pub fn lower_norms(graph: &mut Graph) -> Result<Applied, GraphError> {
+    run(graph, LOWER_NORMS)
+}
+
+/// Puts operators together that are spelled out in parts: what [`lower`] did to norms, and files that know none.
+pub fn raise(graph: &mut Graph) -> Result<Applied, GraphError> {
+    run(graph, RAISE)
 }
 
 /// Applies each rule wherever it matches until none does.

@@ -99,7 +99,8 @@ pub fn integer_form(op: &Op) -> Result<(), &'static str> {
             Err("this function is computed in floats only")
         }
         Op::ReduceSum(_) => Err("sums are computed in floats only; a mean has an integer form"),
-        Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
+        Op::LayerNorm(_) => Err("its variance needs the range of floats"),
+        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
             Err("TFLite has no such operator; lower the graph first")
         }
         Op::Quantize(_) | Op::Dequantize(_) => Err("it is a border between float and integer already"),
@@ -194,6 +195,8 @@ impl Groups {
     fn params(&self, graph: &Graph, ranges: &Ranges) -> Result<Vec<Option<QuantParams>>, QuantizeError> {
         let n = graph.tensors().len();
         let mut union: Vec<Option<Range>> = vec![None; n];
+        let mut moved = Vec::new();
+        let moves = |node| matches!(graph.node(node).op, Op::Transpose(_) | Op::Reshape(_) | Op::Gather(_));
         // Constants that nodes read as activations are measured; weights get parameters of their own kind later.
         let is_weight = |id: TensorId| {
             graph
@@ -212,6 +215,11 @@ impl Groups {
                 None if self.dictated[self.root(id.index())].is_some() => continue,
                 None => match ranges.tensors.get(&tensor.name) {
                     Some(&range) => range,
+                    // Put in when the network was laid out: it has the range of what is moved to it, or from it.
+                    None if graph.producer(id).into_iter().chain(graph.consumers(id)).any(moves) => {
+                        moved.push(id);
+                        continue;
+                    }
                     None => {
                         return Err(QuantizeError::NoRange {
                             tensor: tensor.name.clone(),
@@ -221,6 +229,11 @@ impl Groups {
             };
             let slot = &mut union[self.root(id.index())];
             *slot = Some(slot.map_or(range, |r| r.union(range)));
+        }
+        if let Some(&id) = moved.iter().find(|id| union[self.root(id.index())].is_none()) {
+            return Err(QuantizeError::NoRange {
+                tensor: graph.tensor(id).name.clone(),
+            });
         }
         let params = |i: usize| {
             let root = self.root(i);

@@ -11,6 +11,7 @@
 
 pub mod dynamic;
 pub mod float16;
+mod floats;
 pub mod full;
 pub mod grid;
 mod proof;
@@ -20,7 +21,7 @@ mod tests;
 pub(crate) mod weights;
 pub mod width;
 
-use ir::{ElementType, Graph, GraphError};
+use ir::{ElementType, Graph, GraphError, passes};
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
@@ -119,8 +120,9 @@ pub struct Quantize {
     /// `dynamic-int8` leaves weight tensors with fewer elements in floats, where the gain is less than the cost.
     #[serde(default = "default_min_elements")]
     pub min_elements: usize,
-    /// Names of layers that may stay float under `int8` or `int16x8`; without it, a layer without an integer form is an error.
-    #[serde(default)]
+    /// Layers that may stay float under `int8` or `int16x8`, between a dequantization and a quantization: names with `*` and `?`, or
+    /// `op:` and an operator. Another layer without an integer form is an error; `[]` allows none.
+    #[serde(default = "default_allow_float")]
     pub allow_float: Vec<String>,
 }
 
@@ -142,13 +144,18 @@ impl Quantize {
             input: EdgeType::Float,
             output: EdgeType::Float,
             min_elements: default_min_elements(),
-            allow_float: Vec::new(),
+            allow_float: default_allow_float(),
         }
     }
 }
 
 fn default_min_elements() -> usize {
     1024
+}
+
+/// A layer norm divides by the root of a variance, whose range is the square of the activations': one scale for it loses the small ones.
+fn default_allow_float() -> Vec<String> {
+    vec!["op:layer_norm".into()]
 }
 
 /// Why a model cannot be quantized as asked.
@@ -217,9 +224,14 @@ pub enum QuantizeError {
     /// A scheme without activations to quantize was given ranges.
     #[error("scheme {0} takes no `ranges`: remove them, or use scheme int8")]
     RangesUnused(&'static str),
-    /// A name that no layer has.
-    #[error("allow-float: no layer is named `{0}`")]
-    UnknownLayer(String),
+    /// A name that no layer has, or an operator that there is not.
+    #[error("allow-float: no {what} is named `{name}`")]
+    UnknownFloat {
+        /// `layer` or `operator`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
     /// The result is not a valid graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -253,14 +265,7 @@ pub(crate) fn check_model(model: &Graph, params: &Quantize) -> Result<(), Quanti
             element: t.ty.element,
         });
     }
-    match params
-        .allow_float
-        .iter()
-        .find(|name| !model.nodes().iter().any(|n| n.name == **name))
-    {
-        Some(name) => Err(QuantizeError::UnknownLayer(name.clone())),
-        None => Ok(()),
-    }
+    floats::check(&params.allow_float, model)
 }
 
 /// Quantizes a float model; the second part of the result is the proof of effect.
@@ -317,7 +322,7 @@ fn quantize_prepared(
     params: &Quantize,
     plan: &Plan,
 ) -> Result<(Graph, Vec<EffectRow>), QuantizeError> {
-    let (quantized, rows) = match (params.scheme, ranges) {
+    let (mut quantized, rows) = match (params.scheme, ranges) {
         (Scheme::Float16, None) => {
             let quantized = float16::float16(prepared)?;
             let rows = proof::stored_as(&quantized, ElementType::F16, 0, &Plan::default());
@@ -337,7 +342,10 @@ fn quantize_prepared(
                 input: params.input,
                 output: params.output,
             };
-            let quantized = full::full(prepared, ranges, settings, plan)?;
+            // A norm is one layer while it is decided what becomes of it.
+            let mut whole = prepared.clone();
+            passes::raise(&mut whole)?;
+            let quantized = full::full(&whole, ranges, settings, plan)?;
             let rows = proof::integer(&quantized, width, plan);
             (quantized, rows)
         }
@@ -346,22 +354,10 @@ fn quantize_prepared(
         (Scheme::Float16, Some(_)) => return Err(QuantizeError::RangesUnused("float16")),
         (Scheme::DynamicInt8, Some(_)) => return Err(QuantizeError::RangesUnused("dynamic-int8")),
     };
-    // A layer that was lowered became several, `norm/mean`, `norm/rsqrt`, …
-    let allowed = |layer: &str| {
-        let of = |name: &String| {
-            layer
-                .strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        params.allow_float.iter().any(of)
-    };
-    let excused = |row: &EffectRow| row.took_effect || allowed(&row.layer);
-    let failed: Vec<EffectRow> = rows.iter().filter(|r| !excused(r)).cloned().collect();
-    if failed.is_empty() {
-        Ok((quantized, rows))
-    } else {
-        Err(QuantizeError::NotReached(failed))
-    }
+    floats::accept(&rows, &quantized, &params.allow_float)?;
+    // What runtimes compute.
+    passes::lower_norms(&mut quantized)?;
+    Ok((quantized, rows))
 }
 
 /// Refuses integer edges of another width than the model computes with.
@@ -398,7 +394,7 @@ pub struct QuantizeOp;
 impl Op for QuantizeOp {
     type Params = Quantize;
     const NAME: &'static str = "quantize";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Stores and computes a model's numbers in fewer bits.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }";
@@ -435,6 +431,9 @@ impl Op for QuantizeOp {
         let (quantized, effect) = quantize(&model, ranges.as_ref(), params, samples)?;
         let reached = effect.iter().filter(|r| r.took_effect).count();
         context.log(&format!("{reached} of {} tensors are what was asked for", effect.len()));
+        for line in floats::said(&effect) {
+            context.log(&line);
+        }
         models::output(quantized, effect)
     }
 }

@@ -142,6 +142,111 @@ fn a_layer_that_would_stay_float_is_an_error_that_names_it() {
     ");
 }
 
+/// A norm between two layers, as a file has it that knows no such operator.
+fn normed() -> Graph {
+    let mut g = Graph::new("g");
+    let x = g.input("x", TensorType::f32([1, 3, 2]));
+    let w = g.constant("w", Constant::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap());
+    let before = g.add("before", FullyConnected::default(), &[x, w]).unwrap();
+    let scale = g.constant("scale", Constant::f32([2], vec![1.0, 0.5]).unwrap());
+    let bias = g.constant("bias", Constant::f32([2], vec![0.25, 0.5]).unwrap());
+    let norm = ir::ops::LayerNorm { axis: 2, epsilon: 1e-5 };
+    let norm = g.add("norm", norm, &[before, scale, bias]).unwrap();
+    let after = g.add("after", FullyConnected::default(), &[norm, w]).unwrap();
+    g.set_outputs(&[after]);
+    ir::passes::lower(&mut g).unwrap();
+    g
+}
+
+#[test]
+fn a_norm_stays_float_as_a_whole_and_is_named() {
+    let (q, effect) = int8(&normed(), |_| {}).unwrap();
+    insta::assert_snapshot!(lines(&q), @r"
+    x_int8 = quantize i8 0.01569 -64
+    before = fully_connected i8 0.01569 -64
+    before_1 = dequantize f32
+    norm/mean = mean f32
+    norm/centred = sub f32
+    norm/squares = mul f32
+    norm/variance = mean f32
+    norm/guarded = add f32
+    norm/rsqrt = rsqrt f32
+    norm/normalized = mul f32
+    norm/scaled = mul f32
+    norm = add f32
+    norm_int8 = quantize i8 0.01569 -64
+    after_int8 = fully_connected i8 0.01569 -64
+    after = dequantize f32
+    ");
+    insta::assert_snapshot!(floats::said(&effect).join("\n"),
+        @"warning: 1 layer stays float (layer_norm: its variance needs the range of floats): norm");
+    // ONNX has the operator, and it is read back between the same borders.
+    let file = models::onnx(&q, crate::export::FileOptions::default()).unwrap();
+    let ops: Vec<_> = formats::onnx::read(&file)
+        .unwrap()
+        .nodes()
+        .iter()
+        .map(|n| n.op.name())
+        .collect();
+    let norm = ["dequantize", "layer_norm", "quantize", "fully_connected"];
+    assert!(ops.windows(4).any(|four| four == norm), "{ops:?}");
+}
+
+#[test]
+fn a_norm_that_may_not_be_float_is_an_error() {
+    insta::assert_snapshot!(int8(&normed(), |p| p.allow_float = Vec::new()).unwrap_err(), @r"
+    1 tensors did not become what was asked for:
+      norm output: asked for i8, is f32 (layer_norm: its variance needs the range of floats)
+      list the layers under allow-float to accept this
+    ");
+    for pattern in ["norm", "no*", "op:layer_*"] {
+        int8(&normed(), |p| p.allow_float = vec![pattern.into()]).unwrap();
+    }
+}
+
+#[test]
+fn integers_around_a_float_norm_compute_nearly_what_floats_do() {
+    let model = models::prepared(&normed()).unwrap();
+    let samples: Vec<f32> = vec![0.9, -0.4, 0.3, 0.2, -0.1, 0.5];
+    let computed = |graph: &Graph| {
+        let executable = runtime::Executable::new(graph, runtime::Options::default()).unwrap();
+        let mut workspace = executable.workspace();
+        executable
+            .run(&mut workspace, &[runtime::Value::F32(&samples)])
+            .unwrap();
+        match executable.output(&workspace, 0) {
+            runtime::Value::F32(values) => values.to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut wide = ranges(&model);
+    for name in ["before", "after", "norm"] {
+        wide.tensors.insert(name.into(), Range { min: -6.0, max: 6.0 });
+    }
+    let (q, _) = quantize(&model, Some(&wide), &params(Scheme::Int8), None).unwrap();
+    for (integer, real) in computed(&q).iter().zip(computed(&model)) {
+        assert!((integer - real).abs() < 0.2, "{integer} instead of {real}");
+    }
+}
+
+#[test]
+fn what_moves_values_has_their_range() {
+    let mut g = Graph::new("g");
+    let x = g.input("x", TensorType::f32([1, 2, 3, 4]));
+    let perm = vec![0, 2, 1, 3];
+    let turned = g.add("turned", ir::ops::Transpose { perm }, &[x]).unwrap();
+    let y = g.add("y", ir::ops::Relu {}, &[turned]).unwrap();
+    g.set_outputs(&[y]);
+    // Laid out, the transpose is behind the clamp, and what it reads is no tensor that calibration saw.
+    let (q, _) = int8(&g, |_| {}).unwrap();
+    insta::assert_snapshot!(lines(&q), @r"
+    x_int8 = quantize i8 0.01569 -64
+    y/stored = relu i8 0.01569 -64
+    y_1 = transpose i8 0.01569 -64
+    y = dequantize f32
+    ");
+}
+
 #[test]
 fn requests_that_make_no_sense_are_refused() {
     let model = classifier();
@@ -160,6 +265,8 @@ fn requests_that_make_no_sense_are_refused() {
         @"tensor `conv/kernel/half` is f16 already; quantize takes a float model");
     insta::assert_snapshot!(int8(&model, |p| p.allow_float = vec!["denes".into()]).unwrap_err(),
         @"allow-float: no layer is named `denes`");
+    insta::assert_snapshot!(int8(&model, |p| p.allow_float = vec!["op:layernorm".into()]).unwrap_err(),
+        @"allow-float: no operator is named `layernorm`");
 }
 
 fn int16x8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<EffectRow>), StepError> {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use ir::ops::{Activation, Quantize};
+use ir::ops::{Activation, Dequantize, Quantize};
 use ir::{Constant, ElementType, Graph, GraphError, Op, QuantParams, Quantization, Scale, Tensor, TensorId};
 
 /// What an integer operator demands of scales.
@@ -129,6 +129,7 @@ pub(super) fn fuse(graph: &mut Graph) -> Result<(), GraphError> {
     }
     graph.normalize()?;
     drop_round_trips(graph);
+    move_before_dequantizing(graph);
     let links = Links::of(graph);
     let found: Vec<Replacement> = (0..graph.nodes().len())
         .filter_map(|i| replacement(graph, &links, i))
@@ -164,6 +165,63 @@ fn drop_round_trips(graph: &mut Graph) {
                 *input = source;
             }
         }
+    }
+}
+
+/// `move(dequantize(x))` is `dequantize(move(x))` where values move about unchanged, so that what computes with them finds integers.
+///
+/// Where the moved values are quantized again they are left to [`replacement`].
+fn move_before_dequantizing(graph: &mut Graph) {
+    let links = Links::of(graph);
+    let ids: Vec<_> = graph.node_ids().collect();
+    // The integers behind each float tensor; nodes are in topological order.
+    let mut integers: HashMap<TensorId, TensorId> = HashMap::new();
+    for (i, &id) in ids.iter().enumerate() {
+        let node = &graph.nodes()[i];
+        let (&[input], &[output]) = (node.inputs.as_slice(), node.outputs.as_slice()) else {
+            continue;
+        };
+        if matches!(node.op, Op::Dequantize(_)) && byte(graph, input).is_some() {
+            integers.insert(output, input);
+        }
+        let moves = matches!(
+            node.op,
+            Op::Transpose(_) | Op::Reshape(_) | Op::Slice(_) | Op::Identity(_)
+        );
+        let read = links.readers.get(&output).map_or(&[][..], Vec::as_slice);
+        let quantized = read.iter().any(|&r| matches!(graph.nodes()[r].op, Op::Quantize(_)));
+        let Some(&from) = integers.get(&input).filter(|_| moves && !quantized) else {
+            continue;
+        };
+        if matches!(node.op, Op::Identity(_)) {
+            // A name for the real numbers, and no more.
+            let node = graph.node_mut(id);
+            (node.op, node.inputs) = (Dequantize {}.into(), vec![from]);
+            integers.insert(output, from);
+            continue;
+        }
+        let (float, from) = (graph.tensor(output), graph.tensor(from).clone());
+        let (name, ty) = (
+            format!("{}/integers", float.name),
+            float.ty.with_element(from.ty.element),
+        );
+        let moved = graph.push_tensor(Tensor {
+            name: graph.fresh_name(&name),
+            ty,
+            quantization: from.quantization,
+            data: None,
+        });
+        let node = graph.node_mut(id);
+        node.inputs = vec![integers[&input]];
+        node.outputs = vec![moved];
+        let name = graph.fresh_name(&format!("{name}/dequantize"));
+        graph.push_node(ir::Node {
+            name,
+            op: Dequantize {}.into(),
+            inputs: vec![moved],
+            outputs: vec![output],
+        });
+        integers.insert(output, moved);
     }
 }
 

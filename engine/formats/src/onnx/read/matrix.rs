@@ -1,7 +1,9 @@
 //! Products of matrices: with stored weights a fully connected layer, else a product of two computed tensors.
 
+use std::collections::HashMap;
+
 use ir::ops::{Add, FullyConnected, MatMul, Mul, Reshape, Transpose};
-use ir::{Constant, TensorId};
+use ir::{Constant, Graph, Op, TensorId};
 
 use super::Node;
 use super::values::Importer;
@@ -90,7 +92,11 @@ pub(super) fn mat_mul<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done 
             &[a],
         )?;
     }
-    let layer = importer.is_stored(node, 1) && b_dims.len() <= 2 && !b_dims.is_empty();
+    // The weights of an integer layer are symmetric; a matrix that is not is an operand like another.
+    let symmetric = importer
+        .stored_meaning(node, 1)
+        .is_none_or(|q| q.zero_points.iter().all(|&z| z == 0));
+    let layer = importer.is_stored(node, 1) && symmetric && b_dims.len() <= 2 && !b_dims.is_empty();
     let (a_rank, b_rank) = (a_dims.len(), b_dims.len());
     // Where the vectors' dimensions of 1 are dropped again, another operator makes the output.
     let plain = a_rank > 1 && b_rank > 1;
@@ -133,6 +139,34 @@ pub(super) fn mat_mul<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done 
         shape.remove(row);
     }
     importer.put(node, Reshape { shape }, &[y], Layout::Stated).map(drop)
+}
+
+/// A product of a matrix that was transposed for it alone becomes a product that says so.
+pub(super) fn take_up_transposes(graph: &mut Graph) {
+    let swaps = |op: &Op| {
+        let Op::Transpose(Transpose { perm }) = op else {
+            return false;
+        };
+        let rank = perm.len();
+        let wanted = (0..rank.saturating_sub(2)).chain([rank - 1, rank.saturating_sub(2)]);
+        rank >= 2 && perm.iter().copied().eq(wanted)
+    };
+    let of_swap: HashMap<TensorId, TensorId> = graph
+        .nodes()
+        .iter()
+        .filter(|node| swaps(&node.op))
+        .map(|node| (node.outputs[0], node.inputs[0]))
+        .collect();
+    for id in graph.node_ids().collect::<Vec<_>>() {
+        let node = graph.node_mut(id);
+        let Op::MatMul(op) = &mut node.op else { continue };
+        for (input, adjoint) in node.inputs.iter_mut().zip([&mut op.adjoint_a, &mut op.adjoint_b]) {
+            if let Some(&from) = of_swap.get(input) {
+                *input = from;
+                *adjoint = !*adjoint;
+            }
+        }
+    }
 }
 
 /// Weights of ones or zeros, for norms that have none.

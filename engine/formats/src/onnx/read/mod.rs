@@ -87,6 +87,7 @@ pub fn read_with(
         import(&mut importer, &Node::new(proto, name, opset))?;
     }
     let mut graph = importer.finish(graph)?;
+    matrix::take_up_transposes(&mut graph);
     integer::fuse(&mut graph).map_err(invalid)?;
     graph.normalize().map_err(invalid)?;
     graph.verify().map_err(invalid)?;

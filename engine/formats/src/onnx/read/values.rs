@@ -400,6 +400,14 @@ impl<'f> Importer<'f> {
         }
     }
 
+    /// Scales and zero points of an input that is stored in integers.
+    pub fn stored_meaning(&self, node: &Node<'_>, i: usize) -> Option<&Quantization> {
+        match self.value(node, i) {
+            Ok(Value::Stored(_, meaning)) => meaning.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Stored weights in the shape `dims`, then permuted: a constant, or integers (or halves) behind a `Dequantize`.
     pub fn weights(
         &mut self,
