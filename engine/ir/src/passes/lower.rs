@@ -68,19 +68,24 @@ pub fn div_by_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, Infer
     Ok(Some(patch))
 }
 
-/// A convolution without bias gets one of zeros: LiteRT refuses a float `CONV_2D` that has none.
+/// A convolution without bias gets one of zeros: LiteRT refuses a float `CONV_2D` that has none, and its optimized kernels for
+/// `DEPTHWISE_CONV_2D` read one that is not there.
 ///
-/// Source: `Prepare` in TensorFlow Lite's `kernels/conv.cc`, which asks for `has_bias`.
+/// Source: `Prepare` in TensorFlow Lite's `kernels/conv.cc`, which asks for `has_bias`; `DepthwiseConvInitAccBuffer`.
 pub fn conv_bias(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
     let node = graph.node(id);
-    let (Op::Conv2d(conv), [input, weights]) = (&node.op, node.inputs.as_slice()) else {
+    let &[input, weights] = node.inputs.as_slice() else {
         return Ok(None);
     };
-    let channels = graph.tensor(*weights).ty.shape.dims()[0];
+    let dims = graph.tensor(weights).ty.shape.dims();
+    let channels = match (&node.op, dims) {
+        (Op::Conv2d(_), &[channels, ..]) | (Op::DepthwiseConv2d(_), &[.., channels]) => channels,
+        _ => return Ok(None),
+    };
     let zeros = Constant::f32([channels], vec![0.0; channels]).expect("as many as channels");
     let mut patch = Patch::new(graph);
     let bias = patch.constant(format!("{}/bias", node.name), zeros);
-    let biased = patch.node(node.name.clone(), conv.clone(), &[*input, *weights, bias])?;
+    let biased = patch.node(node.name.clone(), node.op.clone(), &[input, weights, bias])?;
     patch.replace(node.output(), biased);
     patch.remove(id);
     Ok(Some(patch))
@@ -121,7 +126,7 @@ pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::{Conv2d, Div, Swish};
+    use crate::ops::{Conv2d, DepthwiseConv2d, Div, Swish};
     use crate::{Constant, Graph, TensorType};
 
     #[test]
@@ -160,12 +165,16 @@ mod tests {
         let x = g.input("x", TensorType::f32([1, 2, 2, 1]));
         let w = g.constant("w", Constant::f32([2, 1, 1, 1], vec![1.0, 2.0]).unwrap());
         let y = g.add("conv", Conv2d::default(), &[x, w]).unwrap();
+        let w = g.constant("deep/w", Constant::f32([1, 1, 1, 2], vec![1.0, 2.0]).unwrap());
+        let y = g.add("deep", DepthwiseConv2d::default(), &[y, w]).unwrap();
         g.set_outputs(&[y]);
         super::super::lower(&mut g).unwrap();
-        let [_, _, bias] = g.nodes()[0].inputs[..] else {
-            panic!("no bias")
-        };
-        assert_eq!(g.constant_data(bias).and_then(Constant::as_f32), Some(&[0.0, 0.0][..]));
-        assert_eq!(g.nodes()[0].name, "conv");
+        for node in g.nodes() {
+            let [_, _, bias] = node.inputs[..] else {
+                panic!("no bias")
+            };
+            assert_eq!(g.constant_data(bias).and_then(Constant::as_f32), Some(&[0.0, 0.0][..]));
+        }
+        assert_eq!([&g.nodes()[0].name, &g.nodes()[1].name], ["conv", "deep"]);
     }
 }

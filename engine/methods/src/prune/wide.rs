@@ -97,8 +97,9 @@ impl Rows<'_> {
         all.truncate(count.max(forced));
         let mut removed = vec![Vec::new(); group.values.len()];
         all.sort_unstable_by_key(|&(_, row, piece)| (row, piece));
-        all.into_iter()
-            .for_each(|(_, row, piece)| removed[row].push(window[piece].clone()));
+        for (_, row, piece) in all {
+            removed[row].push(window[piece].clone());
+        }
         removed
     }
 
