@@ -20,12 +20,13 @@ pub fn channel_axis(op: &Op) -> Option<usize> {
 
 /// Whether the weights of `op` get a scale for each output channel under `granularity`.
 ///
-/// Fully connected layers keep one scale: older runtimes know no other. Depthwise convolutions always have one a channel:
-/// the dynamic-range kernel of LiteRT takes no other.
+/// Fully connected layers keep one scale: older runtimes know no other. Depthwise and grouped convolutions always have one a
+/// channel: the dynamic-range kernels of LiteRT take no other.
 pub fn per_channel(op: &Op, granularity: Granularity) -> bool {
     match op {
         Op::FullyConnected(_) => false,
         Op::DepthwiseConv2d(_) => true,
+        Op::Conv2d(conv) if conv.groups > 1 => true,
         _ => granularity == Granularity::Channel,
     }
 }
@@ -114,6 +115,14 @@ pub fn on_grid(weights: ArrayViewD<'_, f32>, grid: &Grid) -> ArrayD<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn depthwise_and_grouped_convolutions_have_a_scale_for_each_channel_in_any_case() {
+        let conv = |groups| Op::from(ir::ops::Conv2d { groups, ..Default::default() });
+        assert!(per_channel(&conv(2), Granularity::Tensor));
+        assert!(per_channel(&ir::ops::DepthwiseConv2d::default().into(), Granularity::Tensor));
+        assert!(!per_channel(&conv(1), Granularity::Tensor) && per_channel(&conv(1), Granularity::Channel));
+    }
 
     #[test]
     fn each_channel_uses_its_whole_range_and_a_dead_one_borrows_a_scale() {
