@@ -69,12 +69,11 @@ impl<'a> Poser<'a> {
         let mut after = self
             .after
             .way(current, Some(layer.node), &seen(current, layer, shortcut))?;
-        let mut before = match same {
-            true => None,
-            false => Some(
-                self.before
-                    .way(self.original, Some(layer.node), &seen(self.original, layer, shortcut))?,
-            ),
+        let mut before = if same {
+            None
+        } else {
+            let seen = seen(self.original, layer, shortcut);
+            Some(self.before.way(self.original, Some(layer.node), &seen)?)
         };
         for batch in self.samples.batches() {
             let now = View::of(&mut after, batch.clone(), &patches, layer.rows)?;

@@ -77,10 +77,9 @@ pub fn conv_bias(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError>
     let &[input, weights] = node.inputs.as_slice() else {
         return Ok(None);
     };
-    let dims = graph.tensor(weights).ty.shape.dims();
-    let channels = match (&node.op, dims) {
-        (Op::Conv2d(_), &[channels, ..]) | (Op::DepthwiseConv2d(_), &[.., channels]) => channels,
-        _ => return Ok(None),
+    let layer = (&node.op, graph.tensor(weights).ty.shape.dims());
+    let ((Op::Conv2d(_), &[channels, ..]) | (Op::DepthwiseConv2d(_), &[.., channels])) = layer else {
+        return Ok(None);
     };
     let zeros = Constant::f32([channels], vec![0.0; channels]).expect("as many as channels");
     let mut patch = Patch::new(graph);

@@ -118,9 +118,17 @@ mod tests {
 
     #[test]
     fn depthwise_and_grouped_convolutions_have_a_scale_for_each_channel_in_any_case() {
-        let conv = |groups| Op::from(ir::ops::Conv2d { groups, ..Default::default() });
+        let conv = |groups| {
+            Op::from(ir::ops::Conv2d {
+                groups,
+                ..Default::default()
+            })
+        };
         assert!(per_channel(&conv(2), Granularity::Tensor));
-        assert!(per_channel(&ir::ops::DepthwiseConv2d::default().into(), Granularity::Tensor));
+        assert!(per_channel(
+            &ir::ops::DepthwiseConv2d::default().into(),
+            Granularity::Tensor
+        ));
         assert!(!per_channel(&conv(1), Granularity::Tensor) && per_channel(&conv(1), Granularity::Channel));
     }
 
