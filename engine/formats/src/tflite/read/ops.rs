@@ -60,6 +60,7 @@ impl Importer {
                 self.plain(u, LeakyRelu { alpha })
             }
             Builtin::PRELU => self.plain(u, PRelu {}),
+            _ if u.builtin.name() == "SQUARED_DIFFERENCE" => self.squared_difference(u),
             Builtin::ELU => self.plain(u, Elu { alpha: 1.0 }),
             Builtin::HARD_SWISH => self.plain(u, HardSwish {}),
             Builtin::LOGISTIC => self.plain(u, Sigmoid {}),
@@ -180,6 +181,15 @@ impl Importer {
         Ok([dims[1], dims[2]])
     }
 
+    /// `(a − b)²`; of integers, which the runtime rescales on the way, it is carried through.
+    fn squared_difference(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        if self.ty(u.outputs[0]).element != ElementType::F32 {
+            return self.carry(u);
+        }
+        let difference = self.insert(u, "difference", Sub::default().into(), &u.present()?)?;
+        self.push(u, Mul::default().into(), &[difference, difference], &u.outputs)
+    }
+
     /// Without `keep_num_dims` the activations are taken as a matrix, whatever their dimensions.
     pub(super) fn fully_connected(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
         let o: FullyConnectedOptions = u.options()?;
@@ -208,7 +218,7 @@ impl Importer {
                     shape: vec![rows, features],
                 }
                 .into(),
-                input,
+                &[input],
             )?;
         }
         let activation = u.activation(o.fused_activation_function)?;
@@ -339,8 +349,11 @@ impl Importer {
         axis.ok_or_else(|| u.malformed(format!("names dimension {from_start} of {}", self.ty(of))))
     }
 
-    /// The values of an integer constant; `None` for everything else.
+    /// The values of an integer constant, or of what the file computes of shapes; `None` for everything else.
     pub(super) fn constant_integers(&self, id: TensorId) -> Option<Vec<i64>> {
+        if let Some(computed) = self.computed.get(&id) {
+            return Some(computed.clone());
+        }
         match self.graph.constant_data(id)? {
             Constant::I32(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
             Constant::I64(a) => Some(a.iter().copied().collect()),
