@@ -61,6 +61,7 @@ impl Importer {
             }
             Builtin::PRELU => self.plain(u, PRelu {}),
             _ if u.builtin.name() == "SQUARED_DIFFERENCE" => self.squared_difference(u),
+            _ if u.builtin.name() == "FILL" => self.fill(u),
             Builtin::ELU => self.plain(u, Elu { alpha: 1.0 }),
             Builtin::HARD_SWISH => self.plain(u, HardSwish {}),
             Builtin::LOGISTIC => self.plain(u, Sigmoid {}),
@@ -223,6 +224,31 @@ impl Importer {
         }
         let activation = u.activation(o.fused_activation_function)?;
         self.push(u, FullyConnected { activation }.into(), &inputs, &u.outputs)
+    }
+
+    /// A few equal floats of a shape that is known are a constant, such as the scales of one that TensorFlow normalizes rows with.
+    fn fill(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        /// Bounds what a small file can make.
+        const MOST: usize = 1 << 12;
+        let dims = self.constant_at(u, 0).unwrap_or_default();
+        let dims: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        let shape = dims.filter(|dims| !dims.is_empty() && dims.iter().all(|&d| (1..=MOST).contains(&d)));
+        let elements = |dims: &[usize]| dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let shape = shape.filter(|dims| elements(dims).is_some_and(|n| n <= MOST));
+        let value = self.graph.constant_data(u.input(1)?).and_then(Constant::as_f32);
+        let data = match (shape, value) {
+            (Some(dims), Some(&[value])) => Constant::f32(dims.clone(), vec![value; dims.iter().product()]),
+            _ => None,
+        };
+        let output = u.outputs[0];
+        let given = self.graph.inputs().contains(&output) || self.graph.tensor(output).data.is_some();
+        let Some(data) = data.filter(|_| !given && self.ty(output).element == ElementType::F32) else {
+            return self.carry(u);
+        };
+        let tensor = self.graph.tensor_mut(output);
+        tensor.ty.shape = data.dims().into();
+        tensor.data = Some(data);
+        Ok(())
     }
 
     /// Sparse constants are dense when they have been read, so that the output is a constant as well.

@@ -9,9 +9,9 @@ use crate::FormatError;
 use crate::tflite::IDENTIFIER;
 use crate::tflite::flatbuffer::{Aligned, RawTable, Writer};
 use crate::tflite::schema::{
-    Buffer, ConcatenationOptions, DimensionMetadata, FullyConnectedOptions, GatherOptions, Indices, Model, Operator,
-    OperatorCode, Options, QuantizationParameters, ReducerOptions, SPARSE_CSR, SparsityParameters, StridedSliceOptions,
-    SubGraph, Tensor, Uint8Vector,
+    Buffer, ConcatenationOptions, DimensionMetadata, FullyConnectedOptions, GatherOptions, Indices, Model, MulOptions,
+    Operator, OperatorCode, Options, QuantizationParameters, ReducerOptions, SPARSE_CSR, SparsityParameters,
+    StridedSliceOptions, SubGraph, Tensor, Uint8Vector,
 };
 
 const F32: i8 = 0;
@@ -244,6 +244,35 @@ fn a_shape_of_the_wrong_size_is_refused() {
     let mut m = tensordot();
     store(&mut m, 13, Constant::i32([1], vec![5]).unwrap());
     insta::assert_snapshot!(refusal(&m), @"tflite: node `y` (reshape): shape: [1,3,5] has 15 elements, but f32[3,4] has 12");
+}
+
+/// `x · fill(dims, 1)`.
+fn filled(dims: Vec<i32>) -> Model<'static> {
+    let tensors = vec![
+        tensor("x", F32, &[1, 3]),
+        tensor("dims", I32, &[dims.len() as i32]),
+        tensor("one", F32, &[]),
+        tensor("ones", F32, &[1]),
+        tensor("y", F32, &[1, 3]),
+    ];
+    let product = Operator {
+        options: MulOptions::default().into(),
+        ..operator(&[0, 3], &[4])
+    };
+    let mut m = model(tensors, vec![(94, operator(&[1, 2], &[3])), (18, product)], &[0], &[4]);
+    store(&mut m, 1, Constant::i32([dims.len()], dims).unwrap());
+    store(&mut m, 2, Constant::f32([0; 0], vec![1.0]).unwrap());
+    m
+}
+
+#[test]
+fn a_few_equal_numbers_are_a_constant_and_many_are_not() {
+    let graph = graph(&filled(vec![1, 3]));
+    assert_eq!(nodes(&graph), [("y".into(), "mul")]);
+    let ones = graph.constant_data(graph.find("ones").unwrap()).unwrap();
+    assert_eq!((ones.dims(), ones.as_f32().unwrap()), (&[1, 3][..], &[1.0; 3][..]));
+    let much = self::graph(&filled(vec![i32::MAX; 4]));
+    assert_eq!(much.nodes()[0].op.name(), "custom");
 }
 
 #[test]
