@@ -374,7 +374,7 @@ fn masks_of_attention_are_refused_by_name() {
     let called = |args: Value| attention(&serde_json::json!({"args": args, "kwargs": {}}), &plain);
     insta::assert_snapshot!(called(serde_json::json!([x, z, null, null, z])), @"keras: layer `a`: is called with a mask; call it with query, value and key alone");
     insta::assert_snapshot!(called(serde_json::json!([x])), @"keras: layer `a`: is called without `value`");
-    insta::assert_snapshot!(called(serde_json::json!([x, [z, z]])).split("{").next().unwrap(), @"keras: layer `a`: its `value` is [");
+    insta::assert_snapshot!(called(serde_json::json!([x, [z, z]])).split('{').next().unwrap(), @"keras: layer `a`: its `value` is [");
     let keras_2 = serde_json::json!([["x", 0, 0, {"value": ["z", 0, 0], "use_causal_mask": true}]]);
     insta::assert_snapshot!(attention(&keras_2, &plain), @"keras: layer `a`: is called with `use_causal_mask` = true; save the model for inference, without call arguments");
     let node = serde_json::json!([["x", 0, 0, {"value": ["z", 0, 0]}]]);

@@ -21,9 +21,15 @@ type Build = fn(&mut Call<'_>) -> Result<Vec<TensorId>, FormatError>;
 type Entry = (&'static [&'static str], Build);
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
-    [einsum::ENTRIES, elementwise::ENTRIES, linear::ENTRIES, shape::ENTRIES, window::ENTRIES]
-        .into_iter()
-        .flatten()
+    [
+        einsum::ENTRIES,
+        elementwise::ENTRIES,
+        linear::ENTRIES,
+        shape::ENTRIES,
+        window::ENTRIES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// All names, sorted.
