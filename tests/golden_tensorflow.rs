@@ -38,6 +38,24 @@ fn every_fixture_computes_what_tensorflow_computed() {
     assert!(compared >= 40, "{compared}");
 }
 
+#[test]
+fn what_the_converter_made_computes_what_tensorflow_computed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tensorflow");
+    let (mut compared, mut apart) = (0, Vec::new());
+    for entry in fs::read_dir(folder).expect("the fixtures") {
+        let path = entry.expect("a fixture").path();
+        if path.extension().is_none_or(|extension| extension != "tflite") {
+            continue;
+        }
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let graph = formats::tflite::read(&fs::read(&path).expect("a fixture"));
+        let graph = graph.unwrap_or_else(|error| panic!("{name}: {error}"));
+        compared += compare::compare(&name, &graph, &path.with_extension("npz"), &mut apart);
+    }
+    compare::assert_none(&apart, compared);
+    assert!(compared >= 4, "{compared}");
+}
+
 /// Writes a graph and reads the file again.
 fn rewritten(graph: &ir::Graph) -> Result<ir::Graph, formats::FormatError> {
     let files = Files {

@@ -29,7 +29,16 @@ import tensorflow as tf
 from models import MODELS
 
 HERE = Path(__file__).parent
-ARCHIVED = {"batch_norms", "depthwise", "mobilenet_v1", "nested", "nested_sequential", "sequential", "shapes"}
+ARCHIVED = {
+    "batch_norms",
+    "depthwise",
+    "mobilenet_v1",
+    "nested",
+    "nested_sequential",
+    "sequential",
+    "shapes",
+    "transformer",
+}
 PACKAGES = {"keras3": "keras", "keras2": "tf_keras"}
 SAMPLES = 3
 

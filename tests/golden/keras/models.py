@@ -188,6 +188,23 @@ def compiled(k):
     return net
 
 
+@model
+def transformer(k):
+    """Attention of a sequence to itself and of a shorter one to it, its parts with and without biases, scales and centres."""
+    layers = k.layers
+    x = k.Input((6, 8), name="sequence")
+    y = layers.LayerNormalization()(x)
+    y = layers.Add()([x, layers.MultiHeadAttention(2, 3, value_dim=4, name="self_attention")(y, y)])
+    z = layers.LayerNormalization(epsilon=1e-5, center=False)(y)
+    z = layers.Dense(8)(layers.Dense(12, activation="gelu")(z))
+    y = layers.LayerNormalization(scale=False)(layers.Add()([y, z]))
+    short = layers.AveragePooling1D(2)(y)
+    attend = layers.MultiHeadAttention(1, 5, output_shape=7, use_bias=False, name="cross_attention")
+    y = attend(short, value=y, key=layers.Dense(9, activation="tanh")(y))
+    y = layers.EinsumDense("abc,cd->abd", output_shape=(3, 6), bias_axes="d", name="equation")(y)
+    return k.Model(x, layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling1D()(y)))
+
+
 # Layers
 
 

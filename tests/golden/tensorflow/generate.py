@@ -2,7 +2,8 @@
 
     python generate.py        # needs ../keras/requirements-keras3.txt
 
-For each network `<name>.zip` receives the folder of the SavedModel, and `<name>.npz` its inputs `x` and outputs `y`. `keras_*`
+For each network `<name>.zip` receives the folder of the SavedModel, and `<name>.npz` its inputs `x` and outputs `y`; `<name>.tflite` is
+what TensorFlow's converter makes of some. `keras_*`
 are networks of `../keras/models.py` written by `model.export`; the others are written by `tf.saved_model.save` from
 functions, as users of plain TensorFlow do. `manifest.json` says which versions wrote them.
 """
@@ -29,7 +30,18 @@ sys.path.insert(0, str(HERE.parent / "keras"))
 from generate import draw_inputs, draw_weights
 from models import MODELS
 
-KERAS = ["autoencoder_conv", "batch_norms", "mobilenet_v2", "residual", "squeeze_excite", "transposed", "upsampling"]
+KERAS = [
+    "autoencoder_conv",
+    "batch_norms",
+    "mobilenet_v2",
+    "residual",
+    "squeeze_excite",
+    "transformer",
+    "transposed",
+    "upsampling",
+]
+# Also converted by `tf.lite.TFLiteConverter`, with a batch of any size.
+CONVERTED = ["transformer"]
 
 
 class Plain(tf.Module):
@@ -85,6 +97,9 @@ def main():
             draw_weights(network, rng)
             [x] = draw_inputs(network, name, rng)
             network.export(folder, verbose=False)
+            if name.removeprefix("keras_") in CONVERTED:
+                converted = tf.lite.TFLiteConverter.from_keras_model(network).convert()
+                (HERE / f"{name}.tflite").write_bytes(converted)
             outputs = network(x, training=False)
             outputs = outputs if isinstance(outputs, list) else [outputs]
             keys = ["y"] if len(outputs) == 1 else [f"y{i}" for i in range(len(outputs))]

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::attributes::{Attributes, brief, extent};
+use super::layers::attention;
 use super::{keras1, layer_place, malformed, unsupported};
 use crate::FormatError;
 
@@ -282,6 +283,9 @@ fn declared_shape(layer: &Layer) -> Option<Vec<Option<usize>>> {
 
 /// What a call reads. Arguments that are no tensors must mean nothing at inference.
 fn call(node: &Value, class: &str, place: &str) -> Result<Vec<Source>, FormatError> {
+    if class == attention::CLASS {
+        return attention_call(node, place);
+    }
     let mut found = Vec::new();
     match node.as_object() {
         Some(fields) => {
@@ -294,6 +298,71 @@ fn call(node: &Value, class: &str, place: &str) -> Result<Vec<Source>, FormatErr
         }
         None => sources(node, place, &mut found)?,
     }
+    Ok(found)
+}
+
+/// Query, value and, where it is another tensor, key of an attention layer: by position or by name. Masks are refused by name.
+///
+/// Keras 2 writes one reference, the query's, with all else by name: `[["x", 0, 0, {"value": ["x", 0, 0]}]]`.
+fn attention_call(node: &Value, place: &str) -> Result<Vec<Source>, FormatError> {
+    let mut positional: Vec<Value> = Vec::new();
+    let mut named = Map::new();
+    match node {
+        Value::Object(fields) => {
+            positional.extend(
+                fields
+                    .get("args")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .cloned(),
+            );
+            named.extend(
+                fields
+                    .get("kwargs")
+                    .and_then(Value::as_object)
+                    .cloned()
+                    .unwrap_or_default(),
+            );
+        }
+        _ => {
+            for reference in node.as_array().into_iter().flatten() {
+                let mut parts = reference.as_array().cloned().unwrap_or_default();
+                if let Some(Value::Object(by_name)) = parts.get(3) {
+                    named.extend(by_name.clone());
+                    parts.truncate(3);
+                }
+                positional.push(parts.into());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (i, role) in ["query", "value", "key"].into_iter().enumerate() {
+        let by_name = named.remove(role);
+        let given = positional.get(i).or(by_name.as_ref()).filter(|value| !value.is_null());
+        let Some(given) = given else {
+            if role == "key" {
+                continue;
+            }
+            return Err(malformed(place, format!("is called without `{role}`")));
+        };
+        sources(given, place, &mut found)?;
+        if found.len() != i + 1 {
+            return Err(malformed(
+                place,
+                format!("its `{role}` is {}, expected one tensor", brief(given)),
+            ));
+        }
+    }
+    if positional
+        .iter()
+        .skip(3)
+        .any(|value| !value.is_null() && *value != Value::Bool(false))
+    {
+        let fix = "call it with query, value and key alone";
+        return Err(unsupported(place, "is called with a mask", fix));
+    }
+    idle(&named, false, place)?;
     Ok(found)
 }
 

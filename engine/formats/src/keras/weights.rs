@@ -22,6 +22,8 @@ pub(super) struct Slot {
     pub trained: bool,
     /// Whether files may lack it, since inference needs none.
     pub idle: bool,
+    /// The layer inside the layer that holds it, as files by object call it; empty for the layer itself.
+    pub object: &'static str,
 }
 
 impl Slot {
@@ -32,7 +34,13 @@ impl Slot {
             aliases,
             trained: true,
             idle: false,
+            object: "",
         }
+    }
+
+    /// The same weight, held by a layer inside the layer: the role is `part/kernel` then.
+    pub(super) const fn of(self, object: &'static str) -> Self {
+        Slot { object, ..self }
     }
 
     /// A statistic.
@@ -190,27 +198,38 @@ fn role<'a>(stored: &'a Stored, layer: &Layer) -> &'a str {
 }
 
 fn fits(stored: &Stored, layer: &Layer, slot: Slot) -> bool {
+    if slot.role.contains('/') {
+        let name = stored
+            .name
+            .rsplit_once(':')
+            .map_or(stored.name.as_str(), |(name, _)| name);
+        return name
+            .strip_suffix(slot.role)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+    }
     let role = role(stored, layer);
     role == slot.role || slot.aliases.contains(&role)
 }
 
 /// The slot whose role and layer a variable's name states; the longest match of the path wins, a tie matches nothing.
 fn match_name(stored: &Stored, slots: &[(&Layer, Slot)], nested: bool) -> Option<usize> {
-    let parts: Vec<&str> = stored.name.split('/').rev().skip(1).collect();
-    let matched = |layer: &Layer| {
+    let matched = |layer: &Layer, slot: Slot| {
+        let around = stored.name.split('/').rev().skip(slot.role.split('/').count());
         layer
             .path
             .split('/')
             .rev()
-            .zip(&parts)
-            .take_while(|(a, b)| a == *b)
+            .zip(around)
+            .take_while(|(a, b)| a == b)
             .count()
     };
     let candidates = slots
         .iter()
         .enumerate()
         .filter(|(_, (layer, slot))| fits(stored, layer, *slot));
-    let scored: Vec<(usize, usize)> = candidates.map(|(i, (layer, _))| (matched(layer), i)).collect();
+    let scored: Vec<(usize, usize)> = candidates
+        .map(|(i, (layer, slot))| (matched(layer, *slot), i))
+        .collect();
     let best = *scored.iter().max()?;
     let ties = scored.iter().filter(|(score, _)| *score == best.0).count();
     (ties == 1 && (best.0 > 0 || !nested)).then_some(best.1)
@@ -238,25 +257,33 @@ fn by_object(
             }
             continue;
         }
-        let path = containers
-            .iter()
-            .map(|c| format!("{prefix}{c}/{key}"))
-            .find(|p| objects.contains_key(p));
-        let Some((path, stored)) = path.and_then(|p| objects.remove_entry(&p)) else {
-            continue;
-        };
         let slots = slots_by_object(layer)?;
-        if stored.len() > slots.len() {
-            let problem = format!(
-                "{path} holds {} arrays, but {} has {} weights",
-                stored.len(),
-                layer.class,
-                slots.len()
-            );
-            return Err(malformed(layer_place(&layer.path), problem));
-        }
-        for (stored, slot) in stored.into_iter().zip(slots) {
-            assigned.put(&layer.path, slot, stored);
+        let mut held: Vec<&str> = slots.iter().map(|slot| slot.object).collect();
+        held.dedup();
+        for object in held {
+            let slots: Vec<Slot> = slots.iter().copied().filter(|slot| slot.object == object).collect();
+            // Keras 2 writes `_query_dense` where Keras 3 writes `query_dense`.
+            let inner = |path: &String| match object {
+                "" => vec![path.clone()],
+                _ => vec![format!("{path}/{object}"), format!("{path}/_{object}")],
+            };
+            let paths = containers.iter().map(|c| format!("{prefix}{c}/{key}"));
+            let path = paths.flat_map(|path| inner(&path)).find(|p| objects.contains_key(p));
+            let Some((path, stored)) = path.and_then(|p| objects.remove_entry(&p)) else {
+                continue;
+            };
+            if stored.len() > slots.len() {
+                let problem = format!(
+                    "{path} holds {} arrays, but {} has {} weights there",
+                    stored.len(),
+                    layer.class,
+                    slots.len()
+                );
+                return Err(malformed(layer_place(&layer.path), problem));
+            }
+            for (stored, slot) in stored.into_iter().zip(slots) {
+                assigned.put(&layer.path, slot, stored);
+            }
         }
     }
     Ok(())
@@ -419,5 +446,27 @@ mod tests {
         inner: `u/gamma:0` [2] fits no weight of Sequential
         inner: `u/kernel:0` [2] fits no weight of Sequential
         ");
+    }
+
+    #[test]
+    fn weights_of_a_layer_inside_a_layer_are_found_under_either_name() {
+        for mark in ["", "_"] {
+            let config = serde_json::json!({"name": "a", "use_bias": false});
+            let layer = serde_json::json!({"class_name": "MultiHeadAttention", "config": config});
+            let json = serde_json::json!({"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}});
+            let model = super::super::config::parse(&json.to_string(), Some("3.0")).unwrap();
+            let objects = ["query_dense", "key_dense", "value_dense", "output_dense"].map(|object| {
+                let stored = Stored {
+                    name: object.to_owned(),
+                    shape: vec![2],
+                    values: Ok(vec![0.0; 2]),
+                };
+                (format!("layers/multi_head_attention/{mark}{object}"), vec![stored])
+            });
+            let mut found = assign(&model, StoredWeights::ByObject(objects.into())).unwrap();
+            assert_eq!(found.take("a", "query/kernel").unwrap().name, "query_dense");
+            assert_eq!(found.take("a", "attention_output/kernel").unwrap().name, "output_dense");
+            assert_eq!(found.problems, [""; 0]);
+        }
     }
 }

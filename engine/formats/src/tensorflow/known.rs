@@ -216,7 +216,7 @@ pub(super) fn evaluate(node: &NodeDef, inputs: &[&Known]) -> Option<Known> {
             Known::ints(indices.shape.clone(), picked.collect::<Option<_>>()?)
         }
         ("Reshape" | "ExpandDims" | "Squeeze", [x, rest @ ..]) => {
-            let n = x.shape.iter().product();
+            let n: usize = x.shape.iter().product();
             let shape = match (node.op.as_str(), rest) {
                 ("Reshape", [shape]) => resolve_shape(shape.as_ints()?, n)?,
                 ("ExpandDims", [axis]) => {
@@ -229,6 +229,9 @@ pub(super) fn evaluate(node: &NodeDef, inputs: &[&Known]) -> Option<Known> {
                 }
                 _ => x.shape.iter().copied().filter(|&d| d != 1).collect(),
             };
+            if elements(&shape) != Some(n) {
+                return None;
+            }
             Known {
                 shape,
                 numbers: x.numbers.clone(),
@@ -335,6 +338,19 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(Known::of_proto(&tensor), Some(Known::ints(vec![3], vec![7, 7, 7])));
+    }
+
+    #[test]
+    fn values_that_do_not_fill_a_shape_are_not_reshaped() {
+        let node = NodeDef {
+            op: "Reshape".into(),
+            ..NodeDef::default()
+        };
+        let x = Known::floats(vec![4], vec![0.0; 4]);
+        let to = |dims: Vec<i64>| evaluate(&node, &[&x, &Known::ints(vec![dims.len()], dims)]).map(|k| k.shape);
+        assert_eq!(to(vec![2, -1]), Some(vec![2, 2]));
+        assert_eq!(to(vec![3]), None);
+        assert_eq!(to(vec![3, -1]), None);
     }
 
     #[test]

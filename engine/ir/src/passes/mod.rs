@@ -8,6 +8,7 @@ mod fuse_pad;
 mod identity;
 mod layout;
 mod lower;
+mod moments;
 mod raise;
 
 pub use layout::{Interface, channels_last, channels_last_with};
@@ -39,7 +40,10 @@ pub const LOWER: &[(&str, Rule)] = &[
 const LOWER_NORMS: &[(&str, Rule)] = &[("layer-norm-to-means", lower::layer_norm)];
 
 /// The rules of [`raise`], by name.
-pub const RAISE: &[(&str, Rule)] = &[("means-to-layer-norm", raise::layer_norm)];
+pub const RAISE: &[(&str, Rule)] = &[
+    ("means-to-layer-norm", raise::layer_norm),
+    ("moments-to-layer-norm", moments::layer_norm),
+];
 
 /// How often a rule was applied, in the order of the rules; those that never were are left out.
 pub type Applied = Vec<(&'static str, usize)>;

@@ -109,12 +109,12 @@ impl Core {
     }
 }
 
-fn made_by(graph: &Graph, id: TensorId) -> Option<&Node> {
+pub(super) fn made_by(graph: &Graph, id: TensorId) -> Option<&Node> {
     graph.producer(id).map(|node| graph.node(node))
 }
 
 /// The value of a constant with one element.
-fn single(graph: &Graph, id: TensorId) -> Option<f32> {
+pub(super) fn single(graph: &Graph, id: TensorId) -> Option<f32> {
     match graph.constant_data(id)?.as_f32()? {
         [value] => Some(*value),
         _ => None,
@@ -122,7 +122,7 @@ fn single(graph: &Graph, id: TensorId) -> Option<f32> {
 }
 
 /// What a mean is taken of, and the first of the last dimensions, over which it is taken.
-fn mean(graph: &Graph, id: TensorId) -> Option<(TensorId, usize)> {
+pub(super) fn mean(graph: &Graph, id: TensorId) -> Option<(TensorId, usize)> {
     let node = made_by(graph, id)?;
     let Op::Mean(Mean { axes, keep_dims: true }) = &node.op else {
         return None;
@@ -135,7 +135,7 @@ fn mean(graph: &Graph, id: TensorId) -> Option<(TensorId, usize)> {
 }
 
 /// `x` and the dimension, where `id` is `x − mean(x)`.
-fn deviation(graph: &Graph, id: TensorId) -> Option<(TensorId, usize)> {
+pub(super) fn deviation(graph: &Graph, id: TensorId) -> Option<(TensorId, usize)> {
     let node = made_by(graph, id)?;
     let Op::Sub(Sub {
         activation: Activation::None,
@@ -148,7 +148,7 @@ fn deviation(graph: &Graph, id: TensorId) -> Option<(TensorId, usize)> {
 }
 
 /// `x`, where `id` is `x²`.
-fn squared(graph: &Graph, id: TensorId) -> Option<TensorId> {
+pub(super) fn squared(graph: &Graph, id: TensorId) -> Option<TensorId> {
     let node = made_by(graph, id)?;
     let &[a, b] = node.inputs.as_slice() else { return None };
     let square = match node.op {
@@ -172,7 +172,7 @@ fn root(graph: &Graph, id: TensorId) -> Option<TensorId> {
 }
 
 /// `x`, where `id` is `1/√x`.
-fn inverse_root(graph: &Graph, id: TensorId) -> Option<TensorId> {
+pub(super) fn inverse_root(graph: &Graph, id: TensorId) -> Option<TensorId> {
     let node = made_by(graph, id)?;
     match node.op {
         Op::Rsqrt(_) => Some(node.inputs[0]),
@@ -185,7 +185,7 @@ fn inverse_root(graph: &Graph, id: TensorId) -> Option<TensorId> {
 }
 
 /// A constant with a value for each element of the normalized dimensions.
-enum Spread {
+pub(super) enum Spread {
     /// It is there.
     Stored(TensorId),
     /// It was broadcast.
@@ -202,14 +202,19 @@ fn by_constant(graph: &Graph, id: NodeId, dims: &[usize], wanted: impl Fn(&Op) -
     if !wanted(&node.op) || graph.tensor(node.output()).ty != graph.tensor(from).ty {
         return None;
     }
+    Some((next, spread(graph, constant, dims)?))
+}
+
+/// A constant, with a value for each element of the normalized dimensions.
+pub(super) fn spread(graph: &Graph, constant: TensorId, dims: &[usize]) -> Option<Spread> {
     let data = graph.constant_data(constant)?;
     if data.dims() == dims && data.element() == ElementType::F32 {
-        return Some((next, Spread::Stored(constant)));
+        return Some(Spread::Stored(constant));
     }
     let own: Vec<usize> = data.dims().iter().copied().skip_while(|&d| d == 1).collect();
     let values = data.as_f32().filter(|_| dims.ends_with(&own))?;
     let spread = values.iter().copied().cycle().take(dims.iter().product()).collect();
-    Some((next, Spread::Made(Constant::f32(dims, spread)?)))
+    Some(Spread::Made(Constant::f32(dims, spread)?))
 }
 
 #[cfg(test)]

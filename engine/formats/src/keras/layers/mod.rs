@@ -1,9 +1,12 @@
 //! The layers, one file per group, and the registry that finds them by class.
 
 mod activation;
+pub(super) mod attention;
 mod batch_norm;
 mod convolution;
 mod dense;
+mod einsum_dense;
+mod layer_norm;
 mod merge;
 mod one_dimensional;
 mod pool;
@@ -32,11 +35,14 @@ pub(super) struct Kind {
     pub build: fn(&mut Call<'_, '_>) -> Result<TensorId, FormatError>,
 }
 
-const GROUPS: [&[Kind]; 12] = [
+const GROUPS: [&[Kind]; 15] = [
     activation::KINDS,
+    attention::KINDS,
     batch_norm::KINDS,
     convolution::KINDS,
     dense::KINDS,
+    einsum_dense::KINDS,
+    layer_norm::KINDS,
     merge::KINDS,
     one_dimensional::KINDS,
     pool::KINDS,

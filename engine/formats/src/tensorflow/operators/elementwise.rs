@@ -7,7 +7,7 @@ use ir::ops::{
 };
 
 use super::super::build::Call;
-use super::{Entry, channels_last};
+use super::{Entry, channels_last, gelu};
 use crate::FormatError;
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -23,7 +23,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     (&["BiasAdd"], bias_add),
     (&["AddN"], add_n),
     (&["Sub"], |call| binary(call, Sub::default())),
-    (&["Mul"], |call| binary(call, Mul::default())),
+    (&["Mul"], mul),
     (&["RealDiv", "Div"], |call| binary(call, Div::default())),
     (&["Pow"], |call| binary(call, Pow::default())),
     (&["Exp"], |call| unary(call, Exp {})),
@@ -35,7 +35,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     (&["Erf"], |call| unary(call, Erf {})),
     (&["Maximum"], |call| binary(call, Maximum::default())),
     (&["Minimum"], |call| binary(call, Minimum::default())),
+    (&["Erfc"], erfc),
     (&["Square"], square),
+    (&["SquaredDifference"], squared_difference),
 ];
 
 fn unary(call: &mut Call<'_>, op: impl Into<ir::Op>) -> Result<Vec<TensorId>, FormatError> {
@@ -61,6 +63,29 @@ fn bias_add(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
 fn square(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     let input = call.tensor(0)?;
     call.output(Mul::default(), &[input, input])
+}
+
+fn squared_difference(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let (a, b) = (call.tensor(0)?, call.tensor(1)?);
+    let difference = call.part("difference", Sub::default(), &[a, b])?;
+    call.output(Mul::default(), &[difference, difference])
+}
+
+/// `1 − erf(x)`.
+fn erfc(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let input = call.tensor(0)?;
+    let erf = call.part("erf", Erf {}, &[input])?;
+    let one = call.weight("one", vec![1], vec![1.0])?;
+    call.output(Sub::default(), &[one, erf])
+}
+
+/// The last product of a GELU makes that of all its parts.
+fn mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let (a, b) = (call.tensor(0)?, call.tensor(1)?);
+    match gelu::found(call.graph(), a, b) {
+        Some((x, op)) => call.output(op, &[x]),
+        None => call.output(Mul::default(), &[a, b]),
+    }
 }
 
 fn add_n(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {

@@ -1,7 +1,7 @@
 //! Convolutions, matrix products and batch norms.
 
 use ir::TensorId;
-use ir::ops::{Activation, BatchNorm, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, TransposeConv2d};
+use ir::ops::{Activation, BatchNorm, Conv2d, DepthwiseConv2d, FullyConnected, LayerNorm, MatMul, Op, TransposeConv2d};
 
 use super::super::build::Call;
 use super::window::padding;
@@ -116,6 +116,14 @@ fn transpose_conv(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
 }
 
 fn mat_mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    if call.flag("transpose_a") {
+        return Err(call.unsupported("its first factor is transposed", "transpose it before"));
+    }
+    dense(call, call.flag("transpose_b"))
+}
+
+/// The second factor is `[I,O]`, or `[O,I]` where it is transposed.
+fn dense(call: &mut Call<'_>, transposed: bool) -> Result<Vec<TensorId>, FormatError> {
     let input = call.tensor(0)?;
     let (shape, values) = call.floats(1, "second factor")?;
     let &[rows, columns] = shape.as_slice() else {
@@ -123,10 +131,7 @@ fn mat_mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
             "its second factor has shape {shape:?}, expected two dimensions"
         )));
     };
-    if call.flag("transpose_a") {
-        return Err(call.unsupported("its first factor is transposed", "transpose it before"));
-    }
-    let weights = if call.flag("transpose_b") {
+    let weights = if transposed {
         call.weight("weights", shape, values)?
     } else {
         let values = (0..columns)
@@ -137,7 +142,12 @@ fn mat_mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     call.output(FullyConnected::default(), &[input, weights])
 }
 
+/// With weights it is a fully connected layer over the last dimension.
 fn batch_mat_mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    let weights = call.floats(1, "second factor").is_ok_and(|(shape, _)| shape.len() == 2);
+    if weights && !call.flag("adj_x") {
+        return dense(call, call.flag("adj_y"));
+    }
     let (a, b) = (call.tensor(0)?, call.tensor(1)?);
     let op = MatMul {
         adjoint_a: call.flag("adj_x"),
@@ -146,8 +156,35 @@ fn batch_mat_mul(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     call.output(op, &[a, b])
 }
 
+/// The layer norm of Keras 2: rows reshaped to the channels of one sample, normalized by its statistics, with scales of 1 and offsets of 0.
+/// Scale and offset of the layer follow as a product and a sum.
+fn layer_norm(call: &mut Call<'_>) -> Result<Option<Vec<TensorId>>, FormatError> {
+    let all = |i: usize, value: f32| {
+        call.floats(i, "scale")
+            .is_ok_and(|(_, v)| v.iter().all(|&v| v == value))
+    };
+    let of_a_batch = call.text("data_format") == Some("NCHW") && call.flag_or("is_training", true);
+    if !of_a_batch || !all(1, 1.0) || !all(2, 0.0) {
+        return Ok(None);
+    }
+    let input = call.tensor(0)?;
+    let maker = call.graph().producer(input).map(|node| &call.graph().node(node).op);
+    let (Some(Op::Reshape(_)), &[1, _, h, w]) = (maker, call.dims(input).as_slice()) else {
+        return Ok(None);
+    };
+    let Some(n) = h.checked_mul(w).filter(|&n| n <= 1 << 24) else {
+        return Ok(None);
+    };
+    let epsilon = call.float("epsilon").unwrap_or(1e-4);
+    let scale = call.weight("scale", vec![h, w], vec![1.0; n])?;
+    call.output(LayerNorm { axis: 2, epsilon }, &[input, scale]).map(Some)
+}
+
 /// Inputs: activations, scale, offset, mean, variance.
 fn batch_norm(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
+    if let Some(made) = layer_norm(call)? {
+        return Ok(made);
+    }
     channels_last(call)?;
     if call.flag_or("is_training", true) {
         let fix = "save the model for inference (`model.export`, or `training=False`)";

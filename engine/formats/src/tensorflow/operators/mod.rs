@@ -2,7 +2,9 @@
 //!
 //! Source: the definitions in `nn_ops.cc`, `math_ops.cc`, `array_ops.cc` and `image_ops.cc` of TensorFlow.
 
+mod einsum;
 mod elementwise;
+mod gelu;
 mod linear;
 mod shape;
 mod window;
@@ -19,9 +21,15 @@ type Build = fn(&mut Call<'_>) -> Result<Vec<TensorId>, FormatError>;
 type Entry = (&'static [&'static str], Build);
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
-    [elementwise::ENTRIES, linear::ENTRIES, shape::ENTRIES, window::ENTRIES]
-        .into_iter()
-        .flatten()
+    [
+        einsum::ENTRIES,
+        elementwise::ENTRIES,
+        linear::ENTRIES,
+        shape::ENTRIES,
+        window::ENTRIES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// All names, sorted.

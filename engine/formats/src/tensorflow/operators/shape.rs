@@ -93,6 +93,9 @@ fn transpose(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
         .iter()
         .map(|&axis| call.axis(axis, rank))
         .collect::<Result<Vec<_>, _>>()?;
+    if perm.iter().copied().eq(0..rank) {
+        return Ok(vec![input]);
+    }
     call.output(Transpose { perm }, &[input])
 }
 

@@ -9,7 +9,7 @@ use crate::tflite::builtin::Builtin;
 use crate::tflite::schema::{MirrorPadOptions, REFLECT, ReshapeOptions, SYMMETRIC, SplitOptions, StridedSliceOptions};
 
 impl Importer {
-    /// The target may be computed; then the shape that the file declares for the output is the one for one sample.
+    /// The target may be computed of what is not known here; then the shape that the file declares for the output is the one for one sample.
     pub(super) fn reshape(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
         let options: ReshapeOptions = u.options()?;
         let target = match u.inputs.get(1).copied().flatten() {
@@ -143,7 +143,7 @@ impl Importer {
         if kept.iter().all(|&k| k) {
             return self.on_first(u, op);
         }
-        let sliced = self.insert(u, "slice", op.into(), input)?;
+        let sliced = self.insert(u, "slice", op.into(), &[input])?;
         let shape = self
             .ty(sliced)
             .shape

@@ -6,6 +6,7 @@
 
 mod layout;
 mod ops;
+mod shapes;
 mod tensors;
 mod windows;
 
@@ -72,6 +73,8 @@ struct Importer {
     tensors: Vec<TensorId>,
     /// Dimensions of unknown extent, beside the first, where the file leaves any open.
     open: HashMap<TensorId, Vec<usize>>,
+    /// Integers that the file computes of shapes.
+    computed: HashMap<TensorId, Vec<i64>>,
     names: Names,
 }
 
@@ -146,6 +149,7 @@ impl Importer {
         Ok(Importer {
             graph,
             open: open.collect(),
+            computed: HashMap::new(),
             tensors,
             names,
         })
@@ -181,14 +185,17 @@ impl Importer {
         });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let name = self.graph.tensor(first).name.clone();
-        self.import(&Use {
+        let read = Use {
             builtin,
             code,
             operator,
             inputs,
             outputs,
             name,
-        })
+        };
+        self.import(&read)?;
+        self.note_shape(&read);
+        Ok(())
     }
 
     /// Adds a node named after its first output, and gives its outputs the shapes that follow from its inputs.
@@ -211,18 +218,19 @@ impl Importer {
         Ok(())
     }
 
-    /// Adds a node whose only output is a tensor that the file does not have, quantized like `input`.
-    fn insert(&mut self, place: &Use<'_>, what: &str, op: Op, input: TensorId) -> Result<TensorId, FormatError> {
-        let ty = self.infer(place, &op, &[input])?.swap_remove(0);
+    /// Adds a node whose only output is a tensor that the file does not have, quantized like the first of `inputs`.
+    fn insert(&mut self, place: &Use<'_>, what: &str, op: Op, inputs: &[TensorId]) -> Result<TensorId, FormatError> {
+        let ty = self.infer(place, &op, inputs)?.swap_remove(0);
         let name = self.names.unique(&format!("{}/{what}", place.name));
-        let quantization = self.graph.tensor(input).quantization.clone();
+        let first = inputs.first().map(|&input| self.graph.tensor(input));
+        let quantization = first.and_then(|tensor| tensor.quantization.clone());
         let output = self.graph.push_tensor(Tensor {
             name,
             ty,
             quantization,
             data: None,
         });
-        self.push(place, op, &[input], &[output])?;
+        self.push(place, op, inputs, &[output])?;
         Ok(output)
     }
 

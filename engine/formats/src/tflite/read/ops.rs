@@ -60,6 +60,8 @@ impl Importer {
                 self.plain(u, LeakyRelu { alpha })
             }
             Builtin::PRELU => self.plain(u, PRelu {}),
+            _ if u.builtin.name() == "SQUARED_DIFFERENCE" => self.squared_difference(u),
+            _ if u.builtin.name() == "FILL" => self.fill(u),
             Builtin::ELU => self.plain(u, Elu { alpha: 1.0 }),
             Builtin::HARD_SWISH => self.plain(u, HardSwish {}),
             Builtin::LOGISTIC => self.plain(u, Sigmoid {}),
@@ -180,6 +182,15 @@ impl Importer {
         Ok([dims[1], dims[2]])
     }
 
+    /// `(a − b)²`; of integers, which the runtime rescales on the way, it is carried through.
+    fn squared_difference(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        if self.ty(u.outputs[0]).element != ElementType::F32 {
+            return self.carry(u);
+        }
+        let difference = self.insert(u, "difference", Sub::default().into(), &u.present()?)?;
+        self.push(u, Mul::default().into(), &[difference, difference], &u.outputs)
+    }
+
     /// Without `keep_num_dims` the activations are taken as a matrix, whatever their dimensions.
     pub(super) fn fully_connected(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
         let o: FullyConnectedOptions = u.options()?;
@@ -208,11 +219,36 @@ impl Importer {
                     shape: vec![rows, features],
                 }
                 .into(),
-                input,
+                &[input],
             )?;
         }
         let activation = u.activation(o.fused_activation_function)?;
         self.push(u, FullyConnected { activation }.into(), &inputs, &u.outputs)
+    }
+
+    /// A few equal floats of a shape that is known are a constant, such as the scales of one that TensorFlow normalizes rows with.
+    fn fill(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        /// Bounds what a small file can make.
+        const MOST: usize = 1 << 12;
+        let dims = self.constant_at(u, 0).unwrap_or_default();
+        let dims: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        let shape = dims.filter(|dims| !dims.is_empty() && dims.iter().all(|&d| (1..=MOST).contains(&d)));
+        let elements = |dims: &[usize]| dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let shape = shape.filter(|dims| elements(dims).is_some_and(|n| n <= MOST));
+        let value = self.graph.constant_data(u.input(1)?).and_then(Constant::as_f32);
+        let data = match (shape, value) {
+            (Some(dims), Some(&[value])) => Constant::f32(dims.clone(), vec![value; dims.iter().product()]),
+            _ => None,
+        };
+        let output = u.outputs[0];
+        let given = self.graph.inputs().contains(&output) || self.graph.tensor(output).data.is_some();
+        let Some(data) = data.filter(|_| !given && self.ty(output).element == ElementType::F32) else {
+            return self.carry(u);
+        };
+        let tensor = self.graph.tensor_mut(output);
+        tensor.ty.shape = data.dims().into();
+        tensor.data = Some(data);
+        Ok(())
     }
 
     /// Sparse constants are dense when they have been read, so that the output is a constant as well.
@@ -339,8 +375,11 @@ impl Importer {
         axis.ok_or_else(|| u.malformed(format!("names dimension {from_start} of {}", self.ty(of))))
     }
 
-    /// The values of an integer constant; `None` for everything else.
+    /// The values of an integer constant, or of what the file computes of shapes; `None` for everything else.
     pub(super) fn constant_integers(&self, id: TensorId) -> Option<Vec<i64>> {
+        if let Some(computed) = self.computed.get(&id) {
+            return Some(computed.clone());
+        }
         match self.graph.constant_data(id)? {
             Constant::I32(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
             Constant::I64(a) => Some(a.iter().copied().collect()),

@@ -9,8 +9,9 @@ use crate::FormatError;
 use crate::tflite::IDENTIFIER;
 use crate::tflite::flatbuffer::{Aligned, RawTable, Writer};
 use crate::tflite::schema::{
-    Buffer, DimensionMetadata, FullyConnectedOptions, Indices, Model, Operator, OperatorCode, Options,
-    QuantizationParameters, SPARSE_CSR, SparsityParameters, StridedSliceOptions, SubGraph, Tensor, Uint8Vector,
+    Buffer, ConcatenationOptions, DimensionMetadata, FullyConnectedOptions, GatherOptions, Indices, Model, MulOptions,
+    Operator, OperatorCode, Options, QuantizationParameters, ReducerOptions, SPARSE_CSR, SparsityParameters,
+    StridedSliceOptions, SubGraph, Tensor, Uint8Vector,
 };
 
 const F32: i8 = 0;
@@ -168,6 +169,121 @@ fn what_computes_shapes_disappears() {
     let graph = graph(&flatten());
     assert_eq!(nodes(&graph), [("y".into(), "reshape")]);
     assert_eq!(graph.tensor(graph.outputs()[0]).ty, TensorType::f32([1, 6]));
+}
+
+/// A dense layer on sequences with a dynamic batch, as TensorFlow's `tensordot` says it: all rows of all samples in one matrix.
+fn tensordot() -> Model<'static> {
+    let mut tensors = vec![
+        tensor("x", F32, &[1, 3, 2]),
+        tensor("shape", I32, &[3]),
+        tensor("free", I32, &[2]),
+        tensor("contracted", I32, &[1]),
+        tensor("rows_of", I32, &[2]),
+        tensor("columns_of", I32, &[1]),
+        tensor("zero", I32, &[1]),
+        tensor("rows", I32, &[]),
+        tensor("columns", I32, &[]),
+        tensor("matrix_shape", I32, &[2]),
+        tensor("matrix", F32, &[1, 1]),
+        tensor("w", F32, &[4, 2]),
+        tensor("product", F32, &[1, 4]),
+        tensor("units", I32, &[1]),
+        tensor("target", I32, &[3]),
+        tensor("y", F32, &[1, 3, 4]),
+    ];
+    for (i, signature) in [
+        (0, vec![-1, 3, 2]),
+        (10, vec![-1, -1]),
+        (12, vec![-1, 4]),
+        (15, vec![-1, 3, 4]),
+    ] {
+        tensors[i].shape_signature = Some(signature);
+    }
+    let with = |options: Options, inputs: &[i32], outputs: &[i32]| Operator {
+        options,
+        ..operator(inputs, outputs)
+    };
+    let gather = || GatherOptions::default().into();
+    let reduce = || ReducerOptions::default().into();
+    let operators = vec![
+        (77, operator(&[0], &[1])),
+        (36, with(gather(), &[1, 2], &[4])),
+        (81, with(reduce(), &[4, 6], &[7])),
+        (36, with(gather(), &[1, 3], &[5])),
+        (81, with(reduce(), &[5, 6], &[8])),
+        (83, operator(&[7, 8], &[9])),
+        (22, operator(&[0, 9], &[10])),
+        (9, with(FullyConnectedOptions::default().into(), &[10, 11, -1], &[12])),
+        (2, with(ConcatenationOptions::default().into(), &[4, 13], &[14])),
+        (22, operator(&[12, 14], &[15])),
+    ];
+    let mut m = model(tensors, operators, &[0], &[15]);
+    store(&mut m, 2, Constant::i32([2], vec![0, 1]).unwrap());
+    store(&mut m, 3, Constant::i32([1], vec![2]).unwrap());
+    store(&mut m, 6, Constant::i32([1], vec![0]).unwrap());
+    store(&mut m, 11, Constant::f32([4, 2], vec![0.5; 8]).unwrap());
+    store(&mut m, 13, Constant::i32([1], vec![4]).unwrap());
+    m
+}
+
+#[test]
+fn a_matrix_of_all_rows_is_not_one_row_of_a_sample() {
+    let graph = graph(&tensordot());
+    let found = nodes(&graph);
+    assert_eq!(
+        found.iter().map(|n| n.1).collect::<Vec<_>>(),
+        ["reshape", "fully_connected", "reshape"]
+    );
+    let ty = |name: &str| graph.tensor(graph.find(name).unwrap()).ty.clone();
+    assert_eq!(ty("matrix"), TensorType::f32([3, 2]));
+    assert_eq!(ty("y"), TensorType::f32([1, 3, 4]));
+}
+
+#[test]
+fn a_shape_of_the_wrong_size_is_refused() {
+    let mut m = tensordot();
+    store(&mut m, 13, Constant::i32([1], vec![5]).unwrap());
+    insta::assert_snapshot!(refusal(&m), @"tflite: node `y` (reshape): shape: [1,3,5] has 15 elements, but f32[3,4] has 12");
+}
+
+/// `x · fill(dims, 1)`.
+fn filled(dims: Vec<i32>) -> Model<'static> {
+    let tensors = vec![
+        tensor("x", F32, &[1, 3]),
+        tensor("dims", I32, &[dims.len() as i32]),
+        tensor("one", F32, &[]),
+        tensor("ones", F32, &[1]),
+        tensor("y", F32, &[1, 3]),
+    ];
+    let product = Operator {
+        options: MulOptions::default().into(),
+        ..operator(&[0, 3], &[4])
+    };
+    let mut m = model(tensors, vec![(94, operator(&[1, 2], &[3])), (18, product)], &[0], &[4]);
+    store(&mut m, 1, Constant::i32([dims.len()], dims).unwrap());
+    store(&mut m, 2, Constant::f32([0; 0], vec![1.0]).unwrap());
+    m
+}
+
+#[test]
+fn a_few_equal_numbers_are_a_constant_and_many_are_not() {
+    let graph = graph(&filled(vec![1, 3]));
+    assert_eq!(nodes(&graph), [("y".into(), "mul")]);
+    let ones = graph.constant_data(graph.find("ones").unwrap()).unwrap();
+    assert_eq!((ones.dims(), ones.as_f32().unwrap()), (&[1, 3][..], &[1.0; 3][..]));
+    let much = self::graph(&filled(vec![i32::MAX; 4]));
+    assert_eq!(much.nodes()[0].op.name(), "custom");
+}
+
+#[test]
+fn a_squared_difference_is_a_product() {
+    let tensors = vec![
+        tensor("x", F32, &[1, 3, 4]),
+        tensor("m", F32, &[1, 3, 1]),
+        tensor("y", F32, &[1, 3, 4]),
+    ];
+    let m = model(tensors, vec![(99, operator(&[0, 1], &[2]))], &[0, 1], &[2]);
+    assert_eq!(nodes(&graph(&m)), [("y/difference".into(), "sub"), ("y".into(), "mul")]);
 }
 
 #[test]
