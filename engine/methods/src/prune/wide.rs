@@ -161,32 +161,51 @@ mod tests {
     const COLUMNS: usize = 300;
 
     /// A problem with correlated columns, and rows of which some weights are zero.
-    fn example() -> (Problem, Vec<Vec<f64>>, Vec<Vec<bool>>) {
-        let x = Array2::from_shape_fn((2 * COLUMNS, COLUMNS), |(i, j)| {
-            (((i * 7 + j * 13 + i * j) % 17) as f64 - 8.0) / 4.0 + ((i % 5) as f64 - 2.0)
-        });
-        let hessian = x.t().dot(&x) + Array2::<f64>::eye(COLUMNS) * 0.1;
-        let value = |row: usize, j: usize| (((j * 5 + row * 3) % 11) as f64 - 5.0) / 3.0;
-        let rows: Vec<Vec<f64>> = (0..6)
-            .map(|row| (0..COLUMNS).map(|j| value(row, j)).collect())
-            .collect();
-        let gone = rows.iter().map(|row| row.iter().map(|&v| v == 0.0).collect()).collect();
-        let problem = Problem::new(hessian, Array2::zeros((COLUMNS, COLUMNS))).unwrap();
-        (problem, rows, gone)
+    struct Layer {
+        problem: Problem,
+        targets: Vec<Vec<f64>>,
+        gone: Vec<Vec<bool>>,
     }
 
-    fn pruned(pattern: Pattern, sparsity: f64) -> (Problem, Vec<Vec<f64>>, Vec<Vec<f64>>) {
-        let (problem, targets, gone) = example();
-        let rows = Rows {
-            problems: std::slice::from_ref(&problem),
-            group: &|_| 0,
-            targets: &targets,
-            gone: &gone,
-            columns: COLUMNS,
-            run: 60,
-        };
-        let result = rows.prune_in_order(pattern, Sparsity::new(sparsity).unwrap()).unwrap();
-        (problem, targets, result)
+    impl Layer {
+        fn example() -> Self {
+            let x = Array2::from_shape_fn((2 * COLUMNS, COLUMNS), |(i, j)| {
+                (((i * 7 + j * 13 + i * j) % 17) as f64 - 8.0) / 4.0 + ((i % 5) as f64 - 2.0)
+            });
+            let hessian = x.t().dot(&x) + Array2::<f64>::eye(COLUMNS) * 0.1;
+            let value = |row: usize, j: usize| (((j * 5 + row * 3) % 11) as f64 - 5.0) / 3.0;
+            let row = |row| (0..COLUMNS).map(|j| value(row, j)).collect();
+            let targets: Vec<Vec<f64>> = (0..6).map(row).collect();
+            Layer {
+                problem: Problem::new(hessian, Array2::zeros((COLUMNS, COLUMNS))).unwrap(),
+                gone: targets
+                    .iter()
+                    .map(|row| row.iter().map(|&v| v == 0.0).collect())
+                    .collect(),
+                targets,
+            }
+        }
+
+        fn rows(&self) -> Rows<'_> {
+            Rows {
+                problems: std::slice::from_ref(&self.problem),
+                group: &|_| 0,
+                targets: &self.targets,
+                gone: &self.gone,
+                columns: COLUMNS,
+                run: 60,
+            }
+        }
+
+        fn pruned(&self, pattern: Pattern, sparsity: f64) -> Vec<Vec<f64>> {
+            let sparsity = Sparsity::new(sparsity).unwrap();
+            self.rows().prune_in_order(pattern, sparsity).unwrap()
+        }
+
+        fn error(&self, rows: &[Vec<f64>]) -> f64 {
+            let pairs = rows.iter().zip(&self.targets);
+            pairs.map(|(row, target)| self.problem.error(row, target)).sum()
+        }
     }
 
     fn zeros(rows: &[Vec<f64>]) -> usize {
@@ -195,31 +214,28 @@ mod tests {
 
     #[test]
     fn the_share_is_reached_and_costs_less_than_by_magnitude() {
-        let (problem, targets, rows) = pruned(Pattern::Free, 0.5);
+        let layer = Layer::example();
+        let rows = layer.pruned(Pattern::Free, 0.5);
         assert_eq!(zeros(&rows), 6 * COLUMNS / 2);
-        let error = |rows: &[Vec<f64>]| -> f64 { rows.iter().zip(&targets).map(|(r, t)| problem.error(r, t)).sum() };
-        let mut order: Vec<f64> = targets.iter().flatten().map(|v| v.abs()).collect();
+        let mut order: Vec<f64> = layer.targets.iter().flatten().map(|v| v.abs()).collect();
         order.sort_unstable_by(f64::total_cmp);
         let least = order[order.len() / 2];
         let cut = |row: &Vec<f64>| row.iter().map(|&v| if v.abs() < least { 0.0 } else { v }).collect();
-        let by_magnitude: Vec<Vec<f64>> = targets.iter().map(cut).collect();
+        let by_magnitude: Vec<Vec<f64>> = layer.targets.iter().map(cut).collect();
         assert!(zeros(&by_magnitude) <= zeros(&rows));
-        assert!(
-            error(&rows) < 0.5 * error(&by_magnitude),
-            "{} {}",
-            error(&rows),
-            error(&by_magnitude)
-        );
+        let [ours, theirs] = [&rows, &by_magnitude].map(|rows| layer.error(rows));
+        assert!(ours < 0.5 * theirs, "{ours} {theirs}");
     }
 
     #[test]
     fn patterns_hold_and_zeros_stay() {
-        let (_, targets, rows) = pruned(Pattern::NofM { keep: 2, of: 4 }, 0.0);
-        for (row, target) in rows.iter().zip(&targets) {
+        let layer = Layer::example();
+        let rows = layer.pruned(Pattern::NofM { keep: 2, of: 4 }, 0.0);
+        for (row, target) in rows.iter().zip(&layer.targets) {
             assert!(row.chunks(4).all(|c| c.iter().filter(|&&v| v != 0.0).count() <= 2));
             assert!(row.iter().zip(target).all(|(v, t)| *t != 0.0 || *v == 0.0));
         }
-        let (_, _, rows) = pruned(Pattern::Block(4), 0.5);
+        let rows = layer.pruned(Pattern::Block(4), 0.5);
         let blocks = rows.iter().flat_map(|row| row.chunks(4));
         let gone = blocks.filter(|block| block.iter().all(|&v| v == 0.0)).count();
         assert_eq!(gone, 6 * COLUMNS / 4 / 2);
@@ -227,16 +243,7 @@ mod tests {
 
     #[test]
     fn without_updates_the_cheapest_of_a_row_come_first() {
-        let (problem, targets, gone) = example();
-        let rows = Rows {
-            problems: std::slice::from_ref(&problem),
-            group: &|_| 0,
-            targets: &targets,
-            gone: &gone,
-            columns: COLUMNS,
-            run: 60,
-        };
-        for trace in rows.traces_of_single_removals(Pattern::Free) {
+        for trace in Layer::example().rows().traces_of_single_removals(Pattern::Free) {
             assert_eq!(trace.removals.len(), COLUMNS);
             assert!(trace.removals.is_sorted_by(|a, b| a.1 <= b.1));
         }
