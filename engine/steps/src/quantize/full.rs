@@ -348,7 +348,7 @@ impl<'a> Builder<'a> {
         } else {
             Quantize { to }.into()
         };
-        let name = self.out.fresh_name(name);
+        let name = self.fresh_name(name);
         let ty = self.out.tensor(from).ty.with_element(to);
         let quantization = params.map(|p| Quantization::per_tensor(p.scale, p.zero_point));
         let output = self.out.push_tensor(Tensor {
@@ -364,6 +364,21 @@ impl<'a> Builder<'a> {
             outputs: vec![output],
         });
         output
+    }
+
+    /// `base`, or `base_1`, `base_2`, …: the first that nothing has, nor will have once the rest of the network is there.
+    fn fresh_name(&self, base: &str) -> String {
+        let later = |name: &str| {
+            let tensor = name != base && self.graph.tensors().iter().any(|t| t.name == name);
+            tensor || self.graph.nodes().iter().any(|n| n.name == name)
+        };
+        let mut name = self.out.fresh_name(base);
+        let mut number = 1;
+        while later(&name) || self.out.fresh_name(&name) != name {
+            name = format!("{base}_{number}");
+            number += 1;
+        }
+        name
     }
 
     /// The float version of a tensor, dequantized where only the integer one exists.

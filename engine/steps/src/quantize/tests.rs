@@ -159,6 +159,18 @@ fn normed() -> Graph {
 }
 
 #[test]
+fn what_is_put_in_takes_no_name_of_a_later_layer() {
+    let mut g = normed();
+    let id = g.node_ids().find(|&id| g.node(id).name == "after").unwrap();
+    g.node_mut(id).name = "before_1".into();
+    let output = g.outputs()[0];
+    g.tensor_mut(output).name = "before_1".into();
+    let (q, _) = int8(&g, |_| {}).unwrap();
+    q.verify().unwrap();
+    assert_eq!(q.tensor(q.outputs()[0]).name, "before_1");
+}
+
+#[test]
 fn a_norm_stays_float_as_a_whole_and_is_named() {
     let (q, effect) = int8(&normed(), |_| {}).unwrap();
     insta::assert_snapshot!(lines(&q), @r"
