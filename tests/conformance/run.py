@@ -60,6 +60,7 @@ REFUSED = {
     "activation_arguments": [("int16x8", "not in 16")],
     "activation_layers": [("int16x8", "not in 16")],
     "rectifiers": [("int16x8", "not in 16")],
+    "transformer": [("int16x8", "not in 16")],
     "encoder": [("int16x8", "not in 16")],
     "shared": [(family, "a dataset feeds one") for family in INTEGERS],
 }
