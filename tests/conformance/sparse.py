@@ -121,7 +121,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         pipeline = run.Pipeline(arguments.pipeline, folder / "cache")
-        networks = list(run.shipped_networks())
+        networks = list(run.shipped_networks(folder))
         if arguments.shared:
             networks += run.shared_networks(arguments.shared, pipeline, folder, SAMPLES)
         print(f"{'':44} {'dense':>9} {'deflated':>9} {'sparse':>9} {'deflated':>9} tensors")
