@@ -5,7 +5,7 @@ use ir::ops::BatchNorm;
 
 use super::super::attributes::Attributes;
 use super::super::weights::Slot;
-use super::{Call, Kind};
+use super::{Call, Kind, scale_and_centre};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[Kind {
@@ -20,13 +20,7 @@ pub(super) const KINDS: &[Kind] = &[Kind {
 }];
 
 fn slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
-    let mut slots = Vec::new();
-    if attributes.flag("scale", true)? {
-        slots.push(Slot::trained("gamma", &[]));
-    }
-    if attributes.flag("center", true)? {
-        slots.push(Slot::trained("beta", &[]));
-    }
+    let mut slots = scale_and_centre(attributes)?;
     slots.push(Slot::statistic("moving_mean", &[]));
     slots.push(Slot::statistic("moving_variance", &[]));
     Ok(slots)

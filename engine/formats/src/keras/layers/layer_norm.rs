@@ -3,27 +3,14 @@
 use ir::TensorId;
 use ir::ops::LayerNorm;
 
-use super::super::attributes::Attributes;
-use super::super::weights::Slot;
-use super::{Call, Kind};
+use super::{Call, Kind, scale_and_centre};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[Kind {
     classes: &["LayerNormalization"],
-    slots,
+    slots: scale_and_centre,
     build,
 }];
-
-fn slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
-    let mut slots = Vec::new();
-    if attributes.flag("scale", true)? {
-        slots.push(Slot::trained("gamma", &[]));
-    }
-    if attributes.flag("center", true)? {
-        slots.push(Slot::trained("beta", &[]));
-    }
-    Ok(slots)
-}
 
 /// Over the last dimensions. The variance is the biased one, as everywhere in Keras.
 fn build(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {

@@ -35,6 +35,18 @@ pub(super) struct Kind {
     pub build: fn(&mut Call<'_, '_>) -> Result<TensorId, FormatError>,
 }
 
+/// The weights of a normalization that is scaled and moved unless its arguments say otherwise.
+fn scale_and_centre(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
+    let mut slots = Vec::new();
+    if attributes.flag("scale", true)? {
+        slots.push(Slot::trained("gamma", &[]));
+    }
+    if attributes.flag("center", true)? {
+        slots.push(Slot::trained("beta", &[]));
+    }
+    Ok(slots)
+}
+
 const GROUPS: [&[Kind]; 15] = [
     activation::KINDS,
     attention::KINDS,

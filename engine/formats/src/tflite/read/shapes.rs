@@ -70,7 +70,8 @@ impl Importer {
             "ADD" => pair(i64::checked_add),
             "SUB" => pair(i64::checked_sub),
             "MUL" => pair(i64::checked_mul),
-            "FLOOR_DIV" => pair(i64::checked_div_euclid),
+            // Where the divisor is positive, as of shapes, this rounds down.
+            "FLOOR_DIV" => pair(|a, b| a.checked_div_euclid(b).filter(|_| b > 0)),
             "MAXIMUM" => pair(|a, b| Some(a.max(b))),
             "MINIMUM" => pair(|a, b| Some(a.min(b))),
             _ => None,
