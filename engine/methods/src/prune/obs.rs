@@ -6,21 +6,26 @@
 //! ExactOBS). The order of removals of all rows is then merged by cost, which says how many weights each row loses. The survivors are
 //! solved for at the end: the same values as after all the updates, without their rounding.
 //!
-//! A row of `n` columns takes about `n³/3` operations. Layers for which these are too many are pruned window by window instead
+//! A row of `n` columns takes about `n³/3` operations, most of them in matrix products. Layers for which these are too many are pruned window by window instead
 //! (`wide.rs`).
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
-use ndarray::Array2;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, CowArray, Ix2, s};
 use rayon::prelude::*;
 
 use super::{Pattern, Sparsity};
 use crate::{MethodError, Problem, cholesky};
 
-/// Operations that a layer may take by single removals: about a minute. A 3×3 convolution of 128 channels stays below it, one of 256 does not.
-const EXACT: f64 = 1e11;
+/// Operations that a layer may take by single removals: about a minute on two cores. A 3×3 convolution of 128 channels stays far below it, one
+/// of 256 does not.
+const EXACT: f64 = 1e12;
+
+/// Removals whose effect on the inverse Hessian is brought in at once.
+const PENDING: usize = 64;
 
 /// The order in which the units of one row go, with what each removal costs.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +153,7 @@ fn trace(problem: &Problem, target: &[f64], gone: &[bool], columns: usize, run: 
         .iter()
         .enumerate()
         .for_each(|(q, (range, _))| range.clone().for_each(|c| quota_of[c] = q));
-    let mut surgeon = Surgeon::new(problem, target);
+    let mut surgeon = Surgeon::new(problem, target, &units);
     let mut left: Vec<usize> = (0..units.len()).collect();
     let mut removals = Vec::new();
     loop {
@@ -161,17 +166,15 @@ fn trace(problem: &Problem, target: &[f64], gone: &[bool], columns: usize, run: 
             .filter(|&u| quotas.is_empty() || room[quota_of[units[u].start]] > 0);
         let best = match forced {
             Some(unit) => Some((unit, 0.0)),
-            None => {
-                allowed
-                    .map(|unit| (unit, surgeon.cost(&units[unit])))
-                    .fold(None, |best: Option<(usize, f64)>, one| match best {
-                        Some(known) if known.1 <= one.1 => Some(known),
-                        _ => Some(one),
-                    })
-            }
+            None => allowed
+                .map(|unit| (unit, surgeon.cost(unit)))
+                .fold(None, |best: Option<(usize, f64)>, one| match best {
+                    Some(known) if known.1 <= one.1 => Some(known),
+                    _ => Some(one),
+                }),
         };
         let Some((unit, cost)) = best else { break };
-        surgeon.remove(&units[unit]);
+        surgeon.remove(unit);
         if !quotas.is_empty() {
             let room = &mut room[quota_of[units[unit].start]];
             *room = room.saturating_sub(1);
@@ -183,78 +186,102 @@ fn trace(problem: &Problem, target: &[f64], gone: &[bool], columns: usize, run: 
 }
 
 /// A row and the inverse Hessian of what is left of it.
-struct Surgeon {
+///
+/// Removing column `p` subtracts `v·vᵀ` from the inverse, `v = [H⁻¹]_:p / √[H⁻¹]_pp`. The next removal needs one column of the result and the entries
+/// within units only: whole matrices are updated for [`PENDING`] removals at once, as one product.
+struct Surgeon<'a> {
+    units: &'a [Range<usize>],
     row: Vec<f64>,
-    /// Position of each column in `inverse`; `None` once it is removed.
+    /// The columns that `inverse` is of.
+    there: Vec<usize>,
+    /// Position of each column in `there`, of those that are left.
     place: Vec<Option<usize>>,
-    inverse: Array2<f64>,
-    /// Columns of `inverse` that are still there.
-    active: usize,
+    inverse: CowArray<'a, f64, Ix2>,
+    /// The vectors whose squares are yet to be subtracted from `inverse`.
+    pending: Vec<Vec<f64>>,
+    /// What the inverse is within each unit, with all subtracted.
+    within: Vec<Array2<f64>>,
 }
 
-impl Surgeon {
-    fn new(problem: &Problem, target: &[f64]) -> Self {
+impl<'a> Surgeon<'a> {
+    fn new(problem: &'a Problem, target: &[f64], units: &'a [Range<usize>]) -> Self {
+        let inverse = problem.inverse();
+        let within = |unit: &Range<usize>| inverse.slice(s![unit.clone(), unit.clone()]).to_owned();
         Surgeon {
+            units,
             row: target.to_vec(),
+            there: (0..target.len()).collect(),
             place: (0..target.len()).map(Some).collect(),
-            inverse: problem.inverse().clone(),
-            active: target.len(),
+            within: units.iter().map(within).collect(),
+            inverse: inverse.into(),
+            pending: Vec::with_capacity(PENDING),
         }
     }
 
     /// What it costs to remove a unit: `w_Bᵀ·([H⁻¹]_BB)⁻¹·w_B`.
-    fn cost(&self, unit: &Range<usize>) -> f64 {
-        if unit.len() == 1 {
-            let column = unit.start;
-            return self.place[column].map_or(0.0, |p| self.row[column] * self.row[column] / self.inverse[[p, p]]);
+    fn cost(&self, unit: usize) -> f64 {
+        let (values, within) = (&self.row[self.units[unit].clone()], &self.within[unit]);
+        if let ([value], Some(own)) = (values, within.first()) {
+            return value * value / own;
         }
-        let there: Vec<(usize, f64)> = unit
-            .clone()
-            .filter_map(|c| Some((self.place[c]?, self.row[c])))
-            .collect();
-        let part = Array2::from_shape_fn((there.len(), there.len()), |(i, j)| {
-            self.inverse[[there[i].0, there[j].0]]
-        });
-        let values: Vec<f64> = there.iter().map(|&(_, w)| w).collect();
-        match cholesky::factor(part.view()) {
-            Ok(l) => cholesky::solve(&l, &values)
-                .iter()
-                .zip(&values)
-                .map(|(a, b)| a * b)
-                .sum(),
+        match cholesky::factor(within.view()) {
+            Ok(l) => cholesky::solve(&l, values).iter().zip(values).map(|(a, b)| a * b).sum(),
             // Rounding has eaten the last digits: such a block is as good as free.
             Err(_) => 0.0,
         }
     }
 
-    fn remove(&mut self, unit: &Range<usize>) {
-        for column in unit.clone() {
+    fn remove(&mut self, unit: usize) {
+        for column in self.units[unit].clone() {
             let Some(p) = self.place[column].take() else { continue };
-            let pivot = self.inverse[[p, p]];
-            let line = self.inverse.row(p).to_vec();
-            let step = self.row[column] / pivot;
-            for c in 0..self.row.len() {
-                if let Some(q) = self.place[c] {
-                    self.row[c] -= step * line[q];
-                    let factor = line[q] / pivot;
-                    let mut target = self.inverse.row_mut(q);
-                    let target = target.as_slice_mut().expect("rows are contiguous");
-                    target.iter_mut().zip(&line).for_each(|(t, l)| *t -= factor * l);
-                }
+            let mut vector = self.inverse.row(p).to_vec();
+            for known in &self.pending {
+                let factor = known[p];
+                vector.iter_mut().zip(known).for_each(|(v, k)| *v -= factor * k);
             }
-            self.row[column] = 0.0;
-            self.active -= 1;
-        }
-        if 2 * self.active < self.inverse.nrows() {
-            self.compact();
+            let root = vector[p].sqrt();
+            vector.iter_mut().for_each(|v| *v /= root);
+            let mut by_column = vec![0.0; self.row.len()];
+            self.there.iter().zip(&vector).for_each(|(&c, &v)| by_column[c] = v);
+            let step = self.row[column] / root;
+            self.row.iter_mut().zip(&by_column).for_each(|(w, v)| *w -= step * v);
+            for (unit, within) in self.units.iter().zip(&mut self.within) {
+                let part = &by_column[unit.clone()];
+                within
+                    .indexed_iter_mut()
+                    .for_each(|((i, j), own)| *own -= part[i] * part[j]);
+            }
+            self.pending.push(vector);
+            if self.pending.len() == PENDING {
+                self.settle();
+            }
         }
     }
 
-    /// Drops the removed columns from the inverse.
-    fn compact(&mut self) {
-        let left: Vec<usize> = self.place.iter().flatten().copied().collect();
-        self.inverse = Array2::from_shape_fn((left.len(), left.len()), |(i, j)| self.inverse[[left[i], left[j]]]);
-        self.place.iter_mut().flatten().enumerate().for_each(|(i, p)| *p = i);
+    /// Subtracts what is pending and drops the removed columns.
+    fn settle(&mut self) {
+        let left: Vec<usize> = self.there.iter().filter_map(|&c| self.place[c]).collect();
+        let mut inverse = Array2::from_shape_fn((left.len(), left.len()), |(i, j)| self.inverse[[left[i], left[j]]]);
+        let pending = Array2::from_shape_fn((left.len(), self.pending.len()), |(i, k)| self.pending[k][left[i]]);
+        // Symmetric: the half below the diagonal is computed, and mirrored.
+        for start in (0..left.len()).step_by(PENDING) {
+            let end = (start + PENDING).min(left.len());
+            let stripe = pending.slice(s![start..end, ..]);
+            let mut below = inverse.slice_mut(s![start.., start..end]);
+            general_mat_mul(-1.0, &pending.slice(s![start.., ..]), &stripe.t(), 1.0, &mut below);
+            for i in start..end {
+                for j in i + 1..left.len() {
+                    inverse[[i, j]] = inverse[[j, i]];
+                }
+            }
+        }
+        self.inverse = inverse.into();
+        self.pending.clear();
+        self.there = left.iter().map(|&p| self.there[p]).collect();
+        self.there
+            .iter()
+            .enumerate()
+            .for_each(|(p, &c)| self.place[c] = Some(p));
     }
 }
 
