@@ -3,9 +3,10 @@
     python onnx_exports.py --pipeline ../../target/release/pipeline
     python onnx_exports.py --pipeline ... --only keras3/residual
 
-Networks: as in `run.py`. Forms: float32; float16 weights; int8 per channel with float edges; the same for TensorRT.
+Networks: as in `run.py`. Forms: float32; float16 weights; int8 per channel with float edges; the same for TensorRT; 4-bit weights with a
+scale for each four of them.
 
-What agreement means: float32 and float16 within `TOLERANCE` times the largest magnitude of the output (at least 1). Int8 files are
+What agreement means: float32, float16 and 4-bit weights within `TOLERANCE` times the largest magnitude of the output (at least 1). Int8 files are
 float networks with rounding in between, which ONNX Runtime and ours round at different places: at most `SHARE` of the outputs may be
 further apart than `STEPS` steps of the output's scale. Exit code 1 if a file fails.
 """
@@ -28,6 +29,7 @@ FORMS = {
     "float16": ["--quantize", "float16"],
     "int8": ["--quantize", "int8"],
     "tensorrt": ["--quantize", "int8", "--profile", "tensorrt"],
+    "int4 blocks": ["--quantize", "dynamic-int8", "--int4", "--block", "4"],
 }
 
 
@@ -84,7 +86,7 @@ def check(network, form, pipeline, folder):
     for i, expected in enumerate(theirs):
         ours = np.load(folder / f"y{i}.npy").reshape(expected.shape)
         distance = np.abs(ours.astype(np.float64) - expected)
-        if form in ("float32", "float16"):
+        if "int8" not in options:
             agree = distance.max() <= TOLERANCE * magnitude(expected)
         else:
             agree = (distance > STEPS * grid(expected) + 1e-6).mean() <= SHARE
@@ -113,7 +115,7 @@ def main():
                 except Exception as error:  # the checker's and ONNX Runtime's, about our file
                     outcome, why = "fail", str(error).splitlines()[0]
                 counts[outcome] += 1
-                cells.append(why if outcome == "pass" else f"{outcome.upper()}: {why}")
+                cells.append(why if outcome == "pass" else f"{outcome.upper()}: {why[:100]}")
             print(f"{network.name:28} " + "  ".join(cells), flush=True)
     print(", ".join(f"{n} {what}" for what, n in counts.items()))
     sys.exit(1 if counts["fail"] or not counts["pass"] else 0)

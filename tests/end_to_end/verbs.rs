@@ -31,6 +31,35 @@ fn sparse_weights_are_for_tflite_files() {
 }
 
 #[test]
+fn four_bit_weights_take_half_the_room() {
+    let lab = Lab::new();
+    let size = |file: &str, options: &[&str]| {
+        let call = ["convert", "digits.h5", file, "--quantize", "dynamic-int8"];
+        lab.call(&[&call, options].concat()).expect(0);
+        std::fs::metadata(lab.path(file)).expect("a file is written").len() as f64
+    };
+    assert!(size("four.tflite", &["--int4"]) < 0.8 * size("eight.tflite", &[]));
+    assert!(size("blocks.onnx", &["--int4", "--block", "16"]) < size("eight.onnx", &[]));
+    let call = lab
+        .call(&[
+            "convert",
+            "digits.h5",
+            "x.tflite",
+            "--quantize",
+            "dynamic-int8",
+            "--int4",
+            "--block",
+            "16",
+        ])
+        .expect(2);
+    assert!(
+        call.stderr
+            .contains("--block is for --quantize dynamic-int8 and .onnx files"),
+        "{call}"
+    );
+}
+
+#[test]
 fn a_model_is_converted_to_c() {
     let lab = Lab::new();
     lab.call(&["convert", "digits.h5", "digits.tflite"]).expect(0);

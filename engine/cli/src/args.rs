@@ -405,6 +405,12 @@ pub struct ConvertArgs {
     /// Store pruned weights of a .tflite file without their zeros, where that is smaller
     #[arg(long)]
     pub sparse: bool,
+    /// Weights in 4-bit integers instead of 8-bit ones, two a byte
+    #[arg(long, requires = "quantize")]
+    pub int4: bool,
+    /// A scale for so many 4-bit weights along the input channels; for .onnx files
+    #[arg(long, value_name = "N", requires = "int4", conflicts_with = "per")]
+    pub block: Option<usize>,
     /// How many weight scales a layer has
     #[arg(long, value_name = "WHAT", requires = "quantize")]
     pub per: Option<PerArg>,

@@ -16,6 +16,14 @@ pub(crate) fn packable(graph: &Graph) -> HashSet<TensorId> {
         Op::DepthwiseConv2d(_) => graph.tensor(node.inputs[0]).is_quantized(),
         _ => false,
     };
+    // Weights with scales for blocks are dequantized before the layer.
+    let blocks = |id: TensorId| {
+        graph
+            .tensor(id)
+            .quantization
+            .as_ref()
+            .is_some_and(|q| q.block.is_some())
+    };
     let fits = |id: TensorId| {
         let small = |q: &i8| (-8..=7).contains(q);
         let data = graph.constant_data(id).and_then(Constant::as_i8);
@@ -23,10 +31,13 @@ pub(crate) fn packable(graph: &Graph) -> HashSet<TensorId> {
     };
     let used = |id: TensorId| {
         let mut readers = graph.nodes().iter().filter(|node| node.inputs.contains(&id)).peekable();
-        let as_weights = |node: &ir::Node| takes(node) && node.inputs.iter().position(|&i| i == id) == Some(1);
+        let as_weights = |node: &ir::Node| match node.op {
+            Op::Dequantize(_) => blocks(id),
+            _ => takes(node) && node.inputs.iter().position(|&i| i == id) == Some(1),
+        };
         readers.peek().is_some() && readers.all(as_weights) && !graph.outputs().contains(&id)
     };
-    let ids = graph.nodes().iter().filter_map(|node| node.inputs.get(1).copied());
+    let ids = graph.nodes().iter().flat_map(|node| node.inputs.iter().copied());
     ids.filter(|&id| fits(id) && used(id)).collect()
 }
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ElementType;
+use crate::{Constant, ElementType};
 
 /// The real value of one quantization step; positive and finite.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
@@ -67,6 +67,10 @@ pub struct Quantization {
     /// The dimension that the scales run along; `None` when one pair serves the whole tensor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axis: Option<usize>,
+    /// So many neighbours along `axis` share a pair, and every index of the other dimensions has pairs of its own: the scales are a
+    /// tensor of the same rank in row-major order ([`Quantization::scale_dims`]), as in `DequantizeLinear` of ONNX. For constants only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<usize>,
 }
 
 impl Quantization {
@@ -76,6 +80,7 @@ impl Quantization {
             scales: vec![scale],
             zero_points: vec![zero_point],
             axis: None,
+            block: None,
         }
     }
 
@@ -85,7 +90,70 @@ impl Quantization {
             zero_points: vec![0; scales.len()],
             scales,
             axis: Some(axis),
+            block: None,
         }
+    }
+
+    /// Symmetric scales for blocks of neighbours along a dimension.
+    pub fn per_block(scales: Vec<Scale>, axis: usize, block: usize) -> Self {
+        Quantization {
+            block: Some(block),
+            ..Quantization::per_axis(scales, axis)
+        }
+    }
+
+    /// The dimensions of the scales of a tensor with these dimensions: none, one, or as many as it has. `None` where they do not fit.
+    pub fn scale_dims(&self, dims: &[usize]) -> Option<Vec<usize>> {
+        match (self.axis, self.block) {
+            (None, None) => Some(Vec::new()),
+            (Some(axis), None) => Some(vec![*dims.get(axis)?]),
+            (Some(axis), Some(block)) if block > 0 => {
+                let mut dims = dims.to_vec();
+                let extent = dims.get_mut(axis)?;
+                *extent = extent.div_ceil(block);
+                Some(dims)
+            }
+            _ => None,
+        }
+    }
+
+    /// The pair for element `i`, in row-major order, of a tensor with these dimensions.
+    pub fn of_element(&self, dims: &[usize], i: usize) -> Option<QuantParams> {
+        let index = match self.axis {
+            None => 0,
+            Some(axis) => {
+                let extent = *dims.get(axis)?;
+                let inner: usize = dims[axis + 1..].iter().product();
+                let (outer, along, rest) = (i / inner / extent, i / inner % extent, i % inner);
+                match self.block {
+                    None => along,
+                    Some(block) => (outer * extent.div_ceil(block) + along / block) * inner + rest,
+                }
+            }
+        };
+        Some(QuantParams {
+            scale: *self.scales.get(index)?,
+            zero_point: *self.zero_points.get(index)?,
+        })
+    }
+
+    /// The quantization of a tensor of `dims` whose dimensions are permuted: dimension `i` of the result was dimension `perm[i]`.
+    #[must_use]
+    pub fn permuted(&self, dims: &[usize], perm: &[usize]) -> Self {
+        let mut permuted = self.clone();
+        let axis = |axis: usize| perm.iter().position(|&p| p == axis).unwrap_or(axis);
+        permuted.axis = self.axis.map(axis);
+        let numbers = self.block.and_then(|_| {
+            let numbers = (0..i32::try_from(self.scales.len()).ok()?).collect();
+            let numbers = Constant::i32(self.scale_dims(dims)?, numbers)?.permuted(perm)?;
+            numbers.as_i32().map(<[i32]>::to_vec)
+        });
+        if let Some(numbers) = numbers {
+            let order = |i: &i32| *i as usize;
+            permuted.scales = numbers.iter().map(|i| self.scales[order(i)]).collect();
+            permuted.zero_points = numbers.iter().map(|i| self.zero_points[order(i)]).collect();
+        }
+        permuted
     }
 
     /// Scale and zero point, when one pair serves the whole tensor.
@@ -127,6 +195,37 @@ mod tests {
     fn a_scale_is_positive_and_finite() {
         for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
             assert!(Scale::new(bad).is_none());
+        }
+    }
+    /// Two rows of six in blocks of two: the scales are 1 to 6.
+    fn blocks() -> Quantization {
+        let scales = (1..=6).filter_map(|i| Scale::new(i as f32)).collect();
+        Quantization::per_block(scales, 1, 2)
+    }
+
+    #[test]
+    fn neighbours_of_a_block_share_a_scale() {
+        let scale = |i: usize| blocks().of_element(&[2, 6], i).unwrap().scale.get();
+        let all: Vec<f32> = (0..12).map(scale).collect();
+        assert_eq!(all, [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0, 6.0, 6.0]);
+        assert_eq!(blocks().scale_dims(&[2, 6]), Some(vec![2, 3]));
+        // The last block may be shorter.
+        assert_eq!(blocks().scale_dims(&[2, 5]), Some(vec![2, 3]));
+        assert_eq!(blocks().scale_dims(&[6]), None);
+    }
+
+    #[test]
+    fn blocks_turn_with_their_tensor() {
+        let turned = blocks().permuted(&[2, 6], &[1, 0]);
+        assert_eq!(turned.axis, Some(0));
+        for i in 0..6 {
+            for j in 0..2 {
+                let [here, there] = [
+                    turned.of_element(&[6, 2], i * 2 + j),
+                    blocks().of_element(&[2, 6], j * 6 + i),
+                ];
+                assert_eq!(here, there);
+            }
         }
     }
 }

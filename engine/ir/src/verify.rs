@@ -103,15 +103,19 @@ fn verify_quantization(tensor: &Tensor) -> Result<(), GraphError> {
     if tensor.ty.element.is_float() {
         return fail(format!("has a scale, but holds {} values", tensor.ty.element));
     }
-    let expected = match q.axis {
-        None => 1,
-        Some(axis) => match tensor.ty.shape.0.get(axis) {
-            Some(&n) => n,
-            None => {
-                return fail(format!("quantized along dimension {axis}, but is {}", tensor.ty));
-            }
-        },
+    if q.block.is_some() && tensor.data.is_none() {
+        return fail("has scales for blocks, which only constants have".into());
+    }
+    let Some(dims) = q.scale_dims(tensor.ty.shape.dims()) else {
+        return fail(match (q.axis, q.block) {
+            (_, Some(block)) => format!(
+                "quantized in blocks of {block} along {:?}, but is {}",
+                q.axis, tensor.ty
+            ),
+            (axis, None) => format!("quantized along dimension {}, but is {}", axis.unwrap_or(0), tensor.ty),
+        });
     };
+    let expected = dims.into_iter().fold(1, usize::saturating_mul);
     if q.scales.len() != expected || q.zero_points.len() != expected {
         return fail(format!(
             "{} scales and {} zero points, expected {expected} of each",

@@ -24,7 +24,7 @@ pub(crate) fn fold(context: &Context<'_>) -> Option<Constant> {
     Constant::f32(stored.dims(), values)
 }
 
-/// The real numbers that a quantized constant means, by channel if it has scales by channel; `None` if it has no scale.
+/// The real numbers that a quantized constant means, each by its scale; `None` if it has no scale.
 fn integers(context: &Context<'_>, stored: &Constant) -> Option<Vec<f32>> {
     let quantization = context.input(0).quantization.as_ref()?;
     let integers: Vec<i32> = match stored {
@@ -34,13 +34,7 @@ fn integers(context: &Context<'_>, stored: &Constant) -> Option<Vec<f32>> {
         Constant::I32(a) => a.iter().copied().collect(),
         Constant::F32(_) | Constant::F16(_) | Constant::I64(_) | Constant::Bool(_) => return None,
     };
-    let axis = quantization.axis.unwrap_or_default();
-    let inner: usize = stored.dims().iter().skip(axis + 1).product();
-    let channels = quantization.scales.len();
-    let channel = |i: usize| i / inner.max(1) % channels.max(1);
-    integers
-        .iter()
-        .enumerate()
-        .map(|(i, &q)| quantization.channel(channel(i)).map(|params| params.dequantize(q)))
-        .collect()
+    let pair = |i: usize| quantization.of_element(stored.dims(), i);
+    let real = |(i, &q): (usize, &i32)| pair(i).map(|params| params.dequantize(q));
+    integers.iter().enumerate().map(real).collect()
 }

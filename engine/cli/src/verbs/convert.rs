@@ -49,7 +49,7 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
     let options = FileOptions {
         profile,
         external_data: args.external_data,
-        packed_int4: false,
+        packed_int4: args.int4,
         sparse: args.sparse,
     };
     let model = model.model().or_exit(Exit::StepFailed)?;
@@ -109,8 +109,11 @@ fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
     }
     match strays.into_iter().find(|(_, stray)| *stray) {
         Some((option, _)) => Err(format!("{option} is for --quantize int8 and int16x8")),
-        None if args.per.is_some() && args.quantize == Some(SchemeArg::Float16) => {
-            Err("--per is for integer weights".into())
+        None if args.quantize == Some(SchemeArg::Float16) && (args.per.is_some() || args.int4) => {
+            Err("--per and --int4 are for integer weights".into())
+        }
+        None if args.block.is_some() && (args.quantize != Some(SchemeArg::DynamicInt8) || target != Target::Onnx) => {
+            Err("--block is for --quantize dynamic-int8 and .onnx files".into())
         }
         None => Ok(()),
     }
@@ -139,7 +142,7 @@ fn quantized(
     };
     let mut ports = vec![("model", model)];
     ports.extend(ranges.iter().map(|ranges| ("ranges", ranges)));
-    let params = json!({
+    let mut params = json!({
         "scheme": match scheme {
             SchemeArg::Float16 => "float16",
             SchemeArg::DynamicInt8 => "dynamic-int8",
@@ -150,9 +153,13 @@ fn quantized(
             PerArg::Channel => "channel",
             PerArg::Tensor => "tensor",
         },
+        "weights": if args.int4 { "int4" } else { "int8" },
         "input": edge(args.input),
         "output": edge(args.output),
     });
+    if let Some(block) = args.block {
+        params["block"] = json!(block);
+    }
     Ok(bench.apply("quantize", params, &ports)?.artifact)
 }
 

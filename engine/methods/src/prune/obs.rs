@@ -240,7 +240,9 @@ impl<'a> Surgeon<'a> {
                 vector.iter_mut().zip(known).for_each(|(v, k)| *v -= factor * k);
             }
             let root = vector[p].sqrt();
-            vector.iter_mut().for_each(|v| *v /= root);
+            for v in &mut vector {
+                *v /= root;
+            }
             let mut by_column = vec![0.0; self.row.len()];
             self.there.iter().zip(&vector).for_each(|(&c, &v)| by_column[c] = v);
             let step = self.row[column] / root;

@@ -1,11 +1,13 @@
 //! Dynamic-range quantization: weights are stored as 8-bit integers, activations stay floats.
 //!
 //! The runtime quantizes each sample's activations on the fly, multiplies integers, and scales the result back.
+//! With scales for blocks of weights, which integer kernels do not have, a layer computes in floats from weights that are dequantized before.
 //! No calibration is needed. Source: TensorFlow Lite post-training dynamic-range quantization.
 
 use std::collections::HashSet;
 
-use ir::{Constant, Graph, TensorId};
+use ir::ops::Dequantize;
+use ir::{Constant, Graph, Node, Quantization, Tensor, TensorId};
 
 use super::grid::{Grid, Plan, WeightType};
 use super::{Granularity, QuantizeError, weights};
@@ -17,10 +19,12 @@ pub fn dynamic(
     graph: &Graph,
     granularity: Granularity,
     min_elements: usize,
+    block: Option<usize>,
     plan: &Plan,
 ) -> Result<Graph, QuantizeError> {
     let mut out = graph.clone();
     let mut done: HashSet<TensorId> = HashSet::new();
+    let mut blocks = Vec::new();
     for node in graph.nodes() {
         let Some(channel) = weights::channel_axis(&node.op) else {
             continue;
@@ -42,6 +46,13 @@ pub fn dynamic(
         if kind == WeightType::Float {
             continue;
         }
+        if let Some(block) =
+            block.filter(|&b| kind == WeightType::Int4 && weights::has_blocks(&node.op, values.shape(), b))
+        {
+            let (data, quantization) = weights::in_blocks(values.view(), block, kind.limit());
+            blocks.push((id, data, quantization));
+            continue;
+        }
         let grid = plan.grids.get(&node.name).cloned();
         let grid = grid.unwrap_or_else(|| Grid::widest(&node.op, values.view(), granularity, kind, |_| 0.0));
         let (data, quantization) = weights::quantized(values.view(), &grid);
@@ -50,6 +61,29 @@ pub fn dynamic(
         tensor.data = Some(data);
         tensor.quantization = Some(quantization);
     }
+    for (id, data, quantization) in blocks {
+        dequantized(&mut out, id, data, quantization);
+    }
+    out.normalize()?;
     out.verify()?;
     Ok(out)
+}
+
+/// Stores integers in place of a constant, and computes it from them.
+fn dequantized(graph: &mut Graph, id: TensorId, data: Constant, quantization: Quantization) {
+    let real = graph.tensor_mut(id);
+    real.data = None;
+    let name = real.name.clone();
+    let stored = graph.push_tensor(Tensor {
+        name: format!("{name}/int4"),
+        ty: data.ty(),
+        quantization: Some(quantization),
+        data: Some(data),
+    });
+    graph.push_node(Node {
+        name,
+        op: Dequantize {}.into(),
+        inputs: vec![stored],
+        outputs: vec![id],
+    });
 }

@@ -94,6 +94,12 @@ pub struct Quantize {
     /// What weights become under an integer scheme.
     #[serde(default)]
     pub weights: WeightType,
+    /// `dynamic-int8` with `weights: int4`: so many neighbours along the input channels share a scale, instead of a whole output channel, in
+    /// convolutions and fully connected layers whose input channels are a multiple of it; others keep a scale a channel. Such layers compute in
+    /// floats. For ONNX files, `DequantizeLinear` with `block_size` of opset 21.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 1024))]
+    pub block: Option<usize>,
     /// Other weight types for some layers; the last that matches counts.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -136,6 +142,7 @@ impl Quantize {
             scheme: Scheme::Int8,
             per,
             weights: WeightType::Int8,
+            block: None,
             rules: Vec::new(),
             rounding: RoundingMethod::Nearest,
             count: crate::prune::default_count(),
@@ -329,7 +336,7 @@ fn quantize_prepared(
             (quantized, rows)
         }
         (Scheme::DynamicInt8, None) => {
-            let quantized = dynamic::dynamic(prepared, params.per, params.min_elements, plan)?;
+            let quantized = dynamic::dynamic(prepared, params.per, params.min_elements, params.block, plan)?;
             let rows = proof::stored_as(&quantized, ElementType::I8, params.min_elements, plan);
             (quantized, rows)
         }
@@ -375,7 +382,17 @@ fn check_edges(params: &Quantize) -> Result<(), QuantizeError> {
 /// What the parameters of weights say together.
 fn check_weights(params: &Quantize, data: bool) -> Result<(), String> {
     let changed = params.weights != WeightType::Int8 || !params.rules.is_empty();
+    let int4 = params.weights == WeightType::Int4 || params.rules.iter().any(|rule| rule.weights == WeightType::Int4);
     match (params.rounding, data) {
+        _ if params.block.is_some_and(|block| block < 2) => {
+            Err("block: a block has 2 weights at least; remove it for a scale a channel".into())
+        }
+        _ if params.block.is_some() && (params.scheme != Scheme::DynamicInt8 || !int4) => {
+            Err("block is for scheme dynamic-int8 with weights int4: remove it, or change them".into())
+        }
+        (RoundingMethod::Gptq, true) if params.block.is_some() => {
+            Err("rounding gptq has a scale a channel, not a block: remove block, or the rounding".into())
+        }
         (RoundingMethod::Gptq, false) => Err("rounding gptq needs `data`: name a dataset step".into()),
         (RoundingMethod::Nearest, true) => Err("only rounding gptq looks at `data`: remove it, or the rounding".into()),
         (RoundingMethod::Gptq, true) if params.scheme == Scheme::Float16 => {

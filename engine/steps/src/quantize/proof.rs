@@ -99,6 +99,13 @@ fn granularity(tensor: &Tensor, kind: WeightType) -> Option<String> {
     let data = tensor.data.as_ref()?;
     let distinct = distinct_values(data)?;
     let scales = match quantization.axis {
+        Some(_) if quantization.block.is_some() => {
+            let block = quantization.block.unwrap_or(0);
+            format!(
+                "{} scales, one for {block} weights; computed in floats",
+                quantization.scales.len()
+            )
+        }
         Some(_) => format!("{} scales, one a channel", quantization.scales.len()),
         None => "one scale".into(),
     };

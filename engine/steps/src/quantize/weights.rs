@@ -99,6 +99,33 @@ pub fn quantized(weights: ArrayViewD<'_, f32>, grid: &Grid) -> (Constant, Quanti
     (Constant::I8(out.into_shared()).dense(), quantization)
 }
 
+/// Whether weights of this shape are cut into whole blocks along the input channels, their last dimension.
+///
+/// Those of depthwise convolutions have one input channel an output.
+pub fn has_blocks(op: &Op, dims: &[usize], block: usize) -> bool {
+    let channels = dims.last().copied().unwrap_or(0);
+    matches!(op, Op::Conv2d(_) | Op::FullyConnected(_)) && channels > 0 && channels % block == 0
+}
+
+/// The weights as integers of up to `limit` steps, with a scale for each `block` neighbours along the last dimension.
+///
+/// A block of zeros takes the scale of the whole tensor.
+pub fn in_blocks(weights: ArrayViewD<'_, f32>, block: usize, limit: f32) -> (Constant, Quantization) {
+    let dims = weights.shape().to_vec();
+    let rows: Vec<f32> = weights.iter().copied().collect();
+    let blocks = rows.len() / block;
+    let rows = ArrayD::from_shape_vec(vec![blocks, block], rows).expect("whole blocks");
+    let scales = scales(rows.view(), Some(0), limit, |_| 0.0);
+    let grid = Grid {
+        axis: Some(0),
+        scales: scales.clone(),
+        limit,
+    };
+    let (data, _) = quantized(rows.view(), &grid);
+    let data = data.reshaped(dims.clone()).expect("as many weights");
+    (data, Quantization::per_block(scales, dims.len() - 1, block))
+}
+
 /// The real numbers that weights on a grid stand for.
 pub fn on_grid(weights: ArrayViewD<'_, f32>, grid: &Grid) -> ArrayD<f32> {
     let (data, quantization) = quantized(weights.view(), grid);

@@ -389,6 +389,7 @@ fn bias_of(graph: &Graph, links: &Links, id: TensorId, step: f32, scales: &[Scal
         axis: (new.len() > 1).then_some(0),
         scales: new,
         zero_points,
+        block: None,
     };
     Some(Input::Bias(Constant::i32([steps.len()], steps)?, quantization, name))
 }

@@ -29,9 +29,10 @@ struct Params {
 fn params(importer: &Importer<'_>, node: &Node<'_>, stored: Option<ElementType>) -> Result<Params, FormatError> {
     let constant = |i: usize| importer.known_input(node, i);
     let computed = |what: &str| node.unsupported(format!("its {what} is computed"), "quantize with constant scales");
-    if node.int("block_size", 0) != 0 {
-        return Err(node.unsupported("has scales for blocks", "one scale a tensor or a channel is read"));
-    }
+    let block = match node.int("block_size", 0) {
+        0 => None,
+        block => Some(usize::try_from(block).map_err(|_| node.malformed(format!("has blocks of {block} values")))?),
+    };
     let scales = fold::floats(constant(1).ok_or_else(|| computed("scale"))?);
     let zero = match node.input(2) {
         None => None,
@@ -57,6 +58,9 @@ fn params(importer: &Importer<'_>, node: &Node<'_>, stored: Option<ElementType>)
     let zero_points = zero_points.ok_or_else(|| node.malformed("has a zero point beyond 32 bits"))?;
     let rank = importer.ty(node, 0)?.shape.rank();
     let given = node.int("axis", 1);
+    if let Some(block) = block {
+        return blocks(importer, node, scales, zero_points, element, block);
+    }
     let axis = if scales.len() == 1 {
         None
     } else {
@@ -70,7 +74,44 @@ fn params(importer: &Importer<'_>, node: &Node<'_>, stored: Option<ElementType>)
             scales,
             zero_points,
             axis,
+            block: None,
         },
+        element,
+        axis,
+    })
+}
+
+/// Scales for blocks of neighbours along a dimension, of what is stored.
+fn blocks(
+    importer: &Importer<'_>,
+    node: &Node<'_>,
+    scales: Vec<Scale>,
+    zero_points: Vec<i32>,
+    element: ElementType,
+    block: usize,
+) -> Result<Params, FormatError> {
+    if !importer.is_stored(node, 0) {
+        return Err(node.unsupported(
+            "has scales for blocks of what is computed",
+            "blocks are read of constant weights",
+        ));
+    }
+    let dims = importer.ty(node, 0)?.shape.0;
+    let axis = fold::axis(node.int("axis", 1), dims.len());
+    let quantization = Quantization {
+        scales,
+        zero_points,
+        axis,
+        block: Some(block),
+    };
+    let wanted = quantization.scale_dims(&dims);
+    let given = importer.known_input(node, 1).map(|c| c.dims().to_vec());
+    if wanted.is_none() || given != wanted {
+        let problem = format!("has scales of shape {given:?} for blocks of {block} along {axis:?} of {dims:?}");
+        return Err(node.malformed(problem));
+    }
+    Ok(Params {
+        quantization,
         element,
         axis,
     })

@@ -431,10 +431,20 @@ impl<'f> Importer<'f> {
         let own = data.dims().to_vec();
         let data = data.reshaped(dims).and_then(|d| d.permuted(perm)).ok_or_else(wrong)?;
         let quantization = match quantization {
+            Some(blocks) if blocks.block.is_some() => {
+                if own != dims {
+                    return Err(node.unsupported(
+                        format!("`{name}` has scales for blocks, and is reshaped"),
+                        "store the weights in the shape that the operator takes",
+                    ));
+                }
+                Some(blocks.permuted(dims, perm))
+            }
             Some(Quantization {
                 scales,
                 zero_points,
                 axis: Some(axis),
+                block,
             }) => {
                 // Extents of 1 that were put in do not move a dimension from its place among the others.
                 let reshaped = if own == dims {
@@ -447,6 +457,7 @@ impl<'f> Importer<'f> {
                     scales,
                     zero_points,
                     axis: Some(axis),
+                    block,
                 })
             }
             other => other,
@@ -734,10 +745,9 @@ fn real(data: &Constant, quantization: Option<&Quantization>) -> Constant {
     let Some(quantization) = quantization else {
         return tensor::widened(data.clone());
     };
-    let inner: usize = quantization.axis.map_or(1, |a| data.dims()[a + 1..].iter().product());
-    let channel = |i: usize| quantization.channel(i / inner.max(1) % quantization.scales.len().max(1));
+    let pair = |i: usize| quantization.of_element(data.dims(), i);
     let values = fold::ints(data).unwrap_or_default().into_iter().enumerate();
-    let values = values.map(|(i, q)| channel(i).map_or(0.0, |params| params.dequantize(q as i32)));
+    let values = values.map(|(i, q)| pair(i).map_or(0.0, |params| params.dequantize(q as i32)));
     Constant::f32(data.dims(), values.collect()).expect("as many values as before")
 }
 

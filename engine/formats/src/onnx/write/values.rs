@@ -94,7 +94,8 @@ impl<'g> Emitter<'g> {
 
     /// Whether the file has 4-bit integers.
     pub fn packs(&self) -> bool {
-        !self.packed.is_empty()
+        let blocks = |tensor: &ir::Tensor| tensor.quantization.as_ref().is_some_and(|q| q.block.is_some());
+        !self.packed.is_empty() || self.graph.tensors().iter().any(blocks)
     }
 
     /// How a tensor lies at the border of the file.
@@ -284,7 +285,7 @@ impl<'g> Emitter<'g> {
 
     /// Adds a node that makes the only output of `node` out of another's real values: the borders to integers.
     pub fn quantize_into(&mut self, node: &Node, id: TensorId, real: &str, name: &str) -> Result<(), FormatError> {
-        let inputs = self.parameters(node, id, true)?;
+        let inputs = self.parameters(node, id, None)?;
         let mut all = vec![real];
         all.extend(inputs.iter().map(String::as_str));
         let axis = self.quantization(id).and_then(|q| q.axis);
@@ -320,12 +321,15 @@ impl<'g> Emitter<'g> {
         Some(Quantization {
             scales: scales?,
             zero_points,
-            axis: own.axis,
+            ..own
         })
     }
 
     /// Scale and zero point of a tensor as stored constants; a 32-bit bias has no zero point.
-    fn parameters(&mut self, node: &Node, id: TensorId, activation: bool) -> Result<Vec<String>, FormatError> {
+    ///
+    /// `perm`: how the dimensions of a constant stand in the file.
+    fn parameters(&mut self, node: &Node, id: TensorId, perm: Option<&[usize]>) -> Result<Vec<String>, FormatError> {
+        let activation = perm.is_none();
         let tensor = self.graph.tensor(id);
         let (name, element) = (tensor.name.clone(), tensor.ty.element);
         if activation && self.profile == Profile::TensorRt && element == ElementType::U8 {
@@ -349,11 +353,12 @@ impl<'g> Emitter<'g> {
             let problem = format!("`{name}` is {element} without a scale");
             unsupported(place(node), problem, "only quantized integers and floats are written")
         })?;
-        let dims: Vec<usize> = if quantization.axis.is_some() {
-            vec![quantization.scales.len()]
-        } else {
-            Vec::new()
-        };
+        let mut quantization = quantization;
+        let mut dims = tensor.ty.shape.dims().to_vec();
+        if let Some(perm) = perm {
+            quantization = quantization.permuted(&dims, perm);
+            dims = perm.iter().map(|&p| dims[p]).collect();
+        }
         let scales: Vec<f32> = quantization.scales.iter().map(|s| s.get()).collect();
         let wrong = || {
             unsupported(
@@ -362,6 +367,7 @@ impl<'g> Emitter<'g> {
                 "quantize the model again",
             )
         };
+        let dims = quantization.scale_dims(&dims).ok_or_else(wrong)?;
         let scales = Constant::f32(dims.clone(), scales).ok_or_else(wrong)?;
         let mut inputs = vec![self.store(&format!("{name}/scale"), &scales)];
         if element != ElementType::I32 {
@@ -437,13 +443,17 @@ impl<'g> Emitter<'g> {
         if element.is_float() || quantization.is_none() {
             return Ok(file);
         }
-        let inputs = self.parameters(node, stored, false)?;
+        let inputs = self.parameters(node, stored, Some(perm))?;
         let mut all = vec![file.as_str()];
         all.extend(inputs.iter().map(String::as_str));
         let axis = quantization
             .and_then(|q| q.axis)
             .and_then(|a| perm.iter().position(|&p| p == a));
-        let attribute = axis.map(|a| attributes::int("axis", a as i64)).into_iter().collect();
+        let block = quantization
+            .and_then(|q| q.block)
+            .map(|b| attributes::int("block_size", b as i64));
+        let axis = axis.map(|a| attributes::int("axis", a as i64));
+        let attribute = axis.into_iter().chain(block).collect();
         Ok(self.inner_named(&target, "DequantizeLinear", &all, attribute))
     }
 
@@ -484,7 +494,7 @@ impl<'g> Emitter<'g> {
         let real = if let Some(real) = self.real.get(&(id, made)) {
             real.clone()
         } else {
-            let inputs = self.parameters(node, id, true)?;
+            let inputs = self.parameters(node, id, None)?;
             let mut all = vec![raw.as_str()];
             all.extend(inputs.iter().map(String::as_str));
             let real = self.inner(&format!("{name}/real"), "DequantizeLinear", &all, Vec::new());

@@ -289,5 +289,6 @@ fn quantization(
         scales,
         zero_points,
         axis,
+        block: None,
     }))
 }

@@ -162,7 +162,8 @@ impl<'g> Rewriter<'g> {
         let tensor = self.old.tensor(from);
         let data = tensor.data.as_ref().and_then(|data| data.permuted(perm));
         let data = data.expect("orders are permutations, and constants have data");
-        (data, tensor.quantization.as_ref().map(|q| rearranged(q, perm)))
+        let dims = tensor.ty.shape.dims();
+        (data, tensor.quantization.as_ref().map(|q| q.permuted(dims, perm)))
     }
 
     /// Puts shuffled elements into their stated order: a gather among pixels, a transpose where the whole tensor is concerned.
@@ -208,7 +209,8 @@ impl<'g> Rewriter<'g> {
         if let Some(&known) = self.transposed.get(&key) {
             return Ok(known);
         }
-        let quantization = tensor.quantization.as_ref().map(|q| rearranged(q, perm));
+        let dims = tensor.ty.shape.dims();
+        let quantization = tensor.quantization.as_ref().map(|q| q.permuted(dims, perm));
         let name = self.claim(name, "transposed");
         let op = Transpose { perm: perm.to_vec() };
         let made = self.helper(name, op.into(), &[stored], quantization)?;
@@ -302,12 +304,17 @@ impl<'g> Rewriter<'g> {
         for (&old, ty) in node.outputs.iter().zip(inferred) {
             let tensor = self.old.tensor(old);
             let order = order_of(order, ty.shape.rank());
-            outputs.push(self.new.push_tensor(Tensor {
-                name: tensor.name.clone(),
-                ty,
-                quantization: tensor.quantization.as_ref().map(|q| rearranged(q, order.dims())),
-                data: None,
-            }));
+            outputs.push(
+                self.new.push_tensor(Tensor {
+                    name: tensor.name.clone(),
+                    ty,
+                    quantization: tensor
+                        .quantization
+                        .as_ref()
+                        .map(|q| q.permuted(tensor.ty.shape.dims(), order.dims())),
+                    data: None,
+                }),
+            );
         }
         self.new.push_node(Node {
             name: node.name.clone(),
@@ -413,14 +420,6 @@ fn order_of(order: &Order, rank: usize) -> Order {
     } else {
         Order::stated(rank)
     }
-}
-
-/// The quantization of a tensor whose dimension `i` was dimension `perm[i]`.
-fn rearranged(quantization: &Quantization, perm: &[usize]) -> Quantization {
-    let mut rearranged = quantization.clone();
-    let axis = |axis: usize| perm.iter().position(|&p| p == axis).unwrap_or(axis);
-    rearranged.axis = quantization.axis.map(axis);
-    rearranged
 }
 
 /// `base`, or `base_1`, `base_2`, … : the first that is not taken.
