@@ -14,7 +14,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, CowArray, Ix2, s};
+use ndarray::{Array2, ArrayView2, CowArray, Ix2, s};
 use rayon::prelude::*;
 
 use super::{Pattern, Sparsity};
@@ -155,16 +155,16 @@ fn trace(problem: &Problem, target: &[f64], gone: &[bool], columns: usize, run: 
         .for_each(|(q, (range, _))| range.clone().for_each(|c| quota_of[c] = q));
     let mut surgeon = Surgeon::new(problem, target, &units);
     let mut left: Vec<usize> = (0..units.len()).collect();
+    // Weights that are zero already go first: they cost nothing more than what the targets ask of them.
+    let is_gone = |unit: &usize| units[*unit].clone().all(|c| gone.get(c).copied().unwrap_or(false));
+    let mut forced = (0..units.len()).filter(is_gone);
     let mut removals = Vec::new();
     loop {
-        // Weights that are zero already go first: they cost nothing more than what the targets ask of them.
-        let is_gone = |unit: &usize| units[*unit].clone().all(|c| gone.get(c).copied().unwrap_or(false));
-        let forced = left.iter().copied().find(is_gone);
         let allowed = left
             .iter()
             .copied()
             .filter(|&u| quotas.is_empty() || room[quota_of[units[u].start]] > 0);
-        let best = match forced {
+        let best = match forced.next() {
             Some(unit) => Some((unit, 0.0)),
             None => allowed
                 .map(|unit| (unit, surgeon.cost(unit)))
@@ -199,20 +199,25 @@ struct Surgeon<'a> {
     inverse: CowArray<'a, f64, Ix2>,
     /// The vectors whose squares are yet to be subtracted from `inverse`.
     pending: Vec<Vec<f64>>,
-    /// What the inverse is within each unit, with all subtracted.
-    within: Vec<Array2<f64>>,
+    /// What the inverse is within each unit, with all subtracted: squares one after the other.
+    within: Vec<f64>,
+    /// Where the square of each unit starts.
+    starts: Vec<usize>,
 }
 
 impl<'a> Surgeon<'a> {
     fn new(problem: &'a Problem, target: &[f64], units: &'a [Range<usize>]) -> Self {
         let inverse = problem.inverse();
         let within = |unit: &Range<usize>| inverse.slice(s![unit.clone(), unit.clone()]).to_owned();
+        let sizes = units.iter().map(|unit| unit.len() * unit.len());
+        let starts = sizes.scan(0, |end, size| Some(std::mem::replace(end, *end + size)));
         Surgeon {
             units,
             row: target.to_vec(),
             there: (0..target.len()).collect(),
             place: (0..target.len()).map(Some).collect(),
-            within: units.iter().map(within).collect(),
+            within: units.iter().flat_map(within).collect(),
+            starts: starts.collect(),
             inverse: inverse.into(),
             pending: Vec::with_capacity(PENDING),
         }
@@ -220,11 +225,13 @@ impl<'a> Surgeon<'a> {
 
     /// What it costs to remove a unit: `w_Bᵀ·([H⁻¹]_BB)⁻¹·w_B`.
     fn cost(&self, unit: usize) -> f64 {
-        let (values, within) = (&self.row[self.units[unit].clone()], &self.within[unit]);
-        if let ([value], Some(own)) = (values, within.first()) {
+        let values = &self.row[self.units[unit].clone()];
+        let within = &self.within[self.starts[unit]..][..values.len() * values.len()];
+        if let (&[value], &[own]) = (values, within) {
             return value * value / own;
         }
-        match cholesky::factor(within.view()) {
+        let within = ArrayView2::from_shape((values.len(), values.len()), within).expect("a square");
+        match cholesky::factor(within) {
             Ok(l) => cholesky::solve(&l, values).iter().zip(values).map(|(a, b)| a * b).sum(),
             // Rounding has eaten the last digits: such a block is as good as free.
             Err(_) => 0.0,
@@ -247,11 +254,12 @@ impl<'a> Surgeon<'a> {
             self.there.iter().zip(&vector).for_each(|(&c, &v)| by_column[c] = v);
             let step = self.row[column] / root;
             self.row.iter_mut().zip(&by_column).for_each(|(w, v)| *w -= step * v);
-            for (unit, within) in self.units.iter().zip(&mut self.within) {
+            let mut within = self.within.iter_mut();
+            for unit in self.units {
                 let part = &by_column[unit.clone()];
-                within
-                    .indexed_iter_mut()
-                    .for_each(|((i, j), own)| *own -= part[i] * part[j]);
+                for (a, b) in part.iter().flat_map(|a| part.iter().map(move |b| (a, b))) {
+                    *within.next().expect("a square for each unit") -= a * b;
+                }
             }
             self.pending.push(vector);
             if self.pending.len() == PENDING {
