@@ -1,21 +1,19 @@
 //! Cholesky factors, solutions and inverses of symmetric positive definite matrices, in double precision.
 //!
-//! The plain algorithm (Golub & Van Loan, *Matrix Computations*, 4th ed., §4.2), row-oriented so that every inner loop runs along
-//! memory. Sums have one order, so that results do not depend on threads.
+//! Block algorithms (Golub & Van Loan, *Matrix Computations*, 4th ed., §4.2.9): nearly all of the work is matrix products. Blocks and stripes
+//! are of fixed size and each is computed by one task, so that results do not depend on threads.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use crate::MethodError;
 
-/// Rows that are factored together: all but their last columns do not depend on each other.
-const PANEL: usize = 64;
+/// Columns that are factored before what they take from the others is subtracted.
+const BLOCK: usize = 64;
 
-/// Rows of a panel that one task works on, each earlier row read once for all of them.
-const TOGETHER: usize = 16;
-
-/// Columns of an inverse that are solved for at once.
-const LANES: usize = 16;
+/// Rows, or columns of an inverse, that one task works on.
+const STRIPE: usize = 96;
 
 /// The lower triangle `L` with `L·Lᵀ = a`.
 ///
@@ -23,50 +21,72 @@ const LANES: usize = 16;
 /// `a` is not positive definite.
 pub fn factor(a: ArrayView2<'_, f64>) -> Result<Array2<f64>, MethodError> {
     let n = a.nrows();
-    let mut l = Array2::<f64>::zeros((n, n));
-    let entries = l.as_slice_mut().expect("made in row-major order");
-    for start in (0..n).step_by(PANEL) {
-        let (above, panel) = entries.split_at_mut(start * n);
-        let panel = &mut panel[..PANEL.min(n - start) * n];
-        let left = |(chunk, rows): (usize, &mut [f64])| {
-            for j in 0..start {
-                let other = &above[j * n..=j * n + j];
-                for (r, own) in rows.chunks_mut(n).enumerate() {
-                    let i = start + chunk * TOGETHER + r;
-                    own[j] = (a[[i, j]] - dot(&own[..j], &other[..j])) / other[j];
-                }
-            }
+    let mut l = a.as_standard_layout().into_owned();
+    for start in (0..n).step_by(BLOCK) {
+        let end = (start + BLOCK).min(n);
+        let (mut above, mut below) = l.view_mut().split_at(Axis(0), end);
+        let mut own = above.slice_mut(s![start.., start..end]);
+        factor_block(&mut own).map_err(|column| MethodError::NotPositive { column: start + column })?;
+        let divide = |mut rows: ArrayViewMut2<'_, f64>| {
+            rows.rows_mut().into_iter().for_each(|mut row| {
+                let row = row.as_slice_mut().expect("rows are contiguous");
+                forward(own.view(), &mut row[start..end]);
+            });
         };
-        panel.par_chunks_mut(TOGETHER * n).enumerate().for_each(left);
-        for i in start..(start + PANEL).min(n) {
-            let (before, own) = panel.split_at_mut((i - start) * n);
-            for j in start..i {
-                let other = &before[(j - start) * n..];
-                own[j] = (a[[i, j]] - dot(&own[..j], &other[..j])) / other[j];
-            }
-            let pivot = a[[i, i]] - dot(&own[..i], &own[..i]);
-            if pivot.is_nan() || pivot <= 0.0 {
-                return Err(MethodError::NotPositive { column: i });
-            }
-            own[i] = pivot.sqrt();
-        }
+        stripes(&mut below).into_par_iter().for_each(divide);
+        let panel = below.slice(s![.., start..end]).to_owned();
+        let subtract = |(stripe, mut rows): (usize, ArrayViewMut2<'_, f64>)| {
+            let (first, last) = (stripe * STRIPE, stripe * STRIPE + rows.nrows());
+            let mut rest = rows.slice_mut(s![.., end..end + last]);
+            let (left, right) = (panel.slice(s![first..last, ..]), panel.slice(s![..last, ..]));
+            general_mat_mul(-1.0, &left, &right.t(), 1.0, &mut rest);
+        };
+        stripes(&mut below).into_par_iter().enumerate().for_each(subtract);
+    }
+    for (i, mut row) in l.rows_mut().into_iter().enumerate() {
+        row.slice_mut(s![i + 1..]).fill(0.0);
     }
     Ok(l)
 }
 
+fn stripes<'a>(rows: &'a mut ArrayViewMut2<'_, f64>) -> Vec<ArrayViewMut2<'a, f64>> {
+    rows.axis_chunks_iter_mut(Axis(0), STRIPE).collect()
+}
+
+/// Factors a block in its place, below the diagonal; or the column that is not positive.
+fn factor_block(a: &mut ArrayViewMut2<'_, f64>) -> Result<(), usize> {
+    for i in 0..a.nrows() {
+        let (above, mut row) = a.view_mut().split_at(Axis(0), i);
+        let mut row = row.row_mut(0);
+        let row = row.as_slice_mut().expect("rows are contiguous");
+        forward(above.slice(s![.., ..i]), &mut row[..i]);
+        let pivot = row[i] - dot(&row[..i], &row[..i]);
+        if pivot.is_nan() || pivot <= 0.0 {
+            return Err(i);
+        }
+        row[i] = pivot.sqrt();
+    }
+    Ok(())
+}
+
+/// Makes `b` the solution `x` of `L·x = b`.
+fn forward(l: ArrayView2<'_, f64>, b: &mut [f64]) {
+    for (i, row) in l.rows().into_iter().enumerate() {
+        let row = row.to_slice().expect("rows are contiguous");
+        let (known, own) = b.split_at_mut(i);
+        own[0] = (own[0] - dot(&row[..i], known)) / row[i];
+    }
+}
+
 /// The solution `x` of `L·Lᵀ·x = b`.
 pub fn solve(l: &Array2<f64>, b: &[f64]) -> Vec<f64> {
-    let n = l.nrows();
     let mut x = b.to_vec();
-    for i in 0..n {
-        x[i] = (x[i] - dot(&row(l, i)[..i], &x[..i])) / l[[i, i]];
-    }
-    for i in (0..n).rev() {
+    forward(l.view(), &mut x);
+    for i in (0..x.len()).rev() {
         x[i] /= l[[i, i]];
         let (head, tail) = x.split_at_mut(i);
-        head.iter_mut()
-            .zip(&row(l, i)[..i])
-            .for_each(|(h, &c)| *h -= c * tail[0]);
+        let row = l.row(i);
+        head.iter_mut().zip(row).for_each(|(h, &c)| *h -= c * tail[0]);
     }
     x
 }
@@ -74,53 +94,44 @@ pub fn solve(l: &Array2<f64>, b: &[f64]) -> Vec<f64> {
 /// `(L·Lᵀ)⁻¹`, symmetric to the last bit.
 pub fn inverse(l: &Array2<f64>) -> Array2<f64> {
     let n = l.nrows();
-    let starts: Vec<usize> = (0..n).step_by(LANES).collect();
-    let stripes: Vec<Vec<[f64; LANES]>> = starts.par_iter().map(|&start| inverse_columns(l, start)).collect();
+    let starts: Vec<usize> = (0..n).step_by(STRIPE).collect();
+    let mut lower = Array2::<f64>::zeros((n, n));
+    let columns: Vec<Array2<f64>> = starts.par_iter().map(|&start| inverse_columns(l, start)).collect();
+    for (&start, part) in starts.iter().zip(columns) {
+        lower.slice_mut(s![start.., start..start + part.ncols()]).assign(&part);
+    }
+    let product = |&start: &usize| {
+        let rest = lower.slice(s![start.., start..]);
+        rest.t().dot(&rest.slice(s![.., ..STRIPE.min(n - start)]))
+    };
+    let stripes: Vec<Array2<f64>> = starts.par_iter().map(product).collect();
     Array2::from_shape_fn((n, n), |(i, j)| {
         let (column, row) = (i.min(j), i.max(j));
-        let start = column / LANES * LANES;
-        stripes[column / LANES][row - start][column - start]
+        let start = column / STRIPE * STRIPE;
+        stripes[column / STRIPE][[row - start, column - start]]
     })
 }
 
-/// Columns `start..start + LANES` of the inverse, from row `start` on.
-fn inverse_columns(l: &Array2<f64>, start: usize) -> Vec<[f64; LANES]> {
+/// Columns `start..start + STRIPE` of the inverse of `L`, from row `start` on: above it they are zero.
+fn inverse_columns(l: &Array2<f64>, start: usize) -> Array2<f64> {
     let n = l.nrows();
-    let mut x = vec![[0.0; LANES]; n - start];
-    x.iter_mut()
-        .take(LANES)
-        .enumerate()
-        .for_each(|(lane, row)| row[lane] = 1.0);
-    // Above `start` the unit vectors are zero, and so is what follows from them.
-    for i in 0..n - start {
-        let factors = &row(l, start + i)[start..=start + i];
-        let (done, rest) = x.split_at_mut(i);
-        for (x, &factor) in done.iter().zip(factors) {
-            subtract(&mut rest[0], factor, x);
-        }
-        rest[0].iter_mut().for_each(|v| *v /= factors[i]);
-    }
-    for i in (0..n - start).rev() {
-        let factors = &row(l, start + i)[start..=start + i];
-        let (above, rest) = x.split_at_mut(i);
-        rest[0].iter_mut().for_each(|v| *v /= factors[i]);
-        for (x, &factor) in above.iter_mut().zip(factors) {
-            subtract(x, factor, &rest[0]);
+    let mut x = Array2::<f64>::zeros((n - start, STRIPE.min(n - start)));
+    x.diag_mut().fill(1.0);
+    for block in (start..n).step_by(BLOCK) {
+        let end = (block + BLOCK).min(n);
+        let (known, mut rest) = x.view_mut().split_at(Axis(0), block - start);
+        let mut own = rest.slice_mut(s![..end - block, ..]);
+        general_mat_mul(-1.0, &l.slice(s![block..end, start..block]), &known, 1.0, &mut own);
+        for i in block..end {
+            let (done, mut rest) = own.view_mut().split_at(Axis(0), i - block);
+            let mut row = rest.row_mut(0);
+            for (factor, known) in l.slice(s![i, block..i]).iter().zip(done.rows()) {
+                row.scaled_add(-factor, &known);
+            }
+            row /= l[[i, i]];
         }
     }
     x
-}
-
-/// `to −= factor · from`.
-fn subtract(to: &mut [f64; LANES], factor: f64, from: &[f64; LANES]) {
-    for lane in 0..LANES {
-        to[lane] -= factor * from[lane];
-    }
-}
-
-fn row(a: &Array2<f64>, i: usize) -> &[f64] {
-    let n = a.ncols();
-    &a.as_slice().expect("made in row-major order")[i * n..(i + 1) * n]
 }
 
 /// Four running sums, so that compilers use vectors.
@@ -139,8 +150,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use ndarray::array;
+
+    use super::*;
 
     #[test]
     fn a_worked_example() {
@@ -160,8 +172,8 @@ mod tests {
     }
 
     #[test]
-    fn panels_and_lanes_of_any_number_fit_together() {
-        for n in [1, 15, 16, 17, 64, 65, 150] {
+    fn blocks_and_stripes_of_any_number_fit_together() {
+        for n in [1, 63, 64, 65, 95, 96, 97, 150, 192, 250] {
             let x = Array2::from_shape_fn((2 * n, n), |(i, j)| {
                 (((i * 7 + j * 13 + i * j) % 17) as f64 - 8.0) / 4.0
             });
