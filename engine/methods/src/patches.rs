@@ -94,29 +94,62 @@ impl Patches {
         (0..limit).map(draw).collect()
     }
 
-    /// Appends the rows of one group at some positions; zeros stand for padding.
-    pub fn rows(&self, input: &[f32], group: usize, positions: &[usize], to: &mut Vec<f32>) {
-        let [height, width, channels] = self.input;
-        let own = channels / self.groups;
-        for &position in positions {
-            let (y, x) = (position / self.output[1], position % self.output[1]);
-            for ky in 0..self.kernel[0] {
-                let row = (y * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
-                for kx in 0..self.kernel[1] {
-                    let column = (x * self.stride[1] + kx * self.dilation[1]).checked_sub(self.before[1]);
-                    match (row.filter(|&r| r < height), column.filter(|&c| c < width)) {
-                        (Some(r), Some(c)) => {
-                            let start = (r * width + c) * channels + group * own;
-                            to.extend_from_slice(&input[start..start + own]);
-                        }
-                        _ => to.extend(std::iter::repeat_n(0.0, own)),
+    /// The rows at some positions, by group; zeros stand for padding.
+    pub fn rows(&self, input: &[f32], positions: &[usize]) -> Vec<Vec<f32>> {
+        let (columns, own, taps) = (self.columns(), self.input[2] / self.groups, self.taps());
+        let seen = |&position: &usize| (0..taps).map(move |tap| self.pixel(position, tap));
+        let pixels: Vec<Option<usize>> = positions.iter().flat_map(seen).collect();
+        let of_group = |group: usize| {
+            let mut rows = vec![0.0; positions.len() * columns];
+            for (row, pixels) in rows.chunks_exact_mut(columns).zip(pixels.chunks_exact(taps)) {
+                for (cells, pixel) in row.chunks_exact_mut(own).zip(pixels) {
+                    let Some(pixel) = pixel else { continue };
+                    let from = &input[pixel + group * own..][..own];
+                    // A call for a single number, as in depthwise convolutions, would cost more than the number.
+                    match cells {
+                        [cell] => *cell = from[0],
+                        cells => cells.copy_from_slice(from),
                     }
                 }
+                if self.constant {
+                    row[columns - 1] = 1.0;
+                }
             }
-            if self.constant {
-                to.push(1.0);
+            rows
+        };
+        (0..self.groups).map(of_group).collect()
+    }
+
+    /// The mean row of each group over all positions.
+    pub fn means(&self, input: &[f32]) -> Vec<Vec<f64>> {
+        let (channels, own) = (self.input[2], self.input[2] / self.groups);
+        let positions = self.output[0] * self.output[1];
+        let mut means = vec![Vec::with_capacity(self.columns()); self.groups];
+        for tap in 0..self.taps() {
+            let mut sums = vec![0.0f64; channels];
+            for pixel in (0..positions).filter_map(|position| self.pixel(position, tap)) {
+                let values = &input[pixel..pixel + channels];
+                sums.iter_mut().zip(values).for_each(|(sum, &v)| *sum += f64::from(v));
             }
+            let of_group = means.iter_mut().zip(sums.chunks_exact(own));
+            of_group.for_each(|(means, sums)| means.extend(sums.iter().map(|sum| sum / positions as f64)));
         }
+        means.iter_mut().filter(|_| self.constant).for_each(|row| row.push(1.0));
+        means
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Where the channels start that an output position sees through one cell of the kernel; `None` for padding.
+    fn pixel(&self, position: usize, tap: usize) -> Option<usize> {
+        let [height, width, channels] = self.input;
+        let at = [position / self.output[1], position % self.output[1]];
+        let cell = [tap / self.kernel[1], tap % self.kernel[1]];
+        let seen = |i: usize| (at[i] * self.stride[i] + cell[i] * self.dilation[i]).checked_sub(self.before[i]);
+        let (row, column) = (seen(0).filter(|&r| r < height)?, seen(1).filter(|&c| c < width)?);
+        Some((row * width + column) * channels)
     }
 }
 
@@ -161,11 +194,14 @@ mod tests {
             }
         };
         let matrix = layer.matrix(&graph).unwrap();
-        for group in 0..2 {
-            let mut rows = Vec::new();
-            let positions = patches.positions(0, 1000);
-            assert_eq!(positions.len(), 2 * 3);
-            patches.rows(&input, group, &positions, &mut rows);
+        let positions = patches.positions(0, 1000);
+        assert_eq!(positions.len(), 2 * 3);
+        let rows = patches.rows(&input, &positions);
+        for (group, (rows, means)) in rows.iter().zip(patches.means(&input)).enumerate() {
+            for (column, mean) in means.into_iter().enumerate() {
+                let sum: f32 = rows.chunks(9).map(|row| row[column]).sum();
+                assert!((f64::from(sum) / 6.0 - mean).abs() < 1e-6);
+            }
             for (p, row) in rows.chunks(9).enumerate() {
                 let (oy, ox) = ((p / 3) as isize, (p % 3) as isize);
                 let mut expected = [0.5, -0.5][group];

@@ -135,23 +135,9 @@ fn mean_inputs(
     layer: &Layer,
     patches: &Patches,
 ) -> Result<Vec<Vec<f64>>, StepError> {
-    let columns = patches.columns();
     let input = graph.node(layer.node).inputs[0];
-    let sums = walk.each(graph, Some(layer.node), input, |_, values| {
-        let positions = patches.positions(0, usize::MAX);
-        let group = |group| {
-            let (mut rows, mut sum) = (Vec::new(), vec![0.0; columns]);
-            patches.rows(values, group, &positions, &mut rows);
-            let rows = rows.chunks(columns);
-            rows.for_each(|row| sum.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v)));
-            for s in &mut sum {
-                *s /= positions.len() as f64;
-            }
-            sum
-        };
-        (0..patches.groups()).map(group).collect::<Vec<_>>()
-    })?;
-    let mut means = vec![vec![0.0; columns]; patches.groups()];
+    let sums = walk.each(graph, Some(layer.node), input, |_, values| patches.means(values))?;
+    let mut means = vec![vec![0.0; patches.columns()]; patches.groups()];
     for sample in &sums {
         let pairs = means.iter_mut().zip(sample);
         pairs.for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(t, f)| *t += f / sums.len() as f64));

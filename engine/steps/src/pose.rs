@@ -141,12 +141,7 @@ impl View {
     fn of(way: &mut Way<'_>, batch: Range<usize>, patches: &Patches, channels: usize) -> Result<Self, StepError> {
         let samples = way.pass(batch, |sample, values: &[Cow<'_, [f32]>]| {
             let positions = patches.positions(sample as u64, POSITIONS);
-            let group = |group| {
-                let mut rows = Vec::with_capacity(positions.len() * patches.columns());
-                patches.rows(&values[0], group, &positions, &mut rows);
-                rows
-            };
-            let inputs: Vec<Vec<f32>> = (0..patches.groups()).map(group).collect();
+            let inputs = patches.rows(&values[0], &positions);
             let shortcut = values.get(1).map_or(Vec::new(), |other| {
                 let row = |&p: &usize| &other[p * channels..(p + 1) * channels];
                 positions.iter().flat_map(row).copied().collect()
