@@ -232,6 +232,34 @@ fn four_bit_weights_read_back_the_same_from_files_that_pack_them() {
 }
 
 #[test]
+fn layers_that_are_not_pruned_make_up_for_those_before_them() {
+    let (start, _) = run(
+        1,
+        "prune",
+        json!({ "sparsity": 0.1, "layers": ["dense"] }),
+        &[("model", &network())],
+        None,
+    )
+    .unwrap();
+    let pruned = |adjust: bool| {
+        let params =
+            json!({ "sparsity": 0.5, "method": "second-order", "layers": ["a", "deep"], "adjust-others": adjust });
+        run(1, "prune", params, &[("model", &start)], Some(60)).unwrap().0
+    };
+    let [still, moved] = [false, true].map(pruned);
+    assert_eq!(values(&still, "dense/w"), values(&start, "dense/w"));
+    assert_ne!(values(&moved, "dense/w"), values(&start, "dense/w"));
+    let zeros = |model: &ir::Graph| values(model, "dense/w").iter().map(|&w| w == 0.0).collect::<Vec<_>>();
+    assert_eq!(zeros(&moved), zeros(&start));
+    let data = noise(60);
+    with_context(1, |context| {
+        let samples = crate::samples::Samples::draw(&data, 60, 0, context).unwrap();
+        let [still, moved] = [&still, &moved].map(|model| samples.distance(&prepared(), model).unwrap());
+        assert!(moved < 0.8 * still, "{moved} {still}");
+    });
+}
+
+#[test]
 fn blocks_of_four_bit_weights_are_nearer_and_stay_so_in_onnx_files() {
     let params = json!({ "scheme": "dynamic-int8", "weights": "int4", "min-elements": 1 });
     let mut with_blocks = params.clone();

@@ -2,7 +2,7 @@
 //!
 //! Zeros deflate to almost nothing, and hardware for sparse matrices skips them. Magnitude pruning takes the smallest weights; second-order
 //! pruning asks calibration samples what each removal would do to the layer's output, removes what hurts least, and moves the remaining
-//! weights to make up for it (the model is folded first). Zeros stay zeros through folding, clustering and quantization.
+//! weights to make up for it, those of later layers too (the model is folded first). Zeros stay zeros through folding, clustering and quantization.
 //!
 //! ```yaml
 //! pruned: { prune: { model: base, data: train, method: second-order, sparsity: 0.5, exclude: ["op:fully_connected"] } }
@@ -12,13 +12,14 @@ use ir::Graph;
 use methods::prune::{Pattern, Sparsity, magnitudes, noise, obs, select as keep, select_together};
 use methods::{Layer, MethodError, layers};
 use ndarray::Array2;
+use rayon::prelude::*;
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Context, Inputs, Op, Output};
-use crate::pose::{Poser, set_rows};
+use crate::pose::{Posed, Poser, set_rows};
 use crate::samples::Samples;
 use crate::{StepError, models, select};
 
@@ -100,6 +101,9 @@ pub struct Prune {
     #[serde(default = "default_damping")]
     #[schemars(range(min = 0.000_001, max = 1.0))]
     pub damping: f64,
+    /// `second-order`: layers that are not pruned make up for what was taken before them. Their weights move, none becomes zero.
+    #[serde(default = "default_adjust_others")]
+    pub adjust_others: bool,
     /// Seed of the draw of samples, and of `random`.
     #[serde(default)]
     pub seed: u64,
@@ -107,6 +111,10 @@ pub struct Prune {
 
 pub(crate) fn default_count() -> usize {
     1000
+}
+
+fn default_adjust_others() -> bool {
+    true
 }
 
 pub(crate) fn default_damping() -> f64 {
@@ -201,7 +209,15 @@ impl<'a> Job<'a> {
         let todo = wanted.iter().flatten().count() as u64;
         let mut done = 0;
         for (layer, sparsity) in self.layers.iter().zip(wanted) {
-            let Some(sparsity) = sparsity else { continue };
+            let Some(sparsity) = sparsity else {
+                if self.params.adjust_others
+                    && done > 0
+                    && let Some(posed) = poser.pose(graph, layer, false)?
+                {
+                    set_rows(graph, layer, &adjusted(layer, &posed)?);
+                }
+                continue;
+            };
             context.progress(done, todo);
             let work = format!("{}, {} × {} weights", layer.name, layer.rows, layer.columns);
             let posed = context.timed(&format!("{work}, Hessian of {} samples", samples.len()), || {
@@ -284,7 +300,7 @@ impl<'a> Job<'a> {
         for (layer, wanted) in self.layers.iter().zip(&self.wanted) {
             let sparsity = layer.sparsity(graph);
             let (requested, took_effect) = match (wanted, self.pattern, self.params.scope) {
-                (None, ..) => ("as it was".to_owned(), true),
+                (None, ..) => ("not pruned".to_owned(), true),
                 (Some(_), pattern @ Pattern::NofM { keep, of }, _) => {
                     let matrix = layer.matrix(graph)?;
                     let holds = pattern
@@ -337,6 +353,19 @@ fn count(graph: &Graph, layer: &Layer) -> usize {
     layer.len() - (layer.sparsity(graph) * layer.len() as f64).round() as usize
 }
 
+/// The rows of a layer that make up for what has changed before it; zeros stay.
+fn adjusted(layer: &Layer, posed: &Posed) -> Result<Vec<Vec<f64>>, MethodError> {
+    let one = |(r, target): (usize, &Vec<f64>)| {
+        let row = &posed.rows[r];
+        if row[..layer.columns].iter().all(|&w| w != 0.0) {
+            return Ok(target.clone());
+        }
+        let keep: Vec<bool> = (0..row.len()).map(|c| c >= layer.columns || row[c] != 0.0).collect();
+        posed.problems[layer.group(r)].restricted(target, &keep)
+    };
+    posed.targets.par_iter().enumerate().map(one).collect()
+}
+
 fn gone(rows: &[Vec<f64>], columns: usize) -> Vec<Vec<bool>> {
     rows.iter()
         .map(|row| row[..columns].iter().map(|&w| w == 0.0).collect())
@@ -360,7 +389,7 @@ pub struct PruneOp;
 impl Op for PruneOp {
     type Params = Prune;
     const NAME: &'static str = "prune";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Sets the weights that matter least to zero.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "pruned: { prune: { model: base, method: magnitude, sparsity: 0.5 } }";
