@@ -33,6 +33,23 @@ fn a_failure_is_told_and_never_cached() {
 }
 
 #[test]
+fn a_model_that_is_too_slow_is_not_chosen() {
+    let lab = Lab::with_steps(
+        "  ranges: { calibrate: { model: native, data: test, count: 50 } }
+  small: { auto: { model: native, ranges: ranges, data: test, drop: 1.0, count: 20, held-out: 20, latency: 0.00001 } }
+",
+    );
+    let run = lab.run_to(1, &[]);
+    let said = "latency: the smallest model within the drop of 1 takes ";
+    assert!(run.error("small").starts_with(said), "{}", run.error("small"));
+    lab.edit("latency: 0.00001", "latency: 0");
+    let call = lab.call(&["check", "recipe.yaml"]).expect(2);
+    assert!(call.stderr.contains("latency: no model takes no time"), "{call}");
+    lab.edit("latency: 0", "latency: 60000");
+    assert_eq!(lab.run(&[]).executed(), set(["small"]));
+}
+
+#[test]
 fn other_branches_finish_under_keep_going() {
     let lab = Lab::with_steps(&format!("{STRICT}{OTHER}"));
     let run = lab.run_to(1, &["-k"]);

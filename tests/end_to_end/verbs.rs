@@ -31,15 +31,20 @@ fn sparse_weights_are_for_tflite_files() {
 }
 
 #[test]
-fn four_bit_weights_take_half_the_room() {
+fn four_bit_weights_take_less_room() {
     let lab = Lab::new();
     let size = |file: &str, options: &[&str]| {
         let call = ["convert", "digits.h5", file, "--quantize", "dynamic-int8"];
         lab.call(&[&call, options].concat()).expect(0);
-        std::fs::metadata(lab.path(file)).expect("a file is written").len() as f64
+        std::fs::metadata(lab.path(file)).expect("a file is written").len()
     };
-    assert!(size("four.tflite", &["--int4"]) < 0.8 * size("eight.tflite", &[]));
-    assert!(size("blocks.onnx", &["--int4", "--block", "16"]) < size("eight.onnx", &[]));
+    // One layer of 2,048 weights is large enough to be quantized.
+    assert!(size("four.tflite", &["--int4"]) + 1000 < size("eight.tflite", &[]));
+    let [eight, blocks] = [
+        size("eight.onnx", &[]),
+        size("blocks.onnx", &["--int4", "--block", "16"]),
+    ];
+    assert!(blocks < eight);
     let call = lab
         .call(&[
             "convert",

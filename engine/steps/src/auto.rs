@@ -19,11 +19,12 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::KernelSet;
 use crate::op::{Context, Inputs, Op, Output};
 use crate::quantize::{self, Granularity, Plan, Quantize, Ranges, RoundingMethod, WeightType};
 use crate::samples::Samples;
 use crate::sensitivity::{Probe, Treatment};
-use crate::{StepError, models};
+use crate::{StepError, benchmark, models};
 
 /// Parameters of `auto`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -46,9 +47,13 @@ pub struct Auto {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// The most bit operations that one sample may take: multiply–accumulates × bits of the weight × bits of the input (8, or 32 where weights
-    /// stay float). Where the smallest model within the drop takes more, the step fails. For a limit in milliseconds, `benchmark` the result and `expect`.
+    /// stay float). Where the smallest model within the drop takes more, the step fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_operations: Option<u64>,
+    /// The most milliseconds that one sample may take: the median of the runs that `benchmark` makes, on the machine where the step runs. Where the
+    /// smallest model within the drop takes longer, the step fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<f64>,
     /// How weights are rounded.
     #[serde(default)]
     pub rounding: RoundingMethod,
@@ -94,6 +99,9 @@ impl Op for AutoOp {
     fn check(params: &Auto, _ports: &[&str]) -> Result<(), String> {
         if params.weights.is_empty() {
             return Err("weights: none to choose from; name some of float, int8, int4".into());
+        }
+        if params.latency.is_some_and(|limit| limit.is_nan() || limit <= 0.0) {
+            return Err("latency: no model takes no time; give milliseconds, such as 5".into());
         }
         Ok(())
     }
@@ -205,6 +213,7 @@ impl Search<'_> {
                 self.params.drop
             )));
         }
+        self.check_latency(&best.graph)?;
         let effect = self.effect(&items, &best, operations);
         models::output(best.graph, effect)
     }
@@ -268,6 +277,23 @@ impl Search<'_> {
             prepared.node_macs(prepared.node(layer.node)) * u64::from(weights.bits()) * inputs
         };
         self.layers.iter().zip(choices).map(of).sum()
+    }
+
+    /// Whether a model is as fast as was asked. What was measured is said, and not kept: the model is the same on every machine.
+    fn check_latency(&self, graph: &Graph) -> Result<(), StepError> {
+        let Some(limit) = self.params.latency else {
+            return Ok(());
+        };
+        let figures = benchmark::time(graph, benchmark::default_protocol(), KernelSet::default(), self.context)?;
+        let median = figures.timings.steady.median;
+        self.context.log(&format!("median {median:.3} ms"));
+        if median > limit {
+            return Err(StepError::Params(format!(
+                "latency: the smallest model within the drop of {} takes {median:.3} ms here, more than {limit}; allow more or a greater drop, or shrink the model first",
+                self.params.drop
+            )));
+        }
+        Ok(())
     }
 
     fn effect(&self, items: &[Vec<Choice>], best: &Trial, operations: u64) -> Vec<EffectRow> {

@@ -67,20 +67,33 @@ impl Op for BenchmarkOp {
 
     fn run(params: &Benchmark, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let graph = models::graph_of(inputs.one("model")?)?;
-        let figures = time(&graph, params, context)?;
+        let protocol = Protocol {
+            warmup: params.warmup,
+            runs: params.runs,
+        };
+        let figures = time(&graph, protocol, params.kernels, context)?;
         let steady = &figures.timings.steady;
         context.log(&format!("median {:.3} ms, p90 {:.3} ms", steady.median, steady.p90));
         Ok(Output::document(ArtifactKind::Benchmark, Document::Benchmark(figures)))
     }
 }
 
+/// The runs that are made where nothing else is asked for.
+pub(crate) fn default_protocol() -> Protocol {
+    Protocol {
+        warmup: default_warmup(),
+        runs: default_runs(),
+    }
+}
+
 /// Times a model from its stored bytes on.
-pub fn time(graph: &ir::Graph, params: &Benchmark, context: &Context<'_>) -> Result<Figures, StepError> {
+pub fn time(
+    graph: &ir::Graph,
+    protocol: Protocol,
+    kernels: KernelSet,
+    context: &Context<'_>,
+) -> Result<Figures, StepError> {
     let blobs = formats::store::to_blobs(graph)?;
-    let protocol = Protocol {
-        warmup: params.warmup,
-        runs: params.runs,
-    };
     let load = || {
         let blob = |name| {
             blobs
@@ -89,7 +102,7 @@ pub fn time(graph: &ir::Graph, params: &Benchmark, context: &Context<'_>) -> Res
                 .map_or(&[][..], |(_, bytes)| bytes.as_slice())
         };
         let graph = formats::store::from_blobs(blob("graph.json"), blob("weights.safetensors"))?;
-        let executable = Executable::new(&graph, params.kernels.into())?;
+        let executable = Executable::new(&graph, kernels.into())?;
         let (workspace, input) = (executable.workspace(), executable.input_buffers());
         Ok::<_, StepError>((executable, workspace, input))
     };
@@ -108,7 +121,7 @@ pub fn time(graph: &ir::Graph, params: &Benchmark, context: &Context<'_>) -> Res
         runtime: format!(
             "pipeline {} ({} kernels)",
             env!("CARGO_PKG_VERSION"),
-            kernel_name(params.kernels)
+            kernel_name(kernels)
         ),
         threads: 1,
         machine: context.machine.clone(),
