@@ -36,7 +36,7 @@ const FORMATS: [(&str, &str, &str); 14] = [
 ];
 
 /// Recipes in `recipes/` of the project.
-const RECIPES: [(&str, &str); 6] = [
+const RECIPES: [(&str, &str); 7] = [
     (
         "recipes/quickstart.yaml",
         "what four forms of a small network are worth; all it needs ships with it",
@@ -60,6 +60,10 @@ const RECIPES: [(&str, &str); 6] = [
     (
         "recipes/efficientnet-lite0.yaml",
         "PyTorch weights and a readable architecture become float and int8 files; needs both and images",
+    ),
+    (
+        "recipes/efficientnet-lite0-compression.yaml",
+        "the same in 8 and 4 bits, pruned and clustered without training; needs weights and images",
     ),
 ];
 
