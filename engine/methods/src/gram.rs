@@ -17,10 +17,10 @@ const STRIPE: usize = 96;
 /// Sums of products of a layer's inputs, in double precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gram {
-    /// `Σ x̂·x̂ᵀ`.
+    /// `Σ x̂·x̂ᵀ`, symmetric in every bit.
     hessian: Array2<f64>,
-    /// `Σ x·x̂ᵀ`.
-    cross: Array2<f64>,
+    /// `Σ x·x̂ᵀ`; none where both networks see the same inputs.
+    cross: Option<Array2<f64>>,
     /// Inputs seen.
     count: u64,
 }
@@ -30,25 +30,21 @@ impl Gram {
     pub fn new(columns: usize) -> Self {
         Gram {
             hessian: Array2::zeros((columns, columns)),
-            cross: Array2::zeros((columns, columns)),
+            cross: None,
             count: 0,
         }
     }
 
-    /// Adds inputs, one a row: `compressed` are x̂, `original` are x of the same positions.
+    /// Adds inputs, one a row: `compressed` are x̂, `original` are x of the same positions; `None` where they are the same.
     ///
     /// Products are taken in single precision over the rows given at once (keep them to some thousands), sums over calls in double.
-    pub fn add(&mut self, compressed: ArrayView2<'_, f32>, original: ArrayView2<'_, f32>) {
+    pub fn add(&mut self, compressed: ArrayView2<'_, f32>, original: Option<ArrayView2<'_, f32>>) {
+        if original.is_some() || self.cross.is_some() {
+            let cross = self.cross.get_or_insert_with(|| self.hessian.clone());
+            add_product(cross, original.unwrap_or(compressed), compressed);
+        }
+        add_square(&mut self.hessian, compressed);
         self.count += compressed.nrows() as u64;
-        add_product(&mut self.hessian, compressed, compressed);
-        add_product(&mut self.cross, original, compressed);
-    }
-
-    /// Like [`Gram::add`] where both networks see the same inputs.
-    pub fn add_same(&mut self, inputs: ArrayView2<'_, f32>) {
-        self.count += inputs.nrows() as u64;
-        add_product(&mut self.hessian, inputs, inputs);
-        self.cross.clone_from(&self.hessian);
     }
 
     /// Inputs seen.
@@ -71,12 +67,32 @@ impl Gram {
             return Problem::new(Array2::eye(n), Array2::zeros((n, n)));
         }
         let mut hessian = &self.hessian * scale;
-        let mut pull = &self.cross * scale;
-        pull -= &hessian;
+        let pull = match &self.cross {
+            Some(cross) => cross * scale - &hessian,
+            None => Array2::zeros((n, n)),
+        };
         // A column that is almost never used keeps a share of the mean: its weights stay what they were.
         let ridge: Vec<f64> = hessian.diag().iter().map(|&d| damping * d.max(1e-4 * mean)).collect();
         hessian.diag_mut().iter_mut().zip(&ridge).for_each(|(d, r)| *d += r);
         Problem::new(hessian, pull)
+    }
+}
+
+/// `sum += aᵀ·a` for a symmetric sum: half of it is computed.
+fn add_square(sum: &mut Array2<f64>, a: ArrayView2<'_, f32>) {
+    let n = sum.ncols();
+    let starts: Vec<usize> = (0..n).step_by(STRIPE).collect();
+    let stripe = |&start: &usize| {
+        let own = a.slice(s![.., start..(start + STRIPE).min(n)]);
+        a.slice(s![.., start..]).t().dot(&own)
+    };
+    let parts: Vec<Array2<f32>> = starts.par_iter().map(stripe).collect();
+    for (&start, part) in starts.iter().zip(&parts) {
+        for ((i, j), &p) in part.indexed_iter().filter(|((i, j), _)| i >= j) {
+            let (row, column) = (start + i, start + j);
+            sum[[row, column]] += f64::from(p);
+            sum[[column, row]] = sum[[row, column]];
+        }
     }
 }
 
@@ -203,9 +219,12 @@ mod tests {
         let x = Array2::from_shape_fn((64, 200), |(i, j)| ((i * 31 + j * 17) % 23) as f32 - 11.0);
         let y = Array2::from_shape_fn((64, 200), |(i, j)| ((i * 13 + j * 7) % 19) as f32 - 9.0);
         let (mut whole, mut parts) = (Gram::new(200), Gram::new(200));
-        whole.add(x.view(), y.view());
+        whole.add(x.view(), Some(y.view()));
         for start in [0, 16, 32, 48] {
-            parts.add(x.slice(s![start..start + 16, ..]), y.slice(s![start..start + 16, ..]));
+            parts.add(
+                x.slice(s![start..start + 16, ..]),
+                Some(y.slice(s![start..start + 16, ..])),
+            );
         }
         // Small integers: every sum is exact.
         assert_eq!(whole, parts);
@@ -213,11 +232,26 @@ mod tests {
     }
 
     #[test]
+    fn a_hessian_is_symmetric_in_every_bit_and_may_be_of_one_network_at_first() {
+        let x = Array2::from_shape_fn((70, 130), |(i, j)| ((i * 31 + j * 17) % 23) as f32 / 7.0 - 1.3);
+        let mut gram = Gram::new(130);
+        gram.add(x.view(), None);
+        assert_eq!(gram.hessian, gram.hessian.t());
+        let mut both = Gram::new(130);
+        both.add(x.view(), Some(x.view()));
+        gram.add(x.view(), Some(x.view()));
+        both.add(x.view(), None);
+        assert_eq!(gram.problem(0.1).unwrap().target(&[1.0; 130], None), [1.0; 130]);
+        assert_eq!(gram.count(), both.count());
+        assert_eq!(gram.hessian, both.hessian);
+    }
+
+    #[test]
     fn the_target_makes_up_for_changed_inputs() {
         // The compressed network sees half of what the original saw: twice the weights make up for it.
         let x = array![[1.0f32, 0.0], [0.0, 1.0], [1.0, 1.0]];
         let mut gram = Gram::new(2);
-        gram.add((&x * 0.5).view(), x.view());
+        gram.add((&x * 0.5).view(), Some(x.view()));
         let target = gram.problem(1e-9).unwrap().target(&[3.0, -1.0], None);
         assert!((target[0] - 6.0).abs() < 1e-6 && (target[1] + 2.0).abs() < 1e-6);
     }
@@ -225,7 +259,7 @@ mod tests {
     #[test]
     fn without_any_input_all_weights_count_alike() {
         let mut gram = Gram::new(3);
-        gram.add_same(Array2::zeros((5, 3)).view());
+        gram.add(Array2::zeros((5, 3)).view(), None);
         let problem = gram.problem(0.01).unwrap();
         assert_eq!(problem.hessian(), &Array2::<f64>::eye(3));
         assert_eq!(problem.target(&[1.0, 2.0, 3.0], None), [1.0, 2.0, 3.0]);

@@ -91,10 +91,8 @@ impl<'a> Poser<'a> {
             }
             let add = |(group, gram): (usize, &mut Gram)| {
                 let x = matrix(&now.inputs[group], columns);
-                match &then {
-                    None => gram.add_same(x),
-                    Some(then) => gram.add(x, matrix(&then.inputs[group], columns)),
-                }
+                let original = then.as_ref().map(|then| matrix(&then.inputs[group], columns));
+                gram.add(x, original);
             };
             grams.par_iter_mut().enumerate().for_each(add);
         }

@@ -127,7 +127,7 @@ mod tests {
         // Inputs 0 and 1 are the same but for damping; input 2 is alone.
         let x = array![[1.0f32, 1.0, 0.0], [2.0, 2.0, 1.0], [0.0, 0.0, 3.0]];
         let mut gram = crate::Gram::new(3);
-        gram.add_same(x.view());
+        gram.add(x.view(), None);
         let problem = gram.problem(1e-6).unwrap();
         let row = [1.0, 1.0, 1.0];
         let lists = [vec![0], vec![2], vec![0, 2]];
