@@ -47,6 +47,37 @@ impl Gram {
         self.count += compressed.nrows() as u64;
     }
 
+    /// All that was seen as numbers, if both networks have seen the same: the count and the lower triangle of the Hessian by rows.
+    pub fn numbers(&self) -> Option<impl Iterator<Item = f64>> {
+        let rows = self.hessian.rows().into_iter().enumerate();
+        let triangle = rows.flat_map(|(i, row)| row.into_iter().take(i + 1).copied());
+        let numbers = std::iter::once(self.count as f64).chain(triangle);
+        self.cross.is_none().then_some(numbers)
+    }
+
+    /// How many [`Gram::numbers`] there are.
+    pub fn numbers_of(columns: usize) -> usize {
+        1 + columns * (columns + 1) / 2
+    }
+
+    /// What has these [`Gram::numbers`], the same in every bit.
+    pub fn of(columns: usize, numbers: &[f64]) -> Option<Self> {
+        let (&count, triangle) = numbers.split_first()?;
+        let mut gram = Gram::new(columns);
+        gram.count = count as u64;
+        let cells = (0..columns).flat_map(|i| (0..=i).map(move |j| (i, j)));
+        for ((i, j), &value) in cells.zip(triangle) {
+            gram.hessian[[i, j]] = value;
+            gram.hessian[[j, i]] = value;
+        }
+        (numbers.len() == Gram::numbers_of(columns)).then_some(gram)
+    }
+
+    /// Columns of the inputs.
+    pub fn columns(&self) -> usize {
+        self.hessian.nrows()
+    }
+
     /// Inputs seen.
     pub fn count(&self) -> u64 {
         self.count
@@ -232,11 +263,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hessian_is_symmetric_in_every_bit_and_may_be_of_one_network_at_first() {
+    fn a_hessian_is_symmetric_in_every_bit_can_be_written_down_and_may_be_of_one_network_at_first() {
         let x = Array2::from_shape_fn((70, 130), |(i, j)| ((i * 31 + j * 17) % 23) as f32 / 7.0 - 1.3);
         let mut gram = Gram::new(130);
         gram.add(x.view(), None);
         assert_eq!(gram.hessian, gram.hessian.t());
+        let numbers: Vec<f64> = gram.numbers().unwrap().collect();
+        assert_eq!(Gram::of(130, &numbers).as_ref(), Some(&gram));
+        assert_eq!(Gram::of(131, &numbers), None);
         let mut both = Gram::new(130);
         both.add(x.view(), Some(x.view()));
         gram.add(x.view(), Some(x.view()));

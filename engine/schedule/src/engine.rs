@@ -25,6 +25,7 @@ use crate::board::{Board, State};
 use crate::budget::{Budget, Demand, Grant};
 use crate::event::{Event, Observer};
 use crate::explain::{Explanation, Staleness, staleness};
+use crate::intermediates::Intermediates;
 use crate::key::{self, KeyInput};
 use crate::record::{InstanceRecord, RunRecord, SCHEMA, SourceRecord, Status};
 use crate::sources::Ingested;
@@ -748,6 +749,7 @@ impl Job<'_, '_> {
             clock: &MonotonicClock(Instant::now()),
             memory: &measure::memory::ThisProcess,
             machine: &self.engine.machine,
+            memo: &Intermediates(self.engine.store),
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let pool = pool.map_err(|e| StepError::Params(format!("cannot start {} threads: {e}", self.threads)))?;

@@ -8,6 +8,7 @@ mod budget;
 mod engine;
 mod event;
 mod explain;
+mod intermediates;
 mod key;
 mod record;
 mod sources;

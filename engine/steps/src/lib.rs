@@ -25,6 +25,7 @@ pub mod fold;
 pub mod import;
 pub mod inspect;
 mod layers;
+pub mod memo;
 pub mod models;
 pub mod op;
 pub mod pose;

@@ -7,6 +7,7 @@ use ir::{ElementType, Graph, GraphError, Op, Tensor, passes};
 use measure::TensorBytes;
 use recipe::ArtifactKind;
 use report::{Document, EffectRow, ModelSummary};
+use sha2::{Digest, Sha256};
 
 use crate::StepError;
 use crate::artifact::Artifact;
@@ -229,12 +230,22 @@ pub const WEIGHTS: &str = ".weights";
 
 /// The first 16 digits of a SHA-256.
 fn digest(bytes: &[u8]) -> String {
-    let digest = <sha2::Sha256 as sha2::Digest>::digest(bytes);
-    let first = digest
-        .iter()
-        .take(8)
-        .fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
-    format!("{first:016x}")
+    hex(&Sha256::digest(bytes)[..8])
+}
+
+/// Two hexadecimal digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 of a network as it is stored.
+pub(crate) fn identity(graph: &Graph) -> Result<String, StepError> {
+    let mut hasher = Sha256::new();
+    for (name, bytes) in formats::store::to_blobs(graph)? {
+        hasher.update(format!("{name} {}\n", bytes.len()));
+        hasher.update(bytes);
+    }
+    Ok(hex(&hasher.finalize()))
 }
 
 /// A part of a file of weights.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::StepError;
 use crate::artifact::{Artifact, Decoded};
+use crate::memo::Memo;
 
 /// An op of the recipe language. The parameter struct is its only declaration.
 pub trait Op {
@@ -110,7 +111,7 @@ impl Inputs {
     }
 }
 
-/// What surrounds a running step. It can be told things; nothing can be learned from it but whether to stop.
+/// What surrounds a running step. It can be told things; nothing can be learned from it but whether to stop, and what the step would compute itself.
 pub struct Context<'a> {
     /// Takes one line of news.
     pub log: &'a (dyn Fn(&str) + Sync),
@@ -126,6 +127,8 @@ pub struct Context<'a> {
     pub memory: &'a (dyn measure::MemoryGauge + Sync),
     /// The machine, for ops that measure it.
     pub machine: &'a measure::Machine,
+    /// Intermediate results of this and other steps.
+    pub memo: &'a dyn Memo,
 }
 
 impl Context<'_> {

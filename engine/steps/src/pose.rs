@@ -2,7 +2,8 @@
 //!
 //! A layer is changed knowing what the layers before it have become: its inputs are taken from the network as compressed so far, its wanted
 //! outputs from the original; where its output is added to another, it also makes up for the errors of that. Samples pass through both networks in
-//! batches, and only the sums of products ([`Gram`]) are kept of the layers' inputs.
+//! batches, and only the sums of products ([`Gram`]) are kept of the layers' inputs. Those of the original network are remembered, layer by layer,
+//! for other steps that look at the same network and samples.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,13 +14,18 @@ use methods::patches::Patches;
 use methods::{Gram, Layer, Problem};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
+use serde_json::{Value, json};
 
-use crate::StepError;
+use crate::memo::{Key, Numbers};
 use crate::samples::Samples;
 use crate::walk::{Walk, Way};
+use crate::{StepError, models};
 
 /// Output positions of a sample that count, at most.
 const POSITIONS: usize = 100;
+
+/// Raised whenever the same network and samples would give another Hessian: other positions, other kernels.
+const HESSIAN_REVISION: u32 = 1;
 
 /// A layer's rows with the quadratic problems that say what a change of them costs.
 pub struct Posed {
@@ -40,6 +46,8 @@ pub struct Poser<'a> {
     before: Walk<'a>,
     /// Samples on their way through what it becomes.
     after: Walk<'a>,
+    /// The digest of the original network, once it was asked for.
+    identity: Option<String>,
 }
 
 impl<'a> Poser<'a> {
@@ -51,7 +59,20 @@ impl<'a> Poser<'a> {
             samples,
             before: Walk::new(samples),
             after: Walk::new(samples),
+            identity: None,
         }
+    }
+
+    /// The key of something that depends on a layer of the original network, its samples and `more`.
+    pub fn key(&mut self, what: &'static str, revision: u32, layer: &Layer, more: Value) -> Result<Key, StepError> {
+        let network = match self.identity.take() {
+            Some(known) => known,
+            None => models::identity(self.original)?,
+        };
+        let facts =
+            json!({ "network": network, "layer": layer.node.index(), "samples": self.samples.digest(), "more": more });
+        self.identity = Some(network);
+        Ok(Key { what, revision, facts })
     }
 
     /// The problem of a layer in `current`, which has become of the original; `same` where nothing before the layer has changed.
@@ -59,13 +80,42 @@ impl<'a> Poser<'a> {
     /// Layers are to come in the order of their nodes, and no layer before this one changes from now on.
     /// `None` for layers that are no product of inputs and weights (transposed convolutions).
     pub fn pose(&mut self, current: &Graph, layer: &Layer, same: bool) -> Result<Option<Posed>, StepError> {
+        let samples = self.samples;
         let Some(patches) = Patches::of(current, layer) else {
             return Ok(None);
         };
+        let (grams, missing) = if same {
+            let key = self.key("hessian", HESSIAN_REVISION, layer, Value::Null)?;
+            let subject = format!("layer `{}`", layer.name);
+            let look = || Ok(self.look(current, layer, &patches, true)?.0);
+            (samples.context().remembered(&key, &subject, look)?, None)
+        } else {
+            self.look(current, layer, &patches, false)?
+        };
+        let problems: Vec<Problem> = grams
+            .par_iter()
+            .map(|gram| gram.problem(self.damping))
+            .collect::<Result<_, _>>()?;
+        let rows = rows(current, layer)?;
+        let target = |(r, row): (usize, &Vec<f64>)| {
+            let missing = missing.as_ref().map(|missing| missing.row(r).to_vec());
+            problems[layer.group(r)].target(row, missing.as_deref())
+        };
+        let targets = rows.par_iter().enumerate().map(target).collect();
+        Ok(Some(Posed {
+            problems,
+            rows,
+            targets,
+        }))
+    }
+
+    /// What samples show before a layer: the products of its inputs by group, and what its output should add to another beyond what it gave
+    /// originally, as products with its inputs.
+    fn look(&mut self, current: &Graph, layer: &Layer, patches: &Patches, same: bool) -> Result<Seen, StepError> {
         let columns = patches.columns();
         let mut grams: Vec<Gram> = (0..patches.groups()).map(|_| Gram::new(columns)).collect();
         let shortcut = if same { None } else { shortcut(current, layer) };
-        let mut missing = Array2::<f64>::zeros((layer.rows, columns));
+        let mut missing = shortcut.map(|_| Array2::<f64>::zeros((layer.rows, columns)));
         let mut after = self
             .after
             .way(current, Some(layer.node), &seen(current, layer, shortcut))?;
@@ -76,18 +126,14 @@ impl<'a> Poser<'a> {
             Some(self.before.way(self.original, Some(layer.node), &seen)?)
         };
         for batch in self.samples.batches() {
-            let now = View::of(&mut after, batch.clone(), &patches, layer.rows)?;
+            let now = View::of(&mut after, batch.clone(), patches, layer.rows)?;
             let then = before
                 .as_mut()
-                .map(|way| View::of(way, batch, &patches, layer.rows))
+                .map(|way| View::of(way, batch, patches, layer.rows))
                 .transpose()?;
-            if let Some(then) = then.as_ref().filter(|_| shortcut.is_some()) {
+            if let (Some(missing), Some(then)) = (&mut missing, &then) {
                 let lacking: Vec<f32> = then.shortcut.iter().zip(&now.shortcut).map(|(a, b)| a - b).collect();
-                methods::add_product(
-                    &mut missing,
-                    matrix(&lacking, layer.rows),
-                    matrix(&now.inputs[0], columns),
-                );
+                methods::add_product(missing, matrix(&lacking, layer.rows), matrix(&now.inputs[0], columns));
             }
             let add = |(group, gram): (usize, &mut Gram)| {
                 let x = matrix(&now.inputs[group], columns);
@@ -101,22 +147,29 @@ impl<'a> Poser<'a> {
             Some(before) => self.before.go(before),
             None => self.before = self.after.clone(),
         }
-        let problems: Vec<Problem> = grams
-            .par_iter()
-            .map(|gram| gram.problem(self.damping))
-            .collect::<Result<_, _>>()?;
-        let rows = rows(current, layer)?;
-        missing /= grams[0].count().max(1) as f64;
-        let target = |(r, row): (usize, &Vec<f64>)| {
-            let missing = shortcut.map(|_| missing.row(r).to_vec());
-            problems[layer.group(r)].target(row, missing.as_deref())
-        };
-        let targets = rows.par_iter().enumerate().map(target).collect();
-        Ok(Some(Posed {
-            problems,
-            rows,
-            targets,
-        }))
+        if let Some(missing) = &mut missing {
+            *missing /= grams[0].count().max(1) as f64;
+        }
+        Ok((grams, missing))
+    }
+}
+
+/// The products of a layer's inputs by group; what its output lacks.
+type Seen = (Vec<Gram>, Option<Array2<f64>>);
+
+/// Products of the inputs of one network: columns, then what each group has seen.
+impl Numbers for Vec<Gram> {
+    fn numbers(&self) -> Vec<f64> {
+        let columns = self.first().map_or(0, Gram::columns);
+        let sums = self.iter().flat_map(|gram| gram.numbers().into_iter().flatten());
+        std::iter::once(columns as f64).chain(sums).collect()
+    }
+
+    fn of(numbers: Vec<f64>) -> Option<Self> {
+        let (&columns, sums) = numbers.split_first()?;
+        let columns = columns as usize;
+        let own = Gram::numbers_of(columns);
+        sums.chunks(own).map(|numbers| Gram::of(columns, numbers)).collect()
     }
 }
 

@@ -17,11 +17,15 @@ use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::op::{Context, Inputs, Op, Output};
 use crate::pose::{Posed, Poser, set_rows};
 use crate::samples::Samples;
 use crate::{StepError, models, select};
+
+/// Raised whenever the same problem would give other costs of removals.
+const COSTS_REVISION: u32 = 1;
 
 /// How weights are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -203,7 +207,7 @@ impl<'a> Job<'a> {
         let original = graph.clone();
         let wanted = match self.params.scope {
             Scope::Layer => self.wanted.clone(),
-            Scope::Global => self.allotted(&original, samples)?,
+            Scope::Global => self.allotted(&original, samples, context)?,
         };
         let mut poser = Poser::new(samples, &original, self.params.damping);
         let todo = wanted.iter().flatten().count() as u64;
@@ -246,7 +250,12 @@ impl<'a> Job<'a> {
     }
 
     /// The share of each layer under one sparsity for all: weights go in the order of what they cost, as a share of their layer's output.
-    fn allotted(&self, original: &Graph, samples: &Samples<'_>) -> Result<Vec<Option<Sparsity>>, StepError> {
+    fn allotted(
+        &self,
+        original: &Graph,
+        samples: &Samples<'_>,
+        context: &Context<'_>,
+    ) -> Result<Vec<Option<Sparsity>>, StepError> {
         let mut poser = Poser::new(samples, original, self.params.damping);
         let mut costs = Vec::new();
         let mut total = 0;
@@ -254,29 +263,15 @@ impl<'a> Job<'a> {
             if wanted.is_none() {
                 continue;
             }
-            let posed = poser.pose(original, layer, true)?;
-            let posed = posed.ok_or_else(|| no_hessian(layer))?;
-            let rows = obs::Rows {
-                problems: &posed.problems,
-                group: &|row| layer.group(row),
-                targets: &posed.targets,
-                gone: &gone(&posed.rows, layer.columns),
-                columns: layer.columns,
-                run: layer.run,
-            };
-            let silence = |(r, row): (usize, &Vec<f64>)| {
-                let mut nothing = vec![0.0; row.len()];
-                nothing[layer.columns..].copy_from_slice(&row[layer.columns..]);
-                posed.problems[layer.group(r)].error(&nothing, row)
-            };
-            let energy: f64 = posed.targets.iter().enumerate().map(silence).sum();
-            let units = self.pattern.units(layer.columns, layer.run).len() * layer.rows;
-            total += units;
-            let (_, order) = obs::merge(&rows.traces(self.pattern), units);
-            let removals = order.into_iter().enumerate();
-            let removals = removals.map(|(unit, cost)| (unit, cost / energy.max(f64::MIN_POSITIVE)));
+            let more = json!({ "damping": self.params.damping, "pattern": format!("{:?}", self.pattern) });
+            let key = poser.key("removal-costs", COSTS_REVISION, layer, more)?;
+            let work = format!("{}, {} × {} weights", layer.name, layer.rows, layer.columns);
+            let removals = context.timed(&format!("{work}, what each removal costs"), || {
+                context.remembered(&key, &work, || self.costs(&mut poser, original, layer))
+            })?;
+            total += self.units(layer);
             costs.push(obs::Trace {
-                removals: removals.collect(),
+                removals: removals.into_iter().enumerate().collect(),
             });
         }
         let goal = Sparsity::new(self.params.sparsity.unwrap_or(0.0))?.of(total);
@@ -291,6 +286,34 @@ impl<'a> Job<'a> {
                 .transpose()
         };
         Ok(self.wanted.iter().map(share).collect::<Result<_, _>>()?)
+    }
+
+    /// What removals of a layer's weights cost in order, as shares of its output's energy.
+    fn costs(&self, poser: &mut Poser<'_>, original: &Graph, layer: &Layer) -> Result<Vec<f64>, StepError> {
+        let posed = poser.pose(original, layer, true)?;
+        let posed = posed.ok_or_else(|| no_hessian(layer))?;
+        let rows = obs::Rows {
+            problems: &posed.problems,
+            group: &|row| layer.group(row),
+            targets: &posed.targets,
+            gone: &gone(&posed.rows, layer.columns),
+            columns: layer.columns,
+            run: layer.run,
+        };
+        let silence = |(r, row): (usize, &Vec<f64>)| {
+            let mut nothing = vec![0.0; row.len()];
+            nothing[layer.columns..].copy_from_slice(&row[layer.columns..]);
+            posed.problems[layer.group(r)].error(&nothing, row)
+        };
+        let energy: f64 = posed.targets.iter().enumerate().map(silence).sum();
+        let (_, order) = obs::merge(&rows.traces(self.pattern), self.units(layer));
+        let share = |cost: f64| cost / energy.max(f64::MIN_POSITIVE);
+        Ok(order.into_iter().map(share).collect())
+    }
+
+    /// What can go or stay alone in a layer.
+    fn units(&self, layer: &Layer) -> usize {
+        self.pattern.units(layer.columns, layer.run).len() * layer.rows
     }
 
     /// What was asked of each layer beside what it has become.
@@ -314,8 +337,8 @@ impl<'a> Job<'a> {
                     (format!("{keep} of {of} kept"), holds)
                 }
                 (Some(_), _, Scope::Global) => ("a share of the whole".to_owned(), true),
-                (Some(goal), pattern, Scope::Layer) => {
-                    let units = pattern.units(layer.columns, layer.run).len() * layer.rows;
+                (Some(goal), _, Scope::Layer) => {
+                    let units = self.units(layer);
                     // The last block of a run may be shorter than the others.
                     let slack = self.params.block.map_or(0.0, |_| 0.5);
                     let least = goal.of(units) as f64 / units as f64 * (1.0 - slack);

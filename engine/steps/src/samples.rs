@@ -1,17 +1,19 @@
 //! Calibration samples: a draw from a dataset, and what networks make of it.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use data::{Amount, Sampling, Sharing};
+use data::{Amount, Sample, Sampling, Sharing};
 use ir::{Graph, Op, TensorId};
 use runtime::Executable;
+use sha2::{Digest, Sha256};
 
 use crate::artifact::LoadedDataset;
 use crate::feed::Feeder;
 use crate::op::Context;
 use crate::quantize::Ranges;
 use crate::walk::Walk;
-use crate::{StepError, calibrate};
+use crate::{StepError, calibrate, models};
 
 /// Samples that pass at once.
 const BATCH: usize = 64;
@@ -21,6 +23,7 @@ pub struct Samples<'a> {
     dataset: &'a LoadedDataset,
     order: Vec<usize>,
     context: &'a Context<'a>,
+    digest: OnceLock<String>,
 }
 
 impl<'a> Samples<'a> {
@@ -57,6 +60,7 @@ impl<'a> Samples<'a> {
             dataset,
             order,
             context,
+            digest: OnceLock::new(),
         })
     }
 
@@ -78,7 +82,9 @@ impl<'a> Samples<'a> {
             dataset: self.dataset,
             order: if rest.is_empty() { self.order.clone() } else { rest },
             context: self.context,
+            digest: OnceLock::new(),
         };
+        self.digest = OnceLock::new();
         (self, held)
     }
 
@@ -90,6 +96,26 @@ impl<'a> Samples<'a> {
         read: impl Fn(usize, &[f32]) -> R + Sync,
     ) -> Result<Vec<R>, StepError> {
         Walk::new(self).each(graph, None, tensor, read)
+    }
+
+    /// SHA-256 of all that a network sees: the samples' values, their transform and their places in the dataset.
+    pub(crate) fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let mut hasher = Sha256::new();
+            let shape = self.dataset.data.samples.sample_shape();
+            hasher.update(format!("{:?} {shape:?}", self.dataset.transform));
+            for &place in &self.order {
+                hasher.update(place.to_le_bytes());
+                match self.dataset.data.samples.get(place) {
+                    Some(Sample::U8(values)) => hasher.update(values),
+                    Some(Sample::F32(values)) => {
+                        hasher.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+                    }
+                    None => {}
+                }
+            }
+            models::hex(&hasher.finalize())
+        })
     }
 
     /// The draw in parts that pass at once.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::arrays;
 use crate::artifact::{Artifact, LoadedDataset, ReadBlob};
+use crate::memo::Memo;
 use crate::op::{Context, Inputs, Labelled, Output, Registered};
 use crate::quantize::Ranges;
 use crate::{StepError, models};
@@ -67,8 +68,13 @@ pub fn noise(count: usize) -> LoadedDataset {
     arrays::noise(&network(), count).unwrap()
 }
 
-/// Runs `work` with a context that says nothing, in a pool of `threads`.
+/// Runs `work` with a context that says nothing and keeps nothing, in a pool of `threads`.
 pub fn with_context<R: Send>(threads: usize, work: impl FnOnce(&Context<'_>) -> R + Send) -> R {
+    with_memo(threads, &crate::memo::Forgetful, work)
+}
+
+/// [`with_context`] with intermediate results.
+pub fn with_memo<R: Send>(threads: usize, memo: &dyn Memo, work: impl FnOnce(&Context<'_>) -> R + Send) -> R {
     struct Still;
     impl measure::Clock for Still {
         fn now(&self) -> std::time::Duration {
@@ -91,6 +97,7 @@ pub fn with_context<R: Send>(threads: usize, work: impl FnOnce(&Context<'_>) -> 
         clock: &Still,
         memory: &measure::memory::ThisProcess,
         machine: &machine,
+        memo,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| work(&context))
