@@ -16,14 +16,6 @@ pub(crate) fn packable(graph: &Graph) -> HashSet<TensorId> {
         Op::DepthwiseConv2d(_) => graph.tensor(node.inputs[0]).is_quantized(),
         _ => false,
     };
-    // Weights with scales for blocks are dequantized before the layer.
-    let blocks = |id: TensorId| {
-        graph
-            .tensor(id)
-            .quantization
-            .as_ref()
-            .is_some_and(|q| q.block.is_some())
-    };
     let fits = |id: TensorId| {
         let small = |q: &i8| (-8..=7).contains(q);
         let data = graph.constant_data(id).and_then(Constant::as_i8);
@@ -32,7 +24,8 @@ pub(crate) fn packable(graph: &Graph) -> HashSet<TensorId> {
     let used = |id: TensorId| {
         let mut readers = graph.nodes().iter().filter(|node| node.inputs.contains(&id)).peekable();
         let as_weights = |node: &ir::Node| match node.op {
-            Op::Dequantize(_) => blocks(id),
+            // Weights with scales for blocks are dequantized before the layer.
+            Op::Dequantize(_) => graph.tensor(id).has_blocks(),
             _ => takes(node) && node.inputs.iter().position(|&i| i == id) == Some(1),
         };
         readers.peek().is_some() && readers.all(as_weights) && !graph.outputs().contains(&id)

@@ -44,6 +44,11 @@ impl Tensor {
     pub fn is_quantized(&self) -> bool {
         self.quantization.is_some() && !self.ty.element.is_float()
     }
+
+    /// Whether blocks of neighbours have scales of their own ([`Quantization::block`]).
+    pub fn has_blocks(&self) -> bool {
+        self.quantization.as_ref().is_some_and(|q| q.block.is_some())
+    }
 }
 
 /// One operator applied to tensors.

@@ -442,7 +442,7 @@ impl<'e, 'a> Run<'e, 'a> {
             threads: resources.threads.map(|t| t as usize),
             // Inputs, their decoded form and an output of the like, and what any step needs.
             memory: resources.memory.unwrap_or(3 * read + (64 << 20)),
-            exclusive: resources.exclusive || node.op.measures_machine,
+            exclusive: resources.exclusive || node.op.measures_machine(&node.params),
         };
         let Some(grant) = self.budget.grant(demand, self.board.queued().len()) else {
             return;

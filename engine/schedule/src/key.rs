@@ -6,7 +6,7 @@
 //! | parameters | the recipe, with references substituted and defaults filled in |
 //! | inputs, by port | the *content* of each input; a gathering port also the label under which reports show it |
 //! | sources | the content of their files, and their names: some formats are told apart by them |
-//! | host | ops that measure the machine |
+//! | host | steps that measure the machine |
 //! | facts of the recipe | ops that print them |
 //!
 //! Step names, paths, threads and gates do not enter: what does not change a result does not change its key.
@@ -68,6 +68,6 @@ pub fn action(
         params: canonical,
         inputs: all,
         environment,
-        host: op.measures_machine.then(|| host.to_owned()),
+        host: op.measures_machine(params).then(|| host.to_owned()),
     })
 }

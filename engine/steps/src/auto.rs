@@ -51,7 +51,7 @@ pub struct Auto {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_operations: Option<u64>,
     /// The most milliseconds that one sample may take: the median of the runs that `benchmark` makes, on the machine where the step runs. Where the
-    /// smallest model within the drop takes longer, the step fails.
+    /// smallest model within the drop takes longer, the step fails. A result holds on the machine that was timed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<f64>,
     /// How weights are rounded.
@@ -95,6 +95,10 @@ impl Op for AutoOp {
     const SUMMARY: &'static str = "Finds the smallest quantized model whose measured drop stays within a bound.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "small: { auto: { model: base, ranges: ranges, data: train, drop: 0.01 } }";
+
+    fn measures_machine(params: &Auto) -> bool {
+        params.latency.is_some()
+    }
 
     fn check(params: &Auto, _ports: &[&str]) -> Result<(), String> {
         if params.weights.is_empty() {
@@ -279,7 +283,7 @@ impl Search<'_> {
         self.layers.iter().zip(choices).map(of).sum()
     }
 
-    /// Whether a model is as fast as was asked. What was measured is said, and not kept: the model is the same on every machine.
+    /// Whether a model is as fast as was asked. What was measured is said, and not kept.
     fn check_latency(&self, graph: &Graph) -> Result<(), StepError> {
         let Some(limit) = self.params.latency else {
             return Ok(());

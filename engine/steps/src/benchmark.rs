@@ -63,7 +63,10 @@ impl Op for BenchmarkOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Benchmark;
     const EXAMPLE: &'static str =
         "speed: { benchmark: { model: tflite, warmup: 10, runs: 100 }, resources: { exclusive: true } }";
-    const MEASURES_MACHINE: bool = true;
+
+    fn measures_machine(_: &Benchmark) -> bool {
+        true
+    }
 
     fn run(params: &Benchmark, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let graph = models::graph_of(inputs.one("model")?)?;

@@ -129,6 +129,17 @@ mod tests {
     }
 
     #[test]
+    fn a_model_chosen_by_its_latency_holds_on_one_machine() {
+        let measures = |op: &str, params: serde_json::Value| {
+            let op = super::find(op).unwrap();
+            op.measures_machine(&op.complete(&params, &["model", "data"]).unwrap())
+        };
+        assert!(measures("benchmark", serde_json::json!({ "runs": 5 })));
+        assert!(measures("auto", serde_json::json!({ "drop": 0.01, "latency": 5 })));
+        assert!(!measures("auto", serde_json::json!({ "drop": 0.01, "bytes": 5000 })));
+    }
+
+    #[test]
     fn parameters_are_completed_with_their_defaults_and_without_ports() {
         let op = super::find("calibrate").unwrap();
         let complete = op

@@ -29,10 +29,14 @@ pub trait Op {
     const PRODUCES: ArtifactKind;
     /// A step to paste into a recipe.
     const EXAMPLE: &'static str;
-    /// Whether the result depends on the machine: never shared between hosts, run with the machine to itself.
-    const MEASURES_MACHINE: bool = false;
     /// Whether the op writes facts about the recipe itself (its digest, its parameters): they enter its key.
     const READS_RECIPE: bool = false;
+
+    /// Whether the result depends on the machine: never shared between hosts, run with the machine to itself.
+    fn measures_machine(params: &Self::Params) -> bool {
+        let _ = params;
+        false
+    }
 
     /// What the schema cannot say about the parameters; `ports` names the ports that are filled.
     ///
@@ -188,6 +192,7 @@ impl Output {
 }
 
 type Complete = fn(&Value, &[&str]) -> Result<Value, String>;
+type MeasuresMachine = fn(Value) -> bool;
 type Run = fn(Value, &Inputs, &Context<'_>) -> Result<Output, StepError>;
 
 /// An op with its types erased.
@@ -196,11 +201,10 @@ pub struct Registered {
     pub spec: OpSpec,
     /// See [`Op::REVISION`].
     pub revision: u32,
-    /// See [`Op::MEASURES_MACHINE`].
-    pub measures_machine: bool,
     /// See [`Op::READS_RECIPE`].
     pub reads_recipe: bool,
     complete: Complete,
+    measures_machine: MeasuresMachine,
     run: Run,
 }
 
@@ -210,13 +214,13 @@ impl Registered {
         Registered {
             spec: OpSpec::of::<O::Params>(O::NAME, O::SUMMARY, O::PRODUCES).with_example(O::EXAMPLE),
             revision: O::REVISION,
-            measures_machine: O::MEASURES_MACHINE,
             reads_recipe: O::READS_RECIPE,
             complete: |params, ports| {
                 let params: O::Params = serde_json::from_value(params.clone()).map_err(|e| e.to_string())?;
                 O::check(&params, ports)?;
                 serde_json::to_value(&params).map_err(|e| e.to_string())
             },
+            measures_machine: |params| serde_json::from_value(params).is_ok_and(|params| O::measures_machine(&params)),
             run: |params, inputs, context| {
                 let params = serde_json::from_value(params).map_err(|e| StepError::Encode(e.to_string()))?;
                 O::run(&params, inputs, context)
@@ -229,6 +233,11 @@ impl Registered {
         let mut complete = (self.complete)(params, ports)?;
         self.spec.strip(&mut complete);
         Ok(complete)
+    }
+
+    /// See [`Op::measures_machine`]; `params` are complete.
+    pub fn measures_machine(&self, params: &Value) -> bool {
+        (self.measures_machine)(params.clone())
     }
 
     /// Runs the op.

@@ -94,8 +94,7 @@ impl<'g> Emitter<'g> {
 
     /// Whether the file has 4-bit integers.
     pub fn packs(&self) -> bool {
-        let blocks = |tensor: &ir::Tensor| tensor.quantization.as_ref().is_some_and(|q| q.block.is_some());
-        !self.packed.is_empty() || self.graph.tensors().iter().any(blocks)
+        !self.packed.is_empty() || self.graph.tensors().iter().any(ir::Tensor::has_blocks)
     }
 
     /// How a tensor lies at the border of the file.

@@ -56,8 +56,7 @@ pub fn write_with(graph: &Graph, options: &WriteOptions) -> Result<Vec<u8>, Form
 /// The tensors of the graph.
 fn prepare<'g>(graph: &'g Graph, options: &WriteOptions) -> Result<Emitter<'g>, FormatError> {
     graph.verify().map_err(invalid)?;
-    let blocks = |t: &&ir::Tensor| t.quantization.as_ref().is_some_and(|q| q.block.is_some());
-    if let Some(tensor) = graph.tensors().iter().find(blocks) {
+    if let Some(tensor) = graph.tensors().iter().find(|t| t.has_blocks()) {
         // XNNPACK computes fully connected layers of such weights; LiteRT's other kernels ignore the scales and give zeros, without an error.
         return Err(unsupported(
             format!("tensor `{}`", tensor.name),
