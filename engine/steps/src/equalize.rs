@@ -21,6 +21,7 @@ use crate::op::{Context, Inputs, Op, Output};
 use crate::quantize::{self, Granularity, Plan, Quantize};
 use crate::repair::{Trial, default_count};
 use crate::samples::{Samples, channel_sums};
+use crate::walk::Walk;
 use crate::{StepError, models};
 
 /// Parameters of `equalize`.
@@ -109,12 +110,15 @@ fn equalized(pair: &methods::equalize::Pair) -> EffectRow {
 fn absorbed(graph: &Graph, samples: &Samples<'_>) -> Result<(Graph, Vec<EffectRow>), StepError> {
     let mut out = graph.clone();
     let mut effect = Vec::new();
-    for (first, second) in absorb::pairs(graph) {
+    let mut pairs = absorb::pairs(graph);
+    pairs.sort_by_key(|(first, _)| first.node);
+    let mut walk = Walk::new(samples);
+    for (first, second) in pairs {
         let bare = absorb::without_activation(&out, &first);
         let output = bare.node(first.node).output();
         let rows = first.rows;
         // Sums of values and of squares over the positions of each sample.
-        let sums = samples.each(&bare, output, |_, values| channel_sums(values, rows))?;
+        let sums = walk.each(&bare, Some(first.node), output, |_, values| channel_sums(values, rows))?;
         let shifts = absorb::high_biases(&sums, rows);
         let moved = shifts.iter().filter(|&&s| s > 0.0).count();
         if moved == 0 {

@@ -95,29 +95,41 @@ fn from_bytes(bytes: &[u8]) -> Option<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ir::Graph;
     use methods::{Gram, layers};
+    use serde_json::json;
 
     use super::*;
     use crate::pose::{Posed, Poser};
     use crate::samples::Samples;
-    use crate::testing::{noise, prepared, with_memo};
+    use crate::testing::{network, noise, prepared, run_keeping, with_memo};
 
     /// Keeps everything, and counts what was found.
     #[derive(Default)]
-    struct Shelf(Mutex<(Vec<(Key, Vec<u8>)>, usize)>);
+    struct Shelf {
+        kept: Mutex<Vec<(Key, Vec<u8>)>>,
+        found: AtomicUsize,
+    }
+
+    impl Shelf {
+        /// How much is kept, and how often it was found.
+        fn counts(&self) -> (usize, usize) {
+            (self.kept.lock().unwrap().len(), self.found.load(Ordering::Relaxed))
+        }
+    }
 
     impl Memo for Shelf {
         fn recall(&self, key: &Key) -> Option<Vec<u8>> {
-            let (kept, found) = &mut *self.0.lock().unwrap();
+            let kept = self.kept.lock().unwrap();
             let (_, bytes) = kept.iter().find(|(known, _)| known == key)?;
-            *found += 1;
+            self.found.fetch_add(1, Ordering::Relaxed);
             Some(bytes.clone())
         }
 
         fn keep(&self, key: &Key, bytes: &[u8], _: f64) -> Result<(), String> {
-            self.0.lock().unwrap().0.push((key.clone(), bytes.to_vec()));
+            self.kept.lock().unwrap().push((key.clone(), bytes.to_vec()));
             Ok(())
         }
     }
@@ -140,18 +152,19 @@ mod tests {
         })
     }
 
+    fn made(op: &str, params: Value, memo: &dyn Memo) -> Vec<(String, Vec<u8>)> {
+        let output = run_keeping(2, memo, op, params, &[("model", &network())], Some(40), None).unwrap();
+        output.blobs
+    }
+
     #[test]
     fn hessians_are_found_again_in_every_bit_by_those_who_look_at_the_same() {
         let (graph, shelf) = (prepared(), Shelf::default());
-        let counts = || {
-            let (kept, found) = &*shelf.0.lock().unwrap();
-            (kept.len(), *found)
-        };
         let fresh = posed(&graph, 30, 1, &Forgetful);
         assert_eq!(posed(&graph, 30, 1, &shelf), fresh);
-        assert_eq!(counts(), (4, 0));
+        assert_eq!(shelf.counts(), (4, 0));
         assert_eq!(posed(&graph, 30, 1, &shelf), fresh);
-        assert_eq!(counts(), (4, 4));
+        assert_eq!(shelf.counts(), (4, 4));
 
         // Other samples, or another network, are something else.
         assert_ne!(posed(&graph, 30, 2, &shelf), fresh);
@@ -167,16 +180,52 @@ mod tests {
         let shape = graph.tensor(weights).ty.shape.dims().to_vec();
         other.tensor_mut(weights).data = ir::Constant::f32(shape, halved.collect());
         assert_ne!(posed(&other, 30, 1, &shelf), fresh);
-        assert_eq!(counts(), (12, 4));
+        assert_eq!(shelf.counts(), (12, 4));
+    }
+
+    #[test]
+    fn methods_of_calibration_choose_from_what_one_of_them_has_seen() {
+        let shelf = Shelf::default();
+        let methods = ["percentile", "mse", "kl", "minmax", "moving-average"];
+        for (done, method) in methods.into_iter().enumerate() {
+            let params = json!({ "method": method, "count": 25 });
+            let fresh = made("calibrate", params.clone(), &Forgetful);
+            assert_eq!(made("calibrate", params, &shelf), fresh, "{method}");
+            // Extremes each time, histograms for the first three.
+            assert_eq!(shelf.counts(), (2, done + done.min(2)), "{method}");
+        }
+        made("calibrate", json!({ "count": 25, "seed": 1 }), &shelf);
+        assert_eq!(shelf.counts().0, 3);
+    }
+
+    #[test]
+    fn sparsities_of_a_sweep_share_what_removals_cost() {
+        let shelf = Shelf::default();
+        let params = |sparsity: f64| json!({ "method": "second-order", "scope": "global", "sparsity": sparsity });
+        assert_eq!(
+            made("prune", params(0.3), &shelf),
+            made("prune", params(0.3), &Forgetful)
+        );
+        let (kept, found) = shelf.counts();
+        assert_eq!(
+            (kept, found),
+            (8, 1),
+            "Hessian and costs of four layers; the first Hessian serves twice"
+        );
+        assert_eq!(
+            made("prune", params(0.6), &shelf),
+            made("prune", params(0.6), &Forgetful)
+        );
+        assert_eq!(shelf.counts(), (8, 6));
     }
 
     #[test]
     fn what_does_not_read_back_is_made_again() {
         let (graph, shelf) = (prepared(), Shelf::default());
         let fresh = posed(&graph, 30, 1, &shelf);
-        for (_, bytes) in &mut shelf.0.lock().unwrap().0 {
+        shelf.kept.lock().unwrap().iter_mut().for_each(|(_, bytes)| {
             bytes.pop();
-        }
+        });
         assert_eq!(posed(&graph, 30, 1, &shelf), fresh);
         assert!(Vec::<Gram>::of(vec![3.0, 1.0]).is_none());
     }

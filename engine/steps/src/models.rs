@@ -235,7 +235,11 @@ fn digest(bytes: &[u8]) -> String {
 
 /// Two hexadecimal digits a byte.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(half.into(), 16).expect("half a byte");
+    bytes
+        .iter()
+        .flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// SHA-256 of a network as it is stored.

@@ -98,24 +98,9 @@ impl<'a> Samples<'a> {
         Walk::new(self).each(graph, None, tensor, read)
     }
 
-    /// SHA-256 of all that a network sees: the samples' values, their transform and their places in the dataset.
+    /// The digest of all that a network sees.
     pub(crate) fn digest(&self) -> &str {
-        self.digest.get_or_init(|| {
-            let mut hasher = Sha256::new();
-            let shape = self.dataset.data.samples.sample_shape();
-            hasher.update(format!("{:?} {shape:?}", self.dataset.transform));
-            for &place in &self.order {
-                hasher.update(place.to_le_bytes());
-                match self.dataset.data.samples.get(place) {
-                    Some(Sample::U8(values)) => hasher.update(values),
-                    Some(Sample::F32(values)) => {
-                        hasher.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
-                    }
-                    None => {}
-                }
-            }
-            models::hex(&hasher.finalize())
-        })
+        self.digest.get_or_init(|| digest(self.dataset, &self.order))
     }
 
     /// The draw in parts that pass at once.
@@ -169,6 +154,24 @@ impl<'a> Samples<'a> {
         }
         Ok(off / all.max(f64::MIN_POSITIVE))
     }
+}
+
+/// SHA-256 of all that a network sees of some samples: their values, their transform and their places in the dataset.
+pub(crate) fn digest(dataset: &LoadedDataset, order: &[usize]) -> String {
+    let mut hasher = Sha256::new();
+    let shape = dataset.data.samples.sample_shape();
+    hasher.update(format!("{:?} {shape:?}", dataset.transform));
+    for &place in order {
+        hasher.update(place.to_le_bytes());
+        match dataset.data.samples.get(place) {
+            Some(Sample::U8(values)) => hasher.update(values),
+            Some(Sample::F32(values)) => {
+                hasher.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+            }
+            None => {}
+        }
+    }
+    models::hex(&hasher.finalize())
 }
 
 /// Sums of the values of each channel and of their squares, and how many values a channel has.

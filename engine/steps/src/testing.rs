@@ -125,6 +125,19 @@ pub fn run_with(
     samples: Option<usize>,
     ranges: Option<&Ranges>,
 ) -> Result<Output, StepError> {
+    run_keeping(threads, &crate::memo::Forgetful, op, params, models, samples, ranges)
+}
+
+/// [`run_with`] intermediate results.
+pub fn run_keeping(
+    threads: usize,
+    memo: &dyn Memo,
+    op: &str,
+    params: Value,
+    models: &[(&str, &Graph)],
+    samples: Option<usize>,
+    ranges: Option<&Ranges>,
+) -> Result<Output, StepError> {
     let op: &Registered = crate::find(op).unwrap();
     let mut inputs = Inputs::default();
     let mut put = |port: &str, artifact: Artifact| {
@@ -155,7 +168,7 @@ pub fn run_with(
     }
     let ports: Vec<&str> = inputs.ports.keys().map(String::as_str).collect();
     let params = op.complete(&params, &ports).map_err(StepError::Params)?;
-    with_context(threads, |context| op.run(params, &inputs, context))
+    with_memo(threads, memo, |context| op.run(params, &inputs, context))
 }
 
 /// The message of a step that fails.

@@ -24,6 +24,23 @@ impl Histogram {
         }
     }
 
+    /// The ends of the range and the counts.
+    pub fn numbers(&self) -> impl Iterator<Item = f64> {
+        let ends = [self.range.min.into(), self.range.max.into()];
+        ends.into_iter().chain(self.counts.iter().map(|&n| n as f64))
+    }
+
+    /// What has these [`Histogram::numbers`].
+    pub fn of(&[min, max, ref counts @ ..]: &[f64; BINS + 2]) -> Self {
+        Histogram {
+            range: Range {
+                min: min as f32,
+                max: max as f32,
+            },
+            counts: counts.iter().map(|&n| n as u64).collect(),
+        }
+    }
+
     fn width(&self) -> f64 {
         (f64::from(self.range.max) - f64::from(self.range.min)) / BINS as f64
     }

@@ -121,7 +121,9 @@ impl Op for CalibrateOp {
             },
         )?;
         let feeder = Feeder::new(&executable, &dataset)?.only(&drawn.indices);
-        let seen = observe::ranges(&executable, &feeder, params, context)?;
+        let samples = crate::samples::digest(&dataset, &drawn.indices);
+        let facts = serde_json::json!({ "network": models::identity(&model)?, "samples": samples });
+        let seen = observe::ranges(&executable, &feeder, params, Some(facts), context)?;
 
         let mut warnings = drawn.warnings;
         warnings.extend(seen.unstable());
@@ -179,7 +181,7 @@ pub(crate) fn minmax(
     };
     let executable = Executable::new(model, options)?;
     let feeder = Feeder::new(&executable, dataset)?.only(order);
-    let seen = observe::ranges(&executable, &feeder, &params, context)?;
+    let seen = observe::ranges(&executable, &feeder, &params, None, context)?;
     Ok(Ranges {
         summary: CalibrationSummary {
             method: method_name(&params),

@@ -1,7 +1,8 @@
 //! What calibration sees: per-sample extremes first, and for the methods that need them histograms in a second pass.
 //!
 //! Every reduction is independent of the order of threads: extremes are kept per sample, counts are integers. Memory
-//! is bounded by the number of tensors: 8 bytes a sample and tensor for extremes, 16 KiB a tensor for histograms.
+//! is bounded by the number of tensors: 8 bytes a sample and tensor for extremes, 16 KiB a tensor for histograms. Both are remembered for
+//! other methods that choose from the same network and samples.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,12 @@ use super::histogram::{BINS, Histogram};
 use super::{Calibrate, Method};
 use crate::StepError;
 use crate::feed::Feeder;
+use crate::memo::{Key, Numbers};
 use crate::op::Context;
 use crate::quantize::Range;
+
+/// Raised whenever the same network and samples would show something else.
+const REVISION: u32 = 1;
 
 /// Ranges with what they were chosen from.
 pub struct Seen {
@@ -48,36 +53,42 @@ impl Seen {
     }
 }
 
-/// Runs the samples and chooses a range for every float activation.
+/// The least and greatest values of every tensor, by sample.
+struct Extremes(Vec<Vec<Range>>);
+
+/// Runs the samples and chooses a range for every float activation. `facts` say what is seen, for [`Key`]; nothing is remembered without.
 pub fn ranges(
     executable: &Executable,
     feeder: &Feeder<'_>,
     params: &Calibrate,
+    facts: Option<serde_json::Value>,
     context: &Context<'_>,
 ) -> Result<Seen, StepError> {
+    let key = |what| {
+        let facts = facts.clone()?;
+        Some(Key {
+            what,
+            revision: REVISION,
+            facts,
+        })
+    };
     let passes = if matches!(params.method, Method::Minmax | Method::MovingAverage) {
         1
     } else {
         2
     };
     let total = passes * feeder.len() as u64;
-    let extremes = each_sample(
-        executable,
-        feeder,
-        context,
-        0,
-        total,
-        |_| Vec::<Range>::new(),
-        |found, i, name, values| {
-            let range = Range::of(values).ok_or_else(|| {
-                let problem =
-                    format!("tensor `{name}` is infinite or not a number on sample {i}; no range can be chosen");
-                StepError::Params(problem)
-            })?;
-            found.push(range);
-            Ok(())
-        },
-    )?;
+    let see = |found: &mut Vec<Range>, i: usize, name: &str, values: &[f32]| {
+        let range = Range::of(values).ok_or_else(|| {
+            let problem = format!("tensor `{name}` is infinite or not a number on sample {i}; no range can be chosen");
+            StepError::Params(problem)
+        })?;
+        found.push(range);
+        Ok(())
+    };
+    let Extremes(extremes) = remembered(key("extremes"), context, || {
+        each_sample(executable, feeder, context, 0, total, |_| Vec::new(), see).map(Extremes)
+    })?;
     let names = observed_names(executable, feeder)?;
 
     let over = |tensor: usize, samples: &[Vec<Range>]| samples.iter().map(|s| s[tensor]).reduce(Range::union);
@@ -95,7 +106,9 @@ pub fn ranges(
             .collect(),
         Method::Percentile | Method::Mse | Method::Kl => {
             let done = feeder.len() as u64;
-            let histograms = histograms(executable, feeder, context, &whole, done, total)?;
+            let histograms = remembered(key("histograms"), context, || {
+                histograms(executable, feeder, context, &whole, done, total)
+            })?;
             histograms
                 .iter()
                 .map(|h| match params.method {
@@ -111,6 +124,50 @@ pub fn ranges(
         ranges: names.into_iter().zip(chosen).collect(),
         halves,
     })
+}
+
+fn remembered<T: Numbers>(
+    key: Option<Key>,
+    context: &Context<'_>,
+    make: impl FnOnce() -> Result<T, StepError>,
+) -> Result<T, StepError> {
+    match key {
+        Some(key) => context.remembered(&key, "activations", make),
+        None => make(),
+    }
+}
+
+/// How many tensors, then the two ends of each range.
+impl Numbers for Extremes {
+    fn numbers(&self) -> Vec<f64> {
+        let tensors = self.0.first().map_or(0, Vec::len);
+        let ends = self.0.iter().flatten().flat_map(|r| [r.min.into(), r.max.into()]);
+        std::iter::once(tensors as f64).chain(ends).collect()
+    }
+
+    fn of(numbers: Vec<f64>) -> Option<Self> {
+        let (&tensors, ends) = numbers.split_first()?;
+        let range = |ends: &[f64; 2]| Range {
+            min: ends[0] as f32,
+            max: ends[1] as f32,
+        };
+        let (ranges, rest) = ends.as_chunks();
+        let ranges: Vec<Range> = ranges.iter().map(range).collect();
+        let samples = ranges.chunks_exact((tensors as usize).max(1));
+        (rest.is_empty() && samples.remainder().is_empty()).then(|| Extremes(samples.map(<[Range]>::to_vec).collect()))
+    }
+}
+
+impl Numbers for Vec<Histogram> {
+    fn numbers(&self) -> Vec<f64> {
+        self.iter().flat_map(Histogram::numbers).collect()
+    }
+
+    fn of(numbers: Vec<f64>) -> Option<Self> {
+        let (histograms, rest) = numbers.as_chunks();
+        let histograms = histograms.iter().map(Histogram::of);
+        rest.is_empty().then(|| histograms.collect())
+    }
 }
 
 /// `r ← momentum·r + (1 − momentum)·sample`, starting at the first sample.

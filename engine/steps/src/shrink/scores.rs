@@ -1,13 +1,18 @@
 //! The scores of a network's groups, from weights or from what calibration samples show.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use ir::ops::{Activation, Family};
 use ir::{NodeId, Op, TensorId};
+use methods::Layer;
 use methods::shrink::{Group, Member, Norm, fpgm, input_units, noise, normalized, norms, sensitivities};
 
 use super::{Job, Method};
 use crate::StepError;
 use crate::pose::Poser;
 use crate::samples::Samples;
+use crate::walk::Walk;
 
 impl Job<'_> {
     /// By group and unit.
@@ -17,14 +22,8 @@ impl Job<'_> {
             Method::L1 => self.by_layer(|m| Ok(norms(&m.layer.matrix(self.graph)?, Norm::L1))),
             Method::L2 => self.by_layer(|m| Ok(norms(&m.layer.matrix(self.graph)?, Norm::L2))),
             Method::Fpgm => self.by_layer(|m| Ok(fpgm(&m.layer.matrix(self.graph)?))),
-            Method::Apoz => {
-                let samples = samples()?;
-                self.by_layer(|m| self.activations(m, samples, |v| f64::from(u8::from(v > 0.0))))
-            }
-            Method::MeanActivation => {
-                let samples = samples()?;
-                self.by_layer(|m| self.activations(m, samples, |v| f64::from(v.abs())))
-            }
+            Method::Apoz => self.by_activation(samples()?, |v| f64::from(u8::from(v > 0.0))),
+            Method::MeanActivation => self.by_activation(samples()?, |v| f64::from(v.abs())),
             Method::Sensitivity => self.sensitivities(samples()?),
             Method::Random => {
                 let draw = |(g, group): (usize, &Group)| noise(group.units.len(), self.params.seed, g as u64);
@@ -52,25 +51,36 @@ impl Job<'_> {
         self.groups.iter().map(of).collect()
     }
 
-    /// The mean over samples and positions of what `read` makes of each channel's activations.
-    fn activations(
+    /// [`Job::by_layer`] with the mean over samples and positions of what `read` makes of each channel's activations.
+    fn by_activation(
         &self,
-        member: &Member,
         samples: &Samples<'_>,
         read: impl Fn(f32) -> f64 + Sync,
-    ) -> Result<Vec<f64>, StepError> {
-        let channels = member.layer.rows;
-        let tensor = self.activated(member.layer.node);
-        let sums = samples.each(self.graph, tensor, |_, values| {
-            let mut sums = vec![0.0; channels];
-            for pixel in values.chunks(channels) {
+    ) -> Result<Vec<Vec<f64>>, StepError> {
+        let makers = self.groups.iter().flat_map(Group::makers);
+        // A layer may make channels of several groups.
+        let layers: BTreeMap<NodeId, &Layer> = makers.map(|m| (m.layer.node, &m.layer)).collect();
+        let tensors: Vec<TensorId> = layers.keys().map(|&node| self.activated(node)).collect();
+        let mean = |(values, layer): (&Cow<'_, [f32]>, &&Layer)| {
+            let mut sums = vec![0.0; layer.rows];
+            for pixel in values.chunks(layer.rows) {
                 sums.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += read(v));
             }
-            let positions = (values.len() / channels).max(1) as f64;
+            let positions = (values.len() / layer.rows).max(1) as f64;
             sums.into_iter().map(|sum| sum / positions).collect::<Vec<f64>>()
-        })?;
-        let mean = |c: usize| sums.iter().map(|s| s[c]).sum::<f64>() / sums.len() as f64;
-        Ok((0..channels).map(mean).collect())
+        };
+        let mut sums: BTreeMap<NodeId, Vec<f64>> = layers.iter().map(|(&id, l)| (id, vec![0.0; l.rows])).collect();
+        let mut way = Walk::new(samples).way(self.graph, None, &tensors)?;
+        for batch in samples.batches() {
+            let of_sample = |_, values: &[Cow<'_, [f32]>]| values.iter().zip(layers.values()).map(mean).collect();
+            let seen: Vec<Vec<Vec<f64>>> = way.pass(batch, of_sample)?;
+            for own in seen {
+                let pairs = sums.values_mut().flatten().zip(own.into_iter().flatten());
+                pairs.for_each(|(sum, v)| *sum += v);
+            }
+        }
+        let mean = |sum: &f64| sum / samples.len() as f64;
+        self.by_layer(|member| Ok(sums[&member.layer.node].iter().map(mean).collect()))
     }
 
     /// Where the activations of a layer's channels are looked at: after the first activation function that follows, past batch norms and additions.
