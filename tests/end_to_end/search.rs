@@ -55,12 +55,13 @@ fn the_best_of_a_draw_goes_on_and_a_second_run_has_nothing_to_do() {
 
 #[test]
 fn a_figure_that_is_not_there_ends_the_search() {
-    let lab = Lab::with_recipe(&SWEEP.replace("quality.accuracy, seed", "quality.acuracy, seed"));
+    let unicorn = "quality.per-class.unicorn.f1";
+    let lab = Lab::with_recipe(&SWEEP.replace("quality.accuracy, seed", &format!("{unicorn}, seed")));
     let call = lab.call(&["run", "recipe.yaml", "--out", "out"]);
     assert_eq!(call.code, Some(2), "{call}");
     let text = call.to_string();
     assert!(
-        text.contains("search.by: quality[") && text.contains("has no figure `acuracy`"),
+        text.contains("search.by: quality[") && text.contains("has no figure `per-class.unicorn.f1`"),
         "{text}"
     );
 }

@@ -90,6 +90,17 @@ impl Agreement {
         self
     }
 
+    /// Names of all numbers that there may be.
+    pub const FIGURES: &[&str] = &[
+        "max-abs-error",
+        "mean-abs-error",
+        "equal",
+        "cosine",
+        "snr-db",
+        "top1-agreement",
+        "top5-agreement",
+    ];
+
     /// The named numbers: `max-abs-error`, `mean-abs-error`, `equal`, and where defined `cosine`, `snr-db`,
     /// `top1-agreement`, `top5-agreement`.
     pub fn figures(&self) -> Vec<Figure> {
@@ -332,6 +343,8 @@ mod tests {
         let sixth: &[f32] = &[0.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let found = agreement(&[(reference, fifth), (reference, sixth)]);
         assert_eq!((found.top1, found.top5), (Some(0.0), Some(0.5)));
+        let names: Vec<String> = found.figures().into_iter().map(|figure| figure.name).collect();
+        assert_eq!(names, Agreement::FIGURES);
     }
 
     #[test]

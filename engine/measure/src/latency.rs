@@ -156,6 +156,21 @@ pub struct Benchmark {
 }
 
 impl Benchmark {
+    /// Names of all numbers that there may be.
+    pub const FIGURES: &[&str] = &[
+        "load-ms",
+        "first-ms",
+        "mean-ms",
+        "median-ms",
+        "p90-ms",
+        "p99-ms",
+        "min-ms",
+        "max-ms",
+        "std-ms",
+        "after-load-bytes",
+        "peak-bytes",
+    ];
+
     /// The named numbers: `load-ms`, `first-ms`, `mean-ms`, `median-ms`, `p90-ms`, `p99-ms`, `min-ms`, `max-ms`, `std-ms`,
     /// and where known `after-load-bytes`, `peak-bytes`.
     pub fn figures(&self) -> Vec<Figure> {

@@ -190,6 +190,15 @@ impl Sizes {
         percent_saved(self.bytes(), self.files.iter().map(|file| file.deflated_bytes).sum())
     }
 
+    /// Names of all numbers that there may be.
+    pub const FIGURES: &[&str] = &[
+        "bytes",
+        "zip-bytes",
+        "deflation-percent",
+        "zeros-percent",
+        "most-values",
+    ];
+
     /// The named numbers: `bytes`, `zip-bytes`, `deflation-percent`, and where weights were looked at `zeros-percent` and `most-values`.
     pub fn figures(&self) -> Vec<Figure> {
         let mut figures = vec![
@@ -260,7 +269,7 @@ mod tests {
         assert_eq!(sizes.zip_bytes(), sizes.files[0].zip_bytes + sizes.files[1].zip_bytes);
         assert_eq!(sizes.compressor.to_string(), "zip, deflate, zlib-rs level 9");
         let names: Vec<String> = sizes.figures().into_iter().map(|figure| figure.name).collect();
-        assert_eq!(names, ["bytes", "zip-bytes", "deflation-percent"]);
+        assert_eq!(names, Sizes::FIGURES[..3]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn sections() -> Value {
                 "by": {
                     "type": "string",
                     "pattern": "^[A-Za-z_][A-Za-z0-9_-]*\\..+$",
-                    "description": "A step and the path of the number that judges a point: `quality.accuracy`.",
+                    "description": "A step and the number that judges a point: `quality.accuracy`.",
                 },
                 "seed": { "type": "integer", "minimum": 0, "description": "Seed of the draw." },
                 "halving": {
@@ -188,7 +188,7 @@ fn shared_definitions() -> Map<String, Value> {
                 "metric": {
                     "type": "string",
                     "pattern": "^[A-Za-z_][A-Za-z0-9_-]*\\..+$",
-                    "description": "A step and the path of a number: `quality.accuracy`.",
+                    "description": "A step and a number that it finds: `quality.accuracy`, `quality.per-class.dog.f1`.",
                 },
                 "at": coordinates("The instances that are meant: `{ model: int8, fraction: 0.8 }`."),
                 "drop-from": coordinates("Judge the drop from the metric at these coordinates."),

@@ -10,16 +10,15 @@
 
 mod gate;
 
-use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::{
-    Coordinates, OpSpec, Span,
+    Coordinates, Span,
     bindings::Bindings,
     check::Checker,
     diagnostic::{Complaints, Place},
     fields::{self, Fields},
-    suggest,
+    metric::{self, Steps},
     yaml::{Node, Yaml},
 };
 
@@ -100,18 +99,18 @@ impl Relation {
     }
 }
 
-type Steps<'a> = IndexMap<&'a str, (&'a Place, Option<&'a OpSpec>)>;
-
 impl Expectation {
     /// Reads an entry of `expect`.
     pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &Steps<'_>, node: &Node) -> Option<Self> {
         let fields = Fields::of(complaints, "expect", node, &KEYS)?;
-        let metric = fields.get("metric").and_then(|node| metric(complaints, steps, node));
+        let metric = fields
+            .get("metric")
+            .and_then(|node| metric::read(complaints, "expect.metric", steps, node));
         if !fields.means("metric") {
             complaints.push(
                 complaints
                     .at(node.place.clone(), "expect: `metric` is missing")
-                    .help("`metric` is a step and the path of a number: `quality.accuracy`"),
+                    .help("`metric` is a step and a number that it finds: `quality.accuracy`"),
             );
         }
         let at = fields
@@ -157,30 +156,6 @@ impl Expectation {
             span,
         })
     }
-}
-
-fn metric(complaints: &mut Complaints, steps: &Steps<'_>, node: &Node) -> Option<(String, String)> {
-    let text = fields::text(complaints, "expect.metric", node)?;
-    let Some((step, path)) = text.split_once('.').filter(|(_, path)| !path.is_empty()) else {
-        complaints.push(
-            complaints
-                .at(
-                    node.place.clone(),
-                    format!("expect.metric: `{text}` is not a step and the path of a number"),
-                )
-                .help("such as `quality.accuracy`"),
-        );
-        return None;
-    };
-    if !steps.contains_key(step) {
-        complaints.push(
-            complaints
-                .at(node.place.clone(), format!("expect.metric: there is no step `{step}`"))
-                .maybe_help(suggest::help(step, "the recipe's steps", steps.keys().copied())),
-        );
-        return None;
-    }
-    Some((step.into(), path.into()))
 }
 
 fn coordinates(complaints: &mut Complaints, bindings: &Bindings, path: &str, node: &Node) -> Option<Coordinates> {

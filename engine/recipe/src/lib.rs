@@ -40,6 +40,7 @@ mod expression;
 mod fields;
 mod graph;
 mod instance;
+mod metric;
 mod name;
 mod overrides;
 mod raw;

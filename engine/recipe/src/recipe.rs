@@ -127,11 +127,10 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         .iter()
         .filter_map(|node| Expectation::of(&mut complaints, &bindings, &known, node))
         .collect();
-    let names: Vec<&str> = raw.steps.iter().map(|(key, _)| key.name.as_str()).collect();
     let search = raw
         .search
         .as_ref()
-        .and_then(|node| Search::of(&mut complaints, &bindings, &names, node));
+        .and_then(|node| Search::of(&mut complaints, &bindings, &known, node));
     crate::source::add_paths(&mut sources, &raw.source.name, steps.values());
     let recipe = Recipe {
         schema: SCHEMA,

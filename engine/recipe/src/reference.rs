@@ -41,6 +41,11 @@ pub fn doc_markdown(op: &OpSpec) -> String {
         }
     }
     parameters(&mut page, params);
+    if !op.figures.is_empty() {
+        let names: Vec<String> = op.figures.iter().map(|name| format!("`{name}`")).collect();
+        page.push_str("\n## Numbers\n\nFor `expect` and `search`, after the step's name and a dot: ");
+        page.extend([&names.join(", "), ".\n"]);
+    }
     page
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Without `halving`, `budget` points of the grid are drawn and run. With it they first run with each entry of `params` in turn, and of
 //! those that ran the best `1/factor` go on: successive halving (Jamieson & Talwalkar 2016). What is left runs with the recipe's own
-//! params. `by` is a step and the path of a number; which way it improves the number itself says.
+//! params. `by` is a step and a number that it finds; which way it improves the number itself says.
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use crate::{
     bindings::Bindings,
     diagnostic::Complaints,
     fields::{self, Fields},
+    metric::{self, Steps},
     yaml::{Node, Yaml},
 };
 
@@ -48,7 +49,7 @@ pub type GridPoint = Vec<usize>;
 
 impl Search {
     /// Reads the mapping under `search`.
-    pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &[&str], node: &Node) -> Option<Self> {
+    pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &Steps<'_>, node: &Node) -> Option<Self> {
         let fields = Fields::of(complaints, "search", node, &KEYS)?;
         let whole = |complaints: &mut Complaints, name: &str, node: &Node, least: u64| {
             let number = match &node.value {
@@ -72,7 +73,7 @@ impl Search {
             None => 0,
         };
         let (step, path) = match fields.get("by") {
-            Some(node) => judge(complaints, steps, node)?,
+            Some(node) => metric::read(complaints, "search.by", steps, node)?,
             None if fields.means("halving") => {
                 let complaint = complaints.at(node.place.clone(), "search: `halving` needs `by`");
                 complaints.push(complaint.help("name a number that judges a point: `by: quality.accuracy`"));
@@ -97,29 +98,6 @@ impl Search {
             rungs,
         })
     }
-}
-
-/// `quality.accuracy`: a step of the recipe and a path.
-fn judge(complaints: &mut Complaints, steps: &[&str], node: &Node) -> Option<(String, String)> {
-    let text = fields::text(complaints, "search.by", node)?;
-    let Some((step, path)) = text.split_once('.') else {
-        let complaint = complaints.at(
-            node.place.clone(),
-            format!("search.by: `{text}` is not a step and a number"),
-        );
-        complaints.push(complaint.help("write it as in `quality.accuracy`"));
-        return None;
-    };
-    if !steps.contains(&step) {
-        let complaint = complaints.at(
-            node.place.clone(),
-            format!("search.by: the recipe has no step `{step}`"),
-        );
-        let help = crate::suggest::help(step, "the recipe's steps", steps.iter().copied());
-        complaints.push(complaint.maybe_help(help));
-        return None;
-    }
-    Some((step.to_owned(), path.to_owned()))
 }
 
 /// A list of mappings from params of the recipe to values.

@@ -147,6 +147,8 @@ pub struct OpSpec {
     pub schema: Schema,
     /// A step to paste into a recipe, or empty.
     pub example: &'static str,
+    /// The numbers that gates and searches can ask a step for; `*` in a name stands for any text.
+    pub figures: &'static [&'static str],
 }
 
 /// An input of an op, as its parameter struct declares it.
@@ -180,7 +182,26 @@ impl OpSpec {
             produces,
             schema: schemars::schema_for!(P),
             example: "",
+            figures: &[],
         }
+    }
+
+    /// The same op with the numbers that it finds.
+    #[must_use]
+    pub fn with_figures(mut self, figures: &'static [&'static str]) -> Self {
+        self.figures = figures;
+        self
+    }
+
+    /// Whether it may find a number of this name.
+    pub fn finds(&self, figure: &str) -> bool {
+        self.figures.iter().any(|known| match known.split_once('*') {
+            Some((start, end)) => {
+                let middle = figure.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+                middle.is_some_and(|any| !any.is_empty())
+            }
+            None => *known == figure,
+        })
     }
 
     /// The same op with a step to paste into a recipe.

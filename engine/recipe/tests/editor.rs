@@ -160,6 +160,13 @@ fn reference_pages() {
     | `classes` | a list of strings | `[]` | Classes to take samples from; all if empty. |
     | `seed` | an integer of at least 0 | `0` | Seed of the choice. |
     ");
+    let numbers = page("evaluate");
+    let numbers = numbers.lines().skip_while(|line| *line != "## Numbers");
+    insta::assert_snapshot!(numbers.collect::<Vec<_>>().join("\n"), @"
+    ## Numbers
+
+    For `expect` and `search`, after the step's name and a dot: `accuracy`, `samples`, `per-class.*.f1`.
+    ");
     insta::assert_snapshot!(page("report"), @"
     # report
 

@@ -1318,6 +1318,10 @@ fn gates() {
         "{}expect:
   - {{ metric: qualty.accuracy, ge: 1 }}
   - {{ metric: accuracy, ge: 1 }}
+  - {{ metric: q.acuracy, ge: 1 }}
+  - {{ metric: q.per-class.dog.accuracy, ge: 1 }}
+  - {{ metric: q.per-class.dog.f1, ge: 1 }}
+  - {{ metric: data.samples, ge: 1 }}
   - {{ metrik: q.accuracy, ge: 1 }}
   - {{ metric: q.accuracy, at: {{ model: a }} }}
   - {{ metric: q.accuracy, at: a, ge: high }}
@@ -1327,7 +1331,7 @@ fn gates() {
         with("  q: { evaluate: { model: base, data: data } }\n")
     );
     insta::assert_snapshot!(complaints(&text), @"
-    error: expect.metric: there is no step `qualty`
+    error: expect.metric: the recipe has no step `qualty`
      --> recipe.yaml:9:15
       |
     9 |   - { metric: qualty.accuracy, ge: 1 }
@@ -1335,60 +1339,84 @@ fn gates() {
       |
       = help: the recipe's steps: `base`, `data`, `q`
 
-    error: expect.metric: `accuracy` is not a step and the path of a number
+    error: expect.metric: `accuracy` is not a step and a number
       --> recipe.yaml:10:15
        |
     10 |   - { metric: accuracy, ge: 1 }
        |               ^^^^^^^^
        |
-       = help: such as `quality.accuracy`
+       = help: write it as in `quality.accuracy`
+
+    error: expect.metric: a step with `evaluate` finds no `acuracy`
+      --> recipe.yaml:11:15
+       |
+    11 |   - { metric: q.acuracy, ge: 1 }
+       |               ^^^^^^^^^
+       |
+       = help: did you mean `accuracy`?
+
+    error: expect.metric: a step with `evaluate` finds no `per-class.dog.accuracy`
+      --> recipe.yaml:12:15
+       |
+    12 |   - { metric: q.per-class.dog.accuracy, ge: 1 }
+       |               ^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: it finds: `accuracy`, `samples`, `per-class.*.f1`
+
+    error: expect.metric: a step with `dataset` finds no numbers
+      --> recipe.yaml:14:15
+       |
+    14 |   - { metric: data.samples, ge: 1 }
+       |               ^^^^^^^^^^^^
+       |
+       = help: name a step such as `evaluate`, `benchmark` or `compress`
 
     error: expect: unknown key `metrik`
-      --> recipe.yaml:11:7
+      --> recipe.yaml:15:7
        |
-    11 |   - { metrik: q.accuracy, ge: 1 }
+    15 |   - { metrik: q.accuracy, ge: 1 }
        |       ^^^^^^
        |
        = help: did you mean `metric`?
 
     error: expect.at: `q` has no coordinate `model`
-      --> recipe.yaml:12:5
+      --> recipe.yaml:16:5
        |
-    12 |   - { metric: q.accuracy, at: { model: a } }
+    16 |   - { metric: q.accuracy, at: { model: a } }
        |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: `q` has one instance and no coordinates
 
     error: expect: a bound is missing
-      --> recipe.yaml:12:5
+      --> recipe.yaml:16:5
        |
-    12 |   - { metric: q.accuracy, at: { model: a } }
+    16 |   - { metric: q.accuracy, at: { model: a } }
        |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: add `le`, `ge`, `lt`, `gt` or `eq` with a number
 
     error: expect.at: the string `a` is not a mapping of coordinates, such as `{ model: int8, fraction: 0.8 }`
-      --> recipe.yaml:13:31
+      --> recipe.yaml:17:31
        |
-    13 |   - { metric: q.accuracy, at: a, ge: high }
+    17 |   - { metric: q.accuracy, at: a, ge: high }
        |                               ^
 
     error: expect.ge: the string `high` is not a number
-      --> recipe.yaml:13:38
+      --> recipe.yaml:17:38
        |
-    13 |   - { metric: q.accuracy, at: a, ge: high }
+    17 |   - { metric: q.accuracy, at: a, ge: high }
        |                                      ^^^^
 
     error: `$limit` is neither a param nor an axis
-      --> recipe.yaml:14:50
+      --> recipe.yaml:18:50
        |
-    14 |   - { metric: q.accuracy, at: { model: [] }, ge: $limit }
+    18 |   - { metric: q.accuracy, at: { model: [] }, ge: $limit }
        |                                                  ^^^^^^
 
     error: expect: `5` is not a mapping with `metric`, `at`, `drop-from`, `le`, `ge`, `lt`, `gt`, `eq`
-      --> recipe.yaml:15:5
+      --> recipe.yaml:19:5
        |
-    15 |   - 5
+    19 |   - 5
        |     ^
     ");
 }

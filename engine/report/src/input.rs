@@ -109,7 +109,12 @@ impl Document {
 
     /// The figure of this name, if the document has it.
     pub fn figure(&self, name: &str) -> Option<Figure> {
-        self.figures().into_iter().find(|figure| figure.name == name)
+        let of_class = || match self {
+            Self::Metrics(metrics) => metrics.figure_of_class(name),
+            _ => None,
+        };
+        let mut figures = self.figures().into_iter();
+        figures.find(|figure| figure.name == name).or_else(of_class)
     }
 }
 
@@ -131,6 +136,9 @@ pub struct ModelSummary {
 }
 
 impl ModelSummary {
+    /// Names of all numbers that there may be.
+    pub const FIGURES: &[&str] = &["parameters", "macs"];
+
     /// The named numbers: `parameters`, and where known `macs`.
     pub fn figures(&self) -> Vec<Figure> {
         let count = |name: &str, value: u64| Figure::new(name, value as f64, Unit::Count, Direction::Lower);
@@ -178,6 +186,9 @@ pub struct CalibrationSummary {
 }
 
 impl CalibrationSummary {
+    /// Names of all numbers that there may be.
+    pub const FIGURES: &[&str] = &["calibration-samples"];
+
     /// The named numbers: `calibration-samples`.
     pub fn figures(&self) -> Vec<Figure> {
         vec![Figure::new(

@@ -51,6 +51,9 @@ pub struct SensitivityRow {
 }
 
 impl Sensitivity {
+    /// Names of all numbers that there may be.
+    pub const FIGURES: &[&str] = &["worst-snr-db"];
+
     /// The named numbers: `worst-snr-db`, of the layer and treatment that suffer most.
     pub fn figures(&self) -> Vec<Figure> {
         let worst = self.rows.iter().filter_map(|row| row.snr_db).min_by(f64::total_cmp);

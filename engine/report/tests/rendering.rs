@@ -104,6 +104,14 @@ fn quantized() -> Document {
     })
 }
 
+#[test]
+fn numbers_have_the_names_that_recipes_are_checked_against() {
+    let names = |document: Document| document.figures().into_iter().map(|f| f.name).collect::<Vec<String>>();
+    assert_eq!(names(timed(1.0)), Benchmark::FIGURES);
+    assert_eq!(names(calibrated(3, [1, 1, 1])), CalibrationSummary::FIGURES);
+    assert_eq!(names(quantized()), ModelSummary::FIGURES);
+}
+
 fn entry(variant: &str, coordinates: &[(&str, &str)], document: Document) -> Entry {
     let coordinates = coordinates
         .iter()

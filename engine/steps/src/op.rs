@@ -212,7 +212,9 @@ impl Registered {
     /// The op `O` with its types erased.
     pub fn of<O: Op>() -> Self {
         Registered {
-            spec: OpSpec::of::<O::Params>(O::NAME, O::SUMMARY, O::PRODUCES).with_example(O::EXAMPLE),
+            spec: OpSpec::of::<O::Params>(O::NAME, O::SUMMARY, O::PRODUCES)
+                .with_example(O::EXAMPLE)
+                .with_figures(figures(O::PRODUCES)),
             revision: O::REVISION,
             reads_recipe: O::READS_RECIPE,
             complete: |params, ports| {
@@ -243,5 +245,19 @@ impl Registered {
     /// Runs the op.
     pub fn run(&self, params: Value, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         (self.run)(params, inputs, context)
+    }
+}
+
+/// The numbers in what a step finds about what it makes.
+fn figures(kind: ArtifactKind) -> &'static [&'static str] {
+    match kind {
+        ArtifactKind::Model => report::ModelSummary::FIGURES,
+        ArtifactKind::Ranges => report::CalibrationSummary::FIGURES,
+        ArtifactKind::Metrics => measure::Metrics::FIGURES,
+        ArtifactKind::Benchmark => measure::Benchmark::FIGURES,
+        ArtifactKind::Sizes | ArtifactKind::File => measure::Sizes::FIGURES,
+        ArtifactKind::Agreement => measure::Agreement::FIGURES,
+        ArtifactKind::Sensitivity => report::Sensitivity::FIGURES,
+        ArtifactKind::Dataset | ArtifactKind::Report => &[],
     }
 }

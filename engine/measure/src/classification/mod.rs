@@ -182,6 +182,40 @@ impl Metrics {
         })
     }
 
+    /// Names of all numbers that there may be: those of [`Metrics::figures`] and of [`Metrics::figure_of_class`] with `*` for the class.
+    pub const FIGURES: &[&str] = &[
+        "accuracy",
+        "accuracy-low",
+        "accuracy-high",
+        "top5",
+        "precision",
+        "sensitivity",
+        "specificity",
+        "f1",
+        "g-mean",
+        "samples",
+        "per-class.*.precision",
+        "per-class.*.sensitivity",
+        "per-class.*.specificity",
+        "per-class.*.f1",
+        "per-class.*.g-mean",
+    ];
+
+    /// A number of one class: `per-class.dog.f1`.
+    pub fn figure_of_class(&self, name: &str) -> Option<Figure> {
+        let (class, number) = name.strip_prefix("per-class.")?.rsplit_once('.')?;
+        let class = self.per_class.iter().find(|known| known.name == class)?;
+        let value = match number {
+            "precision" => class.precision,
+            "sensitivity" => class.sensitivity,
+            "specificity" => class.specificity,
+            "f1" => class.f1,
+            "g-mean" => class.g_mean,
+            _ => return None,
+        };
+        Some(Figure::new(name, value, Unit::Ratio, Direction::Higher))
+    }
+
     /// The named numbers: `accuracy`, `accuracy-low`, `accuracy-high`, `top5`, the means `precision`, `sensitivity`,
     /// `specificity`, `f1`, `g-mean`, and `samples`.
     pub fn figures(&self) -> Vec<Figure> {
@@ -264,6 +298,25 @@ mod tests {
         );
         assert_eq!(found.f1, 16.0 / 23.0);
         assert_eq!(found.g_mean, (0.8_f64 * 0.95).sqrt());
+    }
+
+    #[test]
+    fn every_number_has_a_name_those_of_classes_too() {
+        let mut found = metrics(vec![vec![95, 5], vec![2, 8]]);
+        found.top5 = Some(1.0);
+        let (of_all, of_classes) = Metrics::FIGURES.split_at(10);
+        let names: Vec<String> = found.figures().into_iter().map(|figure| figure.name).collect();
+        assert_eq!(names, of_all);
+        for pattern in of_classes {
+            assert!(
+                found.figure_of_class(&pattern.replace('*', "c1")).is_some(),
+                "{pattern}"
+            );
+            assert_eq!(found.figure_of_class(&pattern.replace('*', "c2")), None);
+        }
+        let value = |name: &str| found.figure_of_class(name).map(|figure| figure.value);
+        assert_eq!(value("per-class.c1.sensitivity"), Some(0.8));
+        assert_eq!(value("per-class.c1.accuracy"), None);
     }
 
     #[test]

@@ -240,11 +240,15 @@ pub fn vocabulary() -> Vec<OpSpec> {
             .with_example("ranges: { calibrate: { model: base, data: train, method: minmax } }"),
         OpSpec::of::<Quantize>("quantize", "Stores numbers with fewer bits.", Model)
             .with_example("int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }"),
-        OpSpec::of::<Prune>("prune", "Sets the smallest weights to zero.", Model),
+        OpSpec::of::<Prune>("prune", "Sets the smallest weights to zero.", Model).with_figures(&["parameters", "macs"]),
         OpSpec::of::<Cluster>("cluster", "Lets weights share a few values.", Model),
-        OpSpec::of::<Export>("export", "Writes a file for other runtimes.", File),
-        OpSpec::of::<Evaluate>("evaluate", "Measures quality on a dataset.", Metrics),
-        OpSpec::of::<Benchmark>("benchmark", "Measures latency and memory.", Bench),
+        OpSpec::of::<Export>("export", "Writes a file for other runtimes.", File).with_figures(&["bytes", "zip-bytes"]),
+        OpSpec::of::<Evaluate>("evaluate", "Measures quality on a dataset.", Metrics).with_figures(&[
+            "accuracy",
+            "samples",
+            "per-class.*.f1",
+        ]),
+        OpSpec::of::<Benchmark>("benchmark", "Measures latency and memory.", Bench).with_figures(&["median-ms"]),
         OpSpec::of::<Verify>("verify", "Compares two models on the same inputs.", Agreement),
         OpSpec::of::<Report>("report", "Renders what was measured.", Rep),
     ]
