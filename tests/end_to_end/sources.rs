@@ -184,3 +184,34 @@ steps:
         run.error("data")
     );
 }
+
+#[test]
+fn a_source_may_be_several_downloads() {
+    let (x, y) = (npy("(2, 8, 8, 1)", &[7; 128]), npy("(2,)", &[0, 1]));
+    let part = |name: &str, bytes: &[u8]| {
+        let (sha256, size) = (Digest::of(bytes), bytes.len());
+        format!("    - {{ fetch: \"https://nowhere.invalid/{name}\", sha256: {sha256}, size: {size} }}\n")
+    };
+    let parts = part("x.npy", &x) + &part("y.npy", &y);
+    let lab = Lab::with_recipe(&format!(
+        "schema: pipeline/v1
+name: parts
+sources:
+  arrays:
+{parts}steps:
+  data: {{ dataset: {{ source: arrays, split: all }} }}
+"
+    ));
+    lab.write(&format!("mirror/{}", Digest::of(&x)), &x);
+    let call = lab.call(&["run", "recipe.yaml", "--mirror", "mirror", "--offline"]);
+    assert_eq!(call.code, Some(4), "{call}");
+    assert!(call.stderr.contains(&Digest::of(&y).to_string()), "{call}");
+    lab.write(&format!("mirror/{}", Digest::of(&y)), &y);
+    let run = lab.run(&["--mirror", "mirror", "--offline"]);
+    assert_eq!(run.executed(), set(["data"]));
+    // As from files of these names.
+    lab.write("x.npy", &x);
+    lab.write("y.npy", &y);
+    let same = lab.run(&["--offline", "--source", "arrays=x.npy", "--source", "arrays=y.npy"]);
+    assert_eq!(same.executed(), set([]));
+}

@@ -113,9 +113,6 @@ fn the_shipped_recipes_are_sound() {
             if path.ends_with("efficientnet-lite0-compression.yaml") {
                 check.extend(["--source", "calibration=digits.npz"]);
             }
-            if path.ends_with("structured-pruning-lab.yaml") {
-                check.extend(["--source", "mnist=digits.npz"]);
-            }
             lab.call(&check).expect(0);
             check[0] = "graph";
             lab.call(&check).expect(0);

@@ -4,7 +4,7 @@
 //! are of fixed size and each is computed by one task, so that results do not depend on threads.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use crate::MethodError;
@@ -28,10 +28,7 @@ pub fn factor(a: ArrayView2<'_, f64>) -> Result<Array2<f64>, MethodError> {
         let mut own = above.slice_mut(s![start.., start..end]);
         factor_block(&mut own).map_err(|column| MethodError::NotPositive { column: start + column })?;
         let divide = |mut rows: ArrayViewMut2<'_, f64>| {
-            rows.rows_mut().into_iter().for_each(|mut row| {
-                let row = row.as_slice_mut().expect("rows are contiguous");
-                forward(own.view(), &mut row[start..end]);
-            });
+            each_row(&mut rows, |row| forward(own.view(), &mut row[start..end]));
         };
         stripes(&mut below).into_par_iter().for_each(divide);
         let panel = below.slice(s![.., start..end]).to_owned();
@@ -82,13 +79,47 @@ fn forward(l: ArrayView2<'_, f64>, b: &mut [f64]) {
 pub fn solve(l: &Array2<f64>, b: &[f64]) -> Vec<f64> {
     let mut x = b.to_vec();
     forward(l.view(), &mut x);
-    for i in (0..x.len()).rev() {
-        x[i] /= l[[i, i]];
-        let (head, tail) = x.split_at_mut(i);
-        let row = l.row(i);
-        head.iter_mut().zip(row).for_each(|(h, &c)| *h -= c * tail[0]);
-    }
+    backward(l.view(), &mut x);
     x
+}
+
+/// Makes `b` the solution `x` of `Lᵀ·x = b`.
+fn backward(l: ArrayView2<'_, f64>, b: &mut [f64]) {
+    for (i, row) in l.rows().into_iter().enumerate().rev() {
+        let (rest, own) = b.split_at_mut(i);
+        own[0] /= row[i];
+        rest.iter_mut().zip(row).for_each(|(r, &c)| *r -= c * own[0]);
+    }
+}
+
+/// Makes each row `b` the solution `x` of `L·Lᵀ·x = b`.
+pub fn solve_rows(l: &Array2<f64>, b: &mut ArrayViewMut2<'_, f64>) {
+    stripes(b).into_par_iter().for_each(|mut rows| {
+        let n = l.nrows();
+        let blocks: Vec<(usize, usize)> = (0..n)
+            .step_by(BLOCK)
+            .map(|start| (start, (start + BLOCK).min(n)))
+            .collect();
+        for &(start, end) in &blocks {
+            let (known, mut rest) = rows.view_mut().split_at(Axis(1), start);
+            let mut own = rest.slice_mut(s![.., ..end - start]);
+            general_mat_mul(-1.0, &known, &l.slice(s![start..end, ..start]).t(), 1.0, &mut own);
+            let square = l.slice(s![start..end, start..end]);
+            each_row(&mut own, |row| forward(square, row));
+        }
+        for &(start, end) in blocks.iter().rev() {
+            let (mut before, known) = rows.view_mut().split_at(Axis(1), end);
+            let mut own = before.slice_mut(s![.., start..]);
+            general_mat_mul(-1.0, &known, &l.slice(s![end.., start..end]), 1.0, &mut own);
+            let square = l.slice(s![start..end, start..end]);
+            each_row(&mut own, |row| backward(square, row));
+        }
+    });
+}
+
+fn each_row(rows: &mut ArrayViewMut2<'_, f64>, work: impl Fn(&mut [f64])) {
+    let each = |mut row: ArrayViewMut1<'_, f64>| work(row.as_slice_mut().expect("rows are contiguous"));
+    rows.rows_mut().into_iter().for_each(each);
 }
 
 /// `(L·Lᵀ)⁻¹`, symmetric to the last bit.
@@ -182,6 +213,13 @@ mod tests {
             let off = |(a, b): (&f64, &f64)| (a - b).abs() / n as f64;
             assert!(l.dot(&l.t()).iter().zip(&a).map(off).fold(0.0, f64::max) < 1e-10);
             assert!(l.indexed_iter().all(|((i, j), v)| j <= i || *v == 0.0));
+            let wanted = Array2::from_shape_fn((101, n), |(i, j)| ((i * 5 + j * 3) % 11) as f64 - 5.0);
+            let mut rows = wanted.clone();
+            solve_rows(&l, &mut rows.view_mut());
+            for (row, wanted) in rows.rows().into_iter().zip(wanted.rows()) {
+                let alone = solve(&l, &wanted.to_vec());
+                assert!(row.iter().zip(&alone).map(off).fold(0.0, f64::max) < 1e-9);
+            }
             let one = a.dot(&inverse(&l));
             assert!(one.iter().zip(&Array2::<f64>::eye(n)).map(off).fold(0.0, f64::max) < 1e-9);
         }

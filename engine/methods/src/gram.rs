@@ -95,13 +95,10 @@ impl Gram {
         let scale = 1.0 / self.count.max(1) as f64;
         let mean = self.hessian.diag().mean().unwrap_or(0.0) * scale;
         if mean <= 0.0 {
-            return Problem::new(Array2::eye(n), Array2::zeros((n, n)));
+            return Problem::new(Array2::eye(n), None);
         }
         let mut hessian = &self.hessian * scale;
-        let pull = match &self.cross {
-            Some(cross) => cross * scale - &hessian,
-            None => Array2::zeros((n, n)),
-        };
+        let pull = self.cross.as_ref().map(|cross| cross * scale - &hessian);
         // A column that is almost never used keeps a share of the mean: its weights stay what they were.
         let ridge: Vec<f64> = hessian.diag().iter().map(|&d| damping * d.max(1e-4 * mean)).collect();
         hessian.diag_mut().iter_mut().zip(&ridge).for_each(|(d, r)| *d += r);
@@ -141,18 +138,18 @@ pub fn add_product(sum: &mut Array2<f64>, a: ArrayView2<'_, f32>, b: ArrayView2<
 #[derive(Debug, Clone)]
 pub struct Problem {
     hessian: Array2<f64>,
-    /// `K − Σ x̂·x̂ᵀ`: how the inputs of the compressed network differ.
-    pull: Array2<f64>,
+    /// `K − Σ x̂·x̂ᵀ`: how the inputs of the compressed network differ; none where they do not.
+    pull: Option<Array2<f64>>,
     factor: Array2<f64>,
     inverse: Array2<f64>,
 }
 
 impl Problem {
-    /// A problem with Hessian `hessian`; `pull` is zero where both networks see the same inputs.
+    /// A problem with Hessian `hessian`; without `pull` both networks see the same inputs.
     ///
     /// # Errors
     /// The Hessian is not positive definite.
-    pub fn new(hessian: Array2<f64>, pull: Array2<f64>) -> Result<Self, MethodError> {
+    pub fn new(hessian: Array2<f64>, pull: Option<Array2<f64>>) -> Result<Self, MethodError> {
         let factor = cholesky::factor(hessian.view())?;
         let inverse = cholesky::inverse(&factor);
         Ok(Problem {
@@ -178,16 +175,18 @@ impl Problem {
         &self.inverse
     }
 
-    /// What a row should become if every value were allowed: `w* = w + H⁻¹·(K − H₀)ᵀ·w`.
+    /// What rows should become if every value were allowed: `w* = w + H⁻¹·(K − H₀)ᵀ·w`.
     ///
-    /// `missing` is `Σ e·x̂` per input, where `e` is what the layer shall add to its output beyond what it gave originally.
-    pub fn target(&self, row: &[f64], missing: Option<&[f64]>) -> Vec<f64> {
-        let mut wanted = self.pull.t().dot(&ndarray::aview1(row)).to_vec();
-        if let Some(missing) = missing {
-            wanted.iter_mut().zip(missing).for_each(|(w, m)| *w += m);
-        }
-        let step = cholesky::solve(&self.factor, &wanted);
-        row.iter().zip(step).map(|(w, s)| w + s).collect()
+    /// `missing` holds `Σ e·x̂` per input for each row, where `e` is what the layer shall add to its output beyond what it gave originally.
+    pub fn targets(&self, rows: ArrayView2<'_, f64>, missing: Option<ArrayView2<'_, f64>>) -> Array2<f64> {
+        let mut wanted = match (&self.pull, missing) {
+            (None, None) => return rows.to_owned(),
+            (None, Some(missing)) => missing.to_owned(),
+            (Some(pull), None) => rows.dot(pull),
+            (Some(pull), Some(missing)) => rows.dot(pull) + missing,
+        };
+        cholesky::solve_rows(&self.factor, &mut wanted.view_mut());
+        wanted + rows
     }
 
     /// `(v − target)ᵀ·H·(v − target)`: the mean squared error of the output, damping included.
@@ -275,7 +274,8 @@ mod tests {
         both.add(x.view(), Some(x.view()));
         gram.add(x.view(), Some(x.view()));
         both.add(x.view(), None);
-        assert_eq!(gram.problem(0.1).unwrap().target(&[1.0; 130], None), [1.0; 130]);
+        let ones = Array2::ones((1, 130));
+        assert_eq!(gram.problem(0.1).unwrap().targets(ones.view(), None), ones);
         assert_eq!(gram.count(), both.count());
         assert_eq!(gram.hessian, both.hessian);
     }
@@ -286,8 +286,8 @@ mod tests {
         let x = array![[1.0f32, 0.0], [0.0, 1.0], [1.0, 1.0]];
         let mut gram = Gram::new(2);
         gram.add((&x * 0.5).view(), Some(x.view()));
-        let target = gram.problem(1e-9).unwrap().target(&[3.0, -1.0], None);
-        assert!((target[0] - 6.0).abs() < 1e-6 && (target[1] + 2.0).abs() < 1e-6);
+        let target = gram.problem(1e-9).unwrap().targets(array![[3.0, -1.0]].view(), None);
+        assert!((target - array![[6.0, -2.0]]).iter().all(|off| off.abs() < 1e-6));
     }
 
     #[test]
@@ -296,6 +296,7 @@ mod tests {
         gram.add(Array2::zeros((5, 3)).view(), None);
         let problem = gram.problem(0.01).unwrap();
         assert_eq!(problem.hessian(), &Array2::<f64>::eye(3));
-        assert_eq!(problem.target(&[1.0, 2.0, 3.0], None), [1.0, 2.0, 3.0]);
+        let row = array![[1.0, 2.0, 3.0]];
+        assert_eq!(problem.targets(row.view(), None), row);
     }
 }

@@ -169,7 +169,7 @@ mod tests {
         });
         let hessian = x.t().dot(&x) + Array2::<f64>::eye(n) * 0.1;
         let row = (0..n).map(|j| (((j * 5 + salt * 3) % 11) as f64 - 5.0) / 3.7).collect();
-        (Problem::new(hessian, Array2::zeros((n, n))).unwrap(), row)
+        (Problem::new(hessian, None).unwrap(), row)
     }
 
     fn round(problem: &Problem, row: &[f64], columns: usize, keep: &[bool], codes: &Codes) -> (Vec<f64>, Vec<f64>) {

@@ -91,7 +91,10 @@ fn sections() -> Value {
         },
         "sources": section(
             "Files and downloads to start from; `--source name=path` replaces one.",
-            json!({ "$ref": "#/$defs/source" }),
+            json!({ "anyOf": [
+                { "$ref": "#/$defs/source" },
+                { "type": "array", "items": { "$ref": "#/$defs/source" }, "minItems": 1, "description": "Several downloads." },
+            ] }),
         ),
         "steps": steps,
         "expect": {

@@ -67,6 +67,6 @@ pub use recipe::{Recipe, load, resolve};
 pub use reference::{doc_markdown, params_markdown};
 pub use resources::Resources;
 pub use search::{GridPoint, Search};
-pub use source::Source;
+pub use source::{Remote, Source};
 pub use step::{Step, StepPort};
 pub use vocabulary::{ArtifactKind, FileRef, Kinds, OpSpec, Port, PortSpec, Ports, SourceRef, SourceSpec, kind};

@@ -23,17 +23,21 @@ pub enum Source {
         /// What relative paths are relative to: the recipe's folder, or empty (the current folder) for `--source`.
         base: PathBuf,
     },
-    /// A download, fixed by its digest.
-    Fetch {
-        /// Addresses to try in order: `http`, `https` or `file`.
-        urls: Vec<String>,
-        /// SHA-256 of the bytes.
-        sha256: [u8; 32],
-        /// Length in bytes.
-        size: u64,
-        /// The file name, from the first address.
-        name: String,
-    },
+    /// Downloads, in order.
+    Fetch(Vec<Remote>),
+}
+
+/// A file to download, fixed by its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Addresses to try in order: `http`, `https` or `file`.
+    pub urls: Vec<String>,
+    /// SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+    /// Length in bytes.
+    pub size: u64,
+    /// The file name, from the first address.
+    pub name: String,
 }
 
 impl Source {
@@ -41,7 +45,7 @@ impl Source {
     pub fn paths(&self) -> Vec<PathBuf> {
         match self {
             Self::Files { paths, base } => paths.iter().map(|path| base.join(path)).collect(),
-            Self::Fetch { .. } => Vec::new(),
+            Self::Fetch(_) => Vec::new(),
         }
     }
 }
@@ -117,6 +121,12 @@ pub(crate) fn add_paths<'s>(
 
 fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> Option<Source> {
     let path = format!("sources.{name}");
+    if let Yaml::List(items) = &node.value
+        && !items.is_empty()
+    {
+        let remotes: Vec<Option<Remote>> = items.iter().map(|item| part(complaints, &path, item)).collect();
+        return Some(Source::Fetch(remotes.into_iter().collect::<Option<_>>()?));
+    }
     let fields = Fields::of(complaints, &path, node, &KEYS)?;
     match (fields.entry("file"), fields.entry("fetch")) {
         (Some((_, file)), None) => {
@@ -135,7 +145,7 @@ fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> 
                 base: base.into(),
             })
         }
-        (None, Some((_, fetch))) => download(complaints, &path, fetch, &fields),
+        (None, Some((_, fetch))) => Some(Source::Fetch(vec![download(complaints, &path, fetch, &fields)?])),
         (Some((file, _)), Some((fetch, _))) => {
             complaints.push(
                 complaints
@@ -157,7 +167,24 @@ fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> 
     }
 }
 
-fn download(complaints: &mut Complaints, path: &str, fetch: &Node, fields: &Fields<'_>) -> Option<Source> {
+/// A file in a list of downloads.
+fn part(complaints: &mut Complaints, path: &str, node: &Node) -> Option<Remote> {
+    let fields = Fields::of(complaints, path, node, &KEYS)?;
+    match fields.get("fetch") {
+        Some(fetch) => download(complaints, path, fetch, &fields),
+        None if fields.means("fetch") => None,
+        None => {
+            complaints.push(
+                complaints
+                    .at(fields.place.clone(), format!("{path}: `fetch` is missing"))
+                    .help("a list holds downloads; several local files are `{ file: [PATH, PATH] }`"),
+            );
+            None
+        }
+    }
+}
+
+fn download(complaints: &mut Complaints, path: &str, fetch: &Node, fields: &Fields<'_>) -> Option<Remote> {
     let urls = fields::texts(complaints, &format!("{path}.fetch"), fetch);
     let urls = urls.filter(|urls| refuse_references(complaints, path, urls));
     let named = urls.as_ref().and_then(|urls| {
@@ -215,7 +242,7 @@ fn download(complaints: &mut Complaints, path: &str, fetch: &Node, fields: &Fiel
         size
     });
     let urls = urls?.iter().map(|(url, _)| (*url).to_owned()).collect();
-    Some(Source::Fetch {
+    Some(Remote {
         urls,
         sha256: sha256?,
         size: size?,

@@ -156,20 +156,17 @@ fn the_command_line_replaces_params_axes_and_sources() {
 #[test]
 fn downloads_are_fixed_by_digest_and_size() {
     let recipe = sound(LAB);
-    let Source::Fetch {
-        urls,
-        sha256,
-        size,
-        name,
-    } = &recipe.sources["cifar"]
-    else {
+    let Source::Fetch(remotes) = &recipe.sources["cifar"] else {
         panic!("a download")
     };
+    let [remote] = remotes.as_slice() else {
+        panic!("one file")
+    };
     assert_eq!(
-        (urls.len(), sha256[..2].to_vec(), *size),
+        (remote.urls.len(), remote.sha256[..2].to_vec(), remote.size),
         (1, vec![0xc4, 0xa3], 170_052_171)
     );
-    assert_eq!(name, "cifar-10-binary.tar.gz");
+    assert_eq!(remote.name, "cifar-10-binary.tar.gz");
 }
 
 #[test]

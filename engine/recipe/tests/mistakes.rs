@@ -780,6 +780,54 @@ fn cycles() {
 }
 
 #[test]
+fn lists_of_downloads() {
+    let text = format!(
+        "schema: pipeline/v1
+name: test
+sources:
+  data:
+    - {{ fetch: \"https://host/a.gz\", sha256: {digest}, size: 5 }}
+    - {{ file: b.gz }}
+    - {{ fetch: \"https://host/c.gz\", size: 5 }}
+    - d.gz
+  none: []
+steps:
+  base: {{ import: {{ from: data }} }}
+",
+        digest = "0f".repeat(32)
+    );
+    insta::assert_snapshot!(complaints(&text), @r#"
+    error: sources.data: `fetch` is missing
+     --> recipe.yaml:6:7
+      |
+    6 |     - { file: b.gz }
+      |       ^^^^^^^^^^^^^^
+      |
+      = help: a list holds downloads; several local files are `{ file: [PATH, PATH] }`
+
+    error: sources.data: `sha256` is missing
+     --> recipe.yaml:7:7
+      |
+    7 |     - { fetch: "https://host/c.gz", size: 5 }
+      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: a download is fixed by its digest and size; `sha256` is the SHA-256 of the file, 64 hexadecimal digits
+
+    error: sources.data: the string `d.gz` is not a mapping with `file`, `fetch`, `sha256`, `size`, `doc`
+     --> recipe.yaml:8:7
+      |
+    8 |     - d.gz
+      |       ^^^^
+
+    error: sources.none: a list is not a mapping with `file`, `fetch`, `sha256`, `size`, `doc`
+     --> recipe.yaml:9:9
+      |
+    9 |   none: []
+      |         ^^
+    "#);
+}
+
+#[test]
 fn references() {
     let text = "schema: pipeline/v1
 name: test

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cache::{BlobRef, CacheError, StatMemo, Store};
 
 /// One source in the cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IngestedSource {
     /// Its files; a folder is one archive.
     pub files: Vec<IngestedFile>,

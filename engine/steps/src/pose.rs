@@ -12,7 +12,7 @@ use ir::ops::Activation;
 use ir::{Graph, Op, TensorId};
 use methods::patches::Patches;
 use methods::{Gram, Layer, Problem};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -97,11 +97,7 @@ impl<'a> Poser<'a> {
             .map(|gram| gram.problem(self.damping))
             .collect::<Result<_, _>>()?;
         let rows = rows(current, layer)?;
-        let target = |(r, row): (usize, &Vec<f64>)| {
-            let missing = missing.as_ref().map(|missing| missing.row(r).to_vec());
-            problems[layer.group(r)].target(row, missing.as_deref())
-        };
-        let targets = rows.par_iter().enumerate().map(target).collect();
+        let targets = targets(layer, &problems, &rows, missing.as_ref());
         Ok(Some(Posed {
             problems,
             rows,
@@ -171,6 +167,24 @@ impl Numbers for Vec<Gram> {
         let own = Gram::numbers_of(columns);
         sums.chunks(own).map(|numbers| Gram::of(columns, numbers)).collect()
     }
+}
+
+/// What each row should become.
+fn targets(layer: &Layer, problems: &[Problem], rows: &[Vec<f64>], missing: Option<&Array2<f64>>) -> Vec<Vec<f64>> {
+    let mut members = vec![Vec::new(); problems.len()];
+    (0..layer.rows).for_each(|r| members[layer.group(r)].push(r));
+    let of_group = |(problem, members): (&Problem, &Vec<usize>)| {
+        let own = Array2::from_shape_fn((members.len(), problem.columns()), |(i, c)| rows[members[i]][c]);
+        let missing = missing.map(|missing| missing.select(Axis(0), members));
+        problem.targets(own.view(), missing.as_ref().map(|missing| missing.view()))
+    };
+    let found: Vec<Array2<f64>> = problems.par_iter().zip(&members).map(of_group).collect();
+    let mut targets = vec![Vec::new(); layer.rows];
+    for (members, found) in members.iter().zip(found) {
+        let pairs = members.iter().zip(found.rows());
+        pairs.for_each(|(&r, row)| targets[r] = row.to_vec());
+    }
+    targets
 }
 
 /// What a layer's problem takes from a network: the layer's input, and the tensor that is added to its output.

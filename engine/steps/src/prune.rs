@@ -305,7 +305,8 @@ impl<'a> Job<'a> {
             nothing[layer.columns..].copy_from_slice(&row[layer.columns..]);
             posed.problems[layer.group(r)].error(&nothing, row)
         };
-        let energy: f64 = posed.targets.iter().enumerate().map(silence).sum();
+        let energies: Vec<f64> = posed.targets.par_iter().enumerate().map(silence).collect();
+        let energy: f64 = energies.iter().sum();
         let (_, order) = obs::merge(&rows.traces(self.pattern), self.units(layer));
         let share = |cost: f64| cost / energy.max(f64::MIN_POSITIVE);
         Ok(order.into_iter().map(share).collect())
@@ -412,7 +413,7 @@ pub struct PruneOp;
 impl Op for PruneOp {
     type Params = Prune;
     const NAME: &'static str = "prune";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Sets the weights that matter least to zero.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "pruned: { prune: { model: base, method: magnitude, sparsity: 0.5 } }";

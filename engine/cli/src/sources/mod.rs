@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use cache::{BlobRef, Digest, Lookup, Store};
-use recipe::Source;
-use schedule::{Ingested, IngestedFile, IngestedSource};
+use recipe::{Remote, Source};
+use schedule::{Ingested, IngestedFile};
 
 use crate::args::FetchArgs;
 use crate::exit::{Exit, Failure, OrExit};
@@ -44,7 +44,7 @@ impl Resolver<'_> {
                 Err(FetchError::Interrupted) => return Err(Failure::Told(Exit::Interrupted)),
                 fetched => fetched?,
             };
-            ingested.insert(download.source.clone(), download.ingested(blob));
+            download.add(&mut ingested, blob);
         }
         Ok(ingested)
     }
@@ -58,7 +58,7 @@ pub fn foresee(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<(Inge
     for download in downloads(sources) {
         let present =
             matches!(store.lookup(&download.action().key())?, Lookup::Hit(_)) || store.contains(&download.blob)?;
-        ingested.insert(download.source.clone(), download.ingested(download.blob));
+        download.add(&mut ingested, download.blob);
         if !present {
             missing.push(download);
         }
@@ -69,7 +69,7 @@ pub fn foresee(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<(Inge
 fn ingest_files(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<Ingested, Failure> {
     let files = sources.iter().filter_map(|(name, source)| match source {
         Source::Files { .. } => Some(((*name).to_owned(), with_modules(source.paths()))),
-        Source::Fetch { .. } => None,
+        Source::Fetch(_) => None,
     });
     let files: BTreeMap<String, Vec<PathBuf>> = files.collect();
     schedule::ingest(store, &files).or_exit(Exit::Environment)
@@ -90,24 +90,23 @@ pub fn with_modules(paths: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 fn downloads(sources: &BTreeMap<&str, &Source>) -> Vec<Download> {
-    let all = sources.iter().filter_map(|(source, from)| match from {
-        Source::Files { .. } => None,
-        Source::Fetch {
-            urls,
-            sha256,
-            size,
-            name,
-        } => Some(Download {
+    let of_source = |(source, from): (&&str, &&Source)| {
+        let remotes = match from {
+            Source::Files { .. } => &[],
+            Source::Fetch(remotes) => remotes.as_slice(),
+        };
+        let download = |remote: &Remote| Download {
             source: (*source).to_owned(),
-            name: name.clone(),
-            urls: urls.clone(),
+            name: remote.name.clone(),
+            urls: remote.urls.clone(),
             blob: BlobRef {
-                digest: digest(sha256),
-                size: *size,
+                digest: digest(&remote.sha256),
+                size: remote.size,
             },
-        }),
-    });
-    all.collect()
+        };
+        remotes.iter().map(download).collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(of_source).collect()
 }
 
 fn digest(sha256: &[u8; 32]) -> Digest {
@@ -117,12 +116,12 @@ fn digest(sha256: &[u8; 32]) -> Digest {
 }
 
 impl Download {
-    fn ingested(&self, blob: BlobRef) -> IngestedSource {
-        IngestedSource {
-            files: vec![IngestedFile {
-                label: self.name.clone(),
-                blob,
-            }],
-        }
+    /// Adds the file to those of its source.
+    fn add(&self, ingested: &mut Ingested, blob: BlobRef) {
+        let source = ingested.entry(self.source.clone()).or_default();
+        source.files.push(IngestedFile {
+            label: self.name.clone(),
+            blob,
+        });
     }
 }

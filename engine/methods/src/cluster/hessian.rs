@@ -223,7 +223,7 @@ mod tests {
         let x = Array2::from_shape_fn((60, 12), |(i, j)| (((i * 7 + j * 13 + i * j) % 17) as f64 - 6.0) / 4.0);
         let hessian = x.t().dot(&x) + Array2::<f64>::eye(12) * 0.1;
         let w = Array2::from_shape_fn((3, 12), |(r, c)| (((c * 5 + r * 3) % 13) as f32 - 6.0) / 3.0);
-        (Problem::new(hessian, Array2::zeros((12, 12))).unwrap(), w)
+        (Problem::new(hessian, None).unwrap(), w)
     }
 
     #[test]

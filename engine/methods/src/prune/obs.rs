@@ -308,7 +308,7 @@ mod tests {
         let row = (0..n)
             .map(|j| (((j * 5 + salt) % 11) as f64 - 5.0) / 3.0 + 0.05)
             .collect();
-        (Problem::new(hessian, Array2::zeros((n, n))).unwrap(), row)
+        (Problem::new(hessian, None).unwrap(), row)
     }
 
     fn pruned(problem: &Problem, row: &[f64], pattern: Pattern, run: usize, sparsity: f64) -> Vec<f64> {

@@ -177,7 +177,7 @@ mod tests {
             let row = |row| (0..COLUMNS).map(|j| value(row, j)).collect();
             let targets: Vec<Vec<f64>> = (0..6).map(row).collect();
             Layer {
-                problem: Problem::new(hessian, Array2::zeros((COLUMNS, COLUMNS))).unwrap(),
+                problem: Problem::new(hessian, None).unwrap(),
                 gone: targets
                     .iter()
                     .map(|row| row.iter().map(|&v| v == 0.0).collect())
