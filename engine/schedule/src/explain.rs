@@ -54,9 +54,33 @@ impl std::fmt::Display for Staleness {
         match self {
             Staleness::Fresh => f.write_str("in the cache"),
             Staleness::New => f.write_str("has not run before"),
-            Staleness::Changed(differences) => write!(f, "changed: {}", differences.join("; ")),
+            Staleness::Changed(differences) => write!(f, "changed: {}", shortened(differences, "; ")),
             Staleness::Lost(reason) => f.write_str(reason),
-            Staleness::Unknown(inputs) => write!(f, "waits for {}", inputs.join(", ")),
+            Staleness::Unknown(inputs) => write!(f, "waits for {}", shortened(inputs, ", ")),
         }
+    }
+}
+
+/// A list for one line: a report may wait for hundreds.
+fn shortened(all: &[String], separator: &str) -> String {
+    const SHOWN: usize = 4;
+    if all.len() <= SHOWN + 1 {
+        return all.join(separator);
+    }
+    format!("{}{separator}… ({} in all)", all[..SHOWN].join(separator), all.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_counted_and_short_ones_shown() {
+        let names = |n: usize| (0..n).map(|i| format!("s{i}")).collect::<Vec<_>>();
+        assert_eq!(Staleness::Unknown(names(5)).to_string(), "waits for s0, s1, s2, s3, s4");
+        assert_eq!(
+            Staleness::Unknown(names(151)).to_string(),
+            "waits for s0, s1, s2, s3, … (151 in all)"
+        );
     }
 }
