@@ -14,7 +14,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, CowArray, Ix2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, CowArray, Ix2, s};
 use rayon::prelude::*;
 
 use super::{Pattern, Sparsity};
@@ -254,11 +254,16 @@ impl<'a> Surgeon<'a> {
             self.there.iter().zip(&vector).for_each(|(&c, &v)| by_column[c] = v);
             let step = self.row[column] / root;
             self.row.iter_mut().zip(&by_column).for_each(|(w, v)| *w -= step * v);
-            let mut within = self.within.iter_mut();
-            for unit in self.units {
-                let part = &by_column[unit.clone()];
-                for (a, b) in part.iter().flat_map(|a| part.iter().map(move |b| (a, b))) {
-                    *within.next().expect("a square for each unit") -= a * b;
+            if self.within.len() == self.units.len() {
+                let own = self.units.iter().map(|unit| by_column[unit.start]);
+                self.within.iter_mut().zip(own).for_each(|(w, v)| *w -= v * v);
+            } else {
+                let mut within = self.within.iter_mut();
+                for unit in self.units {
+                    let part = &by_column[unit.clone()];
+                    for (a, b) in part.iter().flat_map(|a| part.iter().map(move |b| (a, b))) {
+                        *within.next().expect("a square for each unit") -= a * b;
+                    }
                 }
             }
             self.pending.push(vector);
@@ -271,20 +276,32 @@ impl<'a> Surgeon<'a> {
     /// Subtracts what is pending and drops the removed columns.
     fn settle(&mut self) {
         let left: Vec<usize> = self.there.iter().filter_map(|&c| self.place[c]).collect();
-        let mut inverse = Array2::from_shape_fn((left.len(), left.len()), |(i, j)| self.inverse[[left[i], left[j]]]);
-        let pending = Array2::from_shape_fn((left.len(), self.pending.len()), |(i, k)| self.pending[k][left[i]]);
-        // Symmetric: the half below the diagonal is computed, and mirrored.
-        for start in (0..left.len()).step_by(PENDING) {
-            let end = (start + PENDING).min(left.len());
-            let stripe = pending.slice(s![start..end, ..]);
-            let mut below = inverse.slice_mut(s![start.., start..end]);
-            general_mat_mul(-1.0, &pending.slice(s![start.., ..]), &stripe.t(), 1.0, &mut below);
-            for i in start..end {
-                for j in i + 1..left.len() {
-                    inverse[[i, j]] = inverse[[j, i]];
-                }
+        let runs = runs(&left);
+        let kept = |from: &[f64], to: &mut [f64]| {
+            for (start, run) in &runs {
+                to[*start..start + run.len()].copy_from_slice(&from[run.clone()]);
             }
+        };
+        let n = left.len();
+        let mut inverse = Array2::<f64>::zeros((n, n));
+        for (&p, mut row) in left.iter().zip(inverse.rows_mut()) {
+            kept(
+                slice(self.inverse.row(p)),
+                row.as_slice_mut().expect("rows are contiguous"),
+            );
         }
+        let mut pending = Array2::<f64>::zeros((self.pending.len(), n));
+        for (vector, mut row) in self.pending.iter().zip(pending.rows_mut()) {
+            kept(vector, row.as_slice_mut().expect("rows are contiguous"));
+        }
+        // Symmetric: the half below the diagonal is computed, and mirrored.
+        for start in (0..n).step_by(PENDING) {
+            let end = (start + PENDING).min(n);
+            let stripe = pending.slice(s![.., start..end]);
+            let mut below = inverse.slice_mut(s![start.., start..end]);
+            general_mat_mul(-1.0, &pending.slice(s![.., start..]).t(), &stripe, 1.0, &mut below);
+        }
+        mirror(&mut inverse);
         self.inverse = inverse.into();
         self.pending.clear();
         self.there = left.iter().map(|&p| self.there[p]).collect();
@@ -292,6 +309,36 @@ impl<'a> Surgeon<'a> {
             .iter()
             .enumerate()
             .for_each(|(p, &c)| self.place[c] = Some(p));
+    }
+}
+
+/// Stretches of neighbours in an ascending list, each with its place there.
+fn runs(list: &[usize]) -> Vec<(usize, Range<usize>)> {
+    let chunks = list.chunk_by(|a, b| a + 1 == *b);
+    let place = |end: &mut usize, chunk: &[usize]| Some(std::mem::replace(end, *end + chunk.len()));
+    let places = chunks.clone().scan(0, place);
+    places
+        .zip(chunks.map(|chunk| chunk[0]..chunk[chunk.len() - 1] + 1))
+        .collect()
+}
+
+fn slice(row: ArrayView1<'_, f64>) -> &[f64] {
+    row.to_slice().expect("rows are contiguous")
+}
+
+/// Makes the half above the diagonal that below it, in tiles that stay in the cache.
+fn mirror(square: &mut Array2<f64>) {
+    const TILE: usize = 16;
+    let n = square.nrows();
+    let values = square.as_slice_mut().expect("rows are contiguous");
+    for top in (0..n).step_by(TILE) {
+        for left in (top..n).step_by(TILE) {
+            for i in top..(top + TILE).min(n) {
+                for j in left.max(i + 1)..(left + TILE).min(n) {
+                    values[i * n + j] = values[j * n + i];
+                }
+            }
+        }
     }
 }
 
