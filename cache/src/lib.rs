@@ -14,6 +14,8 @@
 //! 4. [`Record::content`] enters the actions of later steps as an input. It depends on what was made and not on how,
 //!    so a changed step with an unchanged result stops a rebuild there.
 //!
+//! Intermediate results that several steps share, such as a layer's Hessian, are actions and records of the same form.
+//!
 //! Only success has a record: a failure has nothing to publish, hence failures are never cached.
 //!
 //! # On disk

@@ -227,6 +227,14 @@ mod tests {
             bytes.pop();
         });
         assert_eq!(posed(&graph, 30, 1, &shelf), fresh);
-        assert!(Vec::<Gram>::of(vec![3.0, 1.0]).is_none());
+        for wrong in [
+            vec![],
+            vec![3.0],
+            vec![3.0, 1.0],
+            vec![0.0, 1.0],
+            vec![f64::INFINITY, 1.0],
+        ] {
+            assert!(Vec::<Gram>::of(wrong).is_none());
+        }
     }
 }

@@ -164,6 +164,9 @@ impl Numbers for Vec<Gram> {
     fn of(numbers: Vec<f64>) -> Option<Self> {
         let (&columns, sums) = numbers.split_first()?;
         let columns = columns as usize;
+        if !(1..=sums.len()).contains(&columns) {
+            return None;
+        }
         let own = Gram::numbers_of(columns);
         sums.chunks(own).map(|numbers| Gram::of(columns, numbers)).collect()
     }
