@@ -121,7 +121,7 @@ expect:
     );
     let call = lab.call(&["check", "recipe.yaml"]).expect(2);
     insta::assert_snapshot!(call.stderr, @"
-    error: expect.metric: there is no step `qality`
+    error: expect.metric: the recipe has no step `qality`
       --> recipe.yaml:11:15
        |
     11 |   - { metric: qality.accuracy, ge: 0.5 }
