@@ -61,7 +61,8 @@ fn a_figure_that_is_not_there_ends_the_search() {
     assert_eq!(call.code, Some(2), "{call}");
     let text = call.to_string();
     assert!(
-        text.contains("search.by: quality[") && text.contains("has no figure `per-class.unicorn.f1`"),
+        text.contains("search.by: quality[")
+            && text.contains("has no figure `per-class.unicorn.f1`; the classes are 0, 1, 2, "),
         "{text}"
     );
 }

@@ -51,18 +51,9 @@ fn why_unknown(gate: &Gate<'_>, record: &RunRecord) -> Option<String> {
         Status::Failed => format!("{} failed", lacking.id),
         Status::Skipped => format!("{} did not run", lacking.id),
         Status::Hit | Status::Ran => {
-            let figures = lacking
-                .document
-                .as_ref()
-                .map(report::Document::figures)
-                .unwrap_or_default();
-            let names: Vec<String> = figures.into_iter().map(|figure| figure.name).collect();
-            let known = if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(", ")
-            };
-            format!("{} has no figure `{path}`; it has {known}", lacking.id)
+            let known = lacking.document.as_ref().map(|document| document.instead_of(path));
+            let known = known.unwrap_or_else(|| "it has none".to_owned());
+            format!("{} has no figure `{path}`; {known}", lacking.id)
         }
     })
 }

@@ -101,8 +101,12 @@ fn scores(search: &Search, project: &Project, record: &RunRecord, points: &[Grid
             let Some(found) = figure(judge.id.as_str()) else {
                 // A step that failed is no candidate; one without the figure is a mistake.
                 let known = record.instances.iter().find(|i| i.id == judge.id.as_str());
-                if known.is_some_and(|i| i.document.is_some()) {
-                    return Err(invalid(format!("{} has no figure `{}`", judge.id, search.path)));
+                if let Some(document) = known.and_then(|i| i.document.as_ref()) {
+                    let known = document.instead_of(&search.path);
+                    return Err(invalid(format!(
+                        "{} has no figure `{}`; {known}",
+                        judge.id, search.path
+                    )));
                 }
                 continue;
             };

@@ -93,7 +93,7 @@ fn sections() -> Value {
             "Files and downloads to start from; `--source name=path` replaces one.",
             json!({ "anyOf": [
                 { "$ref": "#/$defs/source" },
-                { "type": "array", "items": { "$ref": "#/$defs/source" }, "minItems": 1, "description": "Several downloads." },
+                { "type": "array", "items": { "allOf": [{ "$ref": "#/$defs/source" }, { "required": ["fetch"] }] }, "minItems": 1, "description": "Several downloads." },
             ] }),
         ),
         "steps": steps,

@@ -121,13 +121,20 @@ pub(crate) fn add_paths<'s>(
 
 fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> Option<Source> {
     let path = format!("sources.{name}");
-    if let Yaml::List(items) = &node.value
-        && !items.is_empty()
-    {
-        let remotes: Vec<Option<Remote>> = items.iter().map(|item| part(complaints, &path, item)).collect();
-        return Some(Source::Fetch(remotes.into_iter().collect::<Option<_>>()?));
+    match &node.value {
+        Yaml::List(items) if !items.is_empty() => {
+            // All of them are read before any is given up, so that every mistake is told.
+            let parts: Vec<_> = items.iter().map(|item| part(complaints, &path, item, base)).collect();
+            let parts: Vec<Vec<Remote>> = parts.into_iter().collect::<Option<_>>()?;
+            Some(Source::Fetch(parts.concat()))
+        }
+        _ => one(complaints, &path, node, base),
     }
-    let fields = Fields::of(complaints, &path, node, &KEYS)?;
+}
+
+/// Files, or one download.
+fn one(complaints: &mut Complaints, path: &str, node: &Node, base: &Path) -> Option<Source> {
+    let fields = Fields::of(complaints, path, node, &KEYS)?;
     match (fields.entry("file"), fields.entry("fetch")) {
         (Some((_, file)), None) => {
             for stray in ["sha256", "size"] {
@@ -140,12 +147,12 @@ fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> 
                 }
             }
             let paths = fields::texts(complaints, &format!("{path}.file"), file)?;
-            refuse_references(complaints, &path, &paths).then(|| Source::Files {
+            refuse_references(complaints, path, &paths).then(|| Source::Files {
                 paths: paths.iter().map(|(text, _)| text.into()).collect(),
                 base: base.into(),
             })
         }
-        (None, Some((_, fetch))) => Some(Source::Fetch(vec![download(complaints, &path, fetch, &fields)?])),
+        (None, Some((_, fetch))) => Some(Source::Fetch(vec![download(complaints, path, fetch, &fields)?])),
         (Some((file, _)), Some((fetch, _))) => {
             complaints.push(
                 complaints
@@ -167,17 +174,15 @@ fn source(complaints: &mut Complaints, name: &str, node: &Node, base: &Path) -> 
     }
 }
 
-/// A file in a list of downloads.
-fn part(complaints: &mut Complaints, path: &str, node: &Node) -> Option<Remote> {
-    let fields = Fields::of(complaints, path, node, &KEYS)?;
-    match fields.get("fetch") {
-        Some(fetch) => download(complaints, path, fetch, &fields),
-        None if fields.means("fetch") => None,
-        None => {
+/// An entry of a list of downloads.
+fn part(complaints: &mut Complaints, path: &str, node: &Node, base: &Path) -> Option<Vec<Remote>> {
+    match one(complaints, path, node, base)? {
+        Source::Fetch(remotes) => Some(remotes),
+        Source::Files { .. } => {
             complaints.push(
                 complaints
-                    .at(fields.place.clone(), format!("{path}: `fetch` is missing"))
-                    .help("a list holds downloads; several local files are `{ file: [PATH, PATH] }`"),
+                    .at(node.place.clone(), format!("{path}: a file in a list of downloads"))
+                    .help("several local files are `{ file: [PATH, PATH] }`"),
             );
             None
         }

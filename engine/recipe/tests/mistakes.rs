@@ -789,6 +789,7 @@ sources:
     - {{ fetch: \"https://host/a.gz\", sha256: {digest}, size: 5 }}
     - {{ file: b.gz }}
     - {{ fetch: \"https://host/c.gz\", size: 5 }}
+    - {{ fetch: \"https://host/e.gz\", file: e.gz, sha256: {digest}, size: 5 }}
     - d.gz
   none: []
 steps:
@@ -797,13 +798,13 @@ steps:
         digest = "0f".repeat(32)
     );
     insta::assert_snapshot!(complaints(&text), @r#"
-    error: sources.data: `fetch` is missing
+    error: sources.data: a file in a list of downloads
      --> recipe.yaml:6:7
       |
     6 |     - { file: b.gz }
       |       ^^^^^^^^^^^^^^
       |
-      = help: a list holds downloads; several local files are `{ file: [PATH, PATH] }`
+      = help: several local files are `{ file: [PATH, PATH] }`
 
     error: sources.data: `sha256` is missing
      --> recipe.yaml:7:7
@@ -813,17 +814,25 @@ steps:
       |
       = help: a download is fixed by its digest and size; `sha256` is the SHA-256 of the file, 64 hexadecimal digits
 
-    error: sources.data: the string `d.gz` is not a mapping with `file`, `fetch`, `sha256`, `size`, `doc`
-     --> recipe.yaml:8:7
+    error: sources.data: both `file` and `fetch`
+     --> recipe.yaml:8:9
       |
-    8 |     - d.gz
+    8 |     - { fetch: "https://host/e.gz", file: e.gz, sha256: 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f, size: 5 }
+      |         ^^^^^                       ---- the file
+      |
+      = help: keep one; `--source NAME=PATH` replaces a download by a local file
+
+    error: sources.data: the string `d.gz` is not a mapping with `file`, `fetch`, `sha256`, `size`, `doc`
+     --> recipe.yaml:9:7
+      |
+    9 |     - d.gz
       |       ^^^^
 
     error: sources.none: a list is not a mapping with `file`, `fetch`, `sha256`, `size`, `doc`
-     --> recipe.yaml:9:9
-      |
-    9 |   none: []
-      |         ^^
+      --> recipe.yaml:10:9
+       |
+    10 |   none: []
+       |         ^^
     "#);
 }
 

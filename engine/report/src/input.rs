@@ -116,6 +116,25 @@ impl Document {
         let mut figures = self.figures().into_iter();
         figures.find(|figure| figure.name == name).or_else(of_class)
     }
+
+    /// What there is in place of a figure that the document does not have.
+    pub fn instead_of(&self, name: &str) -> String {
+        let (what, names): (_, Vec<String>) = match self {
+            Self::Metrics(metrics) if name.starts_with("per-class.") => (
+                "the classes are",
+                metrics.per_class.iter().map(|c| c.name.clone()).collect(),
+            ),
+            _ => ("it has", self.figures().into_iter().map(|figure| figure.name).collect()),
+        };
+        format!(
+            "{what} {}",
+            if names.is_empty() {
+                "none".into()
+            } else {
+                names.join(", ")
+            }
+        )
+    }
 }
 
 /// What a model consists of.

@@ -65,13 +65,11 @@ impl<'a> Poser<'a> {
 
     /// The key of something that depends on a layer of the original network, its samples and `more`.
     pub fn key(&mut self, what: &'static str, revision: u32, layer: &Layer, more: Value) -> Result<Key, StepError> {
-        let network = match self.identity.take() {
-            Some(known) => known,
-            None => models::identity(self.original)?,
-        };
-        let facts =
-            json!({ "network": network, "layer": layer.node.index(), "samples": self.samples.digest(), "more": more });
-        self.identity = Some(network);
+        if self.identity.is_none() {
+            self.identity = Some(models::identity(self.original)?);
+        }
+        let samples = self.samples.digest();
+        let facts = json!({ "network": self.identity, "layer": layer.node.index(), "samples": samples, "more": more });
         Ok(Key { what, revision, facts })
     }
 
