@@ -1,7 +1,7 @@
 //! Operators that the program does not know: carried from file to file, shown, and refused by name where they would have to run.
 
 use formats::onnx;
-use ir::ops::{Abs, Custom};
+use ir::ops::{Custom, Function};
 use ir::{Graph, Op, TensorType};
 
 use crate::support::Lab;
@@ -10,7 +10,7 @@ use crate::support::Lab;
 fn network(op: Custom) -> Graph {
     let mut graph = Graph::new("guest");
     let x = graph.input("x", TensorType::f32([1, 4]));
-    let a = graph.add("a", Abs {}, &[x]).unwrap();
+    let a = graph.add("a", Function::Abs, &[x]).unwrap();
     let y = graph.add("guest", op, &[a]).unwrap();
     graph.set_outputs(&[y]);
     graph

@@ -5,6 +5,7 @@
 //! graph and opens no file; callers hand over bytes.
 
 mod error;
+mod functions;
 mod int4;
 pub mod keras;
 pub mod onnx;

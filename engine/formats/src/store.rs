@@ -76,7 +76,7 @@ const fn dtype(element: ElementType) -> Dtype {
 
 #[cfg(test)]
 mod tests {
-    use ir::ops::{Add, FullyConnected, Relu};
+    use ir::ops::{Add, FullyConnected, Function};
     use ir::{Quantization, Scale};
     use proptest::prelude::*;
 
@@ -91,7 +91,7 @@ mod tests {
         );
         let b = g.constant("b", Constant::f32([3], vec![0.1, 0.2, 0.3]).unwrap());
         let y = g.add("dense", FullyConnected::default(), &[x, w, b]).unwrap();
-        let y = g.add("relu", Relu {}, &[y]).unwrap();
+        let y = g.add("relu", Function::Relu, &[y]).unwrap();
         g.set_outputs(&[y]);
         g
     }

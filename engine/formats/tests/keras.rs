@@ -268,7 +268,7 @@ fn hard_sigmoid_is_that_of_the_keras_that_wrote_the_file() {
     let slope = |file: &str| {
         let graph = import(file).unwrap();
         let slope = graph.nodes().iter().find_map(|n| match &n.op {
-            ir::Op::HardSigmoid(op) => Some(op.alpha),
+            ir::Op::Function(ir::ops::Function::HardSigmoid { alpha, .. }) => Some(*alpha),
             _ => None,
         });
         slope.unwrap()

@@ -1,7 +1,7 @@
 //! ONNX files: every operator is read back as it was written.
 
 use formats::onnx::{self, Profile, WriteOptions};
-use ir::ops::{self, Activation, Padding};
+use ir::ops::{self, Activation, Function, IntegerRule, Padding};
 use ir::{Constant, ElementType, Graph, Op, Quantization, Scale, Tensor, TensorId, TensorType, passes};
 
 fn round_trip(graph: &Graph) -> Graph {
@@ -42,8 +42,8 @@ fn folded(mut graph: Graph) -> Graph {
 /// What comes back in other terms: see `formats::onnx`.
 fn in_other_terms(op: &Op) -> bool {
     match op {
-        Op::Rsqrt(_) => true,
-        Op::Gelu(op) => op.approximate,
+        Op::Function(Function::Rsqrt) => true,
+        Op::Function(Function::Gelu { approximate }) => *approximate,
         Op::Softmax(op) => op.beta != 1.0,
         Op::Pad(op) => op.mode == ops::PadMode::Symmetric,
         _ => false,
@@ -208,7 +208,7 @@ fn unsigned_borders_are_kept() {
     quantized(&mut g, x, 0.5, 128);
     let q = g.add("q", ops::Quantize { to: ElementType::I8 }, &[x]).unwrap();
     quantized(&mut g, q, 0.5, 0);
-    let r = g.add("r", ops::Relu {}, &[q]).unwrap();
+    let r = g.add("r", ops::Function::Relu, &[q]).unwrap();
     quantized(&mut g, r, 0.25, -128);
     let y = g.add("y", ops::Quantize { to: ElementType::U8 }, &[r]).unwrap();
     quantized(&mut g, y, 0.25, 0);
@@ -243,7 +243,7 @@ fn an_unknown_operator_is_carried_through() {
 fn flattening_into_a_layer_keeps_the_order_of_the_graph() {
     let mut g = Graph::new("flat");
     let x = g.input("x", TensorType::f32([1, 2, 3, 4]));
-    let r = g.add("r", ops::Relu {}, &[x]).unwrap();
+    let r = g.add("r", ops::Function::Relu, &[x]).unwrap();
     let f = g.add("f", ops::Reshape { shape: vec![1, 24] }, &[r]).unwrap();
     let w = g.constant("w", Constant::f32([2, 24], (0..48u8).map(f32::from).collect()).unwrap());
     let y = g.add("y", ops::FullyConnected::default(), &[f, w]).unwrap();
@@ -270,29 +270,123 @@ fn what_onnx_cannot_hold_is_named() {
     insta::assert_snapshot!(write(ops::Quantize { to: ElementType::I8 }.into(), [1, 1, 1, 1]), @"onnx: node `y`: `y` is i8 without a scale; only quantized integers and floats are written");
 }
 
-/// `graph` between quantized inputs and a quantized output; constants are asymmetric.
+/// `graph` between quantized inputs and quantized outputs, in scales that its operator allows; constants are asymmetric but for weights.
 fn in_integers(graph: &Graph) -> Graph {
     let mut g = Graph::new("integers");
     let node = &graph.nodes()[0];
+    let weighted = node.op.weight_axis().is_some();
     let mut inputs = Vec::new();
-    for &id in &node.inputs {
+    for (i, &id) in node.inputs.iter().enumerate() {
         let old = graph.tensor(id);
-        let id = if old.data.is_some() {
-            let values = (0..old.ty.shape.elements()).map(|v| (v % 50) as i8 - 20).collect();
-            g.constant(old.name.clone(), Constant::i8(old.ty.shape.clone(), values).unwrap())
-        } else {
-            let x = g.input(old.name.clone(), old.ty.clone());
-            let to = ops::Quantize { to: ElementType::I8 };
-            g.add(format!("{}_int8", old.name), to, &[x]).unwrap()
+        let elements = 0..old.ty.shape.elements();
+        let id = match &old.data {
+            Some(data) if data.element() != ElementType::F32 => g.constant(old.name.clone(), data.clone()),
+            Some(_) if weighted && i == 2 => {
+                let steps = elements.map(|v| v as i32 - 3).collect();
+                let bias = g.constant(old.name.clone(), Constant::i32(old.ty.shape.clone(), steps).unwrap());
+                quantized(&mut g, bias, 0.05 * 0.05, 0);
+                bias
+            }
+            Some(_) => {
+                let values = elements.map(|v| (v % 50) as i8 - 20).collect();
+                let constant = g.constant(old.name.clone(), Constant::i8(old.ty.shape.clone(), values).unwrap());
+                quantized(&mut g, constant, 0.05, if weighted { 0 } else { -3 });
+                constant
+            }
+            None => {
+                let x = g.input(old.name.clone(), old.ty.clone());
+                if old.ty.element == ElementType::F32 {
+                    let to = ops::Quantize { to: ElementType::I8 };
+                    let x = g.add(format!("{}_int8", old.name), to, &[x]).unwrap();
+                    quantized(&mut g, x, 0.05, -3);
+                    x
+                } else {
+                    x
+                }
+            }
         };
-        quantized(&mut g, id, 0.05, -3);
         inputs.push(id);
     }
-    let made = g.add("made", node.op.clone(), &inputs).unwrap();
-    quantized(&mut g, made, 0.1, 7);
-    let y = g.add("y", ops::Dequantize {}, &[made]).unwrap();
-    g.set_outputs(&[y]);
+    let made = g.add_many("made", node.op.clone(), &inputs).unwrap();
+    let mut outputs = Vec::new();
+    for made in made {
+        match node.op.integer_rule(ElementType::I8) {
+            IntegerRule::Same => quantized(&mut g, made, 0.05, -3),
+            IntegerRule::Dictated(p) => quantized(&mut g, made, p.scale.get(), p.zero_point),
+            IntegerRule::Weighted { .. } | IntegerRule::Free => quantized(&mut g, made, 0.1, 7),
+            IntegerRule::None(why) => panic!("{}: {why}", node.op.name()),
+        }
+        let name = g.tensor(made).name.replace("made", "y");
+        outputs.push(g.add(name, ops::Dequantize {}, &[made]).unwrap());
+    }
+    g.set_outputs(&outputs);
     g
+}
+
+/// The operators of a graph that compute with floats, or move them.
+fn in_floats(graph: &Graph) -> Vec<&'static str> {
+    let border = |op: &Op| matches!(op, Op::Quantize(_) | Op::Dequantize(_));
+    let nodes = graph.nodes().iter().filter(|n| !border(&n.op));
+    let floats = nodes.filter(|n| !graph.tensor(n.output()).is_quantized());
+    floats.map(|n| n.op.name()).collect()
+}
+
+#[test]
+fn every_operator_with_an_integer_form_is_read_back_in_integers() {
+    for example in Op::examples() {
+        if example.op.integer_rule(ElementType::I8).refused().is_err() {
+            continue;
+        }
+        let graph = in_integers(&example.graph().unwrap());
+        graph.verify().unwrap();
+        let read = round_trip(&graph);
+        assert_eq!(in_floats(&read), [""; 0], "{}", described(&read));
+        let computed = |g: &Graph| g.nodes().iter().filter(|n| !n.op.moves()).count();
+        assert!(computed(&read) >= computed(&graph), "{}", described(&read));
+    }
+}
+
+#[test]
+fn a_clamp_that_is_fused_into_an_integer_pool_stays_there() {
+    let mut g = Graph::new("pool");
+    let x = g.input("x", TensorType::f32([1, 4, 4, 2]));
+    let pool = ops::MaxPool2d {
+        kernel: [2, 2],
+        stride: [2, 2],
+        padding: Padding::NONE,
+        activation: Activation::Relu6,
+    };
+    let y = g.add("y", pool.clone(), &[x]).unwrap();
+    g.set_outputs(&[y]);
+    let read = round_trip(&in_integers(&g));
+    assert_eq!(in_floats(&read), [""; 0], "{}", described(&read));
+    assert!(
+        read.nodes().iter().any(|n| n.op == pool.clone().into()),
+        "{}",
+        described(&read)
+    );
+}
+
+#[test]
+fn parts_of_a_split_keep_its_scale_or_are_converted_from_it() {
+    let mut g = Graph::new("parts");
+    let x = g.input("x", TensorType::f32([1, 6]));
+    let q = g.add("q", ops::Quantize { to: ElementType::I8 }, &[x]).unwrap();
+    quantized(&mut g, q, 0.05, -3);
+    let real = g.add("real", ops::Dequantize {}, &[q]).unwrap();
+    let parts = g.add_many("parts", ops::Split { axis: 1, parts: 3 }, &[real]).unwrap();
+    let mut outputs = vec![parts[2]];
+    for (part, name, step) in [(parts[0], "same", 0.05), (parts[1], "other", 0.1)] {
+        let made = g.add(name, ops::Quantize { to: ElementType::I8 }, &[part]).unwrap();
+        quantized(&mut g, made, step, -3);
+        outputs.push(g.add(format!("{name}/y"), ops::Dequantize {}, &[made]).unwrap());
+    }
+    g.set_outputs(&outputs);
+    let read = round_trip(&g);
+    assert_eq!(in_floats(&read), [""; 0], "{}", described(&read));
+    let quantizers = read.nodes().iter().filter(|n| matches!(n.op, Op::Quantize(_)));
+    let from: Vec<_> = quantizers.map(|n| read.tensor(n.inputs[0]).ty.element).collect();
+    assert_eq!(from, [ElementType::F32, ElementType::I8], "{}", described(&read));
 }
 
 /// The products of matrices of a graph that are computed in integers.

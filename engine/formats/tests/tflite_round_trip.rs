@@ -1,14 +1,18 @@
 //! TFLite files: every operator is read back as it was written.
 
 use formats::tflite::{self, WriteOptions};
-use ir::ops::{self, Activation, Padding};
+use ir::ops::{self, Activation, Function, Padding};
 use ir::{Constant, ElementType, Graph, Op, Quantization, Scale, Tensor, TensorId, TensorType, passes};
 
 /// What TFLite does not have; passes replace it before a file is written.
 fn is_lowered_first(op: &Op) -> bool {
     matches!(
         op,
-        Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) | Op::Dropout(_) | Op::Identity(_)
+        Op::BatchNorm(_)
+            | Op::LayerNorm(_)
+            | Op::Function(Function::Swish | Function::HardSigmoid { .. } | Function::Softplus | Function::Mish)
+            | Op::Dropout(_)
+            | Op::Identity(_)
     )
 }
 
@@ -36,7 +40,7 @@ fn every_example_of_every_operator_is_read_back() {
             );
             continue;
         }
-        if matches!(example.op, Op::Erf(_)) {
+        if matches!(example.op, Op::Function(Function::Erf)) {
             insta::assert_snapshot!(tflite::write(&graph).unwrap_err(), @"tflite: node `y`: TFLite has no operator erf; it has erf as a part of gelu, x/2·(1 + erf(x/√2)), only; make that one layer");
             continue;
         }
@@ -52,7 +56,7 @@ fn lowered_operators_can_be_written() {
         let mut graph = example.graph().unwrap();
         // Folding keeps an identity that is the whole network.
         let last = graph
-            .add("last", ops::Relu {}, graph.outputs().to_vec().as_slice())
+            .add("last", ops::Function::Relu, graph.outputs().to_vec().as_slice())
             .unwrap();
         graph.set_outputs(&[last]);
         passes::fold(&mut graph).unwrap();
@@ -239,7 +243,7 @@ fn a_builtin_that_is_not_in_the_ir_is_carried_through() {
     let x = g.input("x", TensorType::f32([1, 3]));
     let file = tflite::write(&{
         let mut h = g.clone();
-        let y = h.add("y", ops::Relu {}, &[x]).unwrap();
+        let y = h.add("y", ops::Function::Relu, &[x]).unwrap();
         h.set_outputs(&[y]);
         h
     })
@@ -292,8 +296,8 @@ fn what_tflite_cannot_hold_is_named() {
         activation: Activation::None,
     };
     insta::assert_snapshot!(write(pool.into()), @"tflite: node `y`: an average pool with Padding { top: 1, bottom: 1, left: 1, right: 1 } is neither SAME nor VALID, and TFLite has no other; use SAME or VALID padding");
-    insta::assert_snapshot!(write(ops::Elu { alpha: 0.5 }.into()), @"tflite: node `y`: TFLite has elu with alpha 1 only, not 0.5; train with alpha 1, or replace it by another activation");
-    insta::assert_snapshot!(write(ops::Swish {}.into()), @"tflite: node `y`: TFLite has no operator swish; fold and lower the graph first, which replaces it");
+    insta::assert_snapshot!(write(ops::Function::Elu { alpha: 0.5 }.into()), @"tflite: node `y`: TFLite has elu with alpha 1 only, not 0.5; train with alpha 1, or replace it by another activation");
+    insta::assert_snapshot!(write(ops::Function::Swish.into()), @"tflite: node `y`: TFLite has no operator swish; fold and lower the graph first, which replaces it");
     let unknown = ops::Custom {
         domain: "tflite-builtin".into(),
         name: "MYSTERY".into(),

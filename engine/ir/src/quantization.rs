@@ -13,8 +13,12 @@ pub struct Scale(f32);
 
 impl Scale {
     /// A scale, unless `value` is not a positive finite number.
-    pub fn new(value: f32) -> Option<Self> {
-        (value.is_finite() && value > 0.0).then_some(Scale(value))
+    pub const fn new(value: f32) -> Option<Self> {
+        if value.is_finite() && value > 0.0 {
+            Some(Scale(value))
+        } else {
+            None
+        }
     }
 
     /// The number.

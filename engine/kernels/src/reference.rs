@@ -53,8 +53,8 @@ pub use reduce::{
     reduce_max_f32, reduce_max_i8, reduce_max_i16, reduce_min_f32, reduce_min_i8, reduce_min_i16, reduce_sum_f32,
 };
 pub use relu::{
-    LeakyReluParams, PReluParams, ReluParams, leaky_relu_f32, leaky_relu_i8, leaky_relu_i16, prelu_f32, prelu_i8,
-    relu_f32, relu_i8, relu_i16,
+    LeakyReluParams, PReluParams, ReluParams, leaky_relu_i8, leaky_relu_i16, prelu_f32, prelu_i8, relu_f32, relu_i8,
+    relu_i16,
 };
 pub use resize::{resize_bilinear_f32, resize_bilinear_i8, resize_bilinear_i16, resize_nearest};
 pub use sigmoid::{SigmoidParams, logistic_i16, tanh_i16};

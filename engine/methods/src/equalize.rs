@@ -5,7 +5,7 @@
 //! `√(r₁·r₂)`, which leaves one scale for a whole tensor more steps for the small channels. Repeated until ranges are equal.
 //! Source: Nagel et al. 2019, *Data-Free Quantization Through Weight Equalization and Bias Correction*, §4.1.
 
-use ir::ops::Activation;
+use ir::ops::{Activation, Function};
 use ir::{Graph, Op, TensorId};
 use ndarray::Array2;
 
@@ -99,7 +99,7 @@ fn reader(graph: &Graph, mut tensor: TensorId) -> Option<(ir::NodeId, bool)> {
         let id = graph.only_consumer(tensor)?;
         let node = graph.node(id);
         let activation = match &node.op {
-            Op::Relu(_) => Activation::Relu,
+            Op::Function(Function::Relu) => Activation::Relu,
             Op::MaxPool2d(op) => op.activation,
             Op::AveragePool2d(op) => op.activation,
             Op::Mean(_) | Op::Identity(_) | Op::Dropout(_) => Activation::None,

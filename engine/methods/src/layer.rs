@@ -21,6 +21,8 @@ pub struct Layer {
     pub weights: TensorId,
     /// Its bias, where it is a float constant.
     pub bias: Option<TensorId>,
+    /// The dimension of the weights that runs over output channels.
+    pub axis: usize,
     /// Output channels.
     pub rows: usize,
     /// Inputs of one output channel.
@@ -41,12 +43,12 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
         let data = graph.constant_data(weights)?;
         data.as_f32()?;
         let dims = data.dims();
-        let (rows, run, groups) = match &node.op {
-            Op::Conv2d(conv) => (dims[0], dims[3], conv.groups),
-            Op::TransposeConv2d(_) => (dims[0], dims[3], 1),
-            Op::FullyConnected(_) => (dims[0], dims[1], 1),
-            Op::DepthwiseConv2d(_) => (dims[3], 1, *graph.tensor(node.inputs[0]).ty.shape.dims().last()?),
-            _ => return None,
+        let axis = node.op.weight_axis()?;
+        let rows = dims[axis];
+        let (run, groups) = match &node.op {
+            Op::DepthwiseConv2d(_) => (1, *graph.tensor(node.inputs[0]).ty.shape.dims().last()?),
+            Op::Conv2d(conv) => (*dims.last()?, conv.groups),
+            _ => (*dims.last()?, 1),
         };
         let bias = node.inputs.get(2).copied();
         let bias = bias.filter(|&b| graph.constant_data(b).and_then(Constant::as_f32).is_some());
@@ -55,6 +57,7 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
             node: id,
             weights,
             bias,
+            axis,
             rows,
             columns: data.len() / rows,
             run,
@@ -94,9 +97,8 @@ impl Layer {
         if !data.iter().all(|v| v.is_finite()) {
             return Err(broken());
         }
-        let channels = channel_axis(&graph.node(self.node).op);
         let rows = data
-            .axis_iter(Axis(channels))
+            .axis_iter(Axis(self.axis))
             .flat_map(|row| row.iter().copied().collect::<Vec<_>>());
         Ok(Array2::from_shape_vec((self.rows, self.columns), rows.collect()).expect("rows of equal length"))
     }
@@ -104,9 +106,8 @@ impl Layer {
     /// Writes the weights back; `matrix` is shaped as [`Layer::matrix`] gave it.
     pub fn set_matrix(&self, graph: &mut Graph, matrix: &Array2<f32>) {
         let dims = graph.tensor(self.weights).ty.shape.dims().to_vec();
-        let channels = channel_axis(&graph.node(self.node).op);
         let mut data = ArrayD::zeros(IxDyn(&dims));
-        for (mut to, from) in data.axis_iter_mut(Axis(channels)).zip(matrix.rows()) {
+        for (mut to, from) in data.axis_iter_mut(Axis(self.axis)).zip(matrix.rows()) {
             to.iter_mut().zip(from).for_each(|(t, &f)| *t = f);
         }
         graph.tensor_mut(self.weights).data = Some(Constant::F32(data.into_shared()).dense());
@@ -134,11 +135,6 @@ impl Layer {
             .unwrap_or_default();
         values.iter().filter(|&&v| v == 0.0).count() as f64 / values.len().max(1) as f64
     }
-}
-
-/// The dimension of a layer's weights that runs over output channels.
-fn channel_axis(op: &Op) -> usize {
-    if matches!(op, Op::DepthwiseConv2d(_)) { 3 } else { 0 }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 //!
 //! Everything else, 16-bit integers, and weights that are not constant, stays with the plain kernels.
 
-use ir::ops::{Activation, Conv2d, DepthwiseConv2d, FullyConnected, Interpolation, MatMul, Mean};
+use ir::ops::{Activation, Conv2d, DepthwiseConv2d, FullyConnected, Function, Interpolation, MatMul, Mean};
 use ir::{Constant, ElementType, Op, TensorId};
 use kernels::fast::{
     self, Border, ByteMap, FloatConv, FloatDense, FloatDepthwise, HybridConv, HybridDense, IntAdd, IntConv, IntDense,
@@ -48,17 +48,7 @@ pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lower
         Op::Add(op) => one(zip(context, isa, op.activation, fast::add_f32)?),
         Op::Sub(op) => one(zip(context, isa, op.activation, fast::sub_f32)?),
         Op::Mul(op) => one(zip(context, isa, op.activation, fast::mul_f32)?),
-        Op::Relu(_)
-        | Op::Relu6(_)
-        | Op::ReluN1To1(_)
-        | Op::LeakyRelu(_)
-        | Op::Elu(_)
-        | Op::HardSwish(_)
-        | Op::HardSigmoid(_)
-        | Op::Sigmoid(_)
-        | Op::Tanh(_)
-        | Op::Swish(_)
-        | Op::Gelu(_) => one(unary(context, isa)?),
+        Op::Function(function) => one(unary(context, isa, *function)?),
         Op::MaxPool2d(_) | Op::AveragePool2d(_) => one(pool(context, isa)?),
         Op::Mean(op) => one(mean(context, isa, op)?),
         Op::Quantize(_) => one(quantize(context, isa)?),
@@ -69,13 +59,6 @@ pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lower
         | Op::BatchNorm(_)
         | Op::LayerNorm(_)
         | Op::PRelu(_)
-        | Op::Exp(_)
-        | Op::Log(_)
-        | Op::Sqrt(_)
-        | Op::Rsqrt(_)
-        | Op::Neg(_)
-        | Op::Abs(_)
-        | Op::Erf(_)
         | Op::ReduceSum(_)
         | Op::ReduceMax(_)
         | Op::ReduceMin(_)
@@ -181,7 +164,7 @@ fn conv(context: &Context<'_>, isa: Isa, op: &Conv2d) -> Result<Option<Lowered>,
             )
         }
         Weights::Hybrid(weights, bias) => {
-            let scales = lower::weight_scales(context, lower::OUTERMOST, shape.out_c)?;
+            let scales = lower::weight_scales(context, shape.out_c)?;
             let kernel = HybridConv::new(isa, &shape, &scales, clamp, weights, bias);
             let run: Run = Box::new(move |args| {
                 let input = args.view(0);
@@ -267,7 +250,7 @@ fn fully_connected(context: &Context<'_>, isa: Isa, op: &FullyConnected) -> Resu
             rows(Box::new(move |args| kernel.run(args.get(0), args.output())))
         }
         Weights::Hybrid(weights, bias) => {
-            let scales = lower::weight_scales(context, lower::OUTERMOST, shape.out_features)?;
+            let scales = lower::weight_scales(context, shape.out_features)?;
             let kernel = HybridDense::new(isa, &shape, &scales, clamp, weights, bias);
             let run: Run = Box::new(move |args| {
                 let input = args.get(0);
@@ -312,12 +295,12 @@ fn zip(context: &Context<'_>, isa: Isa, fused: Activation, float: FloatZip) -> R
     Ok(Some(images(reads, run)))
 }
 
-fn unary(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>, RuntimeError> {
+fn unary(context: &Context<'_>, isa: Isa, function: Function) -> Result<Option<Lowered>, RuntimeError> {
     let reads = vec![first(context, Border::NONE)];
     if context.plain()? == Arithmetic::Integer {
         return Ok(Some(images(reads, byte_map(context)?)));
     }
-    Ok(lower::rectifier(&context.node.op).map(|clamp| {
+    Ok(function.clamp().map(|clamp| {
         let clamp = activation(clamp).clamp_f32();
         images(
             reads,

@@ -27,4 +27,5 @@ pub use buffer::Value;
 pub use error::RuntimeError;
 pub use executable::{Executable, Kernels, Memory, Options, Outputs, PlanRow, Port, Workspace};
 pub use inputs::InputBuffers;
+pub use lower::formula;
 pub use samples::{Hooks, map_samples};

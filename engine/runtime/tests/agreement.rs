@@ -3,7 +3,7 @@
 
 mod support;
 
-use ir::ops::{Activation, Concat, Pad, PadMode, Slice};
+use ir::ops::{Activation, Concat, IntegerRule, Pad, PadMode, Slice};
 use ir::{Constant, ElementType, Graph, Op, Quantization, Scale, Tensor, TensorType};
 use kernels::fast::Isa;
 use runtime::{Executable, InputBuffers, Kernels, Options, RuntimeError, Value};
@@ -135,15 +135,10 @@ fn every_float_operator_agrees() {
 fn integer(example: &ir::ops::Example) -> Graph {
     let float = example.graph().unwrap();
     let (mut graph, node) = (Graph::new(format!("integer {}", example.op.name())), &float.nodes()[0]);
-    let weighted = matches!(
-        example.op,
-        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::TransposeConv2d(_) | Op::FullyConnected(_)
+    let (weighted, axis) = (
+        example.op.weight_axis().is_some(),
+        example.op.weight_axis().unwrap_or(0),
     );
-    let axis = if matches!(example.op, Op::DepthwiseConv2d(_)) {
-        3
-    } else {
-        0
-    };
     let mut inputs = Vec::new();
     for (i, &id) in node.inputs.iter().enumerate() {
         let Tensor { name, ty, data, .. } = float.tensor(id).clone();
@@ -172,19 +167,11 @@ fn integer(example: &ir::ops::Example) -> Graph {
     }
     let outputs = graph.add_many("y", example.op.clone(), &inputs).unwrap();
     for &output in &outputs {
-        graph.tensor_mut(output).quantization = Some(match &example.op {
-            Op::Softmax(_) | Op::Sigmoid(_) => scaled(1.0 / 256.0, -128),
-            Op::Tanh(_) => scaled(1.0 / 128.0, 0),
-            Op::Conv2d(_)
-            | Op::DepthwiseConv2d(_)
-            | Op::TransposeConv2d(_)
-            | Op::FullyConnected(_)
-            | Op::Add(_)
-            | Op::Sub(_) => scaled(0.07, -5),
-            Op::Mul(_) | Op::Div(_) | Op::Mean(_) | Op::Relu(_) | Op::HardSwish(_) | Op::LeakyRelu(_) | Op::Gelu(_) => {
-                scaled(0.03, 10)
-            }
-            _ => scaled(0.05, 3),
+        graph.tensor_mut(output).quantization = Some(match example.op.integer_rule(ElementType::I8) {
+            IntegerRule::Dictated(params) => scaled(params.scale.get(), params.zero_point),
+            IntegerRule::Weighted { .. } => scaled(0.07, -5),
+            IntegerRule::Free => scaled(0.03, 10),
+            IntegerRule::Same | IntegerRule::None(_) => scaled(0.05, 3),
         });
     }
     graph.set_outputs(&outputs);

@@ -1,8 +1,8 @@
 //! What a caller sees: ports, values, refusals, observation, many samples.
 
 use ir::ops::{
-    Activation, Add, Conv2d, Coordinates, Custom, Dequantize, FullyConnected, Identity, Interpolation, Padding,
-    Quantize, Relu, Reshape, Resize, Softmax, Split,
+    Activation, Add, Conv2d, Coordinates, Custom, Dequantize, FullyConnected, Function, Identity, Interpolation,
+    Padding, Quantize, Reshape, Resize, Softmax, Split,
 };
 use ir::{Constant, ElementType, Graph, QuantParams, Quantization, Scale, TensorType};
 use runtime::{Executable, Hooks, Kernels, Options, Value, map_samples};
@@ -21,7 +21,7 @@ fn layered() -> Graph {
     let w = graph.constant("w", Constant::f32([2, 2], vec![1.0, 2.0, 3.0, -4.0]).unwrap());
     let b = graph.constant("b", Constant::f32([2], vec![0.5, 0.25]).unwrap());
     let y = graph.add("y", FullyConnected::default(), &[x, w, b]).unwrap();
-    let r = graph.add("r", Relu {}, &[y]).unwrap();
+    let r = graph.add("r", Function::Relu, &[y]).unwrap();
     let shaped = graph.add("shaped", Reshape { shape: vec![1, 1, 2] }, &[r]).unwrap();
     let halves = graph.add_many("half", Split { axis: 2, parts: 2 }, &[shaped]).unwrap();
     graph.set_outputs(&[halves[1], halves[0], shaped]);
@@ -119,7 +119,7 @@ fn what_no_kernel_computes_is_refused_by_node() {
 
     let mut graph = Graph::new("no scale");
     let x = graph.input("x", TensorType::new(ElementType::I8, [1, 4]));
-    let y = graph.add("y", Relu {}, &[x]).unwrap();
+    let y = graph.add("y", Function::Relu, &[x]).unwrap();
     graph.set_outputs(&[y]);
     insta::assert_snapshot!(refusal(&graph), @"node `y` (relu): tensor `x` is i8[1,4] without one scale and zero point for all of it");
 

@@ -109,14 +109,14 @@ impl Net {
         let squeezed = self.add(ops::Mean { axes, keep_dims: image }, &[x])?;
         let gate = if image {
             let inner = self.conv(squeezed, 2, 1)?;
-            let inner = self.add(ops::Relu {}, &[inner])?;
+            let inner = self.add(ops::Function::Relu, &[inner])?;
             self.conv(inner, c, 1)?
         } else {
             let w = self.constant(&[c, c]);
             let y = self.add(ops::FullyConnected::default(), &[squeezed, w])?;
             self.reshape(y, &[n, c, 1, 1])?
         };
-        let gate = self.add(ops::Sigmoid {}, &[gate])?;
+        let gate = self.add(ops::Function::Sigmoid, &[gate])?;
         self.add(ops::Mul::default(), &[x, gate])
     }
 
@@ -168,8 +168,8 @@ impl Net {
                 self.wrapped(x, op, &[w])?
             }
             3 => self.batch_norm(x)?,
-            4 => self.add(ops::Relu {}, &[x])?,
-            5 => self.add(ops::Neg {}, &[x])?,
+            4 => self.add(ops::Function::Relu, &[x])?,
+            5 => self.add(ops::Function::Neg, &[x])?,
             6 => self.add(
                 ops::Add {
                     activation: Activation::Relu6,
@@ -268,7 +268,7 @@ impl Net {
             21 => {
                 let flat = self.reshape(x, &[1, dims.iter().product()])?;
                 let flat = if b % 2 == 0 {
-                    self.add(ops::Relu {}, &[flat])?
+                    self.add(ops::Function::Relu, &[flat])?
                 } else {
                     flat
                 };
@@ -399,7 +399,7 @@ fn an_ordinary_network_ends_without_transposes() {
         let x = net.add(ops::Sub::default(), &[x, mean])?;
         let stem = net.conv(x, 8, 3)?;
         let stem = net.batch_norm(stem)?;
-        let stem = net.add(ops::Relu {}, &[stem])?;
+        let stem = net.add(ops::Function::Relu, &[stem])?;
         let inner = net.conv(stem, 8, 3)?;
         let sum = net.add(ops::Add::default(), &[inner, stem])?;
         let gated = net.squeeze_excite(sum, true)?;
@@ -415,7 +415,7 @@ fn an_ordinary_network_ends_without_transposes() {
         let shuffled = net.shuffle(joined, 4)?;
         let last = net.conv(shuffled, 4, 1)?;
         let flat = net.reshape(last, &[1, 4 * 8 * 10])?;
-        let flat = net.add(ops::Relu6 {}, &[flat])?;
+        let flat = net.add(ops::Function::Relu6, &[flat])?;
         net.linear(flat, 10)
     };
     let y = build(&mut net).unwrap();

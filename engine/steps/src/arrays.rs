@@ -277,7 +277,7 @@ mod tests {
     fn relu() -> Graph {
         let mut graph = Graph::new("relu");
         let x = graph.input("x", TensorType::new(ElementType::F32, [1, 2, 1]));
-        let y = graph.add("y", Op::Relu(ops::Relu {}), &[x]).unwrap();
+        let y = graph.add("y", ops::Function::Relu, &[x]).unwrap();
         graph.set_outputs(&[y]);
         graph
     }

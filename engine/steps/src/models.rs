@@ -289,23 +289,8 @@ fn onnx_with<T>(
         ids.map(|&id| g.tensor(id).ty.clone()).collect::<Vec<_>>()
     };
     // What only moves values may disappear on the way; what computes must not.
-    let computes = |op: &Op| {
-        !matches!(
-            op,
-            Op::Quantize(_)
-                | Op::Dequantize(_)
-                | Op::Reshape(_)
-                | Op::Transpose(_)
-                | Op::Slice(_)
-                | Op::Split(_)
-                | Op::Gather(_)
-                | Op::Concat(_)
-                | Op::Identity(_)
-                | Op::Dropout(_)
-        )
-    };
     let integer = |g: &Graph| {
-        let layers = g.nodes().iter().filter(|node| computes(&node.op));
+        let layers = g.nodes().iter().filter(|node| !node.op.moves());
         layers.filter(|node| g.tensor(node.inputs[0]).is_quantized()).count()
     };
     // TensorRT's ranges are not those that softmax and its like have here, so that these are read back as floats.

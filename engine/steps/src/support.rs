@@ -253,6 +253,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_cell_is_what_the_rules_promise() {
+        for example in Op::examples() {
+            let graph = example.graph().unwrap();
+            let mut layers = models::prepared(&graph).unwrap();
+            ir::passes::raise(&mut layers).unwrap();
+            let element = |id: &ir::TensorId| graph.tensor(*id).ty.element;
+            let floats = graph.inputs().iter().all(|id| element(id) == ElementType::F32);
+            // A norm may stay float.
+            let fits = |op: &Op, bits| matches!(op, Op::LayerNorm(_)) || op.integer_rule(bits).refused().is_ok();
+            let promised = |bits| floats && layers.nodes().iter().all(|node| fits(&node.op, bits));
+            let done = |columns: &[Column], title: &str| {
+                let (_, attempt) = columns.iter().find(|(t, _)| *t == title).unwrap();
+                attempt(&example, &graph).is_some()
+            };
+            let int8 = promised(ElementType::I8);
+            let weighted = example.op.weight_axis().is_some() && !matches!(example.op, Op::TransposeConv2d(_));
+            for (title, wanted) in [
+                ("dynamic range", weighted),
+                ("int8", int8),
+                ("int16x8", promised(ElementType::I16)),
+                ("int8 to TFLite", int8 && done(&FILES, "TFLite out")),
+                ("int8 to ONNX", int8 && done(&FILES, "ONNX out")),
+                ("int8 to TensorRT", int8 && done(&FILES, "ONNX out")),
+            ] {
+                assert_eq!(done(&NUMBERS, title), wanted, "{title}: {:?}", example.op);
+            }
+        }
+    }
+
+    #[test]
     fn a_cell_counts_what_came_of_the_examples() {
         assert_eq!(cell(vec![Some("yes"), Some("yes")]), "yes");
         assert_eq!(cell(vec![Some("yes"), None]), "yes 1 of 2");

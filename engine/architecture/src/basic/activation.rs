@@ -1,6 +1,6 @@
 //! Activation functions: one module each, and `activation`, which takes its kind as a parameter.
 
-use ir::ops;
+use ir::ops::{self, Function};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -64,23 +64,27 @@ pub(super) struct Activation {
 
 plain! {
     /// `max(x, 0)`.
-    Relu "relu" => ops::Relu {};
+    Relu "relu" => Function::Relu;
     /// `min(max(x, 0), 6)`.
-    Relu6 "relu6" => ops::Relu6 {};
+    Relu6 "relu6" => Function::Relu6;
     /// `x · relu6(x + 3) / 6`, as PyTorch's `Hardswish`.
-    HardSwish "hard_swish" => ops::HardSwish {};
+    HardSwish "hard_swish" => Function::HardSwish;
     /// `relu6(x + 3) / 6`, as PyTorch's `Hardsigmoid`.
-    HardSigmoid "hard_sigmoid" => ops::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 };
+    HardSigmoid "hard_sigmoid" => Function::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 };
     /// `1 / (1 + exp(−x))`.
-    Sigmoid "sigmoid" => ops::Sigmoid {};
+    Sigmoid "sigmoid" => Function::Sigmoid;
     /// `tanh(x)`.
-    Tanh "tanh" => ops::Tanh {};
+    Tanh "tanh" => Function::Tanh;
     /// `x · sigmoid(x)`, also called SiLU.
-    Swish "swish" => ops::Swish {};
+    Swish "swish" => Function::Swish;
     /// `x · Φ(x)`, exactly.
-    Gelu "gelu" => ops::Gelu { approximate: false };
+    Gelu "gelu" => Function::Gelu { approximate: false };
     /// `x · Φ(x)` by `tanh`, as PyTorch's `GELU(approximate="tanh")`.
-    GeluTanh "gelu_tanh" => ops::Gelu { approximate: true };
+    GeluTanh "gelu_tanh" => Function::Gelu { approximate: true };
+    /// `ln(1 + exp(x))`, as PyTorch's `Softplus`.
+    Softplus "softplus" => Function::Softplus;
+    /// `x · tanh(softplus(x))`, as PyTorch's `Mish`.
+    Mish "mish" => Function::Mish;
     /// Probabilities over the channels or features.
     Softmax "softmax" => ops::Softmax { beta: 1.0 };
 }
@@ -104,7 +108,7 @@ impl Module for LeakyRelu {
 
     fn build(&self, site: &mut Site<'_, '_>) -> Outcome {
         let input = site.input();
-        Ok(vec![site.add(ops::LeakyRelu { alpha: self.slope }, &[input])?])
+        Ok(vec![site.add(Function::LeakyRelu { alpha: self.slope }, &[input])?])
     }
 }
 
@@ -127,6 +131,6 @@ impl Module for Elu {
 
     fn build(&self, site: &mut Site<'_, '_>) -> Outcome {
         let input = site.input();
-        Ok(vec![site.add(ops::Elu { alpha: self.alpha }, &[input])?])
+        Ok(vec![site.add(Function::Elu { alpha: self.alpha }, &[input])?])
     }
 }

@@ -521,7 +521,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_gelu_are_one() {
-        use ir::ops::{Add, Div, Erf, Mul, Neg, Sub};
+        use ir::ops::{Add, Div, Function, Mul, Sub};
         let gelu = |complement: bool, root: f32| {
             let mut graph = Graph::new("g");
             let x = graph.input("x", TensorType::f32([1, 4]));
@@ -530,13 +530,13 @@ mod tests {
             let root = number(&mut graph, "root", root);
             let halved = graph.add("halved", Mul::default(), &[half, x]).unwrap();
             let share = if complement {
-                let negative = graph.add("negative", Neg {}, &[x]).unwrap();
+                let negative = graph.add("negative", Function::Neg, &[x]).unwrap();
                 let argument = graph.add("argument", Mul::default(), &[negative, root]).unwrap();
-                let erf = graph.add("erf", Erf {}, &[argument]).unwrap();
+                let erf = graph.add("erf", Function::Erf, &[argument]).unwrap();
                 graph.add("share", Sub::default(), &[one, erf]).unwrap()
             } else {
                 let argument = graph.add("argument", Div::default(), &[x, root]).unwrap();
-                let erf = graph.add("erf", Erf {}, &[argument]).unwrap();
+                let erf = graph.add("erf", Function::Erf, &[argument]).unwrap();
                 graph.add("share", Add::default(), &[one, erf]).unwrap()
             };
             built(&mut graph, "Mul", vec![Made::Tensor(halved), Made::Tensor(share)], &[]).unwrap();

@@ -1,16 +1,16 @@
 //! Batch normalization with fixed statistics.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity, shape_error};
+use super::integer::LOWER_FIRST;
+use super::{Example, IntegerForms, Operator, Reads, arity, shape_error};
 use crate::{InferError, TensorType};
 
 /// `out[…, c] = (in[…, c] − mean[c]) · gamma[c] / √(variance[c] + epsilon) + beta[c]`, over the last dimension.
 ///
 /// Inputs: activations `[…,C]`, then gamma, beta, mean and variance, each `[C]`. Folded into the convolution before it
 /// wherever there is one. Source: Ioffe and Szegedy 2015; ONNX `BatchNormalization`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {
     /// Added to the variance.
@@ -19,6 +19,7 @@ pub struct BatchNorm {
 
 impl Operator for BatchNorm {
     const NAME: &'static str = "batch_norm";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 5..=5, "activations, gamma, beta, mean and variance")?;
@@ -32,6 +33,10 @@ impl Operator for BatchNorm {
             Some(t) => Err(shape_error("gamma, beta, mean or variance", format!("[{channels}]"), t)),
             None => Ok(vec![inputs[0].clone()]),
         }
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::none(LOWER_FIRST)
     }
 
     fn examples() -> Vec<Example> {

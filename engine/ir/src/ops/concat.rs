@@ -1,13 +1,12 @@
 //! Concatenation.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity, shape_error};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, shape_error};
 use crate::{InferError, TensorType};
 
 /// The inputs one after another along `axis`. Specification: TFLite `CONCATENATION`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {
     /// The dimension that grows.
@@ -16,6 +15,7 @@ pub struct Concat {
 
 impl Operator for Concat {
     const NAME: &'static str = "concat";
+    const READS: Reads = Reads::Named;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=usize::MAX, "one tensor or more")?;
@@ -40,6 +40,10 @@ impl Operator for Concat {
             out.shape.0[self.axis] = out.shape.0[self.axis].saturating_add(ty.shape.0[self.axis]);
         }
         Ok(vec![out])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

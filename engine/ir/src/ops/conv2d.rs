@@ -1,17 +1,16 @@
 //! 2-D convolution.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{self, Activation, Padding, ones};
-use super::{Example, Operator, arity, bias, nhwc, shape_error};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, bias, nhwc, shape_error};
 use crate::{InferError, TensorType};
 
 /// `out[y, x, o] = act(bias[o] + Σ in[y·stride + ky·dilation − top, x·stride + kx·dilation − left, i] · weights[o, ky, kx, i])`.
 ///
 /// Inputs: activations `[N,H,W,I]`, weights `[O,kh,kw,I/groups]`, optional bias `[O]`. Output `[N,H',W',O]`.
 /// Specification: ONNX `Conv`, TFLite `CONV_2D`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
     /// Rows and columns from one window to the next.
@@ -49,6 +48,7 @@ impl Default for Conv2d {
 
 impl Operator for Conv2d {
     const NAME: &'static str = "conv2d";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=3, "activations, weights and an optional bias")?;
@@ -74,6 +74,14 @@ impl Operator for Conv2d {
             w.shape.elements() / w.shape.0.first().copied().unwrap_or(1).max(1)
         });
         (output.shape.elements() * window) as u64
+    }
+
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Weighted { axis: 0 })
     }
 
     fn examples() -> Vec<Example> {

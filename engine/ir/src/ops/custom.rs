@@ -1,13 +1,12 @@
 //! Operators that this program does not know.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator};
+use super::{Example, IntegerForms, Operator, Reads};
 use crate::{InferError, TensorType};
 
 /// An unknown operator, carried from a format to one that can hold it, and refused by name where it would have to be executed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Custom {
     /// Where the operator is defined: `tflite`, an ONNX domain.
@@ -23,6 +22,7 @@ pub struct Custom {
 
 impl Operator for Custom {
     const NAME: &'static str = "custom";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         let parse = |text: &String| {
@@ -32,6 +32,10 @@ impl Operator for Custom {
             })
         };
         self.outputs.iter().map(parse).collect()
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::none("an operator of unknown meaning")
     }
 
     fn examples() -> Vec<Example> {

@@ -1,17 +1,16 @@
 //! Depthwise 2-D convolution.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{self, Activation, Padding, ones};
-use super::{Example, Operator, arity, bias, nhwc, shape_error};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, bias, nhwc, shape_error};
 use crate::{InferError, TensorType};
 
 /// Each input channel convolved alone: output channel `i·multiplier + m` sees input channel `i` only.
 ///
 /// Inputs: activations `[N,H,W,I]`, weights `[1,kh,kw,I·multiplier]`, optional bias `[I·multiplier]`.
 /// The multiplier is what the shapes say. Specification: TFLite `DEPTHWISE_CONV_2D`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DepthwiseConv2d {
     /// Rows and columns from one window to the next.
@@ -41,6 +40,7 @@ impl Default for DepthwiseConv2d {
 
 impl Operator for DepthwiseConv2d {
     const NAME: &'static str = "depthwise_conv2d";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=3, "activations, weights and an optional bias")?;
@@ -64,6 +64,14 @@ impl Operator for DepthwiseConv2d {
             .and_then(|w| w.shape.nhwc())
             .map_or(0, |[_, kh, kw, _]| kh * kw);
         (output.shape.elements() * window) as u64
+    }
+
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Weighted { axis: 3 })
     }
 
     fn examples() -> Vec<Example> {

@@ -1,17 +1,16 @@
 //! Fully connected layer.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::Activation;
-use super::{Example, Operator, arity, bias, shape_error};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, bias, shape_error};
 use crate::{InferError, TensorType};
 
 /// `out[…, o] = act(bias[o] + Σ in[…, i] · weights[o, i])`, over the last dimension.
 ///
 /// Inputs: activations `[…,I]`, weights `[O,I]`, optional bias `[O]`. Output `[…,O]`.
 /// Specification: TFLite `FULLY_CONNECTED` (with `keep_num_dims`), ONNX `Gemm`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FullyConnected {
     /// Clamp of the output.
@@ -21,6 +20,7 @@ pub struct FullyConnected {
 
 impl Operator for FullyConnected {
     const NAME: &'static str = "fully_connected";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=3, "activations, weights and an optional bias")?;
@@ -49,6 +49,14 @@ impl Operator for FullyConnected {
 
     fn macs(&self, inputs: &[&TensorType], output: &TensorType) -> u64 {
         (output.shape.elements() * inputs[0].shape.0.last().copied().unwrap_or(0)) as u64
+    }
+
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Weighted { axis: 0 })
     }
 
     fn examples() -> Vec<Example> {

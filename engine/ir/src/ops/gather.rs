@@ -1,9 +1,8 @@
 //! Picking slices by index: embeddings, class tokens, permuted channels.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity, shape_error};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, shape_error};
 use crate::{ElementType, InferError, Shape, TensorType};
 
 /// `out[…, i…, …] = in[…, indices[i…], …]` along `axis`.
@@ -11,7 +10,7 @@ use crate::{ElementType, InferError, Shape, TensorType};
 /// Inputs: values and indices (`i32` or `i64`), either constant or computed. Output: the values' dimensions with
 /// `axis` replaced by the dimensions of the indices, none for a single index. Indices count from 0; what lies outside is
 /// taken as the nearest index that there is. Specification: TFLite `GATHER`, ONNX `Gather`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gather {
     /// The dimension that is indexed.
@@ -20,6 +19,7 @@ pub struct Gather {
 
 impl Operator for Gather {
     const NAME: &'static str = "gather";
+    const READS: Reads = Reads::Moved;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=2, "values and indices")?;
@@ -39,6 +39,10 @@ impl Operator for Gather {
             element: values.element,
             shape: Shape(shape),
         }])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

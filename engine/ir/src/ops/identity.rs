@@ -1,24 +1,28 @@
 //! Operators that change nothing at inference.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity};
 use crate::{InferError, TensorType};
 
 macro_rules! same {
     ($(#[$doc:meta])* $name:ident $text:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty = $example:expr)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$fdoc])* pub $field: $ty)? }
 
         impl Operator for $name {
             const NAME: &'static str = $text;
+            const READS: Reads = Reads::Place;
 
             fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
                 arity(inputs, 1..=1, "one tensor")?;
                 Ok(vec![inputs[0].clone()])
+            }
+
+            fn integer(&self) -> IntegerForms {
+                IntegerForms::both(IntegerRule::Same)
             }
 
             fn examples() -> Vec<Example> {

@@ -1,16 +1,15 @@
 //! Layer normalization.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity, shape_error};
+use super::{Example, IntegerForms, Operator, Reads, arity, shape_error};
 use crate::{InferError, TensorType};
 
 /// `(x − mean) / √(variance + epsilon) · scale + bias`, mean and variance taken over the dimensions from `axis` on.
 ///
 /// Inputs: activations, scale and optional bias, both of the shape of the normalized dimensions. The variance is the biased one.
 /// Source: Ba et al. 2016; ONNX `LayerNormalization`. TFLite has no such operator: it is lowered to means and products.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
     /// The first normalized dimension; the last one for a norm over channels or features.
@@ -21,6 +20,7 @@ pub struct LayerNorm {
 
 impl Operator for LayerNorm {
     const NAME: &'static str = "layer_norm";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=3, "activations, scale and an optional bias")?;
@@ -33,6 +33,10 @@ impl Operator for LayerNorm {
             Some(t) => Err(shape_error("scale or bias", crate::Shape::from(normalized), t)),
             None => Ok(vec![inputs[0].clone()]),
         }
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::none("its variance needs the range of floats")
     }
 
     fn examples() -> Vec<Example> {

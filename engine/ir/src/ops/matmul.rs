@@ -1,9 +1,8 @@
 //! Matrix product of two computed tensors.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity, shape_error};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, shape_error};
 use crate::{InferError, Shape, TensorType};
 
 /// `out[…, m, n] = Σ a[…, m, k] · b[…, k, n]`, leading dimensions broadcast as in NumPy.
@@ -11,7 +10,7 @@ use crate::{InferError, Shape, TensorType};
 /// Inputs: `a` `[…,M,K]` (`[…,K,M]` when `adjoint_a`) and `b` `[…,K,N]` (`[…,N,K]` when `adjoint_b`), both of two dimensions or more;
 /// either may be computed or constant. Output `[…,M,N]`. A product with constant weights and a bias is better said as
 /// [`super::FullyConnected`]. Specification: TFLite `BATCH_MATMUL`, ONNX `MatMul`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatMul {
     /// The last two dimensions of `a` are swapped before the product.
@@ -31,6 +30,7 @@ fn matrix(ty: &TensorType, adjoint: bool) -> Option<(Shape, [usize; 2])> {
 
 impl Operator for MatMul {
     const NAME: &'static str = "mat_mul";
+    const READS: Reads = Reads::Combined;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=2, "two tensors")?;
@@ -58,6 +58,10 @@ impl Operator for MatMul {
     fn macs(&self, inputs: &[&TensorType], output: &TensorType) -> u64 {
         let depth = matrix(inputs[0], self.adjoint_a).map_or(0, |(_, [_, k])| k);
         output.shape.elements().saturating_mul(depth) as u64
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::only8(IntegerRule::Free, "it is computed in 8 bits or floats, not in 16 bits")
     }
 
     fn examples() -> Vec<Example> {

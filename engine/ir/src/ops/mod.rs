@@ -1,9 +1,9 @@
 //! The operators: a closed list of plain structs.
 //!
 //! To add one: a file (or an entry in its family's file) with the struct, its [`Operator`] implementation and examples,
-//! and one line in [`operators!`] below. The compiler and the list-wide tests of the other crates name what is missing.
+//! and one line in [`operators!`] below; a function of a number is an entry in `function.rs`. The compiler and the list-wide
+//! tests of the other crates name what is missing.
 
-mod activation;
 mod batch_norm;
 mod binary;
 mod concat;
@@ -12,11 +12,13 @@ mod custom;
 mod depthwise_conv2d;
 mod example;
 mod fully_connected;
+mod function;
 mod gather;
 mod identity;
+mod integer;
 mod layer_norm;
-mod math;
 mod matmul;
+mod p_relu;
 mod pad;
 mod pool;
 mod quantize;
@@ -30,9 +32,6 @@ mod transpose;
 mod transpose_conv2d;
 mod window;
 
-pub use activation::{
-    Elu, Gelu, HardSigmoid, HardSwish, LeakyRelu, PRelu, Relu, Relu6, ReluN1To1, Sigmoid, Swish, Tanh,
-};
 pub use batch_norm::BatchNorm;
 pub use binary::{Add, Div, Maximum, Minimum, Mul, Pow, Sub};
 pub use concat::Concat;
@@ -41,11 +40,13 @@ pub use custom::Custom;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use example::Example;
 pub use fully_connected::FullyConnected;
+pub use function::Function;
 pub use gather::Gather;
 pub use identity::{Dropout, Identity};
+pub use integer::{IntegerForms, IntegerRule};
 pub use layer_norm::LayerNorm;
-pub use math::{Abs, Erf, Exp, Log, Neg, Rsqrt, Sqrt};
 pub use matmul::MatMul;
+pub use p_relu::PRelu;
 pub use pad::{Pad, PadMode};
 pub use pool::{AveragePool2d, MaxPool2d};
 pub use quantize::{Dequantize, Quantize};
@@ -59,17 +60,30 @@ pub use transpose::Transpose;
 pub use transpose_conv2d::TransposeConv2d;
 pub use window::{Activation, Padding};
 
-use crate::{InferError, TensorType};
+use std::fmt;
 
-/// Where an element of an operator's output comes from.
+use serde::de::{EnumAccess, VariantAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{ElementType, InferError, TensorType};
+
+/// Where the elements of an operator's output come from, and with it which orders of dimensions it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// From the element at the same place of the one input, by a function of a number.
+pub enum Reads {
+    /// The element at the same place of the one input, by a function of a number: any order.
     Function,
-    /// From the elements of all inputs that broadcasting brings to its place.
+    /// The element at the same place of the one input, as it is or in another type: any order.
+    Place,
+    /// The elements of all inputs that broadcasting brings to the place: any order that they share.
     Broadcast,
-    /// From others too, or from elsewhere.
-    Other,
+    /// Elements along dimensions that attributes name, and that the output has too: any order.
+    Named,
+    /// Elements that lie elsewhere in the output: some other orders are as good as the stated one.
+    Moved,
+    /// All elements along some dimensions: some other orders are as good as the stated one.
+    Combined,
+    /// Images or rows, in the stated order.
+    Stated,
 }
 
 /// What every operator says of itself.
@@ -77,8 +91,8 @@ pub trait Operator {
     /// The name in the text form, `snake_case`.
     const NAME: &'static str;
 
-    /// Where an element of the output comes from.
-    const FAMILY: Family = Family::Other;
+    /// Where the elements of the output come from.
+    const READS: Reads;
 
     /// The types of the outputs, from those of the inputs.
     ///
@@ -92,6 +106,14 @@ pub trait Operator {
         0
     }
 
+    /// The activation that is fused into the operator, of those that have one.
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
+    }
+
+    /// What its integer forms ask of scales.
+    fn integer(&self) -> IntegerForms;
+
     /// Small applications of the operator, the strange beside the ordinary, for list-wide tests.
     fn examples() -> Vec<Example>
     where
@@ -101,54 +123,162 @@ pub trait Operator {
 macro_rules! operators {
     ($($op:ident),* $(,)?) => {
         /// An operator with its attributes.
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum Op { $(#[doc = concat!("See [`struct@", stringify!($op), "`].")] $op($op)),* }
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Op {
+            $(#[doc = concat!("See [`struct@", stringify!($op), "`].")] $op($op),)*
+            /// See [`enum@Function`].
+            Function(Function),
+        }
 
         $(impl From<$op> for Op { fn from(op: $op) -> Self { Op::$op(op) } })*
 
-        impl Op {
-            /// The names of all operators.
-            pub const NAMES: &'static [&'static str] = &[$(<$op as Operator>::NAME),*];
+        /// The names of all operators that are no functions.
+        const STRUCTS: &[&str] = &[$(<$op as Operator>::NAME),*];
 
+        impl Op {
             /// The name in the text form.
             pub const fn name(&self) -> &'static str {
-                match self { $(Op::$op(_) => <$op as Operator>::NAME),* }
+                match self {
+                    $(Op::$op(_) => <$op as Operator>::NAME,)*
+                    Op::Function(function) => function.name(),
+                }
             }
 
-            /// Where an element of the output comes from.
-            pub const fn family(&self) -> Family {
-                match self { $(Op::$op(_) => <$op as Operator>::FAMILY),* }
+            /// Where the elements of the output come from.
+            pub const fn reads(&self) -> Reads {
+                match self {
+                    $(Op::$op(_) => <$op as Operator>::READS,)*
+                    Op::Function(_) => Reads::Function,
+                }
+            }
+
+            /// The fused activation, to set it; `None` for operators that have none.
+            pub fn fused_mut(&mut self) -> Option<&mut Activation> {
+                match self {
+                    $(Op::$op(op) => op.fused_mut(),)*
+                    Op::Function(_) => None,
+                }
+            }
+
+            /// What integer arithmetic asks of the scales where activations have this type.
+            pub fn integer_rule(&self, activations: ElementType) -> IntegerRule {
+                let forms = match self {
+                    $(Op::$op(op) => op.integer(),)*
+                    Op::Function(function) => function.integer(),
+                };
+                forms.of(activations)
             }
 
             /// The types of the outputs, from those of the inputs.
             pub fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
-                match self { $(Op::$op(op) => op.infer(inputs)),* }
+                match self {
+                    $(Op::$op(op) => op.infer(inputs),)*
+                    Op::Function(function) => function.infer(inputs),
+                }
             }
 
             /// Multiply–accumulate operations for one sample.
             pub fn macs(&self, inputs: &[&TensorType], output: &TensorType) -> u64 {
-                match self { $(Op::$op(op) => op.macs(inputs, output)),* }
+                match self {
+                    $(Op::$op(op) => op.macs(inputs, output),)*
+                    Op::Function(_) => 0,
+                }
             }
 
             /// The examples of every operator.
             pub fn examples() -> Vec<Example> {
                 let mut all = Vec::new();
                 $(all.extend(<$op as Operator>::examples());)*
+                all.extend(Function::examples());
                 all
+            }
+        }
+
+        impl Serialize for Op {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Op::$op(op) => s.serialize_newtype_variant("Op", 0, self.name(), op),)*
+                    Op::Function(function) => function.serialize(s),
+                }
+            }
+        }
+
+        impl<'de> Visitor<'de> for Named {
+            type Value = Op;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an operator by its name")
+            }
+
+            fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Op, A::Error> {
+                let (name, attributes) = data.variant::<String>()?;
+                match name.as_str() {
+                    $(<$op as Operator>::NAME => attributes.newtype_variant().map(Op::$op),)*
+                    name => Function::read(name, attributes).map(Op::Function),
+                }
             }
         }
     };
 }
 
+impl Op {
+    /// The names of all operators.
+    pub const NAMES: &'static [&'static str] = &{
+        let (mut names, mut i) = ([""; STRUCTS.len() + Function::NAMES.len()], 0);
+        while i < names.len() {
+            names[i] = if i < STRUCTS.len() {
+                STRUCTS[i]
+            } else {
+                Function::NAMES[i - STRUCTS.len()]
+            };
+            i += 1;
+        }
+        names
+    };
+
+    /// Whether values only move, or change their type: nothing is computed with them.
+    pub const fn moves(&self) -> bool {
+        match self.reads() {
+            Reads::Place | Reads::Named | Reads::Moved => true,
+            Reads::Function | Reads::Broadcast | Reads::Combined | Reads::Stated => false,
+        }
+    }
+
+    /// The fused activation; `None` for operators that have none.
+    pub fn fused(&self) -> Option<Activation> {
+        self.clone().fused_mut().copied()
+    }
+
+    /// The dimension of the weights (input 1) that runs over output channels; `None` for operators without weights.
+    pub fn weight_axis(&self) -> Option<usize> {
+        match self.integer_rule(ElementType::I8) {
+            IntegerRule::Weighted { axis } => Some(axis),
+            IntegerRule::Free | IntegerRule::Same | IntegerRule::Dictated(_) | IntegerRule::None(_) => None,
+        }
+    }
+}
+
 operators! {
-    Conv2d, DepthwiseConv2d, TransposeConv2d, FullyConnected, MatMul, BatchNorm, LayerNorm,
-    Relu, Relu6, ReluN1To1, LeakyRelu, PRelu, Elu, HardSwish, HardSigmoid, Sigmoid, Tanh, Swish, Gelu, Softmax,
-    Exp, Log, Sqrt, Rsqrt, Neg, Abs, Erf,
+    Conv2d, DepthwiseConv2d, TransposeConv2d, FullyConnected, MatMul, BatchNorm, LayerNorm, PRelu, Softmax,
     MaxPool2d, AveragePool2d, Mean, ReduceSum, ReduceMax, ReduceMin,
     Add, Sub, Mul, Div, Pow, Minimum, Maximum,
     Concat, Split, Slice, Gather, Pad, Reshape, Transpose, Resize,
     Quantize, Dequantize, Dropout, Identity, Custom,
+}
+
+/// Reads the text form: the name of an operator with its attributes.
+struct Named;
+
+impl<'de> Deserialize<'de> for Op {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_enum("Op", Op::NAMES, Named)
+    }
+}
+
+impl From<Function> for Op {
+    fn from(function: Function) -> Self {
+        Op::Function(function)
+    }
 }
 
 /// Checks the number of inputs.

@@ -1,13 +1,12 @@
 //! Padding as an operator of its own.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity};
 use crate::{InferError, Shape, TensorType};
 
 /// What the new elements are.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PadMode {
     /// Real 0.0: the zero point of a quantized tensor.
@@ -22,7 +21,7 @@ pub enum PadMode {
 }
 
 /// `before[i]` elements before and `after[i]` after, along each dimension. Specification: TFLite `PAD`, `PADV2`, `MIRROR_PAD`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pad {
     /// New elements before the first, along each dimension.
@@ -36,6 +35,7 @@ pub struct Pad {
 
 impl Operator for Pad {
     const NAME: &'static str = "pad";
+    const READS: Reads = Reads::Named;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
@@ -67,6 +67,10 @@ impl Operator for Pad {
             element: inputs[0].element,
             shape: Shape(shape),
         }])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

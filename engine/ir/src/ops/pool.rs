@@ -1,16 +1,15 @@
 //! Max and average pooling.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{self, Activation, Padding};
-use super::{Example, Operator, arity, nhwc};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, nhwc};
 use crate::{InferError, TensorType};
 
 macro_rules! pool {
     ($(#[$doc:meta])* $name:ident $text:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             /// Rows and columns of the window.
@@ -27,12 +26,21 @@ macro_rules! pool {
 
         impl Operator for $name {
             const NAME: &'static str = $text;
+            const READS: Reads = Reads::Stated;
 
             fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
                 arity(inputs, 1..=1, "one tensor")?;
                 let [n, h, w, c] = nhwc("input", inputs[0])?;
                 let [oh, ow] = window::output([h, w], self.kernel, self.stride, [1, 1], self.padding)?;
                 Ok(vec![TensorType::new(inputs[0].element, [n, oh, ow, c])])
+            }
+
+            fn fused_mut(&mut self) -> Option<&mut Activation> {
+                Some(&mut self.activation)
+            }
+
+            fn integer(&self) -> IntegerForms {
+                IntegerForms::both(IntegerRule::Same)
             }
 
             fn examples() -> Vec<Example> {

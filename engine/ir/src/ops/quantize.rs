@@ -1,25 +1,24 @@
 //! The borders between float and integer arithmetic.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, Operator, Reads, arity};
 use crate::{ElementType, InferError, TensorType};
 
 /// Real numbers to stored integers (`round(x / scale) + zero point`), or from one quantization to another.
 ///
 /// The output tensor's quantization says how. Specification: TFLite `QUANTIZE`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quantize {
     /// `i8`, `u8` or `i16`.
     #[serde(with = "element")]
-    #[schemars(with = "String")]
     pub to: ElementType,
 }
 
 impl Operator for Quantize {
     const NAME: &'static str = "quantize";
+    const READS: Reads = Reads::Place;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
@@ -32,22 +31,31 @@ impl Operator for Quantize {
         Ok(vec![inputs[0].with_element(self.to)])
     }
 
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::none("it is a border between float and integer already")
+    }
+
     fn examples() -> Vec<Example> {
         vec![Example::new(Quantize { to: ElementType::I8 }, &[&[1, 3, 3, 2]], &[])]
     }
 }
 
 /// Stored integers (or half-precision numbers) to 32-bit real numbers. Specification: TFLite `DEQUANTIZE`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dequantize {}
 
 impl Operator for Dequantize {
     const NAME: &'static str = "dequantize";
+    const READS: Reads = Reads::Place;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
         Ok(vec![inputs[0].with_element(ElementType::F32)])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::none("it is a border between float and integer already")
     }
 
     fn examples() -> Vec<Example> {

@@ -1,16 +1,15 @@
 //! Reductions over dimensions: mean (global average pooling), sum, greatest and least element.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity};
 use crate::{InferError, Shape, TensorType};
 
 /// Declares a reduction: the dimensions in `axes` disappear, or stay with extent 1.
 macro_rules! reduction {
-    ($(#[$doc:meta])* $name:ident $text:literal) => {
+    ($(#[$doc:meta])* $name:ident $text:literal; $integer:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             /// The dimensions that disappear, ascending.
@@ -22,10 +21,15 @@ macro_rules! reduction {
 
         impl Operator for $name {
             const NAME: &'static str = $text;
+            const READS: Reads = Reads::Combined;
 
             fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
                 arity(inputs, 1..=1, "one tensor")?;
                 Ok(vec![reduced(inputs[0], &self.axes, self.keep_dims)?])
+            }
+
+            fn integer(&self) -> IntegerForms {
+                $integer
             }
 
             fn examples() -> Vec<Example> {
@@ -45,19 +49,19 @@ macro_rules! reduction {
 
 reduction! {
     /// The mean over `axes`. Global average pooling is the mean over `[1, 2]`. Specification: TFLite `MEAN`, ONNX `ReduceMean`.
-    Mean "mean"
+    Mean "mean"; IntegerForms::both(IntegerRule::Free)
 }
 reduction! {
     /// The sum over `axes`. Specification: TFLite `SUM`, ONNX `ReduceSum`.
-    ReduceSum "reduce_sum"
+    ReduceSum "reduce_sum"; IntegerForms::none("sums are computed in floats only; a mean has an integer form")
 }
 reduction! {
     /// The greatest element over `axes`. Specification: TFLite `REDUCE_MAX`, ONNX `ReduceMax`.
-    ReduceMax "reduce_max"
+    ReduceMax "reduce_max"; IntegerForms::both(IntegerRule::Same)
 }
 reduction! {
     /// The least element over `axes`. Specification: TFLite `REDUCE_MIN`, ONNX `ReduceMin`.
-    ReduceMin "reduce_min"
+    ReduceMin "reduce_min"; IntegerForms::both(IntegerRule::Same)
 }
 
 fn reduced(input: &TensorType, axes: &[usize], keep_dims: bool) -> Result<TensorType, InferError> {

@@ -1,13 +1,12 @@
 //! Reshape; also flatten and squeeze.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity};
 use crate::{InferError, Shape, TensorType};
 
 /// The same elements in the same row-major order under other dimensions. Specification: TFLite `RESHAPE`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reshape {
     /// The new dimensions, the sample dimension (1) first.
@@ -16,6 +15,7 @@ pub struct Reshape {
 
 impl Operator for Reshape {
     const NAME: &'static str = "reshape";
+    const READS: Reads = Reads::Moved;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
@@ -36,6 +36,10 @@ impl Operator for Reshape {
             element: inputs[0].element,
             shape,
         }])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

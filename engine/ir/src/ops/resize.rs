@@ -1,13 +1,12 @@
 //! Image resizing.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity, nhwc};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, nhwc};
 use crate::{InferError, TensorType};
 
 /// How an output pixel is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
     /// The nearest input pixel.
@@ -17,7 +16,7 @@ pub enum Interpolation {
 }
 
 /// Which input position an output pixel looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Coordinates {
     /// `(x + ½)·in/out − ½`: pixel centres meet.
@@ -29,7 +28,7 @@ pub enum Coordinates {
 }
 
 /// Rows and columns resampled to `size`. Specification: TFLite `RESIZE_BILINEAR`, `RESIZE_NEAREST_NEIGHBOR`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
     /// New rows and columns.
@@ -42,6 +41,7 @@ pub struct Resize {
 
 impl Operator for Resize {
     const NAME: &'static str = "resize";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
@@ -56,6 +56,10 @@ impl Operator for Resize {
             inputs[0].element,
             [n, self.size[0], self.size[1], c],
         )])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

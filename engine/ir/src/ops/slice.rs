@@ -1,13 +1,12 @@
 //! Strided slice.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity};
 use crate::{InferError, Shape, TensorType};
 
 /// `in[begin[0]..end[0] by stride[0], …]`. Specification: TFLite `STRIDED_SLICE` with plain bounds; cropping is a slice too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
     /// First index along each dimension.
@@ -20,6 +19,7 @@ pub struct Slice {
 
 impl Operator for Slice {
     const NAME: &'static str = "slice";
+    const READS: Reads = Reads::Named;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
@@ -45,6 +45,10 @@ impl Operator for Slice {
             element: inputs[0].element,
             shape: Shape(shape),
         }])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

@@ -1,13 +1,12 @@
 //! Softmax.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, Operator, Reads, arity};
 use crate::{InferError, TensorType};
 
 /// `exp(beta·x[i]) / Σ exp(beta·x[j])` over the last dimension. Specification: TFLite `SOFTMAX`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Softmax {
     /// Factor of the exponent.
@@ -27,10 +26,15 @@ impl Default for Softmax {
 
 impl Operator for Softmax {
     const NAME: &'static str = "softmax";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
         Ok(vec![inputs[0].clone()])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::dictated(256.0, -128)
     }
 
     fn examples() -> Vec<Example> {

@@ -1,13 +1,12 @@
 //! Split into equal parts.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity};
 use crate::{InferError, TensorType};
 
 /// `parts` equal pieces along `axis`, one output each. Specification: TFLite `SPLIT`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
     /// The dimension that is cut.
@@ -18,6 +17,7 @@ pub struct Split {
 
 impl Operator for Split {
     const NAME: &'static str = "split";
+    const READS: Reads = Reads::Named;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
@@ -36,6 +36,10 @@ impl Operator for Split {
             }
         }
         Ok(vec![part; self.parts])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

@@ -1,13 +1,12 @@
 //! Transpose.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Example, Operator, arity};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity};
 use crate::{InferError, Shape, TensorType};
 
 /// Dimension `i` of the output is dimension `perm[i]` of the input. Specification: TFLite `TRANSPOSE`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transpose {
     /// A permutation of the dimensions.
@@ -16,6 +15,7 @@ pub struct Transpose {
 
 impl Operator for Transpose {
     const NAME: &'static str = "transpose";
+    const READS: Reads = Reads::Moved;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 1..=1, "one tensor")?;
@@ -36,6 +36,10 @@ impl Operator for Transpose {
             element: inputs[0].element,
             shape: Shape(shape),
         }])
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Same)
     }
 
     fn examples() -> Vec<Example> {

@@ -1,10 +1,9 @@
 //! Transposed 2-D convolution.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{Activation, Padding, ones};
-use super::{Example, Operator, arity, bias, nhwc, shape_error};
+use super::{Example, IntegerForms, IntegerRule, Operator, Reads, arity, bias, nhwc, shape_error};
 use crate::{InferError, TensorType};
 
 /// The gradient of a convolution used as an operator: input pixel `(y, x)` adds `in · weights[o, ky, kx, :]` to output pixel
@@ -12,7 +11,7 @@ use crate::{InferError, TensorType};
 ///
 /// Inputs: activations `[N,H,W,I]`, weights `[O,kh,kw,I]`, optional bias `[O]`. Output rows:
 /// `(H − 1)·stride + kh − top − bottom + output_padding`. Specification: TFLite `TRANSPOSE_CONV`, ONNX `ConvTranspose`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransposeConv2d {
     /// Output rows and columns from one input pixel to the next.
@@ -31,6 +30,7 @@ pub struct TransposeConv2d {
 
 impl Operator for TransposeConv2d {
     const NAME: &'static str = "transpose_conv2d";
+    const READS: Reads = Reads::Stated;
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, InferError> {
         arity(inputs, 2..=3, "activations, weights and an optional bias")?;
@@ -65,6 +65,14 @@ impl Operator for TransposeConv2d {
     fn macs(&self, inputs: &[&TensorType], _output: &TensorType) -> u64 {
         let channels = inputs[0].shape.0.last().copied().unwrap_or(1).max(1);
         (inputs[0].shape.elements() / channels * inputs.get(1).map_or(0, |w| w.shape.elements())) as u64
+    }
+
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
+    fn integer(&self) -> IntegerForms {
+        IntegerForms::both(IntegerRule::Weighted { axis: 0 })
     }
 
     fn examples() -> Vec<Example> {

@@ -1,13 +1,12 @@
 //! What sliding-window operators share: explicit padding, output extents, fused activations.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::InferError;
 
 /// Rows and columns of padding on each side. Explicit, since frameworks disagree: PyTorch pads symmetrically,
 /// TensorFlow's `SAME` puts the odd one at the bottom and right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Padding {
     /// Rows above.
@@ -63,7 +62,7 @@ impl Padding {
 }
 
 /// A clamp fused into the operator before it; in integer graphs it narrows the output range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// No clamp.

@@ -105,18 +105,11 @@ pub fn fold_affine(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferErro
     };
     let layer = graph.node(before);
     let mut op = layer.op.clone();
-    // The dimension of the weights that runs over output channels.
-    let (axis, clamp) = match &mut op {
-        Op::Conv2d(c) => (0, &mut c.activation),
-        Op::TransposeConv2d(c) => (0, &mut c.activation),
-        Op::FullyConnected(c) => (0, &mut c.activation),
-        Op::DepthwiseConv2d(c) => (3, &mut c.activation),
+    let Some(axis) = op.weight_axis() else { return Ok(None) };
+    match op.fused_mut() {
+        Some(clamp) if *clamp == Activation::None => *clamp = activation,
         _ => return Ok(None),
-    };
-    if *clamp != Activation::None {
-        return Ok(None);
     }
-    *clamp = activation;
     let Some(Constant::F32(weights)) = graph.constant_data(layer.inputs[1]) else {
         return Ok(None);
     };

@@ -1,44 +1,71 @@
 //! Operators that TFLite does not have, expressed by those that it has.
 
-use crate::ops::{Activation, Add, HardSigmoid, LayerNorm, Mean, Minimum, Mul, Rsqrt, Sigmoid, Sub};
+use crate::ops::{Activation, Add, Function, LayerNorm, Mean, Minimum, Mul, Sub};
 use crate::{Constant, Graph, InferError, NodeId, Op, Patch};
 
-/// `swish(x)` becomes `x · sigmoid(x)`.
-pub fn swish(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+/// A function of a number that TFLite does not have becomes others.
+///
+/// - `swish`: `x · sigmoid(x)`
+/// - `hard_sigmoid`: a product, a sum with a fused clamp at 0, and a minimum with 1
+/// - `softplus`: `max(x, 0) + ln(1 + e^(−|x|))`, which overflows nowhere
+/// - `mish`: `x · tanh(softplus(x))`
+pub fn function(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
     let node = graph.node(id);
-    let Op::Swish(_) = node.op else { return Ok(None) };
-    let mut patch = Patch::new(graph);
-    let gate = patch.node(format!("{}/sigmoid", node.name), Sigmoid {}, &node.inputs)?;
-    let product = patch.node(node.name.clone(), Mul::default(), &[node.inputs[0], gate])?;
-    patch.replace(node.output(), product);
-    patch.remove(id);
-    Ok(Some(patch))
-}
-
-/// `min(max(alpha·x + beta, 0), 1)` becomes a multiplication, an addition with a fused clamp at 0, and a minimum with 1.
-pub fn hard_sigmoid(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
-    let node = graph.node(id);
-    let Op::HardSigmoid(HardSigmoid { alpha, beta }) = node.op else {
+    let Op::Function(function) = node.op else {
         return Ok(None);
     };
+    let (name, x) = (|part: &str| format!("{}/{part}", node.name), node.inputs[0]);
+    let number = |value: f32| Constant::f32([1], vec![value]).expect("one value");
     let mut patch = Patch::new(graph);
-    let mut scalar = |what: &str, value: f32| {
-        patch.constant(
-            format!("{}/{what}", node.name),
-            Constant::f32([1], vec![value]).expect("one value"),
-        )
+    let last = match function {
+        Function::Swish => {
+            let gate = patch.node(name("sigmoid"), Function::Sigmoid, &[x])?;
+            patch.node(node.name.clone(), Mul::default(), &[x, gate])?
+        }
+        Function::HardSigmoid { alpha, beta } => {
+            let alpha = patch.constant(name("alpha"), number(alpha));
+            let (beta, one) = (
+                patch.constant(name("beta"), number(beta)),
+                patch.constant(name("one"), number(1.0)),
+            );
+            let scaled = patch.node(name("mul"), Mul::default(), &[x, alpha])?;
+            let activation = Activation::Relu;
+            let shifted = patch.node(name("add"), Add { activation }, &[scaled, beta])?;
+            patch.node(node.name.clone(), Minimum::default(), &[shifted, one])?
+        }
+        Function::Softplus => {
+            let one = patch.constant(name("one"), number(1.0));
+            let magnitude = patch.node(name("abs"), Function::Abs, &[x])?;
+            let negative = patch.node(name("neg"), Function::Neg, &[magnitude])?;
+            let power = patch.node(name("exp"), Function::Exp, &[negative])?;
+            let sum = patch.node(name("sum"), Add::default(), &[power, one])?;
+            let logarithm = patch.node(name("log"), Function::Log, &[sum])?;
+            let positive = patch.node(name("relu"), Function::Relu, &[x])?;
+            patch.node(node.name.clone(), Add::default(), &[positive, logarithm])?
+        }
+        Function::Mish => {
+            let plus = patch.node(name("softplus"), Function::Softplus, &[x])?;
+            let gate = patch.node(name("tanh"), Function::Tanh, &[plus])?;
+            patch.node(node.name.clone(), Mul::default(), &[x, gate])?
+        }
+        Function::Relu
+        | Function::Relu6
+        | Function::ReluN1To1
+        | Function::LeakyRelu { .. }
+        | Function::Elu { .. }
+        | Function::HardSwish
+        | Function::Sigmoid
+        | Function::Tanh
+        | Function::Gelu { .. }
+        | Function::Exp
+        | Function::Log
+        | Function::Sqrt
+        | Function::Rsqrt
+        | Function::Neg
+        | Function::Abs
+        | Function::Erf => return Ok(None),
     };
-    let (alpha, beta, one) = (scalar("alpha", alpha), scalar("beta", beta), scalar("one", 1.0));
-    let scaled = patch.node(format!("{}/mul", node.name), Mul::default(), &[node.inputs[0], alpha])?;
-    let shifted = patch.node(
-        format!("{}/add", node.name),
-        Add {
-            activation: Activation::Relu,
-        },
-        &[scaled, beta],
-    )?;
-    let clamped = patch.node(node.name.clone(), Minimum::default(), &[shifted, one])?;
-    patch.replace(node.output(), clamped);
+    patch.replace(node.output(), last);
     patch.remove(id);
     Ok(Some(patch))
 }
@@ -109,7 +136,7 @@ pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError
     let squares = patch.node(name("squares"), Mul::default(), &[centred, centred])?;
     let variance = patch.node(name("variance"), mean, &[squares])?;
     let guarded = patch.node(name("guarded"), Add::default(), &[variance, epsilon])?;
-    let inverse = patch.node(name("rsqrt"), Rsqrt {}, &[guarded])?;
+    let inverse = patch.node(name("rsqrt"), Function::Rsqrt, &[guarded])?;
     let normalized = patch.node(name("normalized"), Mul::default(), &[centred, inverse])?;
     let last = match bias {
         None => patch.node(node.name.clone(), Mul::default(), &[normalized, scale])?,
@@ -125,15 +152,17 @@ pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::{Conv2d, DepthwiseConv2d, Div, Swish};
+    use crate::ops::{Conv2d, DepthwiseConv2d, Div, Function};
     use crate::{Constant, Graph, TensorType};
 
     #[test]
     fn lowered_operators_keep_the_name_of_their_output() {
         let mut g = Graph::new("g");
         let x = g.input("x", TensorType::f32([1, 4]));
-        let s = g.add("s", Swish {}, &[x]).unwrap();
-        let h = g.add("h", super::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[s]).unwrap();
+        let s = g.add("s", Function::Swish, &[x]).unwrap();
+        let h = g
+            .add("h", Function::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[s])
+            .unwrap();
         let c = g.constant("c", Constant::f32([1], vec![4.0]).unwrap());
         let d = g.add("d", Div::default(), &[h, c]).unwrap();
         g.set_outputs(&[d]);

@@ -30,8 +30,7 @@ pub const FOLD: &[(&str, Rule)] = &[
 pub const LOWER: &[(&str, Rule)] = &[
     ("batch-norm-to-mul-add", batch_norm::batch_norm_to_mul_add),
     ("layer-norm-to-means", lower::layer_norm),
-    ("swish-to-sigmoid-mul", lower::swish),
-    ("hard-sigmoid-to-clamp", lower::hard_sigmoid),
+    ("function-to-others", lower::function),
     ("div-by-constant-to-mul", lower::div_by_constant),
     ("bias-of-convolutions", lower::conv_bias),
 ];

@@ -1,7 +1,7 @@
 //! Layer norms that are spelled out as one product and one sum, put together again.
 
 use super::raise::{Spread, deviation, inverse_root, made_by, mean, single, spread, squared};
-use crate::ops::{Activation, Add, LayerNorm, Mul, Sub};
+use crate::ops::{Activation, Add, Function, LayerNorm, Mul, Sub};
 use crate::{Constant, ElementType, Graph, InferError, NodeId, Op, Patch, TensorId};
 
 /// `x · m + (bias − mean(x) · m)` with `m = scale / √(variance + epsilon)` becomes a `layer_norm`, where mean and variance are taken over the
@@ -89,7 +89,7 @@ fn centre(graph: &Graph, id: TensorId, factor: TensorId) -> Option<(TensorId, Op
     let times = |id: TensorId| either(product(graph, id)?, |a, b| (b == factor).then_some(a));
     let negative = |id: TensorId| {
         let node = made_by(graph, times(id)?)?;
-        matches!(node.op, Op::Neg(_)).then(|| node.inputs[0])
+        matches!(node.op, Op::Function(Function::Neg)).then(|| node.inputs[0])
     };
     if let Some(mean) = negative(id) {
         return Some((mean, None));
@@ -143,7 +143,7 @@ fn product(graph: &Graph, id: TensorId) -> Option<(TensorId, TensorId)> {
 mod tests {
     use super::*;
     use crate::TensorType;
-    use crate::ops::{Mean, Neg, Rsqrt};
+    use crate::ops::{Function, Mean};
     use crate::passes::raise;
 
     fn f32s(dims: &[usize], value: f32) -> Constant {
@@ -164,7 +164,7 @@ mod tests {
         let v = g.add("v", mean(2), &[s]).unwrap();
         let epsilon = g.constant("epsilon", f32s(&[1], 1e-3));
         let guarded = g.add("guarded", Add::default(), &[v, epsilon]).unwrap();
-        let mut factor = g.add("root", Rsqrt {}, &[guarded]).unwrap();
+        let mut factor = g.add("root", Function::Rsqrt, &[guarded]).unwrap();
         if scale {
             let gamma = g.constant("gamma", f32s(&[1, 1, 4], 2.0));
             factor = g.add("factor", Mul::default(), &[factor, gamma]).unwrap();
@@ -174,7 +174,7 @@ mod tests {
         } else {
             m
         };
-        let negative = g.add("negative", Neg {}, &[centre]).unwrap();
+        let negative = g.add("negative", Function::Neg, &[centre]).unwrap();
         let mut offset = g.add("shift", Mul::default(), &[negative, factor]).unwrap();
         if bias {
             let beta = g.constant("beta", f32s(&[4], 0.5));

@@ -1,6 +1,6 @@
 //! Operators that files spell out in parts, put together again.
 
-use crate::ops::{Activation, Add, Div, LayerNorm, Mean, Mul, Pow, Sub};
+use crate::ops::{Activation, Add, Div, Function, LayerNorm, Mean, Mul, Pow, Sub};
 use crate::{Constant, ElementType, Graph, InferError, Node, NodeId, Op, Patch, TensorId};
 
 /// `(x − mean(x)) / √(mean((x − mean(x))²) + epsilon) · scale + bias` becomes a `layer_norm`, where the means are taken over the last
@@ -165,7 +165,7 @@ pub(super) fn squared(graph: &Graph, id: TensorId) -> Option<TensorId> {
 fn root(graph: &Graph, id: TensorId) -> Option<TensorId> {
     let node = made_by(graph, id)?;
     match node.op {
-        Op::Sqrt(_) => Some(node.inputs[0]),
+        Op::Function(Function::Sqrt) => Some(node.inputs[0]),
         Op::Pow(_) if single(graph, node.inputs[1]) == Some(0.5) => Some(node.inputs[0]),
         _ => None,
     }
@@ -175,7 +175,7 @@ fn root(graph: &Graph, id: TensorId) -> Option<TensorId> {
 pub(super) fn inverse_root(graph: &Graph, id: TensorId) -> Option<TensorId> {
     let node = made_by(graph, id)?;
     match node.op {
-        Op::Rsqrt(_) => Some(node.inputs[0]),
+        Op::Function(Function::Rsqrt) => Some(node.inputs[0]),
         Op::Pow(_) if single(graph, node.inputs[1]) == Some(-0.5) => Some(node.inputs[0]),
         Op::Div(Div {
             activation: Activation::None,
@@ -266,7 +266,7 @@ mod tests {
         let v = g.add("v", mean(over), &[s]).unwrap();
         let epsilon = g.constant("epsilon", f32s(&[], 1e-5));
         let guarded = g.add("guarded", Add::default(), &[epsilon, v]).unwrap();
-        let deviation = g.add("deviation", crate::ops::Sqrt {}, &[guarded]).unwrap();
+        let deviation = g.add("deviation", Function::Sqrt, &[guarded]).unwrap();
         let normalized = g.add("normalized", Div::default(), &[c, deviation]).unwrap();
         let scale = g.constant("scale", f32s(&[1, 1, 1], 2.0));
         let y = g.add("y", Mul::default(), &[scale, normalized]).unwrap();

@@ -120,14 +120,6 @@ fn leaky_relu<T: Integer>(params: &LeakyReluParams, input: &[T], output: &mut [T
     }
 }
 
-/// Float leaky rectifier: `x` above zero, `alpha · x` elsewhere. Source: `reference_ops::LeakyRelu` (`leaky_relu.h`).
-pub fn leaky_relu_f32(alpha: f32, input: &[f32], output: &mut [f32]) {
-    assert_eq!(input.len(), output.len(), "elements");
-    for (&x, slot) in input.iter().zip(output) {
-        *slot = if x > 0.0 { x } else { x * alpha };
-    }
-}
-
 /// Parameters of an integer parametric rectifier; made once, used for every call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PReluParams {

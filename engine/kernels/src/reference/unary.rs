@@ -1,4 +1,4 @@
-//! Smooth activations: the functions of one number, over slices of `f32`, and over `i8` by table.
+//! The functions of one number: their formulas and derivatives, over slices of `f32`, and over `i8` by table.
 //!
 //! Exponentials are computed in `f64` and rounded to `f32`: within half a unit in the last place whatever the
 //! platform's mathematical library does, so that tables (and with them integer outputs) are the same everywhere.
@@ -11,6 +11,17 @@ use erfc::{erf, erfc};
 /// A function of one number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Unary {
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `min(max(x, −1), 1)`.
+    ReluN1To1,
+    /// `x` from zero on, `alpha · x` below.
+    LeakyRelu {
+        /// Slope for negative numbers.
+        alpha: f32,
+    },
     /// `1 / (1 + e^(−x))`.
     Logistic,
     /// The hyperbolic tangent.
@@ -51,12 +62,26 @@ pub enum Unary {
     Abs,
     /// The error function.
     Erf,
+    /// `ln(1 + e^x)`. Source: Dugas et al. 2000.
+    Softplus,
+    /// `x · tanh(ln(1 + e^x))`. Source: Misra 2019.
+    Mish,
 }
 
 impl Unary {
     /// The function's value.
     pub fn apply(self, x: f32) -> f32 {
         match self {
+            Self::Relu => x.max(0.0),
+            Self::Relu6 => x.clamp(0.0, 6.0),
+            Self::ReluN1To1 => x.clamp(-1.0, 1.0),
+            Self::LeakyRelu { alpha } => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x * alpha
+                }
+            }
             Self::Logistic => logistic(x),
             Self::Tanh => tanh(x),
             Self::Elu { alpha } => {
@@ -81,8 +106,87 @@ impl Unary {
             Self::Neg => -x,
             Self::Abs => x.abs(),
             Self::Erf => erf(f64::from(x)) as f32,
+            Self::Softplus => softplus(x.into()) as f32,
+            Self::Mish => x * softplus(x.into()).tanh() as f32,
         }
     }
+
+    /// The function's slope, computed in `f64`. Where there is none (in the corner of a clamp) it is that of the flat side, and of
+    /// two slopes that on the left; so PyTorch has it.
+    pub fn derivative(self, x: f32) -> f32 {
+        let x = f64::from(x);
+        let inside = |low: f64, high: f64| if low < x && x < high { 1.0 } else { 0.0 };
+        let slope = match self {
+            Self::Relu => inside(0.0, f64::INFINITY),
+            Self::Relu6 => inside(0.0, 6.0),
+            Self::ReluN1To1 => inside(-1.0, 1.0),
+            Self::LeakyRelu { alpha } => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    alpha.into()
+                }
+            }
+            Self::Logistic => logistic_slope(x),
+            Self::Tanh => tanh_slope(x),
+            Self::Elu { alpha } => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    f64::from(alpha) * x.exp()
+                }
+            }
+            Self::Gelu => normal(x) + x * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt(),
+            Self::GeluTanh => {
+                const CUBIC: f64 = 0.044_715;
+                let factor = std::f64::consts::FRAC_2_PI.sqrt();
+                let argument = factor * (x + CUBIC * x * x * x);
+                let inner = factor * (1.0 + 3.0 * CUBIC * x * x);
+                0.5 * (1.0 + argument.tanh() + x * tanh_slope(argument) * inner)
+            }
+            Self::Swish => share(x) + x * logistic_slope(x),
+            Self::HardSwish if x >= 3.0 => 1.0,
+            Self::HardSwish => inside(-3.0, 3.0) * (2.0 * x + 3.0) / 6.0,
+            Self::HardSigmoid { slope, offset } => {
+                let line = f64::from(slope) * x + f64::from(offset);
+                if line > 0.0 && line < 1.0 { slope.into() } else { 0.0 }
+            }
+            Self::Exp => x.exp(),
+            Self::Log => x.recip(),
+            Self::Sqrt => 0.5 / x.sqrt(),
+            Self::Rsqrt => -0.5 / (x * x.sqrt()),
+            Self::Neg => -1.0,
+            Self::Abs if x == 0.0 => 0.0,
+            Self::Abs => x.signum(),
+            Self::Erf => std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp(),
+            Self::Softplus => share(x),
+            Self::Mish => softplus(x).tanh() + x * tanh_slope(softplus(x)) * share(x),
+        };
+        slope as f32
+    }
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// The logistic function.
+fn share(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn logistic_slope(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    e / ((1.0 + e) * (1.0 + e))
+}
+
+fn tanh_slope(x: f64) -> f64 {
+    4.0 * logistic_slope(2.0 * x)
+}
+
+/// The normal distribution function.
+fn normal(x: f64) -> f64 {
+    0.5 * erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
 }
 
 fn logistic(x: f32) -> f32 {
@@ -142,6 +246,66 @@ mod tests {
     use super::Unary;
 
     #[test]
+    fn derivatives_are_the_slopes_of_the_functions() {
+        let functions = [
+            Unary::Relu,
+            Unary::Relu6,
+            Unary::ReluN1To1,
+            Unary::LeakyRelu { alpha: 0.3 },
+            Unary::Logistic,
+            Unary::Tanh,
+            Unary::Elu { alpha: 2.0 },
+            Unary::Gelu,
+            Unary::GeluTanh,
+            Unary::Swish,
+            Unary::HardSwish,
+            Unary::HardSigmoid {
+                slope: 0.2,
+                offset: 0.5,
+            },
+            Unary::Exp,
+            Unary::Log,
+            Unary::Sqrt,
+            Unary::Rsqrt,
+            Unary::Neg,
+            Unary::Abs,
+            Unary::Erf,
+            Unary::Softplus,
+            Unary::Mish,
+        ];
+        // No corner is at a quarter past a half.
+        let points = (-14..14).map(|k| 0.5 * k as f32 + 0.125);
+        for (function, x) in functions.iter().flat_map(|f| points.clone().map(move |x| (*f, x))) {
+            let step = 1.0 / 128.0;
+            let measured = (function.apply(x + step) - function.apply(x - step)) / (2.0 * step);
+            let slope = function.derivative(x);
+            if measured.is_nan() {
+                continue;
+            }
+            let tolerance = 2e-3 * (1.0 + measured.abs());
+            assert!(
+                (slope - measured).abs() <= tolerance,
+                "{function:?} at {x}: {slope}, {measured}"
+            );
+        }
+    }
+
+    #[test]
+    fn in_the_corner_of_a_clamp_the_slope_is_that_of_the_flat_side() {
+        let corners = [
+            (Unary::Relu, 0.0),
+            (Unary::Relu6, 6.0),
+            (Unary::ReluN1To1, -1.0),
+            (Unary::HardSwish, -3.0),
+        ];
+        for (function, x) in corners {
+            assert_eq!(function.derivative(x), 0.0, "{function:?}");
+        }
+        assert_eq!(Unary::LeakyRelu { alpha: 0.3 }.derivative(0.0), 0.3);
+        assert_eq!(Unary::Logistic.derivative(-200.0), 0.0);
+    }
+
+    #[test]
     fn known_values() {
         let cases = [
             (Unary::Logistic, 0.0, 0.5),
@@ -178,6 +342,10 @@ mod tests {
             (Unary::Neg, -0.5, 0.5),
             (Unary::Abs, -0.5, 0.5),
             (Unary::Erf, 0.5, 0.520_499_9),
+            (Unary::Softplus, 1.0, 1.313_261_7),
+            (Unary::Softplus, 200.0, 200.0),
+            (Unary::Mish, 1.0, 0.865_098_4),
+            (Unary::Mish, -1.0, -0.303_401_47),
         ];
         for (function, x, expected) in cases {
             let y: f32 = function.apply(x);

@@ -130,7 +130,7 @@ fn activations_are_close_to_litert() {
                     "relu" => reference::relu_f32(Activation::Relu.clamp_f32(), &input, &mut output),
                     "relu6" => reference::relu_f32(Activation::Relu6.clamp_f32(), &input, &mut output),
                     "relu_n1_to_1" => reference::relu_f32(Activation::ReluN1To1.clamp_f32(), &input, &mut output),
-                    "leaky_relu" => reference::leaky_relu_f32(0.2, &input, &mut output),
+                    "leaky_relu" => reference::unary_f32(Unary::LeakyRelu { alpha: 0.2 }, &input, &mut output),
                     "prelu" => {
                         let alpha = case.f32s("alpha");
                         let shape = Broadcast::new(case.dims("input"), case.dims("alpha")).expect("shapes broadcast");

@@ -3,7 +3,7 @@
 //! One walk in topological order. Layers with weights make channels with labels of their own; what computes each element alone passes
 //! them on; what reads several channels at once, in a way that has no weights to cut, keeps them.
 
-use ir::ops::{Family, PadMode};
+use ir::ops::{Function, PadMode, Reads};
 use ir::{Graph, Node, Op, TensorId};
 
 use super::labels::{Label, Labels};
@@ -133,11 +133,11 @@ impl Walk<'_> {
             }
             Op::Div(_) if self.is_constant(node.inputs[1]) => self.binary(node),
             // At zero these are not finite: a channel that is set to zero would not stay without effect.
-            Op::Div(_) | Op::Pow(_) | Op::Log(_) | Op::Rsqrt(_) => {
+            Op::Div(_) | Op::Pow(_) | Op::Function(Function::Log) | Op::Function(Function::Rsqrt) => {
                 self.refuse(node, "is not finite for channels of zeros");
             }
-            op if op.family() == Family::Function => self.pass(node),
-            op if op.family() == Family::Broadcast => self.binary(node),
+            op if op.reads() == Reads::Function => self.pass(node),
+            op if op.reads() == Reads::Broadcast => self.binary(node),
             Op::Dropout(_) | Op::Identity(_) => self.pass(node),
             Op::Softmax(_) => {
                 let summed = self.last(node.inputs[0]);

@@ -81,7 +81,6 @@ pub(super) fn pow(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
 
 pub(super) fn minimum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = broadcast(context)?;
-    context.same_scale()?;
     Ok(match context.plain()? {
         Arithmetic::Float => Lowered::new(Box::new(move |args| {
             reference::minimum_f32(&shape, args.get(0), args.get(1), args.output());
@@ -97,7 +96,6 @@ pub(super) fn minimum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeErro
 
 pub(super) fn maximum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = broadcast(context)?;
-    context.same_scale()?;
     Ok(match context.plain()? {
         Arithmetic::Float => Lowered::new(Box::new(move |args| {
             reference::maximum_f32(&shape, args.get(0), args.get(1), args.output());

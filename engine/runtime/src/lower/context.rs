@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ir::{Constant, ElementType, Graph, Node, Op, Tensor, TensorId};
+use ir::{Constant, ElementType, Graph, Node, Tensor, TensorId};
 use kernels::quantized::Quantization;
 
 use crate::RuntimeError;
@@ -155,6 +155,17 @@ impl<'g> Context<'g> {
         }
     }
 
+    /// Refusal of integers of the type of the first input where LiteRT has no arithmetic for them.
+    pub(crate) fn has_form(&self) -> Result<(), RuntimeError> {
+        let element = self.input(0).ty.element;
+        let form = self.node.op.integer_rule(element).refused();
+        form.map_err(|why| {
+            self.unsupported(format!(
+                "there is no kernel for {element} ({why}); keep this layer in f32"
+            ))
+        })
+    }
+
     /// The one scale and zero point of a tensor.
     pub(crate) fn quantization(&self, tensor: &Tensor) -> Result<Quantization, RuntimeError> {
         let params = tensor.quantization.as_ref().and_then(ir::Quantization::whole);
@@ -229,20 +240,8 @@ impl<'g> Context<'g> {
     /// The arithmetic that a figure computed with this node should name; `None` for nodes that compute nothing.
     pub(crate) fn arithmetic(&self) -> Option<Arithmetic> {
         match &self.node.op {
-            Op::Quantize(_)
-            | Op::Dequantize(_)
-            | Op::Reshape(_)
-            | Op::Identity(_)
-            | Op::Dropout(_)
-            | Op::Transpose(_)
-            | Op::Slice(_)
-            | Op::Split(_)
-            | Op::Gather(_)
-            | Op::Concat(_)
-            | Op::Pad(_) => None,
-            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::TransposeConv2d(_) | Op::FullyConnected(_) => {
-                self.weighted().ok()
-            }
+            op if op.moves() => None,
+            op if op.weight_axis().is_some() => self.weighted().ok(),
             _ => self.plain().ok(),
         }
     }

@@ -14,14 +14,12 @@ use crate::program::Run;
 const FEW: usize = 16;
 
 pub(super) fn copy(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
-    context.same_scale()?;
     Ok(for_store!(context.store()?, T => Lowered::new(Box::new(|args| {
         reference::reshape::<T>(args.get(0), args.output());
     }))))
 }
 
 pub(super) fn concat(context: &Context<'_>, op: &Concat) -> Result<Vec<Lowered>, RuntimeError> {
-    context.same_scale()?;
     let outer = context.dims(0)[..op.axis].iter().product();
     Ok(for_store!(context.store()?, T => Lowered::new(concatenate::<T>(outer))))
 }
@@ -41,7 +39,6 @@ fn concatenate<T: Scalar>(outer: usize) -> Run {
 
 /// Each part is a slice.
 pub(super) fn split(context: &Context<'_>, op: &Split) -> Result<Vec<Lowered>, RuntimeError> {
-    context.same_scale()?;
     let (dims, size) = (context.dims(0), context.out_dims());
     let store = context.store()?;
     let part = |i: usize| {
@@ -56,7 +53,6 @@ pub(super) fn split(context: &Context<'_>, op: &Split) -> Result<Vec<Lowered>, R
 }
 
 pub(super) fn slice(context: &Context<'_>, op: &Slice) -> Result<Vec<Lowered>, RuntimeError> {
-    context.same_scale()?;
     let (dims, size) = (context.dims(0), context.out_dims());
     let step: Vec<isize> = op.stride.iter().map(|&s| s as isize).collect();
     let run = for_store!(context.store()?, T => cut::<T>(dims, op.begin.clone(), step, size));
@@ -69,7 +65,6 @@ fn cut<T: Scalar>(dims: &[usize], begin: Vec<usize>, step: Vec<isize>, size: &[u
 }
 
 pub(super) fn gather(context: &Context<'_>, op: &Gather) -> Result<Vec<Lowered>, RuntimeError> {
-    context.same_scale()?;
     let indices = context.input(1);
     if indices.ty.element != ElementType::I32 {
         return Err(context.unsupported(format!(
@@ -85,7 +80,6 @@ pub(super) fn gather(context: &Context<'_>, op: &Gather) -> Result<Vec<Lowered>,
 }
 
 pub(super) fn transpose(context: &Context<'_>, op: &Transpose) -> Result<Vec<Lowered>, RuntimeError> {
-    context.same_scale()?;
     let (dims, perm) = (context.dims(0).to_vec(), op.perm.clone());
     Ok(for_store!(context.store()?, T => Lowered::new(Box::new(move |args| {
         reference::transpose::<T>(&dims, &perm, args.get(0), args.output());
@@ -93,7 +87,6 @@ pub(super) fn transpose(context: &Context<'_>, op: &Transpose) -> Result<Vec<Low
 }
 
 pub(super) fn pad(context: &Context<'_>, op: &Pad) -> Result<Vec<Lowered>, RuntimeError> {
-    context.same_scale()?;
     let store = context.store()?;
     let value = match op.mode {
         PadMode::Zero => real(context, 0.0)?,
@@ -156,7 +149,6 @@ fn mirror<T: Scalar>(context: &Context<'_>, op: &Pad, edge: usize) -> Run {
 
 pub(super) fn resize(context: &Context<'_>, op: &Resize) -> Result<Vec<Lowered>, RuntimeError> {
     let ([batch, in_h, in_w, channels], [_, out_h, out_w, _]) = (context.nhwc(0)?, context.out_nhwc()?);
-    context.same_scale()?;
     let shape = Resize2dShape {
         batch,
         in_h,

@@ -12,13 +12,6 @@ use crate::RuntimeError;
 use crate::buffer::Store;
 use crate::program::Run;
 
-/// The dimension of the weights that their scales may run along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ChannelAxis(usize);
-
-pub(crate) const OUTERMOST: ChannelAxis = ChannelAxis(0);
-const INNERMOST_OF_FOUR: ChannelAxis = ChannelAxis(3);
-
 pub(super) fn conv(context: &Context<'_>, op: &Conv2d) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = conv_shape(context, op)?;
     let clamp = activation(op.activation).clamp_f32();
@@ -43,7 +36,7 @@ pub(super) fn conv(context: &Context<'_>, op: &Conv2d) -> Result<Vec<Lowered>, R
             )
         }
         Arithmetic::Hybrid => {
-            let scales = weight_scales(context, OUTERMOST, shape.out_c)?;
+            let scales = weight_scales(context, shape.out_c)?;
             hybrid(
                 shape.input_len() / shape.batch.max(1),
                 Box::new(move |args| {
@@ -80,7 +73,7 @@ pub(super) fn depthwise(context: &Context<'_>, op: &DepthwiseConv2d) -> Result<V
             )
         }
         Arithmetic::Hybrid => {
-            let scales = weight_scales(context, INNERMOST_OF_FOUR, shape.out_c())?;
+            let scales = weight_scales(context, shape.out_c())?;
             hybrid(
                 shape.input_len() / shape.batch.max(1),
                 Box::new(move |args| {
@@ -161,7 +154,7 @@ pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Res
             )
         }
         Arithmetic::Hybrid => {
-            let scales = weight_scales(context, OUTERMOST, shape.out_features)?;
+            let scales = weight_scales(context, shape.out_features)?;
             hybrid(
                 shape.in_features,
                 Box::new(move |args| {
@@ -292,15 +285,13 @@ pub(crate) fn fully_connected_shape(context: &Context<'_>) -> FullyConnectedShap
 
 /// What requantizes the sums of an integer node.
 pub(crate) fn linear_params(context: &Context<'_>) -> Result<LinearParams, RuntimeError> {
-    let (op, channels) = (&context.node.op, context.out_dims().last().copied().unwrap_or(1));
-    let (axis, fused, rounding) = match op {
-        ir::Op::Conv2d(op) => (OUTERMOST, op.activation, Rounding::Double),
-        ir::Op::DepthwiseConv2d(op) => (INNERMOST_OF_FOUR, op.activation, Rounding::Double),
-        ir::Op::TransposeConv2d(op) => (OUTERMOST, op.activation, Rounding::Double),
-        ir::Op::FullyConnected(op) => (OUTERMOST, op.activation, Rounding::Float),
-        _ => return Err(context.unsupported("it is no sum of products")),
+    let channels = context.out_dims().last().copied().unwrap_or(1);
+    let fused = context.node.op.fused().unwrap_or_default();
+    let rounding = match &context.node.op {
+        ir::Op::FullyConnected(_) => Rounding::Float,
+        _ => Rounding::Double,
     };
-    let scales = weight_scales(context, axis, channels)?;
+    let scales = weight_scales(context, channels)?;
     let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
     if context.input(0).ty.element != ElementType::I16 {
         return Ok(LinearParams::new(
@@ -333,11 +324,9 @@ pub(crate) fn linear_params(context: &Context<'_>) -> Result<LinearParams, Runti
 }
 
 /// The scales of symmetric weights: one, or one an output channel.
-pub(crate) fn weight_scales(
-    context: &Context<'_>,
-    axis: ChannelAxis,
-    channels: usize,
-) -> Result<Vec<f32>, RuntimeError> {
+pub(crate) fn weight_scales(context: &Context<'_>, channels: usize) -> Result<Vec<f32>, RuntimeError> {
+    let axis = context.node.op.weight_axis();
+    let axis = axis.ok_or_else(|| context.unsupported("it is no sum of products"))?;
     let weights = context.input(1);
     let wrong = |what: &str| context.unsupported(format!("weights `{}` {what}", weights.name));
     let quantization = weights.quantization.as_ref();
@@ -348,11 +337,11 @@ pub(crate) fn weight_scales(
         ));
     }
     let count = quantization.scales.len();
-    if quantization.axis.is_some_and(|a| a != axis.0) || (count != 1 && count != channels) {
+    if quantization.axis.is_some_and(|a| a != axis) || (count != 1 && count != channels) {
         return Err(wrong(&format!(
             "have {count} scales along dimension {:?}, expected one, or {channels} along dimension {}",
             quantization.axis.unwrap_or_default(),
-            axis.0
+            axis
         )));
     }
     Ok(quantization.scales.iter().map(|s| s.get()).collect())

@@ -11,16 +11,18 @@ mod quantize;
 mod reduce;
 mod unary;
 
-use ir::{Op, TensorId};
+use ir::ops::IntegerRule;
+use ir::{ElementType, Op, TensorId};
 use kernels::fast::Border;
 
 pub(crate) use binary::{add_params, mul_params};
 pub(crate) use context::{Arithmetic, Context};
 pub(crate) use linear::{
-    OUTERMOST, conv_shape, depthwise_shape, fully_connected_shape, linear_params, mat_mul_shape, weight_scales,
+    conv_shape, depthwise_shape, fully_connected_shape, linear_params, mat_mul_shape, weight_scales,
 };
 pub(crate) use reduce::pool_shape;
-pub(crate) use unary::{integer_map, rectifier};
+pub use unary::formula;
+pub(crate) use unary::integer_map;
 
 use crate::RuntimeError;
 use crate::buffer::Store;
@@ -96,6 +98,9 @@ impl Lowered {
 
 /// The reference kernels of a node.
 pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    if context.node.op.integer_rule(ElementType::I8) == IntegerRule::Same {
+        context.same_scale()?;
+    }
     match &context.node.op {
         Op::Conv2d(op) => linear::conv(context, op),
         Op::DepthwiseConv2d(op) => linear::depthwise(context, op),
@@ -104,24 +109,7 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         Op::MatMul(op) => linear::mat_mul(context, op),
         Op::BatchNorm(op) => reduce::batch_norm(context, op),
         Op::LayerNorm(op) => reduce::layer_norm(context, op),
-        Op::Relu(_)
-        | Op::Relu6(_)
-        | Op::ReluN1To1(_)
-        | Op::LeakyRelu(_)
-        | Op::Elu(_)
-        | Op::HardSwish(_)
-        | Op::HardSigmoid(_)
-        | Op::Sigmoid(_)
-        | Op::Tanh(_)
-        | Op::Swish(_)
-        | Op::Gelu(_)
-        | Op::Exp(_)
-        | Op::Log(_)
-        | Op::Sqrt(_)
-        | Op::Rsqrt(_)
-        | Op::Neg(_)
-        | Op::Abs(_)
-        | Op::Erf(_) => unary::lower(context),
+        Op::Function(function) => unary::lower(context, *function),
         Op::PRelu(_) => binary::prelu(context),
         Op::Softmax(op) => reduce::softmax(context, op),
         Op::MaxPool2d(op) => reduce::max_pool(context, op),

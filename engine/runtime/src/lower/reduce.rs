@@ -18,7 +18,6 @@ pub(super) fn max_pool(context: &Context<'_>, op: &MaxPool2d) -> Result<Vec<Lowe
             reference::max_pool2d_f32(&shape, clamp, args.get(0), args.output());
         })));
     }
-    context.same_scale()?;
     let output = context.output_quantization()?;
     if context.plain()? == Arithmetic::Integer16 {
         let clamp = activation(op.activation).clamp_i16(output);
@@ -40,7 +39,6 @@ pub(super) fn average_pool(context: &Context<'_>, op: &AveragePool2d) -> Result<
             reference::average_pool2d_f32(&shape, clamp, args.get(0), args.output());
         })));
     }
-    context.same_scale()?;
     let output = context.output_quantization()?;
     if context.plain()? == Arithmetic::Integer16 {
         let clamp = activation(op.activation).clamp_i16(output);
@@ -109,7 +107,6 @@ pub(super) fn sum(context: &Context<'_>, op: &ReduceSum) -> Result<Vec<Lowered>,
 
 pub(super) fn max(context: &Context<'_>, op: &ReduceMax) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = Reduce::new(context.dims(0), &op.axes);
-    context.same_scale()?;
     Ok(match context.plain()? {
         Arithmetic::Float => extremum(shape, reference::reduce_max_f32),
         Arithmetic::Integer16 => extremum(shape, reference::reduce_max_i16),
@@ -119,7 +116,6 @@ pub(super) fn max(context: &Context<'_>, op: &ReduceMax) -> Result<Vec<Lowered>,
 
 pub(super) fn min(context: &Context<'_>, op: &ReduceMin) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = Reduce::new(context.dims(0), &op.axes);
-    context.same_scale()?;
     Ok(match context.plain()? {
         Arithmetic::Float => extremum(shape, reference::reduce_min_f32),
         Arithmetic::Integer16 => extremum(shape, reference::reduce_min_i16),

@@ -26,7 +26,7 @@ pub fn dynamic(
     let mut done: HashSet<TensorId> = HashSet::new();
     let mut blocks = Vec::new();
     for node in graph.nodes() {
-        let Some(channel) = weights::channel_axis(&node.op) else {
+        let Some(channel) = node.op.weight_axis() else {
             continue;
         };
         let id = node.inputs[1];
@@ -37,7 +37,7 @@ pub fn dynamic(
             let n = graph.node(n);
             n.inputs.iter().filter(|&&t| t == id).count() == 1
                 && n.inputs[1] == id
-                && weights::channel_axis(&n.op) == Some(channel)
+                && n.op.weight_axis() == Some(channel)
         });
         if values.len() < min_elements || !only_weights || !done.insert(id) {
             continue;

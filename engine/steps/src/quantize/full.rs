@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use ir::ops::{Dequantize, Quantize};
+use ir::ops::{Dequantize, IntegerRule, Quantize};
 use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId, TensorType};
 
 use super::grid::{Grid, Plan, WeightType};
@@ -39,10 +39,10 @@ pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings, plan: &Plan) -> 
     let mut builder = Builder::new(graph, params, settings, plan);
     builder.edges_in();
     for node in graph.nodes() {
-        let stays_float = weights::channel_axis(&node.op).is_some() && plan.kind(&node.name) == WeightType::Float;
+        let stays_float = node.op.weight_axis().is_some() && plan.kind(&node.name) == WeightType::Float;
         // Shapes and indices are integers that mean themselves.
         let real = graph.tensor(node.output()).ty.element == ElementType::F32;
-        match settings.width.form(&node.op) {
+        match settings.width.rule(&node.op).refused() {
             Ok(()) if real && !stays_float => builder.integer_node(node)?,
             Ok(()) | Err(_) => builder.float_node(node),
         }
@@ -52,83 +52,6 @@ pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings, plan: &Plan) -> 
     out.normalize()?;
     out.verify()?;
     Ok(out)
-}
-
-/// Whether an operator can run on integers of eight bits; if not, why. [`Width::form`] knows both widths.
-pub fn integer_form(op: &Op) -> Result<(), &'static str> {
-    match op {
-        Op::Conv2d(_)
-        | Op::DepthwiseConv2d(_)
-        | Op::TransposeConv2d(_)
-        | Op::FullyConnected(_)
-        | Op::Relu(_)
-        | Op::Relu6(_)
-        | Op::ReluN1To1(_)
-        | Op::LeakyRelu(_)
-        | Op::PRelu(_)
-        | Op::HardSwish(_)
-        | Op::Sigmoid(_)
-        | Op::Tanh(_)
-        | Op::Gelu(_)
-        | Op::Softmax(_)
-        | Op::MaxPool2d(_)
-        | Op::AveragePool2d(_)
-        | Op::Mean(_)
-        | Op::ReduceMax(_)
-        | Op::ReduceMin(_)
-        | Op::Gather(_)
-        | Op::Add(_)
-        | Op::Sub(_)
-        | Op::Mul(_)
-        | Op::MatMul(_)
-        | Op::Minimum(_)
-        | Op::Maximum(_)
-        | Op::Concat(_)
-        | Op::Split(_)
-        | Op::Slice(_)
-        | Op::Pad(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Resize(_)
-        | Op::Identity(_)
-        | Op::Dropout(_) => Ok(()),
-        Op::Elu(elu) if elu.alpha == 1.0 => Ok(()),
-        Op::Elu(_) => Err("TFLite has ELU with alpha 1 only"),
-        Op::Div(_) => Err("TFLite has no signed 8-bit division"),
-        Op::Exp(_) | Op::Log(_) | Op::Sqrt(_) | Op::Rsqrt(_) | Op::Neg(_) | Op::Abs(_) | Op::Erf(_) | Op::Pow(_) => {
-            Err("this function is computed in floats only")
-        }
-        Op::ReduceSum(_) => Err("sums are computed in floats only; a mean has an integer form"),
-        Op::LayerNorm(_) => Err("its variance needs the range of floats"),
-        Op::BatchNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) => {
-            Err("TFLite has no such operator; lower the graph first")
-        }
-        Op::Quantize(_) | Op::Dequantize(_) => Err("it is a border between float and integer already"),
-        Op::Custom(_) => Err("an operator of unknown meaning"),
-    }
-}
-
-/// Whether an operator only moves or picks values, so that inputs and output share scale and zero point.
-fn same_scale(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::MaxPool2d(_)
-            | Op::AveragePool2d(_)
-            | Op::Minimum(_)
-            | Op::Maximum(_)
-            | Op::ReduceMax(_)
-            | Op::ReduceMin(_)
-            | Op::Concat(_)
-            | Op::Split(_)
-            | Op::Slice(_)
-            | Op::Gather(_)
-            | Op::Pad(_)
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Resize(_)
-            | Op::Identity(_)
-            | Op::Dropout(_)
-    )
 }
 
 /// The inputs of a node that hold real numbers; indices are none.
@@ -153,11 +76,11 @@ impl Groups {
             dictated: vec![None; n],
         };
         for node in graph.nodes() {
-            if let Some(params) = width.dictated(&node.op) {
+            if let IntegerRule::Dictated(params) = width.rule(&node.op) {
                 groups.dictated[node.output().index()] = Some(params);
             }
         }
-        for node in graph.nodes().iter().filter(|n| same_scale(&n.op)) {
+        for node in graph.nodes().iter().filter(|n| width.rule(&n.op) == IntegerRule::Same) {
             let output = node.output().index();
             for other in node.outputs.iter().skip(1).map(|t| t.index()) {
                 groups.join(output, other);
@@ -201,7 +124,7 @@ impl Groups {
         let is_weight = |id: TensorId| {
             graph
                 .consumers(id)
-                .all(|c| weights::channel_axis(&graph.node(c).op).is_some() && graph.node(c).inputs[0] != id)
+                .all(|c| graph.node(c).op.weight_axis().is_some() && graph.node(c).inputs[0] != id)
         };
         for id in graph.tensor_ids() {
             let tensor = graph.tensor(id);
@@ -443,7 +366,7 @@ impl<'a> Builder<'a> {
     }
 
     fn integer_node(&mut self, node: &Node) -> Result<(), QuantizeError> {
-        let inputs = match weights::channel_axis(&node.op) {
+        let inputs = match node.op.weight_axis() {
             Some(axis) => self.weighted_inputs(node, axis)?,
             None => self.plain_inputs(node)?,
         };
@@ -489,10 +412,9 @@ impl<'a> Builder<'a> {
 
     /// The inputs of an operator without weights; where scales must be the same, another scale is converted.
     fn plain_inputs(&mut self, node: &Node) -> Result<Vec<TensorId>, QuantizeError> {
-        let wanted = if same_scale(&node.op) {
-            self.params[node.output().index()]
-        } else {
-            None
+        let wanted = match self.settings.width.rule(&node.op) {
+            IntegerRule::Same => self.params[node.output().index()],
+            _ => None,
         };
         let mut inputs = Vec::new();
         for &id in &node.inputs {

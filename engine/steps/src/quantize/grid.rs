@@ -109,7 +109,7 @@ impl Grid {
         kind: WeightType,
         floor: impl Fn(usize) -> f32,
     ) -> Self {
-        let channel = weights::channel_axis(op).unwrap_or(0);
+        let channel = op.weight_axis().unwrap_or(0);
         let axis = weights::per_channel(op, granularity).then_some(channel);
         let limit = kind.limit();
         let scales = weights::scales(values.view(), axis, limit, floor);

@@ -4,13 +4,12 @@ use ir::{Constant, ElementType, Graph, Node, Op, Tensor, TensorId};
 use report::EffectRow;
 
 use super::grid::{Plan, WeightType};
-use super::weights;
 use super::width::Width;
 
 /// Checks the stored type of all weights of at least `min_elements` elements; smaller ones are reported as left alone.
 pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: &Plan) -> Vec<EffectRow> {
     let mut rows = Vec::new();
-    for node in graph.nodes().iter().filter(|n| weights::channel_axis(&n.op).is_some()) {
+    for node in graph.nodes().iter().filter(|n| n.op.weight_axis().is_some()) {
         let stored = stored(graph, node.inputs[1]);
         let small = stored.ty.shape.elements() < min_elements;
         let (wanted, ruled) = match plan.kind(&node.name) {
@@ -47,7 +46,7 @@ pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<EffectRow> {
         }
         let output = graph.tensor(node.output());
         let reached = output.is_quantized() && output.ty.element == width.element();
-        if weights::channel_axis(&node.op).is_some() && plan.kind(&node.name) == WeightType::Float {
+        if node.op.weight_axis().is_some() && plan.kind(&node.name) == WeightType::Float {
             rows.push(EffectRow {
                 layer: node.name.clone(),
                 tensor: "weights".into(),
@@ -70,7 +69,7 @@ pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<EffectRow> {
                 Some(why_float(node, width))
             },
         });
-        if weights::channel_axis(&node.op).is_some() && reached {
+        if node.op.weight_axis().is_some() && reached {
             let weights = graph.tensor(node.inputs[1]);
             rows.push(EffectRow {
                 layer: node.name.clone(),
@@ -138,7 +137,8 @@ fn scale_of(tensor: &Tensor) -> Option<String> {
 
 fn why_float(node: &Node, width: Width) -> String {
     let reason = width
-        .form(&node.op)
+        .rule(&node.op)
+        .refused()
         .err()
         .unwrap_or("its inputs are not float activations");
     format!("{}: {reason}", node.op.name())

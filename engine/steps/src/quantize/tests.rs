@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ir::ops::{Concat, Conv2d, Div, FullyConnected, Relu, Sigmoid, Softmax};
+use ir::ops::{Concat, Conv2d, Div, FullyConnected, Function, Softmax};
 use ir::{Constant, ElementType, Graph, Op, TensorType};
 use report::CalibrationSummary;
 
@@ -54,7 +54,7 @@ fn classifier() -> Graph {
         Constant::f32([2, 2, 2, 1], vec![1.0, -2.0, 0.5, 0.0, 0.1, 0.1, 0.1, 0.127]).unwrap(),
     );
     let conv = g.add("conv", Conv2d::default(), &[x, w]).unwrap();
-    let relu = g.add("relu", Relu {}, &[conv]).unwrap();
+    let relu = g.add("relu", Function::Relu, &[conv]).unwrap();
     let flat = g.add("flat", ir::ops::Reshape { shape: vec![1, 2] }, &[relu]).unwrap();
     let w = g.constant("dense/kernel", Constant::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap());
     let dense = g.add("dense", FullyConnected::default(), &[flat, w]).unwrap();
@@ -101,7 +101,7 @@ fn edges_can_be_bytes() {
 fn a_dictated_scale_that_meets_others_is_converted() {
     let mut g = Graph::new("g");
     let x = g.input("x", TensorType::f32([1, 4]));
-    let s = g.add("s", Sigmoid {}, &[x]).unwrap();
+    let s = g.add("s", Function::Sigmoid, &[x]).unwrap();
     let c = g.add("c", Concat { axis: 1 }, &[x, s]).unwrap();
     g.set_outputs(&[c]);
     insta::assert_snapshot!(lines(&int8(&g, |_| {}).unwrap().0), @r"
@@ -120,7 +120,7 @@ fn quotient() -> Graph {
         g.input("y", TensorType::f32([1, 4])),
     );
     let d = g.add("d", Div::default(), &[x, y]).unwrap();
-    let r = g.add("r", ir::ops::Tanh {}, &[d]).unwrap();
+    let r = g.add("r", ir::ops::Function::Tanh, &[d]).unwrap();
     g.set_outputs(&[r]);
     g
 }
@@ -247,7 +247,7 @@ fn what_moves_values_has_their_range() {
     let x = g.input("x", TensorType::f32([1, 2, 3, 4]));
     let perm = vec![0, 2, 1, 3];
     let turned = g.add("turned", ir::ops::Transpose { perm }, &[x]).unwrap();
-    let y = g.add("y", ir::ops::Relu {}, &[turned]).unwrap();
+    let y = g.add("y", ir::ops::Function::Relu, &[turned]).unwrap();
     g.set_outputs(&[y]);
     // Laid out, the transpose is behind the clamp, and what it reads is no tensor that calibration saw.
     let (q, _) = int8(&g, |_| {}).unwrap();
@@ -336,8 +336,8 @@ fn sixteen_bits_compute_nearly_what_floats_do() {
 fn what_has_eight_bits_only_is_named_under_sixteen() {
     let mut g = Graph::new("g");
     let x = g.input("x", TensorType::f32([1, 4]));
-    let h = g.add("h", ir::ops::HardSwish {}, &[x]).unwrap();
-    let s = g.add("s", Sigmoid {}, &[h]).unwrap();
+    let h = g.add("h", ir::ops::Function::HardSwish, &[x]).unwrap();
+    let s = g.add("s", Function::Sigmoid, &[h]).unwrap();
     g.set_outputs(&[s]);
     insta::assert_snapshot!(int16x8(&g, |_| {}).unwrap_err(), @r"
     1 tensors did not become what was asked for:
@@ -375,7 +375,7 @@ fn every_example_with_an_integer_form_becomes_integers_that_run() {
             let computed = [ElementType::F32, ElementType::I32];
             let floats = graph.tensors().iter().all(|t| computed.contains(&t.ty.element));
             let prepared = models::prepared(&graph).unwrap();
-            let integer = prepared.nodes().iter().all(|n| width.form(&n.op).is_ok());
+            let integer = prepared.nodes().iter().all(|n| width.rule(&n.op).refused().is_ok());
             if !floats || !integer || prepared.nodes().is_empty() {
                 continue;
             }

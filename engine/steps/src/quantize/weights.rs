@@ -9,15 +9,6 @@ use ndarray::{ArrayD, ArrayViewD, Axis};
 use super::{Granularity, Grid};
 use std::collections::BTreeSet;
 
-/// The dimension of an operator's weights that runs over output channels; `None` for operators without weights.
-pub fn channel_axis(op: &Op) -> Option<usize> {
-    match op {
-        Op::Conv2d(_) | Op::TransposeConv2d(_) | Op::FullyConnected(_) => Some(0),
-        Op::DepthwiseConv2d(_) => Some(3),
-        _ => None,
-    }
-}
-
 /// Whether the weights of `op` get a scale for each output channel under `granularity`.
 ///
 /// Fully connected layers keep one scale: older runtimes know no other. Depthwise and grouped convolutions always have one a

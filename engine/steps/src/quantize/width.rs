@@ -3,7 +3,8 @@
 //! Eight bits are asymmetric. Sixteen bits (TFLite's "16x8") are symmetric, with 8-bit weights and 64-bit biases; their
 //! steps are so fine that ranges hardly matter. Source: TensorFlow Lite 8-bit quantization specification and its kernels.
 
-use ir::{Constant, ElementType, Op, QuantParams, Scale, Shape};
+use ir::ops::IntegerRule;
+use ir::{Constant, ElementType, Op, QuantParams, Shape};
 use ndarray::{Array1, ArrayD};
 
 use super::Scheme;
@@ -95,30 +96,8 @@ impl Width {
         bias.abs() / input_scale / room as f32
     }
 
-    /// The output parameters that the TFLite specification dictates.
-    pub(super) fn dictated(self, op: &Op) -> Option<QuantParams> {
-        let fixed = |scale: f32, zero_point| {
-            Some(QuantParams {
-                scale: Scale::new(scale)?,
-                zero_point,
-            })
-        };
-        match (self, op) {
-            (Width::Bits8, Op::Softmax(_) | Op::Sigmoid(_)) => fixed(1.0 / 256.0, -128),
-            (Width::Bits8, Op::Tanh(_)) => fixed(1.0 / 128.0, 0),
-            (Width::Bits16, Op::Softmax(_) | Op::Sigmoid(_) | Op::Tanh(_)) => fixed(1.0 / 32768.0, 0),
-            _ => None,
-        }
-    }
-
-    /// Whether an operator can run on such integers; if not, why.
-    pub fn form(self, op: &Op) -> Result<(), &'static str> {
-        match (self, op) {
-            (Width::Bits16, Op::ReluN1To1(_) | Op::PRelu(_) | Op::HardSwish(_) | Op::Elu(_)) => {
-                Err("TFLite has it in 8 bits, not in 16")
-            }
-            (Width::Bits16, Op::Gelu(_) | Op::MatMul(_)) => Err("it is computed in 8 bits or floats, not in 16 bits"),
-            _ => super::full::integer_form(op),
-        }
+    /// What arithmetic of this width asks of the scales around an operator.
+    pub fn rule(self, op: &Op) -> IntegerRule {
+        op.integer_rule(self.element())
     }
 }

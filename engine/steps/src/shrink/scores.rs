@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use ir::ops::{Activation, Family};
+use ir::ops::{Activation, Reads};
 use ir::{NodeId, Op, TensorId};
 use methods::Layer;
 use methods::shrink::{Group, Member, Norm, fpgm, input_units, noise, normalized, norms, sensitivities};
@@ -163,7 +163,7 @@ fn activates(op: &Op) -> bool {
         Op::TransposeConv2d(op) => fused(&op.activation),
         Op::FullyConnected(op) => fused(&op.activation),
         Op::Add(op) => fused(&op.activation),
-        op => op.family() == Family::Function,
+        op => op.reads() == Reads::Function,
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use architecture::{Architecture, File, Options};
 use ir::ops::{
-    Add, Concat, Conv2d, DepthwiseConv2d, FullyConnected, Mean, Mul, Pad, PadMode, Padding, Relu, Reshape, Sigmoid,
-    Slice, Softmax, Split, Transpose, TransposeConv2d,
+    Add, Concat, Conv2d, DepthwiseConv2d, FullyConnected, Function, Mean, Mul, Pad, PadMode, Padding, Reshape, Slice,
+    Softmax, Split, Transpose, TransposeConv2d,
 };
 use ir::{Constant, Graph, Op, TensorId, TensorType};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ impl Net {
             ..Conv2d::default()
         };
         let y = self.add(name, conv, &[x, w, b]);
-        self.add(&format!("{name}/relu"), Relu {}, &[y])
+        self.add(&format!("{name}/relu"), Function::Relu, &[y])
     }
 
     fn depthwise(&mut self, name: &str, x: TensorId, multiplier: usize) -> TensorId {
@@ -232,7 +232,7 @@ fn a_squeeze_and_excite_gate_follows_what_it_scales() {
     let squeeze = net.conv("squeeze", mean, 4, 1);
     let excite = net.conv("excite", squeeze, 8, 1);
     // A gate of zeros is one half: the product with a lost channel is zero nevertheless.
-    let gate = net.add("gate", Sigmoid {}, &[excite]);
+    let gate = net.add("gate", Function::Sigmoid, &[excite]);
     let scaled = net.add("scaled", Mul::default(), &[a, gate]);
     let y = net.conv("c", scaled, 2, 1);
     insta::assert_snapshot!(net.halved(y), @"a 8→4, squeeze 4→2, excite 8→4, c 2→2");
@@ -242,7 +242,7 @@ fn a_squeeze_and_excite_gate_follows_what_it_scales() {
 fn an_activation_that_is_not_zero_at_zero_leaves_nothing_behind() {
     let (mut net, x) = Net::new([1, 5, 5, 3]);
     let a = net.conv("a", x, 8, 1);
-    let gate = net.add("gate", Sigmoid {}, &[a]);
+    let gate = net.add("gate", Function::Sigmoid, &[a]);
     let shift = net.zeros("shift", &[8]);
     let shifted = net.add("shifted", Add::default(), &[gate, shift]);
     let y = net.conv("c", shifted, 2, 1);

@@ -1,15 +1,13 @@
 //! Activation functions: the `Activation` layer, `Softmax`, and the `activation` argument of other layers.
 
 use ir::TensorId;
-use ir::ops::{
-    Elu, Gelu, HardSigmoid, HardSwish, Identity, LeakyRelu, Mul, Op, Relu, Relu6, Sigmoid, Softmax, Swish, Tanh,
-    Transpose,
-};
+use ir::ops::{Function, Identity, Mul, Op, Softmax, Transpose};
 use serde_json::Value;
 
 use super::super::attributes::{Attributes, brief};
 use super::{Call, Kind, none, rectifier};
 use crate::FormatError;
+use crate::functions::{self, spelling};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -25,22 +23,11 @@ pub(super) const KINDS: &[Kind] = &[
 ];
 
 /// The functions that Keras names and that can be imported.
-const KNOWN: [&str; 14] = [
-    "linear",
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "sigmoid",
-    "hard_sigmoid",
-    "tanh",
-    "silu",
-    "swish",
-    "hard_swish",
-    "gelu",
-    "softmax",
-];
+fn known() -> Vec<&'static str> {
+    let functions = Function::all();
+    let plain = functions.iter().flat_map(|&f| spelling(f).keras.iter().copied());
+    ["linear"].into_iter().chain(plain).chain(["selu", "softmax"]).collect()
+}
 
 fn activation(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let input = call.input()?;
@@ -109,7 +96,7 @@ fn function(call: &mut Call<'_, '_>, value: &Value, x: TensorId, place: Place) -
         }
         _ => Err(call
             .attributes()
-            .refuse("activation", &format!("known functions: {}", KNOWN.join(", ")))),
+            .refuse("activation", &format!("known functions: {}", known().join(", ")))),
     }
 }
 
@@ -117,42 +104,42 @@ fn named(call: &mut Call<'_, '_>, name: &str, x: TensorId, place: Place) -> Resu
     let op: Op = match name {
         "linear" if place == Place::Argument => return Ok(x),
         "linear" => Identity {}.into(),
-        "relu" => Relu {}.into(),
-        "relu6" => Relu6 {}.into(),
-        "leaky_relu" => LeakyRelu { alpha: 0.2 }.into(),
-        "elu" => Elu { alpha: 1.0 }.into(),
+        "leaky_relu" => Function::LeakyRelu { alpha: 0.2 }.into(),
+        "elu" => Function::Elu { alpha: 1.0 }.into(),
         "selu" => return selu(call, x, place),
-        "sigmoid" => Sigmoid {}.into(),
         "hard_sigmoid" => hard_sigmoid(call.major()).into(),
-        "tanh" => Tanh {}.into(),
-        "silu" | "swish" => Swish {}.into(),
-        "hard_swish" | "hard_silu" => HardSwish {}.into(),
-        "gelu" => Gelu { approximate: false }.into(),
+        "gelu" => Function::Gelu { approximate: false }.into(),
         "softmax" => Softmax::default().into(),
-        other => {
-            let near = KNOWN.iter().map(|k| (strsim::damerau_levenshtein(other, k), k)).min();
-            let near = near
-                .filter(|(distance, _)| *distance <= 2)
-                .map(|(_, k)| format!("did you mean `{k}`? "));
-            let fix = format!("{}known functions: {}", near.unwrap_or_default(), KNOWN.join(", "));
-            let shown = brief(&Value::String(other.to_owned()));
-            return Err(call.unsupported(format!("the activation {shown} is not supported"), fix));
-        }
+        other => match functions::find(|f| f.keras.contains(&other)) {
+            Some(function) => function.into(),
+            None => return Err(unknown(call, other)),
+        },
     };
     place.node(call, op, &[x])
 }
 
+fn unknown(call: &Call<'_, '_>, name: &str) -> FormatError {
+    let known = known();
+    let near = known.iter().map(|k| (strsim::damerau_levenshtein(name, k), k)).min();
+    let near = near
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, k)| format!("did you mean `{k}`? "));
+    let fix = format!("{}known functions: {}", near.unwrap_or_default(), known.join(", "));
+    let shown = brief(&Value::String(name.to_owned()));
+    call.unsupported(format!("the activation {shown} is not supported"), fix)
+}
+
 /// `clip(0.2·x + 0.5, 0, 1)` up to Keras 2, `relu6(x + 3) / 6` in Keras 3. The file says which Keras wrote it.
-fn hard_sigmoid(major: u32) -> HardSigmoid {
+fn hard_sigmoid(major: u32) -> Function {
     let alpha = if major >= 3 { 1.0 / 6.0 } else { 0.2 };
-    HardSigmoid { alpha, beta: 0.5 }
+    Function::HardSigmoid { alpha, beta: 0.5 }
 }
 
 /// `scale · elu(x, alpha)` with the constants of Klambauer et al. 2017.
 fn selu(call: &mut Call<'_, '_>, x: TensorId, place: Place) -> Result<TensorId, FormatError> {
     const ALPHA: f32 = 1.673_263_2;
     const SCALE: f32 = 1.050_701;
-    let elu = call.part("elu", Elu { alpha: ALPHA }, &[x])?;
+    let elu = call.part("elu", Function::Elu { alpha: ALPHA }, &[x])?;
     let scale = call.constant("selu_scale", &[1], vec![SCALE])?;
     place.node(call, Mul::default(), &[elu, scale])
 }

@@ -1,7 +1,7 @@
 //! Rectifiers that are layers: ReLU with its arguments, leaky, parametric and exponential ones.
 
 use ir::TensorId;
-use ir::ops::{Elu, LeakyRelu, Minimum, PRelu, Relu, Relu6};
+use ir::ops::{Function, Minimum, PRelu};
 
 use super::super::attributes::Attributes;
 use super::super::weights::Slot;
@@ -47,7 +47,7 @@ pub(super) fn apply(
             let alpha = attributes.number("negative_slope")?.or(attributes.number("alpha")?);
             place.node(
                 call,
-                LeakyRelu {
+                Function::LeakyRelu {
                     alpha: alpha.unwrap_or(0.3),
                 },
                 &[x],
@@ -55,7 +55,7 @@ pub(super) fn apply(
         }
         "ELU" => {
             let alpha = attributes.number("alpha")?.unwrap_or(1.0);
-            place.node(call, Elu { alpha }, &[x])
+            place.node(call, Function::Elu { alpha }, &[x])
         }
         _ => softmax(call, attributes, x, place),
     }
@@ -73,18 +73,18 @@ fn relu(call: &mut Call<'_, '_>, attributes: &Attributes, x: TensorId, place: Pl
     }
     let Some(max) = max else {
         return if slope == 0.0 {
-            place.node(call, Relu {}, &[x])
+            place.node(call, Function::Relu, &[x])
         } else {
-            place.node(call, LeakyRelu { alpha: slope }, &[x])
+            place.node(call, Function::LeakyRelu { alpha: slope }, &[x])
         };
     };
     if slope == 0.0 && max == 6.0 {
-        return place.node(call, Relu6 {}, &[x]);
+        return place.node(call, Function::Relu6, &[x]);
     }
     let rectified = if slope == 0.0 {
-        call.part("relu", Relu {}, &[x])?
+        call.part("relu", Function::Relu, &[x])?
     } else {
-        call.part("leaky_relu", LeakyRelu { alpha: slope }, &[x])?
+        call.part("leaky_relu", Function::LeakyRelu { alpha: slope }, &[x])?
     };
     let limit = call.constant("max_value", &[1], vec![max])?;
     place.node(call, Minimum {}, &[rectified, limit])

@@ -1,9 +1,8 @@
 //! Functions of one tensor or of several that are broadcast.
 
 use ir::ops::{
-    Abs, Activation, Add, Div, Dropout, Elu, Erf, Exp, FullyConnected, Gelu, HardSigmoid, HardSwish, Identity,
-    LeakyRelu, Log, Maximum, Minimum, Mul, Neg, PRelu, Pow, Relu, Relu6, ReluN1To1, Reshape, Sigmoid, Softmax, Sqrt,
-    Sub, Swish, Tanh, Transpose,
+    Activation, Add, Div, Dropout, FullyConnected, Function, Identity, Maximum, Minimum, Mul, PRelu, Pow, Reshape,
+    Softmax, Sub, Transpose,
 };
 use ir::{Op, Shape, TensorId};
 
@@ -30,31 +29,24 @@ fn unary<'f>(importer: &mut Importer<'f>, node: &Node<'f>, op: impl Into<Op>) ->
     importer.put(node, op, &[x], layout).map(drop)
 }
 
-macro_rules! plain {
-    ($($name:ident $op:expr;)*) => {
-        $(pub(super) fn $name<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done { unary(importer, node, $op) })*
-    };
+/// A function without parameters.
+pub(super) fn function<'f>(importer: &mut Importer<'f>, node: &Node<'f>, function: Function) -> Done {
+    unary(importer, node, function)
 }
 
-plain! {
-    abs Abs {};
-    erf Erf {};
-    exp Exp {};
-    hard_swish HardSwish {};
-    identity Identity {};
-    log Log {};
-    neg Neg {};
-    relu Relu {};
-    sigmoid Sigmoid {};
-    sqrt Sqrt {};
-    tanh Tanh {};
+pub(super) fn mish<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    unary(importer, node, Function::Mish)
+}
+
+pub(super) fn identity<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    unary(importer, node, Identity {})
 }
 
 pub(super) fn elu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     unary(
         importer,
         node,
-        Elu {
+        Function::Elu {
             alpha: node.float("alpha", 1.0),
         },
     )
@@ -64,14 +56,14 @@ pub(super) fn leaky_relu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Do
     unary(
         importer,
         node,
-        LeakyRelu {
+        Function::LeakyRelu {
             alpha: node.float("alpha", 0.01),
         },
     )
 }
 
 pub(super) fn hard_sigmoid<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
-    let op = HardSigmoid {
+    let op = Function::HardSigmoid {
         alpha: node.float("alpha", 0.2),
         beta: node.float("beta", 0.5),
     };
@@ -84,14 +76,14 @@ pub(super) fn gelu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         "tanh" => true,
         other => return Err(node.unsupported(format!("approximates by `{other}`"), "`none` and `tanh` are read")),
     };
-    unary(importer, node, Gelu { approximate })
+    unary(importer, node, Function::Gelu { approximate })
 }
 
 pub(super) fn swish<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     if node.float("alpha", 1.0) != 1.0 {
         return Err(node.unsupported("has an alpha other than 1", "write it as a product with a sigmoid"));
     }
-    unary(importer, node, Swish {})
+    unary(importer, node, Function::Swish)
 }
 
 /// `Dropout` does nothing at inference.
@@ -121,9 +113,9 @@ pub(super) fn clip<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     // Exporters write the greatest number for none.
     let bounded = |v: f32| v.abs() < f32::MAX;
     match (low, high) {
-        (0.0, high) if !bounded(high) => unary(importer, node, Relu {}),
-        (0.0, 6.0) => unary(importer, node, Relu6 {}),
-        (-1.0, 1.0) => unary(importer, node, ReluN1To1 {}),
+        (0.0, high) if !bounded(high) => unary(importer, node, Function::Relu),
+        (0.0, 6.0) => unary(importer, node, Function::Relu6),
+        (-1.0, 1.0) => unary(importer, node, Function::ReluN1To1),
         (low, high) => {
             let layout = layout_of(importer, node, 0);
             let mut x = importer.input_in(node, 0, layout)?;
@@ -276,13 +268,20 @@ pub(super) fn mul<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     }
 }
 
-/// `x · sigmoid(x)` and `x · hard_sigmoid(x)`.
+/// `x · sigmoid(x)`, `x · hard_sigmoid(x)` and `x · tanh(softplus(x))`.
 fn gate(importer: &Importer<'_>, x: TensorId, gate: TensorId) -> Option<(Op, TensorId)> {
-    let made = importer.producer(gate).filter(|made| made.inputs == [x])?;
+    let made = importer.producer(gate)?;
+    if let Op::Function(Function::Tanh) = made.op {
+        let inner = importer.producer(made.inputs[0]).filter(|inner| inner.inputs == [x])?;
+        return matches!(inner.op, Op::Function(Function::Softplus)).then(|| (Function::Mish.into(), x));
+    }
+    if made.inputs != [x] {
+        return None;
+    }
     match made.op {
-        Op::Sigmoid(_) => Some((Swish {}.into(), x)),
-        Op::HardSigmoid(HardSigmoid { alpha, beta }) if (alpha - 1.0 / 6.0).abs() < 1e-6 && beta == 0.5 => {
-            Some((HardSwish {}.into(), x))
+        Op::Function(Function::Sigmoid) => Some((Function::Swish.into(), x)),
+        Op::Function(Function::HardSigmoid { alpha, beta }) if (alpha - 1.0 / 6.0).abs() < 1e-6 && beta == 0.5 => {
+            Some((Function::HardSwish.into(), x))
         }
         _ => None,
     }
@@ -307,7 +306,7 @@ fn erf_gelu(importer: &Importer<'_>, ids: &[TensorId]) -> Option<(Op, TensorId)>
         let one = sum.inputs.iter().position(|&id| importer.is_number(id, 1.0))?;
         let erf = importer
             .producer(sum.inputs[1 - one])
-            .filter(|erf| matches!(erf.op, Op::Erf(_)))?;
+            .filter(|erf| matches!(erf.op, Op::Function(Function::Erf)))?;
         let scaled = importer.producer(erf.inputs[0])?;
         let factor = match scaled.op {
             Op::Div(_) => std::f32::consts::SQRT_2,
@@ -321,7 +320,7 @@ fn erf_gelu(importer: &Importer<'_>, ids: &[TensorId]) -> Option<(Op, TensorId)>
     } else {
         is_error_term(b, a).map(|()| b)?
     };
-    Some((Gelu { approximate: false }.into(), x))
+    Some((Function::Gelu { approximate: false }.into(), x))
 }
 
 /// `Pow`; squares and roots are said plainly.
@@ -338,7 +337,7 @@ pub(super) fn pow<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
             return importer.put(node, Mul::default(), &[x, x], layout).map(drop);
         }
         if exponent == Some(0.5) {
-            return importer.put(node, Sqrt {}, &[x], layout).map(drop);
+            return importer.put(node, Function::Sqrt, &[x], layout).map(drop);
         }
         let exponent = importer.scalar(node, "exponent", exponent.unwrap_or(1.0));
         return importer.put(node, Pow::default(), &[x, exponent], layout).map(drop);
@@ -387,7 +386,7 @@ fn over_axis<'f>(importer: &mut Importer<'f>, node: &Node<'f>, log: bool) -> Don
         )?;
         let mut y = importer.inner(node, "softmax", Softmax::default(), &[flat])?;
         if log {
-            y = importer.inner(node, "log", Log {}, &[y])?;
+            y = importer.inner(node, "log", Function::Log, &[y])?;
         }
         return importer
             .put(node, Reshape { shape: dims }, &[y], Layout::Stated)
@@ -417,10 +416,10 @@ fn over_axis<'f>(importer: &mut Importer<'f>, node: &Node<'f>, log: bool) -> Don
     }
     let mut y = importer.inner(node, "softmax", Softmax::default(), &[x])?;
     if !moved {
-        return importer.put(node, Log {}, &[y], layout).map(drop);
+        return importer.put(node, Function::Log, &[y], layout).map(drop);
     }
     if log {
-        y = importer.inner(node, "log", Log {}, &[y])?;
+        y = importer.inner(node, "log", Function::Log, &[y])?;
     }
     importer.put(node, Transpose { perm: swap }, &[y], layout).map(drop)
 }

@@ -6,76 +6,8 @@
 
 use std::collections::HashMap;
 
-use ir::ops::{Activation, Dequantize, Quantize};
+use ir::ops::{Activation, Dequantize, Function, IntegerRule, Quantize};
 use ir::{Constant, ElementType, Graph, GraphError, Op, QuantParams, Quantization, Scale, Tensor, TensorId};
-
-/// What an integer operator demands of scales.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    /// Weights with scales by output channel along this dimension, and a 32-bit bias.
-    Weighted { axis: usize },
-    /// Any scales.
-    Free,
-    /// One scale for inputs and output.
-    Same,
-    /// The output has this scale, a step of so much, and zero point.
-    Dictated { step: f32, zero_point: i32 },
-}
-
-fn kind(op: &Op) -> Option<Kind> {
-    Some(match op {
-        Op::Conv2d(_) | Op::TransposeConv2d(_) | Op::FullyConnected(_) => Kind::Weighted { axis: 0 },
-        Op::DepthwiseConv2d(_) => Kind::Weighted { axis: 3 },
-        Op::Relu(_)
-        | Op::Relu6(_)
-        | Op::ReluN1To1(_)
-        | Op::LeakyRelu(_)
-        | Op::PRelu(_)
-        | Op::HardSwish(_)
-        | Op::Gelu(_)
-        | Op::Mean(_)
-        | Op::Add(_)
-        | Op::Sub(_)
-        | Op::Mul(_)
-        | Op::MatMul(_) => Kind::Free,
-        Op::Elu(elu) if elu.alpha == 1.0 => Kind::Free,
-        Op::MaxPool2d(_)
-        | Op::AveragePool2d(_)
-        | Op::Minimum(_)
-        | Op::Maximum(_)
-        | Op::Concat(_)
-        | Op::Slice(_)
-        | Op::Pad(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Resize(_)
-        | Op::Identity(_)
-        | Op::Dropout(_) => Kind::Same,
-        Op::Softmax(_) | Op::Sigmoid(_) => Kind::Dictated {
-            step: 1.0 / 256.0,
-            zero_point: -128,
-        },
-        Op::Tanh(_) => Kind::Dictated {
-            step: 1.0 / 128.0,
-            zero_point: 0,
-        },
-        _ => return None,
-    })
-}
-
-/// The fused activation of an operator that a clamp behind it can become.
-fn activation(op: &mut Op) -> Option<&mut Activation> {
-    match op {
-        Op::Conv2d(o) => Some(&mut o.activation),
-        Op::DepthwiseConv2d(o) => Some(&mut o.activation),
-        Op::TransposeConv2d(o) => Some(&mut o.activation),
-        Op::FullyConnected(o) => Some(&mut o.activation),
-        Op::Add(o) => Some(&mut o.activation),
-        Op::Sub(o) => Some(&mut o.activation),
-        Op::Mul(o) => Some(&mut o.activation),
-        _ => None,
-    }
-}
 
 /// Who makes and who reads each tensor, by position of nodes.
 struct Links {
@@ -130,6 +62,7 @@ pub(super) fn fuse(graph: &mut Graph) -> Result<(), GraphError> {
     graph.normalize()?;
     drop_round_trips(graph);
     move_before_dequantizing(graph);
+    drop_round_trips(graph);
     let links = Links::of(graph);
     let found: Vec<Replacement> = (0..graph.nodes().len())
         .filter_map(|i| replacement(graph, &links, i))
@@ -140,23 +73,16 @@ pub(super) fn fuse(graph: &mut Graph) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// `quantize(dequantize(x))` in the same scale is `x`.
+/// `quantize(dequantize(x))` in the same scale is `x`, and so is `quantize(x)` of integers in it.
 fn drop_round_trips(graph: &mut Graph) {
     let links = Links::of(graph);
     let mut same: HashMap<TensorId, TensorId> = HashMap::new();
     for node in graph.nodes() {
-        if let Op::Quantize(_) = node.op
-            && let Some(&before) = links.producer.get(&node.inputs[0])
-            && let ir::Node {
-                op: Op::Dequantize(_),
-                inputs,
-                ..
-            } = &graph.nodes()[before]
-        {
-            let (from, to) = (graph.tensor(inputs[0]), graph.tensor(node.outputs[0]));
-            if from.ty == to.ty && from.quantization == to.quantization && !graph.outputs().contains(&node.outputs[0]) {
-                same.insert(node.outputs[0], inputs[0]);
-            }
+        let Op::Quantize(_) = node.op else { continue };
+        let stored = source(graph, &links, node.inputs[0]).unwrap_or(node.inputs[0]);
+        let (from, to) = (graph.tensor(stored), graph.tensor(node.outputs[0]));
+        if from.ty == to.ty && from.quantization == to.quantization && !graph.outputs().contains(&node.outputs[0]) {
+            same.insert(node.outputs[0], stored);
         }
     }
     for id in graph.node_ids().collect::<Vec<_>>() {
@@ -170,59 +96,83 @@ fn drop_round_trips(graph: &mut Graph) {
 
 /// `move(dequantize(x))` is `dequantize(move(x))` where values move about unchanged, so that what computes with them finds integers.
 ///
-/// Where the moved values are quantized again they are left to [`replacement`].
+/// Where the one result is quantized again it is left to [`replacement`].
 fn move_before_dequantizing(graph: &mut Graph) {
     let links = Links::of(graph);
     let ids: Vec<_> = graph.node_ids().collect();
     // The integers behind each float tensor; nodes are in topological order.
     let mut integers: HashMap<TensorId, TensorId> = HashMap::new();
     for (i, &id) in ids.iter().enumerate() {
-        let node = &graph.nodes()[i];
-        let (&[input], &[output]) = (node.inputs.as_slice(), node.outputs.as_slice()) else {
-            continue;
-        };
+        let node = graph.nodes()[i].clone();
+        let Some(&input) = node.inputs.first() else { continue };
         if matches!(node.op, Op::Dequantize(_)) && byte(graph, input).is_some() {
-            integers.insert(output, input);
+            integers.insert(node.output(), input);
         }
-        let moves = matches!(
-            node.op,
-            Op::Transpose(_) | Op::Reshape(_) | Op::Slice(_) | Op::Identity(_)
-        );
-        let read = links.readers.get(&output).map_or(&[][..], Vec::as_slice);
-        let quantized = read.iter().any(|&r| matches!(graph.nodes()[r].op, Op::Quantize(_)));
-        let Some(&from) = integers.get(&input).filter(|_| moves && !quantized) else {
+        let Some(&from) = integers.get(&input).filter(|_| only_moves(&node.op)) else {
             continue;
         };
-        if matches!(node.op, Op::Identity(_)) {
+        if matches!(node.op, Op::Identity(_)) && !is_quantized(graph, &links, node.output()) {
             // A name for the real numbers, and no more.
+            let output = node.output();
             let node = graph.node_mut(id);
             (node.op, node.inputs) = (Dequantize {}.into(), vec![from]);
             integers.insert(output, from);
             continue;
         }
-        let (float, from) = (graph.tensor(output), graph.tensor(from).clone());
-        let (name, ty) = (
-            format!("{}/integers", float.name),
-            float.ty.with_element(from.ty.element),
-        );
-        let moved = graph.push_tensor(Tensor {
-            name: graph.fresh_name(&name),
-            ty,
-            quantization: from.quantization,
-            data: None,
-        });
-        let node = graph.node_mut(id);
-        node.inputs = vec![integers[&input]];
-        node.outputs = vec![moved];
-        let name = graph.fresh_name(&format!("{name}/dequantize"));
-        graph.push_node(ir::Node {
-            name,
-            op: Dequantize {}.into(),
-            inputs: vec![moved],
-            outputs: vec![output],
-        });
-        integers.insert(output, moved);
+        if node.outputs.len() == 1 && is_quantized(graph, &links, node.output()) {
+            continue;
+        }
+        graph.node_mut(id).inputs[0] = from;
+        for (k, &output) in node.outputs.iter().enumerate() {
+            let moved = moved_integers(graph, from, output);
+            graph.node_mut(id).outputs[k] = moved;
+            // What quantizes a part again converts from scale to scale.
+            for &reader in links.readers.get(&output).map_or(&[][..], Vec::as_slice) {
+                if matches!(graph.nodes()[reader].op, Op::Quantize(_)) {
+                    graph.node_mut(ids[reader]).inputs[0] = moved;
+                }
+            }
+            integers.insert(output, moved);
+        }
     }
+}
+
+/// Whether an operator moves the values of its first input about and adds none.
+fn only_moves(op: &Op) -> bool {
+    op.moves() && !matches!(op, Op::Quantize(_) | Op::Dequantize(_) | Op::Concat(_) | Op::Pad(_))
+}
+
+/// A tensor for the integers that a part of `from` consists of, and a node that makes the real numbers `output` of them.
+fn moved_integers(graph: &mut Graph, from: TensorId, output: TensorId) -> TensorId {
+    let (float, from) = (graph.tensor(output), graph.tensor(from));
+    let (ty, quantization) = (float.ty.with_element(from.ty.element), from.quantization.clone());
+    let name = format!("{}/integers", float.name);
+    let moved = graph.push_tensor(Tensor {
+        name: graph.fresh_name(&name),
+        ty,
+        quantization,
+        data: None,
+    });
+    let name = graph.fresh_name(&format!("{name}/dequantize"));
+    graph.push_node(ir::Node {
+        name,
+        op: Dequantize {}.into(),
+        inputs: vec![moved],
+        outputs: vec![output],
+    });
+    moved
+}
+
+/// Whether a reader of a float tensor quantizes it.
+fn is_quantized(graph: &Graph, links: &Links, float: TensorId) -> bool {
+    let readers = links.readers.get(&float).map_or(&[][..], Vec::as_slice);
+    let quantizes = |&reader: &usize| matches!(graph.nodes()[reader].op, Op::Quantize(_));
+    readers.iter().any(quantizes)
+}
+
+/// Whether a tensor holds real numbers; indices mean themselves.
+fn is_real(graph: &Graph, id: TensorId) -> bool {
+    graph.tensor(id).ty.element == ElementType::F32
 }
 
 /// The integer tensor that a float tensor was dequantized from.
@@ -240,21 +190,21 @@ fn byte(graph: &Graph, id: TensorId) -> Option<QuantParams> {
 
 fn replacement(graph: &Graph, links: &Links, index: usize) -> Option<Replacement> {
     let node = &graph.nodes()[index];
-    let kind = kind(&node.op)?;
+    let rule = node.op.integer_rule(ElementType::I8);
     let &[made] = node.outputs.as_slice() else { return None };
     // The tensor is quantized directly, or behind a clamp that can be fused.
     let mut op = node.op.clone();
     let mut last = made;
     let mut quantizer = only_quantized(graph, links, last);
     if quantizer.is_none()
-        && let Some(slot) = activation(&mut op).filter(|slot| **slot == Activation::None)
+        && let Some(slot) = op.fused_mut().filter(|slot| **slot == Activation::None)
         && let Some(&[reader]) = links.readers.get(&last).map(Vec::as_slice)
         && !graph.outputs().contains(&last)
     {
         *slot = match graph.nodes()[reader].op {
-            Op::Relu(_) => Activation::Relu,
-            Op::Relu6(_) => Activation::Relu6,
-            Op::ReluN1To1(_) => Activation::ReluN1To1,
+            Op::Function(Function::Relu) => Activation::Relu,
+            Op::Function(Function::Relu6) => Activation::Relu6,
+            Op::Function(Function::ReluN1To1) => Activation::ReluN1To1,
             _ => return None,
         };
         last = graph.nodes()[reader].outputs[0];
@@ -264,8 +214,8 @@ fn replacement(graph: &Graph, links: &Links, index: usize) -> Option<Replacement
     let result = byte(graph, output)?;
     let mut inputs = Vec::new();
     let mut scale_of = None;
-    match kind {
-        Kind::Weighted { axis } => {
+    match rule {
+        IntegerRule::Weighted { axis } => {
             let x = source(graph, links, node.inputs[0])?;
             let step = byte(graph, x)?.scale.get();
             let weights = source(graph, links, *node.inputs.get(1)?)?;
@@ -276,40 +226,35 @@ fn replacement(graph: &Graph, links: &Links, index: usize) -> Option<Replacement
                 inputs.push(bias_of(graph, links, bias, step, scales)?);
             }
         }
-        Kind::Free | Kind::Dictated { .. } => {
-            if let Kind::Dictated { step, zero_point } = kind
-                && (result.scale.get() != step || result.zero_point != zero_point)
-            {
-                return None;
-            }
+        IntegerRule::Dictated(params) if params != result => return None,
+        IntegerRule::Free | IntegerRule::Dictated(_) => {
             for &input in &node.inputs {
                 let id = source(graph, links, input)?;
                 byte(graph, id)?;
                 inputs.push(Input::Stored(id));
             }
         }
-        Kind::Same => {
-            let sources: Vec<TensorId> = node
-                .inputs
-                .iter()
-                .map(|&i| source(graph, links, i))
-                .collect::<Option<_>>()?;
-            let params: Vec<QuantParams> = sources.iter().map(|&s| byte(graph, s)).collect::<Option<_>>()?;
-            if let (&[one], &[params]) = (sources.as_slice(), params.as_slice()) {
-                // The values move in their own scale and are converted afterwards.
-                inputs.push(Input::Stored(one));
-                scale_of = (params != result).then_some(one);
-            } else {
-                let wanted = graph.tensor(output).quantization.clone()?;
-                inputs.extend(sources.iter().zip(params).map(|(&id, params)| {
-                    if params == result {
-                        Input::Stored(id)
-                    } else {
-                        Input::Rescaled(id, wanted.clone())
+        IntegerRule::Same => {
+            let wanted = graph.tensor(output).quantization.clone()?;
+            let alone = node.inputs.iter().filter(|&&id| is_real(graph, id)).count() == 1;
+            for &input in &node.inputs {
+                inputs.push(if is_real(graph, input) {
+                    let id = source(graph, links, input)?;
+                    match byte(graph, id)? {
+                        params if params == result => Input::Stored(id),
+                        // The values move in their own scale and are converted afterwards.
+                        _ if alone => {
+                            scale_of = Some(id);
+                            Input::Stored(id)
+                        }
+                        _ => Input::Rescaled(id, wanted.clone()),
                     }
-                }));
+                } else {
+                    Input::Stored(input)
+                });
             }
         }
+        IntegerRule::None(_) => return None,
     }
     Some(Replacement {
         node: index,

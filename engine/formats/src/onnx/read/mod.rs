@@ -15,7 +15,7 @@ mod reduction;
 mod resize;
 mod values;
 
-use ir::ops::Custom;
+use ir::ops::{Custom, Function};
 use ir::passes::{self, Interface};
 use ir::{Constant, Graph, Op, TensorType};
 use prost::Message;
@@ -26,6 +26,7 @@ use values::{Held, Importer, Value};
 use super::tensor::{self, ExternalData};
 use super::{CUSTOM_OPTIONS, fold, guard, invalid, malformed, proto, unsupported};
 use crate::FormatError;
+use crate::functions::{self, Onnx, spelling};
 
 /// What a caller may decide about an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,10 +120,10 @@ fn opset(model: &proto::Model) -> Result<i64, FormatError> {
 /// Adds what a node means to the graph.
 type Handler = for<'f> fn(&mut Importer<'f>, &Node<'f>) -> Result<(), FormatError>;
 
-/// The operators of the default domain that become operators of the graph; `com.microsoft` where the name says so.
+/// The operators of the default domain that become operators of the graph; `com.microsoft` where the name says so. Functions of a
+/// number without parameters are in [`functions`].
 #[rustfmt::skip]
 const HANDLERS: &[(&str, Handler)] = &[
-    ("Abs", elementwise::abs),
     ("Add", elementwise::add),
     ("AveragePool", convolution::average_pool),
     ("BatchNormalization", normalization::batch),
@@ -136,8 +137,6 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Div", elementwise::div),
     ("Dropout", elementwise::dropout),
     ("Elu", elementwise::elu),
-    ("Erf", elementwise::erf),
-    ("Exp", elementwise::exp),
     ("Flatten", movement::flatten),
     ("Gather", movement::gather),
     ("Gelu", elementwise::gelu),
@@ -146,20 +145,18 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("GlobalMaxPool", convolution::global_max_pool),
     ("GroupNormalization", normalization::group),
     ("HardSigmoid", elementwise::hard_sigmoid),
-    ("HardSwish", elementwise::hard_swish),
     ("Identity", elementwise::identity),
     ("InstanceNormalization", normalization::instance),
     ("LayerNormalization", normalization::layer),
     ("LeakyRelu", elementwise::leaky_relu),
-    ("Log", elementwise::log),
     ("LogSoftmax", elementwise::log_softmax),
     ("MatMul", matrix::mat_mul),
     ("Max", elementwise::max),
     ("MaxPool", convolution::max_pool),
     ("Mean", elementwise::mean),
     ("Min", elementwise::min),
+    ("Mish", elementwise::mish),
     ("Mul", elementwise::mul),
-    ("Neg", elementwise::neg),
     ("PRelu", elementwise::p_relu),
     ("Pad", movement::pad),
     ("Pow", elementwise::pow),
@@ -171,20 +168,16 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("ReduceMin", reduction::min),
     ("ReduceSum", reduction::sum),
     ("ReduceSumSquare", reduction::sum_square),
-    ("Relu", elementwise::relu),
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
-    ("Sigmoid", elementwise::sigmoid),
     ("Slice", movement::slice),
     ("Softmax", elementwise::softmax),
     ("SpaceToDepth", movement::space_to_depth),
     ("Split", movement::split),
-    ("Sqrt", elementwise::sqrt),
     ("Squeeze", movement::squeeze),
     ("Sub", elementwise::sub),
     ("Sum", elementwise::sum),
     ("Swish", elementwise::swish),
-    ("Tanh", elementwise::tanh),
     ("Transpose", movement::transpose),
     ("Unsqueeze", movement::unsqueeze),
     ("Upsample", resize::upsample),
@@ -196,6 +189,10 @@ pub fn known_operators() -> Vec<&'static str> {
         .iter()
         .map(|(name, _)| *name)
         .chain(fold::OPERATORS.iter().copied())
+        .chain(Function::all().into_iter().filter_map(|f| match spelling(f).onnx {
+            Onnx::Operator(name) => Some(name),
+            Onnx::Clip(..) | Onnx::Swish | Onnx::Gelu { .. } | Onnx::Rsqrt | Onnx::Mish => None,
+        }))
         .collect();
     names.extend(["Constant", "Shape"]);
     names.extend(quantized::integer_operators());
@@ -223,14 +220,19 @@ fn import<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(), Format
     if standard && compute(importer, node)? {
         return Ok(());
     }
-    let known = HANDLERS.iter().find(|(name, _)| *name == proto.op_type);
-    match known {
-        Some((_, handler)) if standard || proto.domain == "com.microsoft" => {
-            handler(importer, node)?;
-            node.all_read()
-        }
-        _ => custom(importer, node),
+    if !standard && proto.domain != "com.microsoft" {
+        return custom(importer, node);
     }
+    let known = HANDLERS.iter().find(|(name, _)| *name == proto.op_type);
+    if let Some((_, handler)) = known {
+        handler(importer, node)?;
+    } else if let Some(function) = functions::find(|f| matches!(f.onnx, Onnx::Operator(name) if name == proto.op_type))
+    {
+        elementwise::function(importer, node, function)?;
+    } else {
+        return custom(importer, node);
+    }
+    node.all_read()
 }
 
 /// Nodes whose result is known at import. Says whether this was one.

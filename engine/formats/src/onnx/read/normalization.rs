@@ -1,6 +1,6 @@
 //! Norms: with stored statistics, or with those of the sample itself.
 
-use ir::ops::{Add, BatchNorm, LayerNorm, Mean, Mul, Reshape, Rsqrt, Sub};
+use ir::ops::{Add, BatchNorm, Function, LayerNorm, Mean, Mul, Reshape, Sub};
 use ir::{Constant, TensorId};
 
 use super::Node;
@@ -78,7 +78,7 @@ fn standardized<'f>(
     let variance = importer.inner(node, "variance", over(), &[squares])?;
     let epsilon = importer.scalar(node, "epsilon", node.float("epsilon", 1e-5));
     let shifted = importer.inner(node, "shifted", Add::default(), &[variance, epsilon])?;
-    let inverse = importer.inner(node, "inverse", Rsqrt {}, &[shifted])?;
+    let inverse = importer.inner(node, "inverse", Function::Rsqrt, &[shifted])?;
     importer.inner(node, "standardized", Mul::default(), &[centred, inverse])
 }
 

@@ -1,6 +1,6 @@
 //! Reductions over dimensions.
 
-use ir::ops::{Mean, Mul, ReduceMax, ReduceMin, ReduceSum, Sqrt};
+use ir::ops::{Function, Mean, Mul, ReduceMax, ReduceMin, ReduceSum};
 use ir::{Op, TensorId};
 
 use super::Node;
@@ -115,5 +115,5 @@ fn squares<'f>(importer: &mut Importer<'f>, node: &Node<'f>, root: bool) -> Done
         return importer.put(node, sum, &[squares], layout).map(drop);
     }
     let sum = importer.inner(node, "sum", sum, &[squares])?;
-    importer.put(node, Sqrt {}, &[sum], layout).map(drop)
+    importer.put(node, Function::Sqrt, &[sum], layout).map(drop)
 }

@@ -1,93 +1,82 @@
 //! Functions of one tensor, of two that are broadcast, and the borders between floats and integers.
 
-use ir::ops::Activation;
-use ir::{Constant, Node, Op};
+use ir::ops::{Activation, Function};
+use ir::{Constant, Node};
 use prost::Message;
 
 use super::values::{Emitter, Lies};
 use super::{attributes, place};
 use crate::FormatError;
+use crate::functions::{Onnx, parameters, spelling};
 use crate::onnx::{CUSTOM_OPTIONS, proto, unsupported};
 
 type Done = Result<(), FormatError>;
 
 impl Emitter<'_> {
-    /// An elementwise function, or softmax.
-    pub fn function(&mut self, node: &Node) -> Done {
+    /// A function of a number.
+    pub fn function(&mut self, node: &Node, function: Function) -> Done {
         let lies = self.lies(node.inputs[0]);
         let x = self.real(node, node.inputs[0], lies)?;
         let name = node.name.clone();
-        let rank = self.rank(node.inputs[0]);
         let inner = |what: &str| format!("{name}/{what}");
-        let none = Activation::None;
-        let (op, inputs, attribute): (&str, Vec<String>, Vec<proto::Attribute>) = match &node.op {
-            Op::Relu(_) => ("Relu", vec![x], vec![]),
-            Op::Relu6(_) | Op::ReluN1To1(_) => {
-                let (low, high) = if matches!(node.op, Op::Relu6(_)) {
-                    (0.0, 6.0)
-                } else {
-                    (-1.0, 1.0)
-                };
+        let (op, inputs): (&str, Vec<String>) = match spelling(function).onnx {
+            Onnx::Operator(op) => (op, vec![x]),
+            Onnx::Clip(low, high) => {
                 let (low, high) = (self.scalar(&inner("min"), low), self.scalar(&inner("max"), high));
-                ("Clip", vec![x, low, high], vec![])
+                ("Clip", vec![x, low, high])
             }
-            Op::LeakyRelu(op) => ("LeakyRelu", vec![x], vec![attributes::float("alpha", op.alpha)]),
-            Op::Elu(op) => ("Elu", vec![x], vec![attributes::float("alpha", op.alpha)]),
-            Op::HardSwish(_) => ("HardSwish", vec![x], vec![]),
-            Op::HardSigmoid(op) => (
-                "HardSigmoid",
-                vec![x],
-                vec![attributes::float("alpha", op.alpha), attributes::float("beta", op.beta)],
-            ),
-            Op::Sigmoid(_) => ("Sigmoid", vec![x], vec![]),
-            Op::Tanh(_) => ("Tanh", vec![x], vec![]),
-            Op::Swish(_) => {
+            Onnx::Swish => {
                 let gate = self.inner(&inner("sigmoid"), "Sigmoid", &[&x], vec![]);
-                ("Mul", vec![x, gate], vec![])
+                ("Mul", vec![x, gate])
             }
-            Op::Gelu(op) => {
-                let term = if op.approximate {
+            Onnx::Gelu { approximate } => {
+                let term = if approximate {
                     self.tanh_term(&name, &x)
                 } else {
                     self.erf_term(&name, &x)
                 };
                 let product = self.inner(&inner("product"), "Mul", &[&x, &term], vec![]);
                 let half = self.scalar(&inner("half"), 0.5);
-                ("Mul", vec![product, half], vec![])
+                ("Mul", vec![product, half])
             }
-            Op::Softmax(op) => {
-                let x = if op.beta == 1.0 {
-                    x
-                } else {
-                    let beta = self.scalar(&inner("beta"), op.beta);
-                    self.inner(&inner("scaled"), "Mul", &[&x, &beta], vec![])
-                };
-                let axis = lies.axis(rank, rank.saturating_sub(1));
-                ("Softmax", vec![x], vec![attributes::int("axis", axis as i64)])
+            Onnx::Mish => {
+                let plus = self.inner(&inner("softplus"), "Softplus", &[&x], vec![]);
+                let gate = self.inner(&inner("tanh"), "Tanh", &[&plus], vec![]);
+                ("Mul", vec![x, gate])
             }
-            Op::Exp(_) => ("Exp", vec![x], vec![]),
-            Op::Log(_) => ("Log", vec![x], vec![]),
-            Op::Sqrt(_) => ("Sqrt", vec![x], vec![]),
-            Op::Rsqrt(_) => (
-                "Reciprocal",
-                vec![self.inner(&inner("sqrt"), "Sqrt", &[&x], vec![])],
-                vec![],
-            ),
-            Op::Neg(_) => ("Neg", vec![x], vec![]),
-            Op::Abs(_) => ("Abs", vec![x], vec![]),
-            Op::Erf(_) => ("Erf", vec![x], vec![]),
-            Op::Dropout(op) => {
-                let rate = self.scalar(&inner("ratio"), op.rate);
-                ("Dropout", vec![x, rate], vec![])
-            }
-            Op::Identity(_) => ("Identity", vec![x], vec![]),
-            other => {
-                let problem = format!("{} is no function of one tensor", other.name());
-                return Err(unsupported(place(node), problem, "this is a bug, please report it"));
+            Onnx::Rsqrt => {
+                let root = self.inner(&inner("sqrt"), "Sqrt", &[&x], vec![]);
+                ("Reciprocal", vec![root])
             }
         };
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        self.put(node, op, &inputs, attribute, lies, none)
+        let parameters = parameters(function).into_iter();
+        let attribute = parameters.map(|(name, value)| attributes::float(name, value)).collect();
+        self.put(node, op, &inputs, attribute, lies, Activation::None)
+    }
+
+    /// Along the last dimension, wherever it lies.
+    pub fn softmax(&mut self, node: &Node, beta: f32) -> Done {
+        let lies = self.lies(node.inputs[0]);
+        let mut x = self.real(node, node.inputs[0], lies)?;
+        if beta != 1.0 {
+            let factor = self.scalar(&format!("{}/beta", node.name), beta);
+            x = self.inner(&format!("{}/scaled", node.name), "Mul", &[&x, &factor], vec![]);
+        }
+        let rank = self.rank(node.inputs[0]);
+        let axis = attributes::int("axis", lies.axis(rank, rank.saturating_sub(1)) as i64);
+        self.put(node, "Softmax", &[&x], vec![axis], lies, Activation::None)
+    }
+
+    /// What does nothing at inference.
+    pub fn passed(&mut self, node: &Node, dropped: Option<f32>) -> Done {
+        let lies = self.lies(node.inputs[0]);
+        let x = self.real(node, node.inputs[0], lies)?;
+        let Some(rate) = dropped else {
+            return self.put(node, "Identity", &[&x], Vec::new(), lies, Activation::None);
+        };
+        let rate = self.scalar(&format!("{}/ratio", node.name), rate);
+        self.put(node, "Dropout", &[&x, &rate], Vec::new(), lies, Activation::None)
     }
 
     /// `1 + erf(x / √2)`.

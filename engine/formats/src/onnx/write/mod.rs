@@ -203,27 +203,10 @@ impl Emitter<'_> {
             Op::Quantize(_) => self.quantize(node),
             Op::Dequantize(_) => self.dequantize(node),
             Op::Custom(op) => self.custom(node, op),
-            Op::Relu(_)
-            | Op::Relu6(_)
-            | Op::ReluN1To1(_)
-            | Op::LeakyRelu(_)
-            | Op::Elu(_)
-            | Op::HardSwish(_)
-            | Op::HardSigmoid(_)
-            | Op::Sigmoid(_)
-            | Op::Tanh(_)
-            | Op::Swish(_)
-            | Op::Gelu(_)
-            | Op::Softmax(_)
-            | Op::Exp(_)
-            | Op::Log(_)
-            | Op::Sqrt(_)
-            | Op::Rsqrt(_)
-            | Op::Neg(_)
-            | Op::Abs(_)
-            | Op::Erf(_)
-            | Op::Dropout(_)
-            | Op::Identity(_) => self.function(node),
+            Op::Function(function) => self.function(node, *function),
+            Op::Softmax(op) => self.softmax(node, op.beta),
+            Op::Dropout(op) => self.passed(node, Some(op.rate)),
+            Op::Identity(_) => self.passed(node, None),
             Op::Add(op) => self.binary(node, "Add", op.activation),
             Op::Sub(op) => self.binary(node, "Sub", op.activation),
             Op::Mul(op) => self.binary(node, "Mul", op.activation),

@@ -1,23 +1,16 @@
 //! Activations and arithmetic, element by element.
 
 use ir::TensorId;
-use ir::ops::{
-    Abs, Add, Div, Elu, Erf, Exp, LeakyRelu, Log, Maximum, Minimum, Mul, Neg, Pow, Relu, Relu6, Rsqrt, Sigmoid,
-    Softmax, Sqrt, Sub, Swish, Tanh,
-};
+use ir::ops::{Add, Div, Function, Maximum, Minimum, Mul, Pow, Softmax, Sub};
 
 use super::super::build::Call;
 use super::{Entry, channels_last, gelu};
 use crate::FormatError;
 
 pub(super) const ENTRIES: &[Entry] = &[
-    (&["Relu"], |call| unary(call, Relu {})),
-    (&["Relu6"], |call| unary(call, Relu6 {})),
-    (&["Sigmoid"], |call| unary(call, Sigmoid {})),
-    (&["Tanh"], |call| unary(call, Tanh {})),
     (&["Softmax"], |call| unary(call, Softmax { beta: 1.0 })),
-    (&["SwishF32"], |call| unary(call, Swish {})),
-    (&["Elu"], |call| unary(call, Elu { alpha: 1.0 })),
+    (&["SwishF32"], |call| unary(call, Function::Swish)),
+    (&["Elu"], |call| unary(call, Function::Elu { alpha: 1.0 })),
     (&["LeakyRelu"], leaky_relu),
     (&["Add", "AddV2"], |call| binary(call, Add::default())),
     (&["BiasAdd"], bias_add),
@@ -26,19 +19,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     (&["Mul"], mul),
     (&["RealDiv", "Div"], |call| binary(call, Div::default())),
     (&["Pow"], |call| binary(call, Pow::default())),
-    (&["Exp"], |call| unary(call, Exp {})),
-    (&["Log"], |call| unary(call, Log {})),
-    (&["Sqrt"], |call| unary(call, Sqrt {})),
-    (&["Rsqrt"], |call| unary(call, Rsqrt {})),
-    (&["Neg"], |call| unary(call, Neg {})),
-    (&["Abs"], |call| unary(call, Abs {})),
-    (&["Erf"], |call| unary(call, Erf {})),
     (&["Maximum"], |call| binary(call, Maximum::default())),
     (&["Minimum"], |call| binary(call, Minimum::default())),
     (&["Erfc"], erfc),
     (&["Square"], square),
     (&["SquaredDifference"], squared_difference),
 ];
+
+/// A function without parameters.
+pub(super) fn function(call: &mut Call<'_>, function: Function) -> Result<Vec<TensorId>, FormatError> {
+    unary(call, function)
+}
 
 fn unary(call: &mut Call<'_>, op: impl Into<ir::Op>) -> Result<Vec<TensorId>, FormatError> {
     let input = call.tensor(0)?;
@@ -52,7 +43,7 @@ fn binary(call: &mut Call<'_>, op: impl Into<ir::Op>) -> Result<Vec<TensorId>, F
 
 fn leaky_relu(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     let alpha = call.float("alpha").unwrap_or(0.2);
-    unary(call, LeakyRelu { alpha })
+    unary(call, Function::LeakyRelu { alpha })
 }
 
 fn bias_add(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
@@ -74,7 +65,7 @@ fn squared_difference(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError>
 /// `1 − erf(x)`.
 fn erfc(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     let input = call.tensor(0)?;
-    let erf = call.part("erf", Erf {}, &[input])?;
+    let erf = call.part("erf", Function::Erf, &[input])?;
     let one = call.weight("one", vec![1], vec![1.0])?;
     call.output(Sub::default(), &[one, erf])
 }

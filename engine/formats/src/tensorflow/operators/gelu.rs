@@ -1,14 +1,14 @@
 //! GELU, which TensorFlow has no operator for, found by its parts.
 
-use ir::ops::{Gelu, Op};
+use ir::ops::{Function, Op};
 use ir::{Graph, TensorId};
 
 /// `x` and the operator, where `a · b` is `gelu(x)`: `½·x · erfc(−x/√2)` as Keras 3 writes it, `½·x · (1 + erf(x/√2))` as
 /// `tf.nn.gelu` does.
-pub(super) fn found(graph: &Graph, a: TensorId, b: TensorId) -> Option<(TensorId, Gelu)> {
+pub(super) fn found(graph: &Graph, a: TensorId, b: TensorId) -> Option<(TensorId, Function)> {
     let half = |half: TensorId, share: TensorId| {
         let x = scaled(graph, half, 0.5)?;
-        (argument(graph, share)? == x).then_some((x, Gelu { approximate: false }))
+        (argument(graph, share)? == x).then_some((x, Function::Gelu { approximate: false }))
     };
     half(a, b).or_else(|| half(b, a))
 }
@@ -23,7 +23,7 @@ fn argument(graph: &Graph, share: TensorId) -> Option<TensorId> {
         Op::Sub(_) if is(graph, a, 1.0) => (b, -1.0),
         _ => return None,
     };
-    let (Op::Erf(_), &[argument]) = made_by(graph, erf)? else {
+    let (Op::Function(Function::Erf), &[argument]) = made_by(graph, erf)? else {
         return None;
     };
     let root = std::f32::consts::FRAC_1_SQRT_2;
@@ -32,7 +32,7 @@ fn argument(graph: &Graph, share: TensorId) -> Option<TensorId> {
     }
     let negative = scaled(graph, argument, root)?;
     match made_by(graph, negative)? {
-        (Op::Neg(_), &[x]) => Some(x),
+        (Op::Function(Function::Neg), &[x]) => Some(x),
         _ => None,
     }
 }

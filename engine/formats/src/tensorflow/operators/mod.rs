@@ -10,9 +10,11 @@ mod shape;
 mod window;
 
 use ir::TensorId;
+use ir::ops::Function;
 
 use super::build::Call;
 use crate::FormatError;
+use crate::functions::{self, TensorFlow, spelling};
 
 /// Builds the nodes of an operation and returns its outputs.
 type Build = fn(&mut Call<'_>) -> Result<Vec<TensorId>, FormatError>;
@@ -35,7 +37,16 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
 /// All names, sorted.
 pub(super) fn known() -> Vec<&'static str> {
     let mut names: Vec<_> = entries().flat_map(|(names, _)| names.iter().copied()).collect();
+    names.extend(
+        Function::all()
+            .into_iter()
+            .filter_map(|f| match spelling(f).tensorflow {
+                TensorFlow::Operator(name) => Some(name),
+                TensorFlow::Clip | TensorFlow::HardSwish | TensorFlow::Gelu { .. } | TensorFlow::Missing => None,
+            }),
+    );
     names.sort_unstable();
+    names.dedup();
     names
 }
 
@@ -45,12 +56,16 @@ pub(super) fn build(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     if let "While" | "StatelessWhile" | "If" | "StatelessIf" | "Switch" | "Merge" = op {
         return Err(call.unsupported("branches and loops are not followed", "unroll it before saving"));
     }
-    let found = entries().find(|(names, _)| names.contains(&op));
-    let (_, build) = found.ok_or_else(|| {
-        let fix = format!("operators that are read: {}", known().join(", "));
-        call.unsupported("this operator is not read", fix)
-    })?;
-    build(call)
+    if let Some((_, build)) = entries().find(|(names, _)| names.contains(&op)) {
+        return build(call);
+    }
+    match functions::find(|f| matches!(f.tensorflow, TensorFlow::Operator(name) if name == op)) {
+        Some(function) => elementwise::function(call, function),
+        None => {
+            let fix = format!("operators that are read: {}", known().join(", "));
+            Err(call.unsupported("this operator is not read", fix))
+        }
+    }
 }
 
 /// Refuses tensors that are not channels-last.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ir::ops::{Activation, Coordinates, Gelu, Interpolation, PadMode, Padding};
+use ir::ops::{Activation, Coordinates, Function, Interpolation, PadMode, Padding};
 use ir::{Constant, Graph, Node, Op, TensorId};
 
 use super::super::proto::attribute::Value;
@@ -11,6 +11,7 @@ use super::super::unsupported;
 use super::element;
 use super::nodes::{Attributes, Nodes, int, list, text};
 use crate::FormatError;
+use crate::functions::{TensorFlow, spelling};
 
 /// The type attribute of operators on floats.
 const FLOAT: (&str, Value) = ("T", Value::Type(dtype::FLOAT));
@@ -161,6 +162,43 @@ impl Call<'_> {
         Ok(vec![self.clamped(x, activation)])
     }
 
+    fn function(&mut self, function: Function) -> Result<Vec<String>, FormatError> {
+        match spelling(function).tensorflow {
+            TensorFlow::Operator(op) => {
+                let x = self.input(0)?;
+                let mut attributes = vec![FLOAT];
+                if let Function::LeakyRelu { alpha } = function {
+                    attributes.push(("alpha", Value::Float(alpha)));
+                }
+                Ok(vec![self.add(op, &[x], &attributes)])
+            }
+            TensorFlow::Clip => {
+                let x = self.input(0)?;
+                Ok(vec![self.clamped(x, function.clamp().unwrap_or_default())])
+            }
+            TensorFlow::HardSwish => {
+                let (x, three, sixth) = (
+                    self.input(0)?,
+                    self.scalar("three", 3.0),
+                    self.scalar("sixth", 1.0 / 6.0),
+                );
+                let shifted = self.part("shifted", "AddV2", &[x.clone(), three], &[FLOAT]);
+                let clamped = self.part("clamped", "Relu6", &[shifted], &[FLOAT]);
+                let scaled = self.part("scaled", "Mul", &[clamped, sixth], &[FLOAT]);
+                Ok(vec![self.add("Mul", &[x, scaled], &[FLOAT])])
+            }
+            TensorFlow::Gelu { approximate } => self.gelu(approximate),
+            TensorFlow::Missing => Err(self.no_such_operator()),
+        }
+    }
+
+    fn no_such_operator(&self) -> FormatError {
+        self.refuse(
+            "TensorFlow has no such operator with these attributes",
+            "export it as `.onnx`",
+        )
+    }
+
     fn unary(&mut self, op: &str) -> Result<Vec<String>, FormatError> {
         let x = self.input(0)?;
         Ok(vec![self.add(op, &[x], &[FLOAT])])
@@ -233,20 +271,7 @@ impl Call<'_> {
                 ];
                 Ok(vec![self.add("BatchMatMulV2", &inputs, &attributes)])
             }
-            Op::Relu(_) => self.unary("Relu"),
-            Op::Relu6(_) => self.unary("Relu6"),
-            Op::ReluN1To1(_) => {
-                let x = self.input(0)?;
-                Ok(vec![self.clamped(x, Activation::ReluN1To1)])
-            }
-            Op::LeakyRelu(op) => {
-                let x = self.input(0)?;
-                Ok(vec![self.add(
-                    "LeakyRelu",
-                    &[x],
-                    &[FLOAT, ("alpha", Value::Float(op.alpha))],
-                )])
-            }
+            Op::Function(function) => self.function(*function),
             Op::PRelu(_) => {
                 // relu(x) − alpha · relu(−x)
                 let (x, alpha) = (self.input(0)?, self.input(1)?);
@@ -256,21 +281,6 @@ impl Call<'_> {
                 let scaled = self.part("scaled", "Mul", &[below, alpha], &[FLOAT]);
                 Ok(vec![self.add("Sub", &[above, scaled], &[FLOAT])])
             }
-            Op::Elu(op) if op.alpha == 1.0 => self.unary("Elu"),
-            Op::HardSwish(_) => {
-                let (x, three, sixth) = (
-                    self.input(0)?,
-                    self.scalar("three", 3.0),
-                    self.scalar("sixth", 1.0 / 6.0),
-                );
-                let shifted = self.part("shifted", "AddV2", &[x.clone(), three], &[FLOAT]);
-                let clamped = self.part("clamped", "Relu6", &[shifted], &[FLOAT]);
-                let scaled = self.part("scaled", "Mul", &[clamped, sixth], &[FLOAT]);
-                Ok(vec![self.add("Mul", &[x, scaled], &[FLOAT])])
-            }
-            Op::Gelu(op) => self.gelu(op),
-            Op::Sigmoid(_) => self.unary("Sigmoid"),
-            Op::Tanh(_) => self.unary("Tanh"),
             Op::Softmax(op) => {
                 let mut x = self.input(0)?;
                 if op.beta != 1.0 {
@@ -279,13 +289,6 @@ impl Call<'_> {
                 }
                 Ok(vec![self.add("Softmax", &[x], &[FLOAT])])
             }
-            Op::Exp(_) => self.unary("Exp"),
-            Op::Log(_) => self.unary("Log"),
-            Op::Sqrt(_) => self.unary("Sqrt"),
-            Op::Rsqrt(_) => self.unary("Rsqrt"),
-            Op::Neg(_) => self.unary("Neg"),
-            Op::Abs(_) => self.unary("Abs"),
-            Op::Erf(_) => self.unary("Erf"),
             Op::MaxPool2d(op) => {
                 let mut attributes = self.window(op.stride, [1, 1], op.padding, 0);
                 attributes.push(("ksize", list(&[1, op.kernel[0], op.kernel[1], 1])));
@@ -435,12 +438,7 @@ impl Call<'_> {
                 Ok(vec![self.add("Cast", &[x], &kinds)])
             }
             Op::Dropout(_) | Op::Identity(_) => self.unary("Identity"),
-            Op::Elu(_) | Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Swish(_) | Op::HardSigmoid(_) | Op::Quantize(_) => {
-                Err(self.refuse(
-                    "TensorFlow has no such operator with these attributes",
-                    "export it as `.onnx`",
-                ))
-            }
+            Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Quantize(_) => Err(self.no_such_operator()),
             Op::Custom(op) => Err(self.refuse(
                 format!("`{}` of domain `{}` has no meaning in TensorFlow", op.name, op.domain),
                 "export it to the format that it came from",
@@ -530,10 +528,10 @@ impl Call<'_> {
     }
 
     /// Source: `tf.nn.gelu`.
-    fn gelu(&mut self, op: &Gelu) -> Result<Vec<String>, FormatError> {
+    fn gelu(&mut self, approximate: bool) -> Result<Vec<String>, FormatError> {
         let x = self.input(0)?;
         let (half, one) = (self.scalar("half", 0.5), self.scalar("one", 1.0));
-        let inner = if op.approximate {
+        let inner = if approximate {
             let (cubic, factor) = (self.scalar("cubic", 0.044_715), self.scalar("factor", 0.797_884_6));
             let square = self.part("square", "Mul", &[x.clone(), x.clone()], &[FLOAT]);
             let cube = self.part("cube", "Mul", &[square, x.clone()], &[FLOAT]);

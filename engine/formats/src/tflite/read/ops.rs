@@ -1,15 +1,15 @@
 //! One operator → one node, or two where TFLite says in one what the graph says in two.
 
 use ir::ops::{
-    self, Abs, Activation, Add, AveragePool2d, Concat, Coordinates, Custom, Dequantize, Div, Elu, Exp, FullyConnected,
-    Gather, Gelu, HardSwish, Interpolation, LeakyRelu, Log, MatMul, MaxPool2d, Maximum, Mean, Minimum, Mul, Neg, PRelu,
-    Pow, Quantize, ReduceMax, ReduceMin, ReduceSum, Relu, Relu6, ReluN1To1, Reshape, Resize, Rsqrt, Sigmoid, Softmax,
-    Sqrt, Sub, Tanh,
+    self, Activation, Add, AveragePool2d, Concat, Coordinates, Custom, Dequantize, Div, FullyConnected, Function,
+    Gather, Interpolation, MatMul, MaxPool2d, Maximum, Mean, Minimum, Mul, PRelu, Pow, Quantize, ReduceMax, ReduceMin,
+    ReduceSum, Reshape, Resize, Softmax, Sub,
 };
 use ir::{Constant, ElementType, Op, TensorId};
 
 use super::{Importer, Use};
 use crate::FormatError;
+use crate::functions::{self, Tflite};
 use crate::tflite::builtin::Builtin;
 use crate::tflite::flatbuffer::Writer;
 use crate::tflite::schema::{
@@ -52,23 +52,15 @@ impl Importer {
                     },
                 )
             }
-            Builtin::RELU => self.plain(u, Relu {}),
-            Builtin::RELU6 => self.plain(u, Relu6 {}),
-            Builtin::RELU_N1_TO_1 => self.plain(u, ReluN1To1 {}),
             Builtin::LEAKY_RELU => {
                 let alpha = u.options::<LeakyReluOptions>()?.alpha;
-                self.plain(u, LeakyRelu { alpha })
+                self.plain(u, Function::LeakyRelu { alpha })
             }
             Builtin::PRELU => self.plain(u, PRelu {}),
-            _ if u.builtin.name() == "SQUARED_DIFFERENCE" => self.squared_difference(u),
-            _ if u.builtin.name() == "FILL" => self.fill(u),
-            Builtin::ELU => self.plain(u, Elu { alpha: 1.0 }),
-            Builtin::HARD_SWISH => self.plain(u, HardSwish {}),
-            Builtin::LOGISTIC => self.plain(u, Sigmoid {}),
-            Builtin::TANH => self.plain(u, Tanh {}),
+            Builtin::ELU => self.plain(u, Function::Elu { alpha: 1.0 }),
             Builtin::GELU => {
                 let approximate = u.options::<GeluOptions>()?.approximate;
-                self.plain(u, Gelu { approximate })
+                self.plain(u, Function::Gelu { approximate })
             }
             Builtin::SOFTMAX => {
                 let beta = u.options::<SoftmaxOptions>()?.beta;
@@ -126,12 +118,6 @@ impl Importer {
                 let (axes, keep_dims) = self.reduced(u)?;
                 self.on_first(u, ReduceMin { axes, keep_dims })
             }
-            Builtin::EXP => self.plain(u, Exp {}),
-            Builtin::LOG => self.plain(u, Log {}),
-            Builtin::SQRT => self.plain(u, Sqrt {}),
-            Builtin::RSQRT => self.plain(u, Rsqrt {}),
-            Builtin::NEG => self.plain(u, Neg {}),
-            Builtin::ABS => self.plain(u, Abs {}),
             Builtin::POW => self.plain(u, Pow {}),
             Builtin::BATCH_MATMUL => {
                 let BatchMatMulOptions {
@@ -156,7 +142,12 @@ impl Importer {
             Builtin::STRIDED_SLICE => self.strided_slice(u),
             Builtin::PAD | Builtin::PADV2 | Builtin::MIRROR_PAD => self.pad(u),
             Builtin::RESIZE_BILINEAR | Builtin::RESIZE_NEAREST_NEIGHBOR => self.resize(u),
-            _ => self.carry(u),
+            other if other.name() == "SQUARED_DIFFERENCE" => self.squared_difference(u),
+            other if other.name() == "FILL" => self.fill(u),
+            _ => match functions::find(|f| matches!(f.tflite, Tflite::Operator(name) if name == u.builtin.name())) {
+                Some(function) => self.plain(u, function),
+                None => self.carry(u),
+            },
         }
     }
 

@@ -1,10 +1,11 @@
 //! One node → one operator, or two where TFLite says in two what the graph says in one.
 
-use ir::ops::{self, Activation, Custom};
+use ir::ops::{self, Activation, Custom, Function};
 use ir::{ElementType, Node, Op, TensorType};
 
 use super::{Call, Code, Emitter};
 use crate::FormatError;
+use crate::functions::{Tflite, spelling};
 use crate::tflite::builtin::Builtin;
 use crate::tflite::flatbuffer::Reader;
 use crate::tflite::schema::{
@@ -26,29 +27,8 @@ impl Emitter<'_> {
             Op::FullyConnected(op) => self.fully_connected(node, op.activation),
             Op::MaxPool2d(op) => self.max_pool2d(node, op)?,
             Op::AveragePool2d(op) => self.average_pool2d(node, op)?,
-            Op::Relu(_) => self.plain(node, Builtin::RELU, Options::None),
-            Op::Relu6(_) => self.plain(node, Builtin::RELU6, Options::None),
-            Op::ReluN1To1(_) => self.plain(node, Builtin::RELU_N1_TO_1, Options::None),
-            Op::LeakyRelu(op) => self.plain(node, Builtin::LEAKY_RELU, LeakyReluOptions { alpha: op.alpha }),
+            Op::Function(function) => self.function(node, *function)?,
             Op::PRelu(_) => self.plain(node, Builtin::PRELU, Options::None),
-            Op::Elu(op) if op.alpha == 1.0 => self.plain(node, Builtin::ELU, Options::None),
-            Op::Elu(op) => {
-                return Err(unsupported(
-                    place(node),
-                    format!("TFLite has elu with alpha 1 only, not {}", op.alpha),
-                    "train with alpha 1, or replace it by another activation",
-                ));
-            }
-            Op::HardSwish(_) => self.plain(node, Builtin::HARD_SWISH, HardSwishOptions {}),
-            Op::Sigmoid(_) => self.plain(node, Builtin::LOGISTIC, Options::None),
-            Op::Tanh(_) => self.plain(node, Builtin::TANH, Options::None),
-            Op::Gelu(op) => self.plain(
-                node,
-                Builtin::GELU,
-                GeluOptions {
-                    approximate: op.approximate,
-                },
-            ),
             Op::Softmax(op) => self.plain(node, Builtin::SOFTMAX, SoftmaxOptions { beta: op.beta }),
             Op::Add(op) => {
                 let options = AddOptions {
@@ -88,19 +68,6 @@ impl Emitter<'_> {
             Op::Quantize(_) => self.plain(node, Builtin::QUANTIZE, QuantizeOptions {}),
             Op::Dequantize(_) => self.plain(node, Builtin::DEQUANTIZE, DequantizeOptions {}),
             Op::Pow(_) => self.plain(node, Builtin::POW, PowOptions {}),
-            Op::Exp(_) => self.plain(node, Builtin::EXP, ExpOptions {}),
-            Op::Log(_) => self.plain(node, Builtin::LOG, Options::None),
-            Op::Sqrt(_) => self.plain(node, Builtin::SQRT, Options::None),
-            Op::Rsqrt(_) => self.plain(node, Builtin::RSQRT, Options::None),
-            Op::Neg(_) => self.plain(node, Builtin::NEG, NegOptions {}),
-            Op::Abs(_) => self.plain(node, Builtin::ABS, AbsOptions {}),
-            Op::Erf(_) => {
-                return Err(unsupported(
-                    place(node),
-                    "TFLite has no operator erf",
-                    "it has erf as a part of gelu, x/2·(1 + erf(x/√2)), only; make that one layer",
-                ));
-            }
             Op::MatMul(op) => {
                 let options = BatchMatMulOptions {
                     adj_x: op.adjoint_a,
@@ -143,19 +110,30 @@ impl Emitter<'_> {
             Op::Pad(op) => self.pad(node, op)?,
             Op::Resize(op) => self.resize(node, op),
             Op::Custom(op) => self.custom(node, op)?,
-            Op::BatchNorm(_)
-            | Op::LayerNorm(_)
-            | Op::Swish(_)
-            | Op::HardSigmoid(_)
-            | Op::Dropout(_)
-            | Op::Identity(_) => {
-                return Err(unsupported(
-                    place(node),
-                    format!("TFLite has no operator {}", node.op.name()),
-                    "fold and lower the graph first, which replaces it",
-                ));
+            Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Dropout(_) | Op::Identity(_) => {
+                return Err(not_lowered(node));
             }
         }
+        Ok(())
+    }
+
+    fn function(&mut self, node: &Node, function: Function) -> Result<(), FormatError> {
+        let name = match spelling(function).tflite {
+            Tflite::Operator(name) => name,
+            Tflite::Lowered => return Err(not_lowered(node)),
+            Tflite::Missing(problem, fix) => return Err(unsupported(place(node), problem, fix)),
+        };
+        let builtin = Builtin::named(name).ok_or_else(|| not_lowered(node))?;
+        let options: Options = match function {
+            Function::LeakyRelu { alpha } => LeakyReluOptions { alpha }.into(),
+            Function::HardSwish => HardSwishOptions {}.into(),
+            Function::Gelu { approximate } => GeluOptions { approximate }.into(),
+            Function::Exp => ExpOptions {}.into(),
+            Function::Neg => NegOptions {}.into(),
+            Function::Abs => AbsOptions {}.into(),
+            _ => Options::None,
+        };
+        self.plain(node, builtin, options);
         Ok(())
     }
 
@@ -285,4 +263,13 @@ pub(super) fn inputs(node: &Node) -> Vec<i32> {
 
 pub(super) fn outputs(node: &Node) -> Vec<i32> {
     node.outputs.iter().map(|o| o.index() as i32).collect()
+}
+
+/// Refuses an operator that `ir::passes` replaces.
+fn not_lowered(node: &Node) -> FormatError {
+    unsupported(
+        place(node),
+        format!("TFLite has no operator {}", node.op.name()),
+        "fold and lower the graph first, which replaces it",
+    )
 }

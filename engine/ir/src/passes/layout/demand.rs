@@ -1,7 +1,7 @@
 //! What the readers of a tensor ask for: the order in which it had best be stored.
 
 use super::order::Order;
-use crate::ops::Family;
+use crate::ops::Reads;
 use crate::{Graph, Node, Op, TensorId};
 
 /// What all readers of a tensor together ask for.
@@ -67,38 +67,16 @@ impl Demands {
     fn by(&self, graph: &Graph, node: &Node, i: usize) -> Demand {
         let rank = |id: TensorId| graph.tensor(id).ty.shape.rank();
         let behind = || self.demands[node.output().index()].clone();
-        match &node.op {
-            Op::Transpose(op) => match behind() {
+        match (node.op.reads(), &node.op) {
+            (_, Op::Transpose(op)) => match behind() {
                 Demand::One(order) => Demand::One(order.before(&op.perm)),
                 other => other,
             },
             // What lets any order through asks for what is asked of it.
-            op if op.family() == Family::Function => behind(),
-            Op::Quantize(_)
-            | Op::Dequantize(_)
-            | Op::Dropout(_)
-            | Op::Identity(_)
-            | Op::Concat(_)
-            | Op::Split(_)
-            | Op::Slice(_)
-            | Op::Pad(_) => behind(),
-            op if op.family() == Family::Broadcast => {
-                if rank(node.inputs[i]) == rank(node.output()) {
-                    behind()
-                } else {
-                    Demand::Any
-                }
-            }
-            // These are as good in some other orders.
-            Op::Reshape(_)
-            | Op::Mean(_)
-            | Op::ReduceSum(_)
-            | Op::ReduceMax(_)
-            | Op::ReduceMin(_)
-            | Op::Gather(_)
-            | Op::MatMul(_) => Demand::Any,
-            // All others read images and rows as the graph states them.
-            _ => Demand::One(Order::stated(rank(node.inputs[i]))),
+            (Reads::Function | Reads::Place | Reads::Named, _) => behind(),
+            (Reads::Broadcast, _) if rank(node.inputs[i]) == rank(node.output()) => behind(),
+            (Reads::Broadcast | Reads::Moved | Reads::Combined, _) => Demand::Any,
+            (Reads::Stated, _) => Demand::One(Order::stated(rank(node.inputs[i]))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::order::{Order, Shuffle};
 use super::rewrite::{Rewriter, Source};
-use crate::ops::{self, Concat, Family, Gather, MatMul, Pad, Slice, Split};
+use crate::ops::{self, Concat, Gather, MatMul, Pad, Reads, Slice, Split};
 use crate::{Constant, InferError, Node, Op, TensorId};
 
 impl Rewriter<'_> {
@@ -20,11 +20,8 @@ impl Rewriter<'_> {
                 self.absorb(node, value)
             }
             (Op::Reshape(op), Some(input)) => self.rewrite_reshape(node, input, &op.shape),
-            (op, Some(input)) if op.family() == Family::Function => self.elementwise(node, input),
-            (Op::Quantize(_) | Op::Dequantize(_) | Op::Dropout(_) | Op::Identity(_), Some(input)) => {
-                self.elementwise(node, input)
-            }
-            (op, _) if op.family() == Family::Broadcast => self.broadcast(node),
+            (op, Some(input)) if matches!(op.reads(), Reads::Function | Reads::Place) => self.elementwise(node, input),
+            (op, _) if op.reads() == Reads::Broadcast => self.broadcast(node),
             (Op::Concat(op), _) => {
                 let order = self.agreed(node);
                 let inputs = self.forms(&node.inputs, &order)?;
