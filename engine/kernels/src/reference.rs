@@ -27,6 +27,7 @@ mod relu;
 mod resize;
 mod sigmoid;
 mod softmax;
+pub(crate) mod taps;
 mod transpose_conv2d;
 mod unary;
 

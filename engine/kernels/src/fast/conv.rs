@@ -80,6 +80,11 @@ impl FloatConv {
         Self { geometry, product }
     }
 
+    /// Takes other weights and another bias of the same sizes, in place.
+    pub fn repack(&mut self, weights: &[f32], bias: Option<&[f32]>) {
+        self.product.repack(weights, bias);
+    }
+
     /// Convolves `input`, whose border is filled with `0.0` and is at least [`Border::of_conv`](super::Border::of_conv).
     /// Where a residual is given, it is added to the sums before they are clamped: a following `Add` for free.
     pub fn run(&self, input: View<'_, f32>, mut output: ViewMut<'_, f32>, residual: Option<View<'_, f32>>) {

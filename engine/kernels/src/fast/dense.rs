@@ -20,9 +20,23 @@ impl FloatDense {
         Self { shape: *shape, product }
     }
 
+    /// Takes other weights and another bias of the same sizes, in place.
+    pub fn repack(&mut self, weights: &[f32], bias: Option<&[f32]>) {
+        self.product.repack(weights, bias);
+    }
+
     /// Multiplies the rows of `input`, `[rows, in_features]`.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
-        let (from, to) = rows(&self.shape, input.len(), output.len());
+        self.run_rows(self.shape.rows, input, output);
+    }
+
+    /// Multiplies so many rows instead of those of the shape.
+    pub fn run_rows(&self, count: usize, input: &[f32], output: &mut [f32]) {
+        let shape = FullyConnectedShape {
+            rows: count,
+            ..self.shape
+        };
+        let (from, to) = rows(&shape, input.len(), output.len());
         self.product
             .run(Walk::row(self.shape.in_features), (input, from), (output, to), None);
     }

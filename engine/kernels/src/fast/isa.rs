@@ -134,6 +134,21 @@ impl IntIsa {
     }
 }
 
+/// Runs plain loops compiled for `isa`, which must be available: what `work` calls and the compiler inlines becomes vector code.
+/// Nothing is fused or reordered, so results are the same on all levels.
+pub fn vectorized<R>(isa: Isa, work: impl FnOnce() -> R) -> R {
+    struct Loops<F>(F);
+    impl<R, F: FnOnce() -> R> FloatTask for Loops<F> {
+        type Out = R;
+
+        #[inline(always)]
+        fn run<S: Floats>(self, _simd: S) -> R {
+            (self.0)()
+        }
+    }
+    FloatIsa::new(isa).run(Loops(work))
+}
+
 #[cfg(test)]
 mod tests {
     use super::Isa;

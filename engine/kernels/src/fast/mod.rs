@@ -16,6 +16,7 @@
 )]
 
 mod aligned;
+mod backward;
 mod conv;
 mod convert;
 mod dense;
@@ -31,13 +32,14 @@ mod requantize;
 mod simd;
 
 pub use aligned::{Aligned, Element};
+pub use backward::{ConvGradient, DenseGradient, DepthwiseGradient};
 pub use conv::{FloatConv, IntConv};
 pub use convert::{dequantize, from_bytes, quantize, to_bytes};
 pub use dense::{FloatDense, IntDense};
 pub use depthwise::{FloatDepthwise, IntDepthwise};
 pub use elementwise::{ByteMap, IntAdd, IntMul, add_f32, clamp_f32, mul_f32, sub_f32};
 pub use hybrid::{HybridConv, HybridDense};
-pub use isa::Isa;
+pub use isa::{Isa, vectorized};
 pub use matmul::{mat_mul_f32, mat_mul_scratch};
 pub use plane::{Border, Plane, View, ViewMut};
 pub use pool::{average_pool_f32, average_pool_int, global_mean_f32, global_mean_int, max_pool_f32, max_pool_int};

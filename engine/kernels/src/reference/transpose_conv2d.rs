@@ -71,11 +71,11 @@ pub fn transpose_conv2d_f32(
 
 /// Where an output element is.
 #[derive(Clone, Copy)]
-struct At {
-    batch: usize,
-    y: usize,
-    x: usize,
-    channel: usize,
+pub(super) struct At {
+    pub batch: usize,
+    pub y: usize,
+    pub x: usize,
+    pub channel: usize,
 }
 
 /// Panics unless the lengths fit the shape.
@@ -87,7 +87,7 @@ fn check(shape: &TransposeConv2dShape, input: usize, weights: usize, bias: Optio
 }
 
 /// Calls `visit(flat index, position)` for every output element in order.
-fn for_each_output(shape: &TransposeConv2dShape, mut visit: impl FnMut(usize, At)) {
+pub(super) fn for_each_output(shape: &TransposeConv2dShape, mut visit: impl FnMut(usize, At)) {
     let mut out = 0;
     for batch in 0..shape.batch {
         for y in 0..shape.out_h {
@@ -102,7 +102,7 @@ fn for_each_output(shape: &TransposeConv2dShape, mut visit: impl FnMut(usize, At
 }
 
 /// Calls `visit(input index, weight index)` for the products of the output at `at`, in the order of the input.
-fn for_each_tap(shape: &TransposeConv2dShape, at: At, mut visit: impl FnMut(usize, usize)) {
+pub(super) fn for_each_tap(shape: &TransposeConv2dShape, at: At, mut visit: impl FnMut(usize, usize)) {
     for y in 0..shape.in_h {
         let Some(ky) = (at.y + shape.pad_top)
             .checked_sub(y * shape.stride_h)

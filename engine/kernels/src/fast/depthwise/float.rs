@@ -37,6 +37,28 @@ struct Lanes {
     clamp: ClampF32,
 }
 
+impl Lanes {
+    fn repack(&mut self, weights: &[f32], bias: Option<&[f32]>) {
+        let Self {
+            isa,
+            geometry,
+            weights: packed,
+            bias: lane_bias,
+            ..
+        } = self;
+        let (lanes, shape) = (isa.lanes(), geometry.shape);
+        let taps = shape.k_h * shape.k_w;
+        for (block, i) in (0..geometry.blocks()).flat_map(|block| (0..lanes).map(move |i| (block, i))) {
+            if let Some(channel) = geometry.channel(block, i) {
+                lane_bias[block * lanes + i] = bias.map_or(0.0, |bias| bias[channel]);
+                for tap in 0..taps {
+                    packed[(block * taps + tap) * lanes + i] = weights[tap * shape.in_c + channel];
+                }
+            }
+        }
+    }
+}
+
 impl FloatDepthwise {
     /// Packs the weights, `[1, k_h, k_w, out_c]`, for `isa`, which must be available. `shape.batch` is 1.
     pub fn new(isa: Isa, shape: &DepthwiseConv2dShape, weights: &[f32], bias: Option<&[f32]>, clamp: ClampF32) -> Self {
@@ -58,24 +80,23 @@ impl FloatDepthwise {
         let isa = FloatIsa::new(isa);
         let lanes = isa.lanes();
         let geometry = Geometry::new(shape, lanes);
-        let taps = shape.k_h * shape.k_w;
-        let mut packed = Aligned::filled(geometry.blocks() * taps * lanes, 0.0);
-        let mut lane_bias = Aligned::filled(geometry.blocks() * lanes, 0.0);
-        for (block, i) in (0..geometry.blocks()).flat_map(|block| (0..lanes).map(move |i| (block, i))) {
-            if let Some(channel) = geometry.channel(block, i) {
-                lane_bias[block * lanes + i] = bias.map_or(0.0, |bias| bias[channel]);
-                for tap in 0..taps {
-                    packed[(block * taps + tap) * lanes + i] = weights[tap * shape.in_c + channel];
-                }
-            }
-        }
-        Self(Form::Lanes(Lanes {
+        let mut lanes = Lanes {
+            weights: Aligned::filled(geometry.blocks() * shape.k_h * shape.k_w * lanes, 0.0),
+            bias: Aligned::filled(geometry.blocks() * lanes, 0.0),
             isa,
             geometry,
-            weights: packed,
-            bias: lane_bias,
             clamp,
-        }))
+        };
+        lanes.repack(weights, bias);
+        Self(Form::Lanes(lanes))
+    }
+
+    /// Takes other weights and another bias of the same sizes, in place; a channel multiplier above 1 needs a buffer.
+    pub fn repack(&mut self, shape: &DepthwiseConv2dShape, weights: &[f32], bias: Option<&[f32]>) {
+        match &mut self.0 {
+            Form::Groups(conv) => conv.repack(&channels_first(shape, weights), bias),
+            Form::Lanes(lanes) => lanes.repack(weights, bias),
+        }
     }
 
     /// Convolves `input`, whose border is filled with `0.0` and is at least

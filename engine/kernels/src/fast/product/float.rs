@@ -49,25 +49,31 @@ impl FloatProduct {
         let isa = FloatIsa::new(isa);
         let lanes = isa.lanes();
         let (panels, slots, len) = panels(groups, out, input, lanes, depth * lanes);
-        let mut packed = Aligned::filled(len, 0.0);
-        let mut lane_bias = Aligned::filled(slots, 0.0);
-        for panel in &panels {
-            let width = panel.vectors * lanes;
-            for column in 0..panel.channels {
-                let channel = panel.channel + column;
-                lane_bias[panel.slot + column] = bias.map_or(0.0, |bias| bias[channel]);
-                for (k, &weight) in weights[channel * depth..][..depth].iter().enumerate() {
-                    packed[panel.weights + k * width + column] = weight;
-                }
-            }
-        }
-        Self {
+        let mut product = Self {
             isa,
             depth,
             panels,
-            weights: packed,
-            bias: lane_bias,
+            weights: Aligned::filled(len, 0.0),
+            bias: Aligned::filled(slots, 0.0),
             clamp,
+        };
+        product.repack(weights, bias);
+        product
+    }
+
+    /// Takes other weights and another bias of the same sizes, in place.
+    pub(in crate::fast) fn repack(&mut self, weights: &[f32], bias: Option<&[f32]>) {
+        let (lanes, depth) = (self.isa.lanes(), self.depth);
+        for panel in &self.panels {
+            let width = panel.vectors * lanes;
+            for column in 0..panel.channels {
+                let channel = panel.channel + column;
+                self.bias[panel.slot + column] = bias.map_or(0.0, |bias| bias[channel]);
+                let packed = self.weights[panel.weights + column..].iter_mut().step_by(width);
+                for (slot, &weight) in packed.zip(&weights[channel * depth..][..depth]) {
+                    *slot = weight;
+                }
+            }
         }
     }
 

@@ -66,7 +66,7 @@ impl Walk {
     }
 
     /// Elements from the first tap of the first group to behind the last tap of a group whose channels begin at `input`.
-    fn reach(&self, input: usize) -> usize {
+    pub(super) fn reach(&self, input: usize) -> usize {
         (self.lines - 1) * self.line_step + (self.runs - 1) * self.run_step + self.run_len + input
     }
 
@@ -75,8 +75,18 @@ impl Walk {
         [self.lines * self.runs, self.run_len]
     }
 
+    /// Where the runs begin, in order.
+    pub(super) fn offsets(self) -> impl Iterator<Item = usize> {
+        (0..self.lines).flat_map(move |line| (0..self.runs).map(move |run| line * self.line_step + run * self.run_step))
+    }
+
+    /// Values of a run.
+    pub(super) fn run_len(&self) -> usize {
+        self.run_len
+    }
+
     /// Values of a row.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.lines * self.runs * self.run_len
     }
 
@@ -135,7 +145,7 @@ impl Pixels {
     }
 
     /// Panics unless `reach` elements from each start lie in a slice of `len`, and indices into it fit the lists of starts.
-    fn assert_within(&self, reach: usize, len: usize) {
+    pub(super) fn assert_within(&self, reach: usize, len: usize) {
         assert!(u32::try_from(len).is_ok(), "images of {len} elements are not supported");
         if self.count() != 0 {
             let last = self.origin + (self.height - 1) * self.row_step + (self.width - 1) * self.step;
@@ -247,7 +257,7 @@ macro_rules! with_rows {
         with_rows!(@ [1 2 3 4 5 6 7 8 9 10 11 12], $rows, $most, $ROWS => $body)
     };
 }
-use with_rows;
+pub(super) use with_rows;
 
 #[cfg(test)]
 mod tests {

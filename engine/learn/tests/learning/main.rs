@@ -1,0 +1,5 @@
+//! Gradients against differences and other kernels, and training as a whole.
+
+mod common;
+mod gradients;
+mod training;
