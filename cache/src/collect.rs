@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use crate::digest::Digest;
 use crate::error::{At, CacheError, if_exists};
 use crate::layout::{Entry, list, walk};
-use crate::record::Record;
 use crate::store::Store;
 
 /// What a garbage collection did.
@@ -95,10 +94,10 @@ impl Store {
                 report.freed_bytes += remove(&entry.path)?;
             }
         }
-        for folder in [self.layout.tmp(), self.layout.quarantine()] {
-            for path in list(&folder)? {
-                report.freed_bytes += remove(&path)?;
-            }
+        let leftovers = self.layout.leftovers()?;
+        let unfinished = leftovers.iter().map(|(path, _)| path.clone());
+        for path in unfinished.chain(list(&self.layout.quarantine())?) {
+            report.freed_bytes += remove(&path)?;
         }
         for path in list(&self.layout.locks())?
             .into_iter()
@@ -109,13 +108,21 @@ impl Store {
         Ok(report)
     }
 
+    /// Removes what killed runs left half written. Downloads (`.part`) stay, to be gone on with.
+    pub fn sweep(&self) -> Result<(), CacheError> {
+        for (path, _lock) in self.layout.leftovers()? {
+            if path.extension().is_none_or(|extension| extension != "part") {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The readable records, most recently used first. Unreadable ones are removed.
     fn candidates(&self, report: &mut GcReport) -> Result<Vec<Candidate>, CacheError> {
         let mut candidates = Vec::new();
         for entry in walk(&self.layout.records())? {
-            let record = if_exists(fs::read(&entry.path))
-                .reading(&entry.path)?
-                .and_then(|bytes| Record::decode(&bytes).ok());
+            let record = entry.record()?;
             if let (Some(digest), Some(record)) = (entry.digest, record) {
                 let used = entry.metadata.modified().reading(&entry.path)?;
                 let blobs = record.blobs.values().map(|blob| blob.digest).collect();
@@ -146,7 +153,7 @@ impl Store {
             stats.blob_bytes += entry.metadata.len();
         }
         for path in list(&self.layout.tmp())? {
-            stats.tmp_bytes += if_exists(fs::metadata(&path))
+            stats.tmp_bytes += if_exists(fs::symlink_metadata(&path))
                 .reading(&path)?
                 .map_or(0, |metadata| metadata.len());
         }

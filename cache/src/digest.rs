@@ -118,6 +118,11 @@ impl BlobRef {
             size: bytes.len() as u64,
         }
     }
+
+    /// The reference to what the file at `path` holds now.
+    pub fn of_file(path: &Path) -> io::Result<BlobRef> {
+        hash_file(path)
+    }
 }
 
 impl fmt::Display for BlobRef {

@@ -174,11 +174,11 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-/// `None` where the file does not exist.
+/// `None` where the file does not exist, be it because a folder above it is something else.
 pub(crate) fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -1,6 +1,9 @@
 //! Where things are: paths, the format marker, files that appear at once, and walks over what is stored.
+//!
+//! The store's places hold regular files in folders and nothing else. What stands in their way (a folder for a file, a link, a
+//! pipe) is moved aside and never followed: what a link leads to belongs to somebody else.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,8 @@ use tempfile::NamedTempFile;
 use crate::action::ActionKey;
 use crate::digest::Digest;
 use crate::error::{At, CacheError, if_exists};
+use crate::lock::is_at;
+use crate::record::Record;
 
 /// Number of the layout that this program reads and writes.
 const FORMAT: u32 = 1;
@@ -27,8 +32,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Makes the folders where they are missing and checks the marker. Writes a byte into `tmp`, so that a folder that
-    /// cannot be written is found before any work is done.
+    /// Makes the folders where they are missing and checks the marker. A cache that is there and cannot be written is opened
+    /// all the same, to be read and to be collected.
     pub(crate) fn open(root: &Path) -> Result<Layout, CacheError> {
         let layout = Layout {
             root: root.to_owned(),
@@ -46,34 +51,63 @@ impl Layout {
             made => made.writing(root)?,
         }
         layout.check_format()?;
-        for folder in [
-            layout.blobs(),
-            layout.records(),
-            layout.tmp(),
-            layout.locks(),
-            layout.runs(),
-            layout.quarantine(),
-        ] {
-            fs::create_dir_all(&folder).writing(&folder)?;
+        match layout.make() {
+            Err(CacheError::Full { .. } | CacheError::ReadOnly { .. }) if layout.format().exists() => {}
+            made => made?,
         }
-        if !layout.format().exists() {
-            layout.replace(&root.join("CACHEDIR.TAG"), TAG.as_bytes())?;
-            let mut format = layout.create_tmp()?;
+        Ok(layout)
+    }
+
+    /// Makes what is missing, from the outside in.
+    fn make(&self) -> Result<(), CacheError> {
+        let (cas, ac) = (self.v1.join("cas"), self.v1.join("ac"));
+        for folder in [&self.v1, &self.quarantine(), &cas, &ac] {
+            self.make_folder(folder)?;
+        }
+        for folder in [self.blobs(), self.records(), self.tmp(), self.locks(), self.runs()] {
+            self.make_folder(&folder)?;
+        }
+        if !self.format().exists() {
+            self.replace(&self.root.join("CACHEDIR.TAG"), TAG.as_bytes())?;
+            let mut format = self.create_tmp()?;
             writeln!(format, "{FORMAT_PREFIX}{FORMAT}").writing(format.path())?;
             // The one file that is synced: left empty by a power failure, it would make the cache look foreign.
             format.as_file().sync_all().writing(format.path())?;
-            persist(format, &layout.format())?;
+            self.persist(format, &self.format())?;
         }
-        let mut probe = layout.create_tmp()?;
-        probe.write_all(b"?").writing(probe.path())?;
-        Ok(layout)
+        Ok(())
+    }
+
+    /// Makes a folder of the store where none is.
+    pub(crate) fn make_folder(&self, folder: &Path) -> Result<(), CacheError> {
+        match if_exists(fs::symlink_metadata(folder)).reading(folder)? {
+            Some(there) if there.is_dir() => return Ok(()),
+            Some(_) => self.set_aside(folder)?,
+            None => {}
+        }
+        match fs::create_dir(folder) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made.writing(folder),
+        }
+    }
+
+    /// Writes a byte, so that a store that cannot be written is found before any work is done.
+    pub(crate) fn probe(&self) -> Result<(), CacheError> {
+        let mut probe = self.create_tmp()?;
+        probe.write_all(b"?").writing(probe.path())
     }
 
     fn check_format(&self) -> Result<(), CacheError> {
         let path = self.format();
-        let Some(file) = if_exists(File::open(&path)).reading(&path)? else {
+        let Some(metadata) = if_exists(fs::metadata(&path)).reading(&path)? else {
             return Ok(());
         };
+        if !metadata.is_file() {
+            let found = "no file".to_owned();
+            return Err(CacheError::NotACache { path, found });
+        }
+        let file = File::open(&path).reading(&path)?;
         let mut text = Vec::new();
         file.take(80).read_to_end(&mut text).reading(&path)?;
         let text = String::from_utf8_lossy(&text).trim_end().to_owned();
@@ -127,49 +161,149 @@ impl Layout {
         sharded(self.records(), key.digest())
     }
 
-    /// A read-only file in `tmp`, open for writing here; removed on drop unless it is persisted.
+    /// A read-only file in `tmp`, open for writing here; removed on drop unless it is persisted. It is locked as long as it is
+    /// open, so that [`Layout::leftovers`] tells it from what killed processes have left.
     pub(crate) fn create_tmp(&self) -> Result<NamedTempFile, CacheError> {
         let tmp = self.tmp();
-        tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o444))
-            .tempfile_in(&tmp)
-            .writing(&tmp)
+        self.make_folder(&tmp)?;
+        loop {
+            let file = tempfile::Builder::new()
+                .permissions(Permissions::from_mode(0o444))
+                .tempfile_in(&tmp)
+                .writing(&tmp)?;
+            match file.as_file().try_lock() {
+                // Taken for a leftover before it was locked.
+                Ok(()) if !is_at(file.as_file(), file.path()).reading(file.path())? => {}
+                Err(TryLockError::WouldBlock) => {}
+                Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+            }
+        }
+    }
+
+    /// What is in `tmp` and is not being written by anybody, with a lock on each that is held until it is dropped.
+    pub(crate) fn leftovers(&self) -> Result<Vec<(PathBuf, Option<File>)>, CacheError> {
+        let mut leftovers = Vec::new();
+        for path in list(&self.tmp())? {
+            let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+            let file = if is_file { File::open(&path).ok() } else { None };
+            if file.as_ref().is_none_or(|file| file.try_lock().is_ok()) {
+                leftovers.push((path, file));
+            }
+        }
+        Ok(leftovers)
     }
 
     /// Makes `to` hold `bytes`, at once.
     pub(crate) fn replace(&self, to: &Path, bytes: &[u8]) -> Result<(), CacheError> {
         let mut file = self.create_tmp()?;
         file.write_all(bytes).writing(file.path())?;
-        persist(file, to)
+        self.persist(file, to)
     }
 
-    /// Moves a damaged file out of the way. Nothing happens if it is gone already.
+    /// Gives a complete file its name. Not synced, see the crate's documentation.
+    pub(crate) fn persist(&self, file: NamedTempFile, to: &Path) -> Result<(), CacheError> {
+        if let Some(folder) = to.parent().filter(|folder| folder.starts_with(&self.v1)) {
+            self.make_folder(folder)?;
+        }
+        // A file takes the place of another, of a link or a pipe. Of a folder it does not.
+        if fs::symlink_metadata(to).is_ok_and(|there| there.is_dir()) {
+            self.set_aside(to)?;
+        }
+        file.persist(to).map_err(|failed| failed.error).writing(to)?;
+        Ok(())
+    }
+
+    /// The file at `path`, which is in a folder of the store, or `None` where there is none.
+    pub(crate) fn file(&self, path: &Path) -> Result<Option<Metadata>, CacheError> {
+        let folder = path.parent().unwrap_or(&self.root);
+        let there = |at: &Path| if_exists(fs::symlink_metadata(at)).reading(at);
+        let in_the_way = match there(folder)? {
+            None => return Ok(None),
+            Some(metadata) if !metadata.is_dir() => folder,
+            Some(_) => match there(path)? {
+                Some(metadata) if !metadata.is_file() => path,
+                found => return Ok(found),
+            },
+        };
+        match self.set_aside(in_the_way) {
+            // It is no file of ours in a store that cannot be written either.
+            Ok(()) | Err(CacheError::ReadOnly { .. } | CacheError::Full { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes of [`Layout::file`].
+    pub(crate) fn bytes(&self, path: &Path) -> Result<Option<Vec<u8>>, CacheError> {
+        match self.file(path)? {
+            Some(_) => if_exists(fs::read(path)).reading(path),
+            None => Ok(None),
+        }
+    }
+
+    /// Moves what is damaged or in the way into the quarantine. Nothing happens if it is gone already.
     pub(crate) fn set_aside(&self, path: &Path) -> Result<(), CacheError> {
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let to = self.quarantine().join(name);
+        let quarantine = self.quarantine();
+        // What is in the way of the quarantine itself stays beside it.
+        let folder = if quarantine.starts_with(path) {
+            path.parent().unwrap_or(&self.root)
+        } else {
+            &quarantine
+        };
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let plain = folder.join(&*name);
+        let numbered = (1..NAMESAKES).map(|n| folder.join(format!("{name}.{n}")));
+        let to = std::iter::once(plain.clone())
+            .chain(numbered)
+            .find(|to| fs::symlink_metadata(to).is_err())
+            .unwrap_or(plain);
         if_exists(fs::rename(path, to)).writing(path)?;
         Ok(())
     }
 }
 
-/// A file found in the store.
+/// How many files of one name the quarantine keeps side by side; a further one takes the place of the first.
+const NAMESAKES: u32 = 1000;
+
+/// What is found in the store.
 pub(crate) struct Entry {
     pub path: PathBuf,
     /// The digest it is named by; `None` for anything that the store did not put there.
     pub digest: Option<Digest>,
-    pub metadata: fs::Metadata,
+    pub metadata: Metadata,
 }
 
-/// Every file under `cas` or `ac` (see [`Layout::blobs`], [`Layout::records`]), in the order of its name.
+impl Entry {
+    /// The record in the file; `None` if it is no readable one, or gone.
+    pub(crate) fn record(&self) -> Result<Option<Record>, CacheError> {
+        if self.digest.is_none() {
+            return Ok(None);
+        }
+        let bytes = if_exists(fs::read(&self.path)).reading(&self.path)?;
+        Ok(bytes.and_then(|bytes| Record::decode(&bytes).ok()))
+    }
+}
+
+/// Every file under `cas` or `ac` (see [`Layout::blobs`], [`Layout::records`]), in the order of its name. No link is followed.
 pub(crate) fn walk(of: &Path) -> Result<Vec<Entry>, CacheError> {
     let mut entries = Vec::new();
     for shard in list(of)? {
+        let Some(metadata) = if_exists(fs::symlink_metadata(&shard)).reading(&shard)? else {
+            continue;
+        };
+        if !metadata.is_dir() {
+            entries.push(Entry {
+                path: shard,
+                digest: None,
+                metadata,
+            });
+            continue;
+        }
         let shard_name = shard
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         for path in list(&shard)? {
-            let Some(metadata) = if_exists(fs::metadata(&path)).reading(&path)? else {
+            let Some(metadata) = if_exists(fs::symlink_metadata(&path)).reading(&path)? else {
                 continue;
             };
             let digest = path
@@ -183,14 +317,16 @@ pub(crate) fn walk(of: &Path) -> Result<Vec<Entry>, CacheError> {
     Ok(entries)
 }
 
-/// The entries of a folder in the order of their names; none if the folder is missing or is a file.
+/// The entries of a folder in the order of their names; none if it is missing, or something else.
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error).reading(folder),
+    if !if_exists(fs::symlink_metadata(folder))
+        .reading(folder)?
+        .is_some_and(|metadata| metadata.is_dir())
+    {
+        return Ok(Vec::new());
+    }
+    let Some(entries) = if_exists(fs::read_dir(folder)).reading(folder)? else {
+        return Ok(Vec::new());
     };
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
@@ -206,18 +342,4 @@ fn sharded(folder: PathBuf, digest: &Digest) -> PathBuf {
     path.push(&hex[..2]);
     path.push(hex);
     path
-}
-
-/// Gives a complete file its name. Not synced, see the crate's documentation.
-pub(crate) fn persist(file: NamedTempFile, to: &Path) -> Result<(), CacheError> {
-    let file = match file.persist(to) {
-        Ok(_) => return Ok(()),
-        Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => failed.file,
-        Err(failed) => return Err(failed.error).writing(to),
-    };
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).writing(folder)?;
-    }
-    file.persist(to).map_err(|failed| failed.error).writing(to)?;
-    Ok(())
 }

@@ -37,9 +37,12 @@
 //! - A record is a hit only if its checksum holds, its action hashes to the key asked for, and every blob is there with
 //!   the right size.
 //! - Bytes that leave the store ([`Store::read`], [`Store::materialize`]) are hashed on the way: a blob of 200 MB takes 0.48 s to
-//!   read, where reading alone takes 0.21 s, and decoding a model or images takes longer than either. So there is no unchecked
-//!   way out but [`Store::path`]. A mismatch moves the blob to `quarantine`: from then on its records miss, and running
-//!   again heals.
+//!   read, where reading alone takes 0.21 s, and decoding a model or images takes longer than either. A reader that wants a file
+//!   gets its path from [`Store::verified`], which hashes it first. So there is no unchecked way out but [`Store::path`]. A
+//!   mismatch moves the blob to `quarantine`: from then on its records miss, and running again heals. So do the records of
+//!   what was made from it, and from that: since when a blob is damaged, nobody knows.
+//! - A hit reads nothing and hashes nothing.
+//! - What stands in the place of a blob, a record or a lock without being a file is moved aside; no link is followed.
 //! - Locks only save work. Without them (some network file systems have none) two processes may do the same work and
 //!   publish the same record twice.
 //!
@@ -72,6 +75,7 @@ mod runs;
 mod seal;
 mod source;
 mod store;
+mod suspects;
 mod verify;
 
 pub use action::{Action, ActionKey, EncodedAction};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::action::ActionKey;
-use crate::error::{At, CacheError};
+use crate::error::{At, CacheError, if_exists};
 use crate::store::Store;
 
 /// Exclusive right to work on one action, until dropped.
@@ -40,21 +40,23 @@ impl Store {
     pub fn lock(&self, key: &ActionKey, on_wait: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Guard, CacheError> {
         let path = self.layout.locks().join(key.to_string());
         Ok(Guard {
-            _file: wait_for(&path, File::try_lock, on_wait)?,
+            _file: self.wait_for(&path, File::try_lock, on_wait)?,
         })
     }
 
     /// Declares a run in progress. Waits, as [`Store::lock`] does, only while garbage is being collected.
     pub fn session(&self, on_wait: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Session, CacheError> {
         Ok(Session {
-            _file: wait_for(&self.session_path(), File::try_lock_shared, on_wait)?,
+            _file: self.wait_for(&self.session_path(), File::try_lock_shared, on_wait)?,
         })
     }
 
     /// Excludes every session, or says that there is one.
     pub(crate) fn exclude_sessions(&self) -> Result<Session, CacheError> {
         let path = self.session_path();
-        let file = open(&path)?;
+        let Some(file) = self.open_lock(&path)? else {
+            return Ok(Session { _file: None });
+        };
         match file.try_lock() {
             Ok(()) => Ok(Session { _file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(CacheError::InUse {
@@ -67,45 +69,58 @@ impl Store {
     fn session_path(&self) -> PathBuf {
         self.layout.locks().join("sessions")
     }
-}
 
-fn wait_for(
-    path: &Path,
-    attempt: fn(&File) -> Result<(), TryLockError>,
-    on_wait: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Option<File>, CacheError> {
-    let mut pause = FIRST_PAUSE;
-    let mut file = open(path)?;
-    loop {
-        match attempt(&file) {
-            // Garbage collection may have removed the file since it was opened: a lock on it then excludes nobody.
-            Ok(()) if is_at(&file, path).reading(path)? => return Ok(Some(file)),
-            Ok(()) => file = open(path)?,
-            Err(TryLockError::WouldBlock) => {
-                if on_wait().is_break() {
-                    return Err(CacheError::Interrupted);
+    fn wait_for(
+        &self,
+        path: &Path,
+        attempt: fn(&File) -> Result<(), TryLockError>,
+        on_wait: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<File>, CacheError> {
+        let mut pause = FIRST_PAUSE;
+        while let Some(file) = self.open_lock(path)? {
+            match attempt(&file) {
+                // Garbage collection may have removed the file since it was opened: a lock on it then excludes nobody.
+                Ok(()) if is_at(&file, path).reading(path)? => return Ok(Some(file)),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    if on_wait().is_break() {
+                        return Err(CacheError::Interrupted);
+                    }
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(_)) => return Ok(None),
             }
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+        Ok(None)
+    }
+
+    /// The lock file, made where it is missing. In a store that cannot be written it is opened as it is; `None` where there is
+    /// none, so that nobody else holds it either.
+    fn open_lock(&self, path: &Path) -> Result<Option<File>, CacheError> {
+        match self.layout.make_folder(&self.layout.locks()) {
+            Err(CacheError::ReadOnly { .. } | CacheError::Full { .. }) => {}
+            made => made?,
+        }
+        self.layout.file(path)?;
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .writing(path);
+        match opened {
+            Ok(file) => Ok(Some(file)),
+            Err(CacheError::ReadOnly { .. } | CacheError::Full { .. }) => if_exists(File::open(path)).reading(path),
+            Err(error) => Err(error),
         }
     }
 }
 
-fn open(path: &Path) -> Result<File, CacheError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .writing(path)
-}
-
 /// Whether `path` still names the open file.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     Ok(fs::metadata(path).is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino())))
 }

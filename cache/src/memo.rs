@@ -7,7 +7,6 @@
 //! but not that one.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -137,16 +136,16 @@ fn memo_path(store: &Store) -> PathBuf {
 }
 
 fn read_known(store: &Store) -> BTreeMap<String, Known> {
-    let file = fs::read(memo_path(store)).unwrap_or_default();
-    unseal(&file)
-        .ok()
+    let file = store.layout.bytes(&memo_path(store)).ok().flatten();
+    file.as_deref()
+        .and_then(|file| unseal(file).ok())
         .and_then(|json| serde_json::from_slice(json).ok())
         .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::time::Duration;
 
     use super::*;

@@ -1,14 +1,12 @@
 //! Records in and out: what counts as a hit, and publishing.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::File;
 use std::time::SystemTime;
 
 use crate::action::ActionKey;
 use crate::digest::BlobRef;
-use crate::error::{At, CacheError, if_exists};
-use crate::layout::persist;
+use crate::error::CacheError;
 use crate::record::Record;
 use crate::store::Store;
 
@@ -69,8 +67,7 @@ impl Store {
 
     /// [`Store::lookup`] without noting the use.
     pub(crate) fn find(&self, key: &ActionKey) -> Result<Lookup, CacheError> {
-        let path = self.layout.record(key);
-        let Some(bytes) = if_exists(fs::read(&path)).reading(&path)? else {
+        let Some(bytes) = self.layout.bytes(&self.layout.record(key))? else {
             return Ok(Lookup::Miss {
                 reason: MissReason::Unknown,
             });
@@ -114,9 +111,7 @@ impl Store {
         if Record::decode(&bytes).map_err(unwritable)? != *record {
             return Err(unwritable("it reads back differently".to_owned()));
         }
-        let mut tmp = self.layout.create_tmp()?;
-        tmp.write_all(&bytes).writing(tmp.path())?;
-        persist(tmp, &self.layout.record(key))
+        self.layout.replace(&self.layout.record(key), &bytes)
     }
 
     fn first_missing(&self, record: &Record) -> Result<Option<(String, BlobRef)>, CacheError> {

@@ -2,14 +2,13 @@
 //!
 //! Hints, not truth: one small file per recipe and instance, not synced; an unreadable one counts as absent.
 
-use std::fs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::digest::Digest;
-use crate::error::{At, CacheError, if_exists};
+use crate::error::{At, CacheError};
 use crate::store::Store;
 
 /// Content of a file under `runs`. The names are there for people who look, and to tell a collision from a match.
@@ -33,7 +32,7 @@ impl Store {
             .map_err(std::io::Error::from)
             .writing(&path)?;
         bytes.push(b'\n');
-        if fs::read(&path).is_ok_and(|old| old == bytes) {
+        if self.layout.bytes(&path)?.is_some_and(|old| old == bytes) {
             return Ok(());
         }
         self.layout.replace(&path, &bytes)
@@ -41,8 +40,7 @@ impl Store {
 
     /// The action last remembered for the instance of the recipe. Compare it with the current one by [`crate::compare`].
     pub fn last_action(&self, recipe: &str, instance: &str) -> Result<Option<Action>, CacheError> {
-        let path = self.last_path(recipe, instance);
-        let bytes = if_exists(fs::read(&path)).reading(&path)?;
+        let bytes = self.layout.bytes(&self.last_path(recipe, instance))?;
         let last = bytes.and_then(|bytes| serde_json::from_slice::<Last>(&bytes).ok());
         Ok(last
             .filter(|last| last.recipe == recipe && last.instance == instance)

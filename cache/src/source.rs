@@ -21,7 +21,7 @@ const BLOCK: u64 = 512;
 
 /// What changes, or may change, when a file's content does. Times as seconds and nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
@@ -30,7 +30,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
+    pub(crate) fn of(metadata: &Metadata) -> Stamp {
         Stamp {
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
@@ -38,6 +38,17 @@ impl Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),
         }
+    }
+
+    /// Whether any change after `now` is certain to give another stamp: the file has not been touched within a tick of it.
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        let limit = now
+            .checked_sub(TICK)
+            .and_then(|limit| limit.duration_since(SystemTime::UNIX_EPOCH).ok());
+        limit.is_some_and(|limit| {
+            let limit = (limit.as_secs() as i64, i64::from(limit.subsec_nanos()));
+            self.modified <= limit && self.changed <= limit
+        })
     }
 }
 
@@ -163,17 +174,9 @@ impl Source {
         hasher.finish()
     }
 
-    /// Whether any change after `now` is certain to give another fingerprint: no file has been touched within a tick of it.
+    /// Whether any change after `now` is certain to give another fingerprint.
     pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
-        let limit = now
-            .checked_sub(TICK)
-            .and_then(|limit| limit.duration_since(SystemTime::UNIX_EPOCH).ok());
-        limit.is_some_and(|limit| {
-            let limit = (limit.as_secs() as i64, i64::from(limit.subsec_nanos()));
-            self.entries
-                .iter()
-                .all(|Entry { stamp, .. }| stamp.modified <= limit && stamp.changed <= limit)
-        })
+        self.entries.iter().all(|entry| entry.stamp.is_settled(now))
     }
 
     /// Hands over the bytes of the file, or of the archive of the folder.

@@ -1,28 +1,45 @@
 //! Blobs in and out.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::digest::{BlobRef, Digest, Hasher, for_each_chunk, hash_file};
 use crate::error::{At, CacheError, if_exists};
-use crate::layout::{Layout, persist};
+use crate::layout::Layout;
+use crate::source::Stamp;
 
 /// A content-addressed store in a folder. Any number of processes and threads may use one folder at once.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) layout: Layout,
+    /// Blobs that this process has hashed in place, with what their files looked like then.
+    sound: Arc<Mutex<HashMap<Digest, Stamp>>>,
 }
 
 impl Store {
     /// Opens the store in the folder `root`, which is made if it is missing.
     ///
-    /// Errors: a folder made by a newer version, a folder or disk that cannot be written.
+    /// A store that is there and cannot be written, be it for want of room, can be opened: hits come out of it, and a full one can
+    /// be collected. [`Store::probe`] tells whether it can be written.
+    ///
+    /// Errors: a folder made by a newer version, a folder that is missing and cannot be made.
     pub fn open(root: &Path) -> Result<Store, CacheError> {
         Ok(Store {
             layout: Layout::open(root)?,
+            sound: Arc::default(),
         })
+    }
+
+    /// Whether the store can be written, so that one that cannot is found before any work is done.
+    ///
+    /// Errors: [`CacheError::ReadOnly`], [`CacheError::Full`].
+    pub fn probe(&self) -> Result<(), CacheError> {
+        self.layout.probe()
     }
 
     /// The folder.
@@ -34,9 +51,7 @@ impl Store {
     pub fn put(&self, bytes: &[u8]) -> Result<BlobRef, CacheError> {
         let blob = BlobRef::of(bytes);
         if !self.is_intact(&blob)? {
-            let mut tmp = self.layout.create_tmp()?;
-            tmp.write_all(bytes).writing(tmp.path())?;
-            persist(tmp, &self.path(&blob.digest))?;
+            self.layout.replace(&self.path(&blob.digest), bytes)?;
         }
         Ok(blob)
     }
@@ -72,7 +87,7 @@ impl Store {
         })?;
         let blob = hasher.finish();
         if !self.is_intact(&blob)? {
-            persist(tmp, &self.path(&blob.digest))?;
+            self.layout.persist(tmp, &self.path(&blob.digest))?;
         }
         Ok(blob)
     }
@@ -89,14 +104,14 @@ impl Store {
 
     /// Whether the blob is present with the right size. Its bytes are not read.
     pub fn contains(&self, blob: &BlobRef) -> Result<bool, CacheError> {
-        let path = self.path(&blob.digest);
-        let metadata = if_exists(fs::metadata(&path)).reading(&path)?;
-        Ok(metadata.is_some_and(|metadata| metadata.is_file() && metadata.len() == blob.size))
+        let file = self.layout.file(&self.path(&blob.digest))?;
+        Ok(file.is_some_and(|metadata| metadata.len() == blob.size))
     }
 
     /// The bytes of a blob, verified.
     ///
-    /// Errors: [`CacheError::Missing`]; [`CacheError::Damaged`], after which the records that name the blob miss.
+    /// Errors: [`CacheError::Missing`]; [`CacheError::Damaged`], after which the records that name the blob miss, and so do those
+    /// of results that were made from it.
     pub fn read(&self, blob: &BlobRef) -> Result<Vec<u8>, CacheError> {
         let path = self.path(&blob.digest);
         let mut file = self.open_blob(blob)?;
@@ -106,7 +121,26 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Where the blob's file is, if it is stored. Unverified and read-only: for memory maps and for people.
+    /// Where the blob's file is, verified: for readers that want a file, such as those of archives. It is hashed once a process,
+    /// and again whenever it looks different from then.
+    ///
+    /// Errors: as for [`Store::read`].
+    pub fn verified(&self, blob: &BlobRef) -> Result<PathBuf, CacheError> {
+        let (path, now) = (self.path(&blob.digest), SystemTime::now());
+        let file = self.open_blob(blob)?;
+        let stamp = Stamp::of(&file.metadata().reading(&path)?);
+        let sound = || self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        if sound().get(&blob.digest) == Some(&stamp) {
+            return Ok(path);
+        }
+        self.expect(blob, hash_file(&path).reading(&path)?)?;
+        if stamp.is_settled(now) {
+            sound().insert(blob.digest, stamp);
+        }
+        Ok(path)
+    }
+
+    /// Where the blob's file is, if it is stored. Unverified and read-only: for people, see [`Store::verified`].
     pub fn path(&self, digest: &Digest) -> PathBuf {
         self.layout.blob(digest)
     }
@@ -157,9 +191,9 @@ impl Store {
     /// The blob's file, with the right size.
     fn open_blob(&self, blob: &BlobRef) -> Result<File, CacheError> {
         let path = self.path(&blob.digest);
-        let Some(file) = if_exists(File::open(&path)).reading(&path)? else {
-            return Err(CacheError::Missing { digest: blob.digest });
-        };
+        let missing = || CacheError::Missing { digest: blob.digest };
+        self.layout.file(&path)?.ok_or_else(missing)?;
+        let file = if_exists(File::open(&path)).reading(&path)?.ok_or_else(missing)?;
         if file.metadata().reading(&path)?.len() != blob.size {
             self.expect(blob, hash_file(&path).reading(&path)?)?;
         }
@@ -171,6 +205,7 @@ impl Store {
             return Ok(());
         }
         self.layout.set_aside(&self.path(&expected.digest))?;
+        self.drop_suspects(&BTreeSet::from([expected.digest]))?;
         Err(CacheError::Damaged {
             expected: *expected,
             found,

@@ -1,5 +1,6 @@
 //! Checking the whole store. What is wrong is moved to the quarantine, so that running again heals it.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::action::ActionKey;
@@ -22,14 +23,29 @@ pub struct VerifyReport {
     pub sound_records: u64,
     /// Records that cannot be trusted or lost a blob, now in the quarantine, with the reason.
     pub dropped_records: Vec<(ActionKey, MissReason)>,
+    /// Records of results that were made from a damaged blob, or from such a result, now in the quarantine.
+    pub suspect_records: Vec<ActionKey>,
     /// Files that the store did not put there, now in the quarantine.
     pub strangers: u64,
+    /// Whether the store cannot be written, so that what is wrong is where it was.
+    pub left: bool,
 }
 
 impl VerifyReport {
     /// Whether nothing had to be moved.
     pub fn is_sound(&self) -> bool {
         self.damaged_blobs.is_empty() && self.dropped_records.is_empty() && self.strangers == 0
+    }
+
+    /// Takes note of an attempt to move something.
+    fn moved<T: Default>(&mut self, moved: Result<T, CacheError>) -> Result<T, CacheError> {
+        match moved {
+            Err(CacheError::ReadOnly { .. } | CacheError::Full { .. }) => {
+                self.left = true;
+                Ok(T::default())
+            }
+            moved => moved,
+        }
     }
 }
 
@@ -40,7 +56,7 @@ impl Store {
         let mut report = VerifyReport::default();
         for entry in walk(&self.layout.blobs())? {
             let Some(digest) = entry.digest else {
-                self.layout.set_aside(&entry.path)?;
+                report.moved(self.layout.set_aside(&entry.path))?;
                 report.strangers += 1;
                 continue;
             };
@@ -52,20 +68,22 @@ impl Store {
                 report.sound_blobs += 1;
                 report.sound_bytes += found.size;
             } else {
-                self.layout.set_aside(&entry.path)?;
+                report.moved(self.layout.set_aside(&entry.path))?;
                 report.damaged_blobs.push(digest);
             }
         }
+        let damaged: BTreeSet<Digest> = report.damaged_blobs.iter().copied().collect();
+        report.suspect_records = report.moved(self.drop_suspects(&damaged))?;
         for entry in walk(&self.layout.records())? {
             let Some(key) = entry.digest.map(ActionKey::from) else {
-                self.layout.set_aside(&entry.path)?;
+                report.moved(self.layout.set_aside(&entry.path))?;
                 report.strangers += 1;
                 continue;
             };
             match self.find(&key)? {
                 Lookup::Hit(_) => report.sound_records += 1,
                 Lookup::Miss { reason } => {
-                    self.layout.set_aside(&entry.path)?;
+                    report.moved(self.layout.set_aside(&entry.path))?;
                     report.dropped_records.push((key, reason));
                 }
             }

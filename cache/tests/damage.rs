@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use cache::{BlobRef, CacheError, MissReason, Record, Store};
+use cache::{Action, BlobRef, CacheError, Lookup, MissReason, Record, Store};
 use support::{action, check_outputs, flip, hit, miss, record_path, run, scratch, spoil};
 
 /// Text of an error without the temporary folder.
@@ -132,6 +132,90 @@ fn a_record_under_the_key_of_another_action_makes_a_miss() {
     spoil(&record_path(&store, &two), |other| *other = bytes);
     insta::assert_snapshot!(miss(&store, &two), @"its record is damaged: it belongs to another action");
     hit(&store, &one);
+}
+
+/// A source, a result made from it, a result made from that, and one made from something else.
+fn chain(store: &Store) -> (BlobRef, Vec<Record>) {
+    let source = store.put(b"a source").expect("stored");
+    let record = |op: &str, input: BlobRef| {
+        let action = Action {
+            op: op.to_owned(),
+            inputs: BTreeMap::from([("from".to_owned(), input)]),
+            ..action(1)
+        };
+        let record = Record {
+            kind: "model".to_owned(),
+            blobs: BTreeMap::from([("graph".to_owned(), store.put(op.as_bytes()).expect("stored"))]),
+            notes: serde_json::Value::Null,
+            action,
+            seconds: 0.0,
+        };
+        store.publish(&record.action.key(), &record).expect("published");
+        record
+    };
+    let import = record("import", source);
+    let fold = record("fold", import.content());
+    let other = record("other", BlobRef::of(b"another source"));
+    (source, vec![import, fold, other])
+}
+
+/// Which of the records of a chain are hits.
+fn hits(store: &Store, records: &[Record]) -> Vec<bool> {
+    let is_hit = |record: &Record| matches!(store.lookup(&record.action.key()), Ok(Lookup::Hit(_)));
+    records.iter().map(is_hit).collect()
+}
+
+/// Comes upon a damaged blob.
+type Find = fn(&Store, &BlobRef);
+
+#[test]
+fn what_was_made_from_something_damaged_is_made_again() {
+    let damage: [(&str, Find); 4] = [
+        ("verify", |store, _| {
+            let report = store.verify().expect("readable");
+            assert_eq!(report.suspect_records.len(), 2);
+        }),
+        ("read", |store, blob| assert!(store.read(blob).is_err())),
+        ("verified", |store, blob| assert!(store.verified(blob).is_err())),
+        ("materialize", |store, blob| {
+            let dest = store.root().join("dest");
+            store.materialize(blob, &dest).expect_err("flipped");
+        }),
+    ];
+    for (how, find) in damage {
+        let (_folder, store) = scratch();
+        let (source, records) = chain(&store);
+        assert_eq!(hits(&store, &records), [true, true, true]);
+        flip(&store.path(&source.digest));
+        assert_eq!(hits(&store, &records), [true, true, true], "{how}");
+        find(&store, &source);
+        assert_eq!(hits(&store, &records), [false, false, true], "{how}");
+        assert!(!store.contains(&source).expect("readable"), "{how}");
+    }
+}
+
+#[test]
+fn a_damaged_result_makes_suspect_what_was_made_from_it_and_not_what_it_was_made_from() {
+    let (_folder, store) = scratch();
+    let (source, records) = chain(&store);
+    flip(&store.path(&records[0].blobs["graph"].digest));
+    store.verify().expect("readable");
+    assert_eq!(hits(&store, &records), [false, false, true]);
+    assert!(store.contains(&source).expect("readable"));
+}
+
+#[test]
+fn a_file_that_changed_after_it_was_verified_is_hashed_again() {
+    let (_folder, store) = scratch();
+    let blob = store.put(b"a source").expect("stored");
+    // Younger files are hashed every time, since a change might not show in their times.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let path = store.verified(&blob).expect("sound");
+    assert_eq!(fs::read(&path).expect("readable"), b"a source");
+    store.verified(&blob).expect("sound");
+    flip(&path);
+    assert!(matches!(store.verified(&blob), Err(CacheError::Damaged { .. })));
+    assert!(matches!(store.verified(&blob), Err(CacheError::Missing { .. })));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod support;
 use std::env;
 use std::fs;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -108,29 +109,73 @@ fn a_full_disk_says_so_and_loses_nothing() {
 }
 
 #[test]
-fn opening_works_or_says_that_the_folder_is_read_only() {
+fn a_cache_on_a_read_only_disk_is_read_and_says_that_it_cannot_be_written() {
     let own = tempfile::tempdir().expect("a temporary folder");
-    let (root, expect) = circumstances(&own, "opened");
+    let (root, expect) = circumstances(&own, "writable");
     let opened = Store::open(&root);
-    let outcome = match &opened {
-        Ok(_) => "opened",
-        Err(CacheError::ReadOnly { .. }) => "read-only",
-        Err(_) => "another error",
+    let Ok(store) = opened else {
+        assert!(matches!(opened, Err(CacheError::ReadOnly { .. })), "{opened:?}");
+        assert_eq!(expect, "no cache");
+        return;
     };
-    assert_eq!(outcome, expect, "{opened:?}");
+    let go_on = &mut || ControlFlow::Continue(());
+    let _session = store.session(go_on).expect("nothing to wait for");
+    if expect == "writable" {
+        store.probe().expect("writable");
+        run(&store, 1);
+    } else {
+        assert!(matches!(store.probe(), Err(CacheError::ReadOnly { .. })));
+        assert!(matches!(store.put(b"new"), Err(CacheError::ReadOnly { .. })));
+        drop(store.lock(&action(1).key(), go_on).expect("nothing to wait for"));
+        store.sweep().expect("nothing to sweep");
+        assert!(store.verify().expect("readable").is_sound());
+        assert_eq!(store.stats().expect("readable").records, 1);
+        assert_eq!(store.last_action("lab", "int8").expect("readable"), None);
+    }
+    check_outputs(&store, &hit(&store, &action(1).key()), 1);
 }
 
 #[test]
-fn a_read_only_disk_says_so_with_and_without_a_cache_on_it() {
+fn hits_come_out_of_a_read_only_disk() {
     let Some(launcher) = mount_namespace() else { return };
-    let test = "opening_works_or_says_that_the_folder_is_read_only";
+    let test = "a_cache_on_a_read_only_disk_is_read_and_says_that_it_cannot_be_written";
     let remount = r#"mount -o remount,bind,ro "$DIR" && exec "$@""#;
     let empty = format!(r#"mount -t tmpfs none "$DIR" && {remount}"#);
-    let used = format!(r#"mount -t tmpfs none "$DIR" && CACHE_TEST_EXPECT=opened "$@" && {remount}"#);
-    for script in [empty, used] {
+    let used = format!(r#"mount -t tmpfs none "$DIR" && CACHE_TEST_EXPECT=writable "$@" && {remount}"#);
+    for (script, expect) in [(empty, "no cache"), (used, "read-only")] {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        assert_success(&under(launcher, &script, test, dir.path(), "read-only"));
+        assert_success(&under(launcher, &script, test, dir.path(), expect));
     }
+}
+
+#[test]
+fn a_full_cache_can_be_looked_at_and_collected() {
+    let own = tempfile::tempdir().expect("a temporary folder");
+    let (root, expect) = circumstances(&own, "room");
+    let store = Store::open(&root).expect("room for the folders");
+    run(&store, 1);
+    if expect == "full" {
+        // What is left of the disk, to the last byte.
+        let mut rest = fs::File::create(root.join("rest")).expect("room for a name");
+        while rest.write_all(&[0; 4096]).is_ok() {}
+        while rest.write_all(&[0]).is_ok() {}
+        assert!(matches!(store.probe(), Err(CacheError::Full { .. })));
+    }
+    let store = Store::open(&root).expect("it is there");
+    check_outputs(&store, &hit(&store, &action(1).key()), 1);
+    assert_eq!(store.stats().expect("readable").records, 1);
+    assert!(store.verify().expect("readable").is_sound());
+    assert_eq!(store.gc(0).expect("nothing runs").dropped_records, 1);
+    store.probe().expect("there is room again");
+}
+
+#[test]
+fn a_full_disk_can_be_collected() {
+    let Some(launcher) = mount_namespace() else { return };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let script = r#"mount -t tmpfs -o size=2m none "$DIR" && exec "$@""#;
+    let test = "a_full_cache_can_be_looked_at_and_collected";
+    assert_success(&under(launcher, script, test, dir.path(), "full"));
 }
 
 #[test]
@@ -146,7 +191,8 @@ fn a_folder_without_write_permission_says_so() {
         );
         return;
     }
-    assert!(matches!(Store::open(store.root()), Err(CacheError::ReadOnly { .. })));
+    let again = Store::open(store.root()).expect("to be read");
+    assert!(matches!(again.probe(), Err(CacheError::ReadOnly { .. })));
     assert!(matches!(store.put(b"bytes"), Err(CacheError::ReadOnly { .. })));
     fs::set_permissions(&tmp, fs::Permissions::from_mode(0o755)).expect("settable");
 }
