@@ -1,5 +1,7 @@
 //! What `$name` stands for: the params and axes of a recipe, after `--set` and `--axis`.
 
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -207,9 +209,11 @@ fn axis_values(complaints: &mut Complaints, key: &Key, node: &Node) -> Option<Ve
         return None;
     }
     let mut sound = true;
+    let mut seen: HashMap<String, usize> = HashMap::with_capacity(values.len());
     for (index, value) in values.iter().enumerate() {
         sound &= is_plain(complaints, "axes", key, value);
-        if let Some(first) = values[..index].iter().find(|first| first.plain() == value.plain()) {
+        let first = *seen.entry(value.plain().to_string()).or_insert(index);
+        if first != index {
             sound = false;
             complaints.push(
                 complaints
@@ -217,7 +221,7 @@ fn axis_values(complaints: &mut Complaints, key: &Key, node: &Node) -> Option<Ve
                         value.place.clone(),
                         format!("axes.{}: {} stands twice", key.name, value.found()),
                     )
-                    .related(first.place.clone(), "first here"),
+                    .related(values[first].place.clone(), "first here"),
             );
         }
     }

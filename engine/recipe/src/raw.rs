@@ -37,6 +37,37 @@ impl RawRecipe {
     pub fn source(&self) -> &Arc<SourceText> {
         &self.source
     }
+
+    /// What is computed, in canonical form. Comments, spelling and order of the text do not enter, nor does what changes no
+    /// result: words about the recipe, where sources lie, gates.
+    pub(crate) fn content(&self) -> String {
+        let RawRecipe {
+            source: _,
+            name,
+            doc: _,
+            params,
+            axes,
+            search,
+            sources: _,
+            steps,
+            expect: _,
+            complaints: _,
+        } = self;
+        let one = |node: &Option<Node>| node.as_ref().map(Node::plain);
+        let section = |entries: &[(Key, Node)]| -> serde_json::Map<String, serde_json::Value> {
+            let plain = entries.iter().map(|(key, node)| (key.name.clone(), node.plain()));
+            plain.collect()
+        };
+        let content = serde_json::json!({
+            "name": one(name),
+            "params": section(params),
+            "axes": section(axes),
+            "search": one(search),
+            "steps": section(steps),
+        });
+        // Integers that have no canonical form are told where they are used.
+        crate::canonical(&content).unwrap_or_else(|_| content.to_string())
+    }
 }
 
 /// Decodes the bytes of a recipe file as UTF-8.

@@ -38,7 +38,7 @@ pub struct Recipe {
     pub expect: Vec<Expectation>,
     /// The steps that `--only` names; empty for all.
     pub only: Vec<String>,
-    /// SHA-256 of the text and the overrides.
+    /// SHA-256 of what is computed, whatever the text looks like, and of the overrides.
     pub digest: [u8; 32],
     /// The points of the grid that are run; all of them where nothing is said.
     pub(crate) points: Option<Vec<GridPoint>>,
@@ -143,7 +143,7 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         steps,
         expect,
         only: overrides.only.clone(),
-        digest: overrides.digest(&raw.source.text),
+        digest: overrides.digest(&raw.content()),
         points: None,
         source: Arc::clone(&raw.source),
     };
