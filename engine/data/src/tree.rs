@@ -30,8 +30,18 @@ pub struct Limits {
     pub entries: usize,
     /// Bytes of one file, unpacked.
     pub entry_bytes: u64,
-    /// Bytes of an archive that must be unpacked in memory (`.tar.gz`, archives inside archives).
+    /// Bytes of archives that must be unpacked in memory (`.tar.gz`, archives inside archives).
     pub memory_bytes: u64,
+}
+
+/// What a packed file may grow to whatever its size, and how many times its size: zeros grow a thousandfold, data that anybody
+/// keeps hardly ever a hundredfold.
+const SMALL: u64 = 64 << 20;
+const EXPANSION: u64 = 100;
+
+/// What `packed` bytes may be unpacked to, if no limit is narrower.
+const fn in_proportion(packed: u64) -> u64 {
+    packed.saturating_mul(EXPANSION).saturating_add(SMALL)
 }
 
 impl Default for Limits {
@@ -73,6 +83,10 @@ pub struct Tree {
     files: BTreeMap<String, File>,
     folders: BTreeSet<String>,
     limits: Limits,
+    /// Bytes of what was given, as it lies there.
+    given: u64,
+    /// Bytes that were unpacked in memory.
+    unpacked: u64,
     origin: String,
 }
 
@@ -107,6 +121,7 @@ impl Tree {
                 let root = fs::canonicalize(&path).map_err(|error| DataError::io(&place, error))?;
                 tree.walk(&root, &root, "")?;
             } else {
+                tree.given += metadata.len();
                 let content = Content::of_disk_file(&path, metadata.len());
                 tree.add(name, content, &Arc::from(place), 2)?;
             }
@@ -117,6 +132,7 @@ impl Tree {
     /// A tree of one file or archive that is already in memory.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, DataError> {
         let mut tree = Self::empty(name.to_owned(), Limits::default());
+        tree.given = bytes.len() as u64;
         tree.add(name.to_owned(), Content::of_memory(bytes), &Arc::from(name), 2)?;
         Ok(tree)
     }
@@ -126,8 +142,18 @@ impl Tree {
             files: BTreeMap::new(),
             folders: BTreeSet::new(),
             limits,
+            given: 0,
+            unpacked: 0,
             origin,
         }
+    }
+
+    /// Unpacks a file in memory, within what all of them may take.
+    fn unpack(&mut self, name: &str, content: &Content) -> Result<Vec<u8>, DataError> {
+        let most = self.limits.memory_bytes.min(in_proportion(self.given));
+        let bytes = content.read(name, most.saturating_sub(self.unpacked))?.into_owned();
+        self.unpacked += bytes.len() as u64;
+        Ok(bytes)
     }
 
     /// Names of all files, sorted by bytes.
@@ -212,6 +238,7 @@ impl Tree {
             if !metadata.is_file() {
                 return refuse("is neither a file nor a folder");
             }
+            self.given += metadata.len();
             let content = Content::of_disk_file(&path, metadata.len());
             self.add(name, content, &origin, 1)?;
         }

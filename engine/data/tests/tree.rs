@@ -183,3 +183,28 @@ fn a_name_that_is_not_there_gets_a_suggestion() {
     let tree = Tree::from_bytes("a.tar", tar(&[text("batches.meta.txt")])).expect("an archive");
     insta::assert_snapshot!(tree.read("batches_meta.txt").expect_err("not there").to_string(), @"`batches_meta.txt`: no such file in the data; did you mean `batches.meta.txt`?");
 }
+
+#[test]
+fn an_archive_unpacks_to_so_many_times_its_size_and_no_more() {
+    // Zeros shrink to a thousandth: 128 MiB in 128 KiB.
+    let bomb = gzip(&tar(&[("zeros", vec![0; 128 << 20])]));
+    assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+    let limited = |why: &str| why.contains("unpacked size in bytes exceeds the limit of");
+    let why = refused(bomb.clone());
+    assert!(limited(&why), "{why}");
+    // Nor does it one archive further in.
+    let why = refused(zip(&[("a.tar.gz", bomb)]));
+    assert!(limited(&why), "{why}");
+    // A file in it that is not an archive is refused by whoever reads it.
+    let tree = Tree::from_bytes("a.zip", zip(&[("zeros", vec![0; 128 << 20])])).expect("its list is short");
+    tree.read("zeros").expect_err("too large for its size");
+    let few = gzip(&tar(&[("zeros", vec![0; 16 << 20])]));
+    assert_eq!(
+        Tree::from_bytes("a", few)
+            .expect("small")
+            .read("zeros")
+            .expect("there")
+            .len(),
+        16 << 20
+    );
+}

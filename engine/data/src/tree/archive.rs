@@ -76,7 +76,7 @@ pub(super) fn add(
         Kind::Gzip => {
             let zipped = match content.coding {
                 Coding::Stored => content,
-                _ => Content::of_memory(content.read(&name, tree.limits.memory_bytes)?.into_owned()),
+                _ => Content::of_memory(tree.unpack(&name, &content)?),
             };
             let unzipped = Content {
                 coding: Coding::Gzip,
@@ -84,7 +84,7 @@ pub(super) fn add(
             };
             let head = unzipped.peek(&name, HEAD)?;
             if kind(&head) == Kind::Tar {
-                let bytes = unzipped.read(&name, tree.limits.memory_bytes)?.into_owned();
+                let bytes = tree.unpack(&name, &unzipped)?;
                 add_tar(tree, &Content::of_memory(bytes), &Inside::of(&name, origin, levels))
             } else {
                 let name = name.strip_suffix(".gz").map(str::to_owned).unwrap_or(name);
@@ -140,15 +140,13 @@ impl Inside {
 }
 
 /// The content as the whole of its container, so that positions in the archive are positions in the container.
-fn from_start(tree: &Tree, name: &str, content: Content) -> Result<Content, DataError> {
+fn from_start(tree: &mut Tree, name: &str, content: Content) -> Result<Content, DataError> {
     match (&content.container, &content.coding) {
         (Container::Disk(_), Coding::Stored) if content.start == 0 => Ok(content),
         (Container::Memory(buffer), Coding::Stored) if content.start == 0 && content.len == buffer.len() as u64 => {
             Ok(content)
         }
-        _ => Ok(Content::of_memory(
-            content.read(name, tree.limits.memory_bytes)?.into_owned(),
-        )),
+        _ => Ok(Content::of_memory(tree.unpack(name, &content)?)),
     }
 }
 

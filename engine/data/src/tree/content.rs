@@ -10,6 +10,7 @@ use std::sync::Arc;
 use flate2::Crc;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 
+use super::in_proportion;
 use crate::error::DataError;
 
 /// Deflate expands by at most this factor (RFC 1951: 258 bytes for two bits, and headers).
@@ -67,6 +68,10 @@ impl Content {
 
     /// All bytes, decoded; `place` names the file in errors.
     pub fn read(&self, place: &str, limit: u64) -> Result<Cow<'_, [u8]>, DataError> {
+        let limit = match self.coding {
+            Coding::Stored => limit,
+            Coding::Deflate { .. } | Coding::Gzip | Coding::Unknown(_) => limit.min(in_proportion(self.len)),
+        };
         let expected = match self.coding {
             Coding::Stored => Some(self.len),
             Coding::Deflate { len, .. } => Some(len),
