@@ -21,6 +21,7 @@
 //!   other ranks, dynamic-range weights (integers behind a `DequantizeLinear`, computed in floats).
 
 mod fold;
+mod fold_size;
 mod guard;
 mod layout;
 mod node;

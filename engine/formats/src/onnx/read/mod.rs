@@ -24,7 +24,7 @@ use super::node::{NEWEST_OPSET, Node};
 use values::{Held, Importer, Value};
 
 use super::tensor::{self, ExternalData};
-use super::{CUSTOM_OPTIONS, fold, guard, invalid, malformed, proto, unsupported};
+use super::{CUSTOM_OPTIONS, fold, fold_size, guard, invalid, malformed, proto, unsupported};
 use crate::FormatError;
 use crate::functions::{self, Onnx, spelling};
 
@@ -80,6 +80,9 @@ pub fn read_with(
     let mut importer = Importer::new(graph);
     for stored in &graph.initializer {
         let data = tensor::constant(stored, resolve)?;
+        importer.room = importer
+            .room
+            .saturating_add(data.len().saturating_mul(fold_size::PASSES));
         importer.values.insert(&stored.name, Value::Known(data));
     }
     importer.inputs(graph, options)?;
@@ -252,6 +255,12 @@ fn compute<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<bool, For
             let inputs: Vec<Option<&Constant>> = inputs.into_iter().map(Option::flatten).collect();
             // Half-precision weights that are widened when they are used stay so: see `quantized::cast`.
             let halves = name == "Cast" && matches!(inputs.first(), Some(Some(Constant::F16(_))));
+            let elements = fold_size::elements(name, &inputs, node.int("axis", 0));
+            if elements > importer.room {
+                let problem =
+                    format!("makes a constant of {elements} elements, more than the file's size accounts for");
+                return Err(node.unsupported(problem, "simplify the model first"));
+            }
             match fold::evaluate(node, &inputs)? {
                 Some(result) if !halves => result,
                 _ => return Ok(false),
@@ -259,6 +268,7 @@ fn compute<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<bool, For
         }
         _ => return Ok(false),
     };
+    importer.room = importer.room.saturating_sub(result.len());
     importer.values.insert(node.first_output()?, Value::Known(result));
     Ok(true)
 }

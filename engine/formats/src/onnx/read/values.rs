@@ -8,7 +8,7 @@ use ir::{Constant, ElementType, Graph, Op, Quantization, Shape, Tensor, TensorId
 use super::{ImportOptions, Node};
 use crate::FormatError;
 use crate::onnx::layout::{self, Layout};
-use crate::onnx::{fold, invalid, malformed, proto, tensor, unsupported};
+use crate::onnx::{fold, fold_size, invalid, malformed, proto, tensor, unsupported};
 
 /// A tensor of the graph in one of two layouts, or in both.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,8 @@ pub(super) struct Importer<'f> {
     pub stored_names: HashMap<&'f str, &'f str>,
     /// Values that the file makes by a transpose to channels last: at the border they are meant so.
     pub before_transpose: HashSet<&'f str>,
+    /// Elements that may still be folded.
+    pub room: usize,
 }
 
 impl<'f> Importer<'f> {
@@ -88,6 +90,7 @@ impl<'f> Importer<'f> {
             views: HashSet::new(),
             stored_names: HashMap::new(),
             before_transpose: HashSet::new(),
+            room: fold_size::ROOM,
         }
     }
 
