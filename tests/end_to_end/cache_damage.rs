@@ -68,6 +68,68 @@ fn a_flipped_bit_is_noticed_and_healed() {
     });
 }
 
+/// Makes sure that the sources are old enough to be known again by their times, so that only the cache has their bytes.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(2200));
+}
+
+#[test]
+fn a_damaged_source_is_read_again_and_nothing_is_made_from_it() {
+    let another_key = |lab: &Lab| lab.edit("import: { from: network }", "import: { from: network, format: keras }");
+    let undisturbed = Lab::with_steps(STEPS);
+    another_key(&undisturbed);
+    let expected = undisturbed.run(&[]);
+
+    let lab = Lab::with_steps(STEPS);
+    settle();
+    lab.run(&[]);
+    let source = cache::BlobRef::of(&fs::read(lab.path("digits.h5")).expect("a source"));
+    spoil(&lab.store().path(&source.digest), |bytes| bytes[53003] ^= 1);
+    another_key(&lab);
+    let healed = lab.run(&[]);
+    assert_eq!(healed.contents(&[]), expected.contents(&[]));
+    assert!(lab.store().verify().expect("a readable cache").is_sound());
+    assert_eq!(lab.run(&[]).executed(), set([]));
+}
+
+#[test]
+fn cache_verify_drops_what_was_made_from_a_damaged_source() {
+    let lab = Lab::with_steps(STEPS);
+    settle();
+    let before = lab.run(&[]);
+    let source = cache::BlobRef::of(&fs::read(lab.path("digits.npz")).expect("a source"));
+    spoil(&lab.store().path(&source.digest), |bytes| bytes[5000] ^= 1);
+    let verdict = lab.call(&["cache", "verify"]).expect(4);
+    assert_eq!(
+        verdict.stdout.matches("made from something damaged").count(),
+        2,
+        "{verdict}"
+    );
+    let healed = lab.run(&[]);
+    assert_eq!(healed.executed(), set(["test", "quality"]));
+    assert_eq!(healed.contents(&[]), before.contents(&[]));
+}
+
+#[test]
+fn a_damaged_exported_file_is_made_again_by_the_run_that_finds_it() {
+    let lab = Lab::with_steps(STEPS);
+    let before = lab.run(&[]);
+    let file = blobs(&lab, "file")
+        .into_iter()
+        .max_by_key(|path| path.metadata().expect("a blob").len());
+    spoil(&file.expect("an exported file"), |bytes| bytes[500] ^= 1);
+    let written = lab.files("out");
+    fs::remove_dir_all(lab.path("out")).expect("it is there");
+    let healed = lab.run(&[]);
+    assert_eq!(healed.contents(&[]), before.contents(&[]));
+    let again = lab.files("out");
+    assert!(
+        written
+            .iter()
+            .all(|(name, bytes)| name == "record.json" || again[name] == *bytes)
+    );
+}
+
 #[test]
 fn cache_verify_finds_damage_and_the_next_run_heals_it() {
     let lab = Lab::with_steps(STEPS);
@@ -152,27 +214,81 @@ fn files_that_cannot_grow_fail_the_step_and_nothing_else() {
     assert!(lab.store().verify().expect("a readable cache").is_sound());
 }
 
-#[test]
-fn a_full_disk_is_named_and_more_room_is_enough_to_go_on() {
-    let lab = Lab::with_steps(STEPS);
+/// Runs a script as [`script`] does, with mounts of its own; `false`, with a word, where that cannot be had.
+fn mounting(lab: &Lab, text: &str) -> bool {
     let permitted = script(
-        &lab,
-        "unshare --map-root-user --mount sh -c 'mkdir -p full && mount -t tmpfs none full'",
+        lab,
+        "unshare --map-root-user --mount sh -c 'mkdir -p disk && mount -t tmpfs none disk'",
     );
     if permitted.code != Some(0) {
-        println!("NOT RUN: a full disk cannot be made here ({})", permitted.stderr.trim());
-        return;
+        println!("NOT RUN: nothing can be mounted here ({})", permitted.stderr.trim());
+        return false;
     }
-    let full = "
-        mount -t tmpfs -o size=64k none full || exit 99
-        \"$1\" run recipe.yaml --out out --cache full/cache
-        test $? = 4 -o $? = 1 || exit 98
-        mount -o remount,size=64m full || exit 97
-        \"$1\" run recipe.yaml --out out --cache full/cache || exit 96
-        \"$1\" cache verify --cache full/cache || exit 95
-    ";
-    lab.write("full.sh", full);
-    let call = script(&lab, "unshare --map-root-user --mount sh full.sh \"$1\"").expect(0);
-    assert!(call.stderr.contains("No space left on device"), "{call}");
+    lab.write("mounted.sh", text);
+    let call = script(lab, "unshare --map-root-user --mount sh -e mounted.sh \"$1\"").expect(0);
     assert!(!call.stderr.contains("panicked"), "{call}");
+    true
+}
+
+#[test]
+fn a_full_disk_ends_the_run_as_one_and_more_room_is_enough_to_go_on() {
+    let lab = Lab::with_steps(STEPS);
+    mounting(
+        &lab,
+        "
+        mount -t tmpfs -o size=64k none disk
+        code=0; \"$1\" run recipe.yaml --out out --cache disk/cache 2>said || code=$?
+        test $code = 4
+        grep 'No space left on device' said
+        mount -o remount,size=64m disk
+        \"$1\" run recipe.yaml --out out --cache disk/cache
+        \"$1\" cache verify --cache disk/cache
+        ",
+    );
+}
+
+#[test]
+fn a_disk_that_fills_up_keeps_what_is_complete_and_can_be_collected() {
+    let lab = Lab::with_steps(STEPS);
+    mounting(
+        &lab,
+        "
+        mount -t tmpfs -o size=64m none disk
+        \"$1\" run recipe.yaml --out out --cache disk/cache --only native
+        dd if=/dev/zero of=disk/rest bs=4k 2>dd || true
+        code=0; \"$1\" run recipe.yaml --out out --cache disk/cache 2>said || code=$?
+        test $code = 4
+        \"$1\" plan recipe.yaml --cache disk/cache | grep 'native .*in the cache'
+        \"$1\" cache stats --cache disk/cache
+        \"$1\" cache verify --cache disk/cache
+        \"$1\" cache gc --keep 0B --cache disk/cache
+        dd if=/dev/zero of=disk/rest bs=4k 2>dd || true
+        \"$1\" cache clear --cache disk/cache
+        rm disk/rest
+        \"$1\" run recipe.yaml --out out --cache disk/cache
+        ",
+    );
+}
+
+#[test]
+fn a_read_only_cache_serves_what_is_in_it() {
+    let lab = Lab::with_steps(STEPS);
+    mounting(
+        &lab,
+        "
+        mount -t tmpfs none disk
+        \"$1\" run recipe.yaml --out out --cache disk/cache
+        mount -o remount,bind,ro disk
+        \"$1\" run recipe.yaml --out again --cache disk/cache | grep 'nothing to do'
+        cmp out/small.tflite again/small.tflite
+        \"$1\" plan recipe.yaml --cache disk/cache | grep '5 in the cache, 0 to run'
+        \"$1\" explain recipe.yaml file --cache disk/cache
+        \"$1\" cache stats --cache disk/cache
+        \"$1\" cache verify --cache disk/cache
+        sed -i 's/scheme: float16/scheme: dynamic-int8/' recipe.yaml
+        code=0; \"$1\" run recipe.yaml --out again --cache disk/cache 2>said || code=$?
+        test $code = 4
+        grep 'the cache cannot be written' said
+        ",
+    );
 }

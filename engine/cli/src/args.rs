@@ -233,6 +233,9 @@ pub struct RunArgs {
     /// The folder for files and reports [default: out/<recipe name>]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
+    /// Replace files in that folder that no run has written
+    #[arg(long)]
+    pub force: bool,
     /// Write what happens as JSON, an object a line; `-` is stdout
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub events: Option<PathBuf>,
@@ -296,6 +299,9 @@ pub struct ReportArgs {
     /// The folder for the report [default: out/<recipe name>, or the record's folder]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
+    /// Replace files in that folder that no run has written
+    #[arg(long)]
+    pub force: bool,
     /// For a record: the variant that the others are compared with
     #[arg(long, value_name = "VARIANT")]
     pub baseline: Option<String>,

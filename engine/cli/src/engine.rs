@@ -37,11 +37,15 @@ pub fn engine<'a>(
     })
 }
 
+/// Threads for each core that a run may have: more only wait for one another.
+const MOST_THREADS_A_CORE: usize = 4;
+
 /// The options of a run; `pace` may leave all of them to the machine.
 pub fn options(pace: Option<&Pace>, machine: &Machine) -> RunOptions {
-    let cores = || thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let asked = pace.and_then(|pace| pace.jobs).map_or(cores, usize::from);
     RunOptions {
-        threads: pace.and_then(|pace| pace.jobs).map_or_else(cores, usize::from),
+        threads: asked.min(cores * MOST_THREADS_A_CORE),
         memory: pace.and_then(|pace| pace.memory).unwrap_or_else(free_memory),
         keep_going: pace.is_some_and(|pace| pace.keep_going),
         host: host(machine),
@@ -87,6 +91,18 @@ mod tests {
         assert_eq!(available("MemTotal: 8 kB\nMemAvailable:    4 kB\n"), Some(4096));
         assert_eq!(available("MemTotal: 8 kB\n"), None);
         assert!(free_memory() > 0);
+    }
+
+    #[test]
+    fn threads_are_a_few_for_each_core() {
+        let jobs = |jobs| Pace {
+            keep_going: false,
+            jobs: Some(jobs),
+            memory: None,
+        };
+        let threads = |pace: &Pace| options(Some(pace), &Machine::this()).threads;
+        assert_eq!(threads(&jobs(3)), 3);
+        assert!(threads(&jobs(u16::MAX)) <= Machine::this().cores * MOST_THREADS_A_CORE);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Project {
     /// Loads the recipe in `file`; the inner result holds all complaints about it.
     pub fn read(file: &Path, choices: &Choices) -> Result<Result<Self, Vec<Diagnostic>>, Failure> {
         let named = || format!("{}: cannot read the recipe", file.display());
-        let bytes = fs::read(file).with_context(named).or_exit(Exit::Invalid)?;
+        let bytes = text_of(file).with_context(named).or_exit(Exit::Invalid)?;
         let name = file.display().to_string();
         let loaded = recipe::load(&name, &bytes, &steps::specs(), &choices.overrides());
         Ok(loaded.and_then(|mut recipe| {
@@ -124,6 +124,24 @@ impl Project {
         let (line, column) = source.position(span.start);
         format!("{}:{line}:{column}", source.name)
     }
+}
+
+/// Bytes that a recipe may have: many times what anybody writes.
+const LONGEST: u64 = 16 << 20;
+
+/// The bytes of a recipe. Pipes and devices may never end, so they are no recipes.
+fn text_of(file: &Path) -> Result<Vec<u8>, anyhow::Error> {
+    let metadata = fs::metadata(file)?;
+    if !metadata.is_file() {
+        anyhow::bail!("it is no file");
+    }
+    if metadata.len() > LONGEST {
+        anyhow::bail!(
+            "{} bytes are more than the {LONGEST} that a recipe may have",
+            metadata.len()
+        );
+    }
+    Ok(fs::read(file)?)
 }
 
 /// Complaints as they are printed, with how many there are.

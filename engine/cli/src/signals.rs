@@ -1,6 +1,12 @@
 //! Ctrl-C and `kill`: the first asks to stop, the second stops.
+//!
+//! Steps look whether they are to stop as often as they can, and what is done is then accounted for as always. A step that is deep in
+//! something long does not hold the process up: after a moment it ends without that account. Nothing is lost either way,
+//! since results are stored whole or not at all; a later run goes on from there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -8,19 +14,38 @@ use crate::exit::{Failure, INTERRUPTED};
 
 /// Set by the first signal. One for the process, as signals are.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
+/// Set when all steps have stopped.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// How long steps may take to stop.
+const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Takes over the signals and gives the flag that the first one sets.
-///
-/// Nothing is lost either way: results are stored whole or not at all, and a later run goes on from there.
 pub fn cancellation() -> Result<&'static AtomicBool, Failure> {
     ctrlc::set_handler(|| {
         if CANCELLED.swap(true, Ordering::SeqCst) {
-            std::process::exit(INTERRUPTED.into());
+            end();
         }
         eprint_quietly("\nstopping; what is done stays in the cache (again: stop at once)\n");
+        // Without a thread to wait on, there is the second signal.
+        let _ = thread::Builder::new().spawn(|| {
+            thread::sleep(PATIENCE);
+            if !STOPPED.load(Ordering::SeqCst) {
+                end();
+            }
+        });
     })
     .context("signals cannot be handled")?;
     Ok(&CANCELLED)
+}
+
+/// Says that no step runs any more, so that only the account of the run is left to be written.
+pub fn stopped() {
+    STOPPED.store(true, Ordering::SeqCst);
+}
+
+fn end() -> ! {
+    std::process::exit(INTERRUPTED.into())
 }
 
 /// Prints to stderr without a panic where it is closed.

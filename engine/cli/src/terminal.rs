@@ -110,7 +110,7 @@ impl Terminal {
 
     /// A complaint with its causes.
     pub fn error(&self, error: &anyhow::Error) {
-        self.say(&format!("{}: {error:#}", self.toned(Tone::Bad, "error")));
+        self.say(&format!("{}: {}", self.toned(Tone::Bad, "error"), chain(error)));
     }
 
     /// Something to know about; printed even under `--quiet`.
@@ -134,4 +134,16 @@ impl<T: IsTerminal> Terminals for T {
     fn is_one(&self) -> bool {
         self.is_terminal()
     }
+}
+/// An error with its causes, but for those that the error before them tells already.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }

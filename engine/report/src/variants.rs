@@ -184,6 +184,9 @@ fn name_files(variants: &mut [Variant<'_>]) {
     }
 }
 
+/// What file names have of a variant's name: file systems give them 255 bytes, and words follow.
+const LONGEST: usize = 150;
+
 /// A name in the characters that are safe in files and links.
 pub(crate) fn slug(name: &str) -> String {
     let mut slug = String::new();
@@ -194,6 +197,7 @@ pub(crate) fn slug(name: &str) -> String {
             _ => slug.push('-'),
         }
     }
+    slug.truncate(LONGEST);
     let slug = slug.trim_matches(['-', '.']).to_owned();
     if slug.is_empty() { "variant".to_owned() } else { slug }
 }
@@ -208,6 +212,7 @@ mod tests {
             ["int8-0.8", "../../etc/passwd", "a b|c", "…"].map(slug),
             ["int8-0.8", "etc-passwd", "a-b-c", "variant"]
         );
+        assert_eq!(slug(&"n".repeat(300)), "n".repeat(150));
         let mut variants: Vec<Variant<'_>> = ["a b", "A-b", "a/b"].map(|name| Variant::new(name.to_owned())).into();
         name_files(&mut variants);
         let slugs: Vec<&str> = variants.iter().map(|variant| variant.slug.as_str()).collect();

@@ -111,9 +111,14 @@ impl Board {
         self.ready.first().copied()
     }
 
-    /// The instances that wait for their turn, longest way first.
-    pub fn queued(&self) -> Vec<usize> {
-        self.queued.iter().map(|&(_, i)| i).collect()
+    /// The first of the instances that wait for their turn, longest way first.
+    pub fn queued(&self, count: usize) -> Vec<usize> {
+        self.queued.iter().take(count).map(|&(_, i)| i).collect()
+    }
+
+    /// How many instances wait for their turn.
+    pub fn queued_count(&self) -> usize {
+        self.queued.len()
     }
 
     /// The instances that have not started.
@@ -177,7 +182,7 @@ mod tests {
         for i in [4, 2, 1] {
             b.set(i, State::Queued);
         }
-        assert_eq!(b.queued(), [1, 2, 4]);
+        assert_eq!((b.queued(2), b.queued(9)), (vec![1, 2], vec![1, 2, 4]));
     }
 
     #[test]

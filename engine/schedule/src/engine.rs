@@ -3,10 +3,11 @@
 //! The coordinator alone changes states. A step's thread takes the key's lock, looks again (another process may have made the
 //! result meanwhile), runs the op in a pool of its own, stores the blobs, then the record, and reports back.
 //!
-//! A blob that turns out damaged when it is read is taken out of the cache by the reader; the run then starts over, finds
-//! the record incomplete, and makes the result again.
+//! A blob that turns out damaged when it is read is taken out of the cache by the reader, and with it the records of what was
+//! made from it; the run then starts over, finds them missing, and makes the results again. A damaged source is fetched
+//! again from where it came from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,9 +95,16 @@ enum Outcome {
         artifact: Arc<Artifact>,
         hit: bool,
     },
-    Failed(String),
+    Failed {
+        error: String,
+        /// See [`InstanceRecord::environment`].
+        environment: bool,
+    },
     Interrupted,
 }
+
+/// Brings the source of this name into the cache again.
+pub type Restore<'r> = dyn Fn(&str) -> Result<(), String> + Sync + 'r;
 
 impl<'a> Engine<'a> {
     /// An engine for `instances` in topological order.
@@ -172,8 +180,7 @@ impl<'a> Engine<'a> {
                 });
                 continue;
             }
-            let known: Vec<Option<&Record>> = records.iter().map(Option::as_deref).collect();
-            let action = self.action(node, &known)?;
+            let action = self.action(node, &records)?;
             records.push(match self.store.lookup(&action.key())? {
                 Lookup::Hit(record) => Some(record),
                 Lookup::Miss { .. } => None,
@@ -188,22 +195,41 @@ impl<'a> Engine<'a> {
         Ok(explanations)
     }
 
-    /// Runs what is not in the cache.
-    pub fn run(&self, observer: &dyn Observer, cancelled: &AtomicBool) -> Result<RunRecord, EngineError> {
+    /// Runs what is not in the cache. `restore` is asked for sources that the cache has lost or damaged.
+    pub fn run(
+        &self,
+        observer: &dyn Observer,
+        cancelled: &AtomicBool,
+        restore: &Restore<'_>,
+    ) -> Result<RunRecord, EngineError> {
         let started = Instant::now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let _session = self.store.session(&mut || stop_if(cancelled))?;
         observer.event(&Event::RunStarted {
             instances: self.nodes.len(),
         });
+        let surroundings = Surroundings {
+            observer,
+            cancelled,
+            restore,
+        };
         let mut instances = Vec::new();
+        let mut ran = HashSet::new();
         // Damaged blobs leave the cache when they are read; twice is enough for two layers of them.
         for attempt in 0..3 {
             let damaged = Arc::new(AtomicBool::new(false));
-            instances = Run::new(self, observer, cancelled, damaged.clone()).finish()?;
-            let failed = instances.iter().any(|i| i.status == Status::Failed);
-            if !failed || !damaged.load(Ordering::Relaxed) || attempt == 2 {
+            instances = Run::new(self, surroundings, damaged.clone()).finish()?;
+            let executed = instances.iter().filter(|i| i.status == Status::Ran);
+            ran.extend(executed.map(|i| i.id.clone()));
+            let interrupted = cancelled.load(Ordering::Relaxed);
+            if !damaged.load(Ordering::Relaxed) || interrupted || attempt == 2 {
                 break;
+            }
+        }
+        // What ran before the run started over is in the cache now, but not by itself.
+        for instance in instances.iter_mut().filter(|i| i.status == Status::Hit) {
+            if ran.contains(&instance.id) {
+                instance.status = Status::Ran;
             }
         }
         Ok(RunRecord {
@@ -215,12 +241,13 @@ impl<'a> Engine<'a> {
             sources: self.source_records(),
             instances,
             expectations: Vec::new(),
+            files: BTreeMap::new(),
         })
     }
 
     fn source_records(&self) -> BTreeMap<String, Vec<SourceRecord>> {
         let record = |f: &crate::sources::IngestedFile| SourceRecord {
-            label: f.label.clone(),
+            label: f.own_name(),
             sha256: f.blob.digest.to_string(),
             size: f.blob.size,
         };
@@ -230,12 +257,12 @@ impl<'a> Engine<'a> {
             .collect()
     }
 
-    fn action(&self, node: &Node, records: &[Option<&Record>]) -> Result<Action, EngineError> {
+    fn action(&self, node: &Node, records: &[Option<Box<Record>>]) -> Result<Action, EngineError> {
         let mut inputs = Vec::new();
         let mut needs = node.needs.iter();
         for input in &node.instance.inputs {
             for (i, from) in input.from.iter().enumerate() {
-                let content = needs.next().and_then(|&d| records[d]).map(Record::content);
+                let content = needs.next().and_then(|&d| records[d].as_deref()).map(Record::content);
                 let content = content.ok_or_else(|| EngineError::Key {
                     instance: node.instance.id.to_string(),
                     problem: format!("its input `{}` is not known", from.id),
@@ -297,16 +324,27 @@ fn variant(instance: &Instance, positions: &HashMap<String, usize>, nodes: &[Nod
 
 /// Ranges that one model is quantized with are about that model, so that a report shows both in one row.
 fn name_ranges(nodes: &mut [Node]) {
-    for i in 0..nodes.len() {
-        if nodes[i].instance.produces == ArtifactKind::Ranges {
-            let makes_model = |n: &&Node| n.needs.contains(&i) && n.instance.produces == ArtifactKind::Model;
-            let users: Vec<String> = nodes.iter().filter(makes_model).map(|n| n.variant.clone()).collect();
-            if let [only] = users.as_slice() {
-                nodes[i].variant.clone_from(only);
+    let mut users: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (i, node) in nodes.iter().enumerate() {
+        if node.instance.produces == ArtifactKind::Model {
+            let needed: HashSet<usize> = node.needs.iter().copied().collect();
+            for d in needed {
+                users.entry(d).or_default().push(i);
             }
         }
     }
+    for i in 0..nodes.len() {
+        if nodes[i].instance.produces == ArtifactKind::Ranges
+            && let Some([only]) = users.get(&i).map(Vec::as_slice)
+        {
+            let of_the_model = nodes[*only].variant.clone();
+            nodes[i].variant = of_the_model;
+        }
+    }
 }
+
+/// How many of the instances that wait are looked at for one that fits into what is free.
+const LOOK_AHEAD: usize = 64;
 
 fn stop_if(cancelled: &AtomicBool) -> ControlFlow<()> {
     if cancelled.load(Ordering::Relaxed) {
@@ -316,11 +354,20 @@ fn stop_if(cancelled: &AtomicBool) -> ControlFlow<()> {
     }
 }
 
+/// What a run is told, and whom it tells.
+#[derive(Clone, Copy)]
+struct Surroundings<'e> {
+    observer: &'e dyn Observer,
+    cancelled: &'e AtomicBool,
+    restore: &'e Restore<'e>,
+}
+
 /// The state of one run.
 struct Run<'e, 'a> {
     engine: &'e Engine<'a>,
-    observer: &'e dyn Observer,
-    cancelled: &'e AtomicBool,
+    around: Surroundings<'e>,
+    /// Whether the cache has been found able to take results.
+    writable: bool,
     damaged: Arc<AtomicBool>,
     board: Board,
     budget: Budget,
@@ -335,12 +382,7 @@ struct Run<'e, 'a> {
 }
 
 impl<'e, 'a> Run<'e, 'a> {
-    fn new(
-        engine: &'e Engine<'a>,
-        observer: &'e dyn Observer,
-        cancelled: &'e AtomicBool,
-        damaged: Arc<AtomicBool>,
-    ) -> Self {
+    fn new(engine: &'e Engine<'a>, around: Surroundings<'e>, damaged: Arc<AtomicBool>) -> Self {
         let n = engine.nodes.len();
         let mut wanted = vec![0; n];
         engine
@@ -351,8 +393,8 @@ impl<'e, 'a> Run<'e, 'a> {
         let needs: Vec<Vec<usize>> = engine.nodes.iter().map(|node| node.needs.clone()).collect();
         Run {
             engine,
-            observer,
-            cancelled,
+            around,
+            writable: false,
             damaged,
             board: Board::new(&needs),
             budget: Budget::new(engine.options.threads, engine.options.memory),
@@ -373,15 +415,15 @@ impl<'e, 'a> Run<'e, 'a> {
                 while let Some(i) = self.board.next_ready() {
                     self.look_up(i)?;
                 }
-                if self.cancelled.load(Ordering::Relaxed) && self.stopped.is_none() {
+                if self.around.cancelled.load(Ordering::Relaxed) && self.stopped.is_none() {
                     self.stop("the run was interrupted");
                 }
-                for i in self.board.queued() {
+                for i in self.board.queued(LOOK_AHEAD) {
                     self.start(i, scope, &sender);
                 }
                 if self.grants.is_empty() {
                     // Nothing runs and nothing could start: only what was skipped or done is left.
-                    if self.board.next_ready().is_none() && self.board.queued().is_empty() {
+                    if self.board.next_ready().is_none() && self.board.queued_count() == 0 {
                         break;
                     }
                     continue;
@@ -390,7 +432,7 @@ impl<'e, 'a> Run<'e, 'a> {
                 if let Some(grant) = self.grants.remove(&i) {
                     self.budget.give_back(grant);
                 }
-                self.collect(i, outcome)?;
+                self.collect(i, outcome);
             }
             Ok(())
         })?;
@@ -404,17 +446,19 @@ impl<'e, 'a> Run<'e, 'a> {
             self.skip(i, reason);
             return Ok(());
         }
-        let known: Vec<Option<&Record>> = self.records.iter().map(Option::as_deref).collect();
-        let action = self.engine.action(node, &known)?;
+        let action = self.engine.action(node, &self.records)?;
         let store = self.engine.store;
         match store.lookup(&action.key())? {
             Lookup::Hit(record) => {
-                self.observer.event(&Event::Hit { id: &node.instance.id });
-                store.remember_last(&self.engine.facts.name, node.instance.id.as_str(), &action)?;
+                self.around.observer.event(&Event::Hit { id: &node.instance.id });
+                self.remember(node, &action);
                 let artifact = Arc::new(self.stored(node, &record));
                 self.done(i, record, artifact, true);
             }
             Lookup::Miss { .. } => {
+                if !std::mem::replace(&mut self.writable, true) {
+                    store.probe()?;
+                }
                 let id = node.instance.id.as_str();
                 let reason = staleness(store, &self.engine.facts.name, id, &action)?.to_string();
                 self.actions.insert(i, (action, reason));
@@ -444,7 +488,7 @@ impl<'e, 'a> Run<'e, 'a> {
             memory: resources.memory.unwrap_or(3 * read + (64 << 20)),
             exclusive: resources.exclusive || node.op.measures_machine(&node.params),
         };
-        let Some(grant) = self.budget.grant(demand, self.board.queued().len()) else {
+        let Some(grant) = self.budget.grant(demand, self.board.queued_count()) else {
             return;
         };
         let Some((action, reason)) = self.actions.remove(&i) else {
@@ -452,7 +496,7 @@ impl<'e, 'a> Run<'e, 'a> {
         };
         self.board.set(i, State::Running);
         self.grants.insert(i, grant);
-        self.observer.event(&Event::Started {
+        self.around.observer.event(&Event::Started {
             id: &node.instance.id,
             threads: grant.threads,
             reason: &reason,
@@ -460,18 +504,22 @@ impl<'e, 'a> Run<'e, 'a> {
         let job = Job {
             engine: self.engine,
             node,
-            observer: self.observer,
-            cancelled: self.cancelled,
+            around: self.around,
             damaged: self.damaged.clone(),
             action,
             threads: grant.threads,
         };
-        let (inputs, sender) = (self.inputs(node), sender.clone());
-        scope.spawn(move || {
+        let (inputs, to) = (self.inputs(node), sender.clone());
+        let started = std::thread::Builder::new().spawn_scoped(scope, move || {
             let outcome = job.run(&inputs);
             // The coordinator outlives its threads; should it be gone, nobody is left to tell.
-            let _ = sender.send((i, outcome));
+            let _ = to.send((i, outcome));
         });
+        if let Err(problem) = started {
+            let error = format!("cannot start a thread: {problem}; pass a smaller --jobs");
+            let environment = true;
+            let _ = sender.send((i, Outcome::Failed { error, environment }));
+        }
     }
 
     fn inputs(&self, node: &Node) -> Inputs {
@@ -514,26 +562,26 @@ impl<'e, 'a> Run<'e, 'a> {
         inputs
     }
 
-    fn collect(&mut self, i: usize, outcome: Outcome) -> Result<(), EngineError> {
+    fn collect(&mut self, i: usize, outcome: Outcome) {
         let node = &self.engine.nodes[i];
         match outcome {
             Outcome::Made { record, artifact, hit } => {
-                let id = node.instance.id.as_str();
-                self.engine
-                    .store
-                    .remember_last(&self.engine.facts.name, id, &record.action)?;
-                self.observer.event(&Event::Finished {
+                self.remember(node, &record.action);
+                self.around.observer.event(&Event::Finished {
                     id: &node.instance.id,
                     seconds: record.seconds,
                 });
                 self.done(i, record, artifact, hit);
             }
-            Outcome::Failed(error) => {
-                self.observer.event(&Event::Failed {
+            Outcome::Failed { error, environment } => {
+                self.around.observer.event(&Event::Failed {
                     id: &node.instance.id,
                     error: &error,
                 });
-                self.results[i] = Some(Self::result(node, Status::Failed, Some(error)));
+                self.results[i] = Some(InstanceRecord {
+                    environment,
+                    ..Self::result(node, Status::Failed, Some(error))
+                });
                 self.board.set(i, State::Failed);
                 let because = format!("{} failed", node.instance.id);
                 for d in self.board.doomed(i) {
@@ -548,7 +596,6 @@ impl<'e, 'a> Run<'e, 'a> {
                 self.stop("the run was interrupted");
             }
         }
-        Ok(())
     }
 
     fn done(&mut self, i: usize, record: Box<Record>, artifact: Arc<Artifact>, hit: bool) {
@@ -601,12 +648,19 @@ impl<'e, 'a> Run<'e, 'a> {
             document: None,
             log: Vec::new(),
             error,
+            environment: false,
         }
+    }
+
+    /// Keeps the action, to explain the next run. A cache that cannot keep it works as well.
+    fn remember(&self, node: &Node, action: &Action) {
+        let (recipe, id) = (&self.engine.facts.name, node.instance.id.as_str());
+        let _ = self.engine.store.remember_last(recipe, id, action);
     }
 
     fn skip(&mut self, i: usize, because: &str) {
         let node = &self.engine.nodes[i];
-        self.observer.event(&Event::Skipped {
+        self.around.observer.event(&Event::Skipped {
             id: &node.instance.id,
             because,
         });
@@ -656,8 +710,7 @@ fn stored(
 struct Job<'e, 'a> {
     engine: &'e Engine<'a>,
     node: &'e Node,
-    observer: &'e dyn Observer,
-    cancelled: &'e AtomicBool,
+    around: Surroundings<'e>,
     damaged: Arc<AtomicBool>,
     action: Action,
     threads: usize,
@@ -668,7 +721,10 @@ impl Job<'_, '_> {
         match self.make(inputs) {
             Ok(outcome) => outcome,
             Err(CacheError::Interrupted) => Outcome::Interrupted,
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => Outcome::Failed {
+                error: error.to_string(),
+                environment: true,
+            },
         }
     }
 
@@ -678,9 +734,9 @@ impl Job<'_, '_> {
         let mut told = false;
         let _guard = store.lock(&key, &mut || {
             if !std::mem::replace(&mut told, true) {
-                self.observer.event(&Event::Waiting { id });
+                self.around.observer.event(&Event::Waiting { id });
             }
-            stop_if(self.cancelled)
+            stop_if(self.around.cancelled)
         })?;
         if let Lookup::Hit(record) = store.lookup(&key)? {
             let artifact = stored(store, self.node.instance.produces, &record, None, &self.damaged);
@@ -690,13 +746,24 @@ impl Job<'_, '_> {
                 hit: true,
             });
         }
+        for (_, source) in &self.node.instance.sources {
+            if let Err(error) = self.check_source(source) {
+                let environment = true;
+                return Ok(Outcome::Failed { error, environment });
+            }
+        }
         let started = Instant::now();
         let log = Mutex::new(Vec::new());
         let output = match self.in_pool(inputs, &log) {
             Ok(output) => output,
             Err(StepError::Cancelled) => return Ok(Outcome::Interrupted),
-            Err(_) if self.cancelled.load(Ordering::Relaxed) => return Ok(Outcome::Interrupted),
-            Err(error) => return Ok(Outcome::Failed(error.to_string())),
+            Err(_) if self.around.cancelled.load(Ordering::Relaxed) => return Ok(Outcome::Interrupted),
+            Err(error) => {
+                return Ok(Outcome::Failed {
+                    error: error.to_string(),
+                    environment: false,
+                });
+            }
         };
         let Output {
             kind,
@@ -732,15 +799,34 @@ impl Job<'_, '_> {
         })
     }
 
+    /// Makes sure that the files of a source are those that entered the key, since steps read them where they are. What the cache
+    /// has lost or damaged is brought in again.
+    fn check_source(&self, name: &str) -> Result<(), String> {
+        let files = self.engine.sources.get(name).map_or(&[][..], |source| &source.files);
+        for file in files {
+            match self.engine.store.verified(&file.blob) {
+                Ok(_) => continue,
+                Err(CacheError::Missing { .. } | CacheError::Damaged { .. }) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+            (self.around.restore)(name)?;
+            // Results that were made from it are no longer in the cache, so this run is to look again.
+            self.damaged.store(true, Ordering::Relaxed);
+            let restored = self.engine.store.verified(&file.blob);
+            restored.map_err(|error| format!("source `{name}` changed: {error}"))?;
+        }
+        Ok(())
+    }
+
     /// Runs the op in a pool of the granted threads. A panic is a bug of the op; it becomes a failure of this step alone.
     fn in_pool(&self, inputs: &Inputs, log: &Mutex<Vec<String>>) -> Result<Output, StepError> {
         let id = &self.node.instance.id;
         let say = |line: &str| {
-            self.observer.event(&Event::Log { id, line });
+            self.around.observer.event(&Event::Log { id, line });
             log.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
         };
-        let progress = |done, total| self.observer.event(&Event::Progress { id, done, total });
-        let cancelled = || self.cancelled.load(Ordering::Relaxed);
+        let progress = |done, total| self.around.observer.event(&Event::Progress { id, done, total });
+        let cancelled = || self.around.cancelled.load(Ordering::Relaxed);
         let context = Context {
             log: &say,
             progress: &progress,

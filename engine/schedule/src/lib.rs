@@ -13,8 +13,8 @@ mod key;
 mod record;
 mod sources;
 
-pub use engine::{Engine, EngineError, RunOptions};
+pub use engine::{Engine, EngineError, Restore, RunOptions};
 pub use event::{Event, Observer};
 pub use explain::{Explanation, Staleness};
-pub use record::{InstanceRecord, RunRecord, SourceRecord, Status, record_schema};
-pub use sources::{Ingested, IngestedFile, IngestedSource, SourceError, ingest};
+pub use record::{InstanceRecord, RunRecord, SourceRecord, Status, WrittenFile, record_schema};
+pub use sources::{Ingested, IngestedFile, IngestedSource, SourceError, foresee, ingest, ingest_needed};

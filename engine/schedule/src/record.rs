@@ -31,13 +31,27 @@ pub struct RunRecord {
     /// The recipe's expectations and how they went.
     #[serde(default)]
     pub expectations: Vec<Verdict>,
+    /// The files beside the record that are this program's, by path: what it wrote last and still finds so, the next run may
+    /// replace and remove.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, WrittenFile>,
+}
+
+/// A file in the output folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct WrittenFile {
+    /// The instance that it belongs to; empty for what belongs to the run.
+    pub by: String,
+    /// SHA-256 of the bytes that were written.
+    pub sha256: String,
 }
 
 /// One file of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct SourceRecord {
-    /// Path or address, as the user knows it.
+    /// Name of the file or folder; where it lies is nobody else's business.
     pub label: String,
     /// SHA-256 of the content (of a deterministic archive, for a folder).
     pub sha256: String,
@@ -96,6 +110,9 @@ pub struct InstanceRecord {
     /// Why it failed or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether it failed for what is around it (the disk, the cache, a source), not for what it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub environment: bool,
 }
 
 impl RunRecord {

@@ -22,6 +22,13 @@ pub struct IngestedFile {
 }
 
 impl IngestedFile {
+    /// The name without the folders above it; a folder's ends with `/`.
+    pub fn own_name(&self) -> String {
+        let label = self.label.trim_end_matches('/');
+        let end = &self.label[label.len()..];
+        format!("{}{end}", label.rsplit('/').next().unwrap_or(label))
+    }
+
     /// The file's own name; empty for a folder, whose content holds the names.
     pub fn name(&self) -> &str {
         self.label.rsplit('/').next().unwrap_or_default()
@@ -52,36 +59,54 @@ pub enum SourceError {
     },
 }
 
-/// Hashes the files of the named sources into the store. Unchanged files are recognized by their metadata.
+/// Hashes the files of the named sources into the store. Unchanged files are recognized by their metadata. A store that cannot be
+/// written is left as it is: a run may need none of them.
 pub fn ingest(store: &Store, sources: &BTreeMap<String, Vec<PathBuf>>) -> Result<Ingested, SourceError> {
+    all(store, sources, |memo, path| match memo.ingest(store, path) {
+        Err(CacheError::ReadOnly { .. } | CacheError::Full { .. }) => memo.digest(path),
+        ingested => ingested,
+    })
+}
+
+/// [`ingest`] of what is needed in the store.
+pub fn ingest_needed(store: &Store, sources: &BTreeMap<String, Vec<PathBuf>>) -> Result<Ingested, SourceError> {
+    all(store, sources, |memo, path| memo.ingest(store, path))
+}
+
+/// What [`ingest`] would give, without storing anything.
+pub fn foresee(store: &Store, sources: &BTreeMap<String, Vec<PathBuf>>) -> Result<Ingested, SourceError> {
+    all(store, sources, StatMemo::digest)
+}
+
+fn all(
+    store: &Store,
+    sources: &BTreeMap<String, Vec<PathBuf>>,
+    take: impl Fn(&mut StatMemo, &Path) -> Result<BlobRef, CacheError>,
+) -> Result<Ingested, SourceError> {
     let mut memo = StatMemo::load(store);
+    let mut one = |name: &str, path: &Path| {
+        if !path.exists() {
+            return Err(SourceError::Missing {
+                name: name.to_owned(),
+                path: path.to_owned(),
+            });
+        }
+        let blob = take(&mut memo, path).map_err(|problem| SourceError::Cache {
+            name: name.to_owned(),
+            problem,
+        })?;
+        let mut label = path.display().to_string();
+        if path.is_dir() && !label.ends_with('/') {
+            label.push('/');
+        }
+        Ok(IngestedFile { label, blob })
+    };
     let mut all = Ingested::new();
     for (name, paths) in sources {
-        let files = paths
-            .iter()
-            .map(|path| ingest_one(store, &mut memo, name, path))
-            .collect::<Result<_, _>>()?;
+        let files = paths.iter().map(|path| one(name, path)).collect::<Result<_, _>>()?;
         all.insert(name.clone(), IngestedSource { files });
     }
     // The memo is a convenience: a cache that cannot keep it works as well.
     let _ = memo.save(store);
     Ok(all)
-}
-
-fn ingest_one(store: &Store, memo: &mut StatMemo, name: &str, path: &Path) -> Result<IngestedFile, SourceError> {
-    if !path.exists() {
-        return Err(SourceError::Missing {
-            name: name.to_owned(),
-            path: path.to_owned(),
-        });
-    }
-    let blob = memo.ingest(store, path).map_err(|problem| SourceError::Cache {
-        name: name.to_owned(),
-        problem,
-    })?;
-    let mut label = path.display().to_string();
-    if path.is_dir() && !label.ends_with('/') {
-        label.push('/');
-    }
-    Ok(IngestedFile { label, blob })
 }

@@ -1,18 +1,24 @@
 //! The folder that a run leaves for people: exported files, reports, the record, the expectations.
 //!
-//! Everything in it can be made again from the cache. A file that would not change is not touched.
+//! Everything in it can be made again from the cache. A file that would not change is not touched. The record lists the files,
+//! so that the next run knows which of those in the folder are its own to replace and to remove.
 
-use std::collections::BTreeMap;
+mod folder;
+mod names;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use anyhow::Context as _;
-use cache::{ActionKey, BlobRef, Digest, Lookup, Store};
-use recipe::ArtifactKind;
-use schedule::{InstanceRecord, RunRecord, Status};
+use cache::Store;
+use schedule::{RunRecord, WrittenFile};
+
+pub use folder::{Content, Folder, Unwritten, Wanted};
 
 use crate::exit::Failure;
+use folder::There;
 
 /// The account of the run in the folder.
 pub const RECORD: &str = "record.json";
@@ -21,263 +27,114 @@ pub const REPORT_RECORD: &str = "report.json";
 /// The expectations as JUnit XML.
 const EXPECTATIONS: &str = "expectations.xml";
 
-/// The output folder of a run.
-#[derive(Debug)]
-pub struct Folder(PathBuf);
-
-impl Folder {
-    /// Makes the folder and makes sure that it can be written, before any work is done.
-    pub fn prepare(path: PathBuf) -> Result<Self, Failure> {
-        let probe = path.join(".pipeline-writable");
-        let written = fs::create_dir_all(&path)
-            .and_then(|()| fs::write(&probe, ""))
-            .and_then(|()| fs::remove_file(&probe));
-        written.with_context(|| unwritable(&path))?;
-        Ok(Folder(path))
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Writes all exported files and reports of a run.
-    pub fn write_artifacts(&self, store: &Store, record: &RunRecord) -> Result<(), Failure> {
-        for (name, blob) in files(&artifacts(store, record)?) {
-            store
-                .materialize(&blob, &self.0.join(&name))
-                .with_context(|| unwritable(&self.0))?;
-        }
-        Ok(())
-    }
-
-    /// Writes the record of the run and its expectations.
-    pub fn write_record(&self, record: &RunRecord) -> Result<(), Failure> {
-        self.write(RECORD, &[serde_json::to_vec_pretty(record)?, b"\n".to_vec()].concat())?;
-        self.write(
-            EXPECTATIONS,
-            report::junit(&record.recipe.name, &record.expectations).as_bytes(),
-        )
-    }
-
-    /// Writes a file unless it holds these bytes already.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        replace(&self.0.join(name), bytes).with_context(|| unwritable(&self.0))?;
-        Ok(())
-    }
+/// How files of a folder are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Whether instances that the run did not look at keep their files: it was asked for a part of the recipe.
+    pub partial: bool,
+    /// Whether files that no run has written are replaced.
+    pub force: bool,
 }
 
-fn unwritable(folder: &Path) -> String {
-    format!(
-        "{}: cannot write the results; make room, or choose another folder with --out",
-        folder.display()
-    )
-}
-
-/// Writes `path` whole or not at all, and not at all where it holds these bytes already.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-/// What an instance leaves in the folder.
-struct Leaving<'r> {
-    instance: &'r InstanceRecord,
-    kind: ArtifactKind,
-    blobs: BTreeMap<String, BlobRef>,
-}
-
-/// The files and reports of a run, with their blobs.
-fn artifacts<'r>(store: &Store, record: &'r RunRecord) -> Result<Vec<Leaving<'r>>, Failure> {
-    let mut leaving = Vec::new();
-    for instance in record
-        .instances
-        .iter()
-        .filter(|i| matches!(i.status, Status::Hit | Status::Ran))
-    {
-        let kind = steps::find(&instance.op).map(|op| op.spec.produces);
-        let Some(kind @ (ArtifactKind::File | ArtifactKind::Report)) = kind else {
-            continue;
-        };
-        let Some(key) = instance.key.as_deref().and_then(|key| key.parse::<Digest>().ok()) else {
-            continue;
-        };
-        let blobs = match store.lookup(&ActionKey::from(key))? {
-            Lookup::Hit(record) => record.blobs,
-            Lookup::Miss { reason } => {
-                return Err(anyhow::anyhow!("{}: {reason}; run again to make it anew", instance.id).into());
-            }
-        };
-        leaving.push(Leaving { instance, kind, blobs });
-    }
-    Ok(leaving)
-}
-
-/// The names in the folder with what goes there. Where two things ask for one name, the later one goes into a folder named
-/// after its step.
-fn files(leaving: &[Leaving<'_>]) -> BTreeMap<String, BlobRef> {
-    let reports = leaving.iter().filter(|l| l.kind == ArtifactKind::Report).count();
-    let mut files: BTreeMap<String, BlobRef> = BTreeMap::new();
-    for Leaving { instance, kind, blobs } in leaving {
-        for (blob_name, blob) in blobs.iter().filter(|(name, _)| *name != steps::artifact::DOCUMENT) {
-            let (folder, name) = match kind {
-                ArtifactKind::Report if reports > 1 => (Some(safe(&instance.id)), blob_name.clone()),
-                ArtifactKind::Report if blob_name == RECORD => (None, REPORT_RECORD.to_owned()),
-                ArtifactKind::Report => (None, blob_name.clone()),
-                _ => (None, exported(&instance.variant, blob_name)),
-            };
-            let plain = folder.map_or_else(|| name.clone(), |folder| format!("{folder}/{name}"));
-            let choices = [
-                plain,
-                format!("{}/{name}", safe(&instance.step)),
-                format!("{}/{name}", safe(&instance.id)),
-            ];
-            let free = |choice: &&String| files.get(*choice).is_none_or(|there| there == blob);
-            if let Some(name) = choices.iter().find(free) {
-                files.insert(name.clone(), *blob);
-            }
-        }
-    }
-    files
-}
-
-/// `int8-0.8.tflite` for the blob `model.tflite` of variant `int8-0.8`. C source names its header, so the two keep their
-/// names in a folder; weights beside an ONNX model are named after their content, and the model knows them so.
-fn exported(variant: &str, blob_name: &str) -> String {
-    let extension = Path::new(blob_name)
-        .extension()
-        .and_then(|extension| extension.to_str());
-    match extension {
-        Some("c" | "h") => format!("{}/{}", safe(variant), safe(blob_name)),
-        Some(_) if blob_name.ends_with(steps::models::WEIGHTS) => safe(blob_name),
-        Some(extension) => format!("{}.{extension}", safe(variant)),
-        None => safe(variant),
-    }
-}
-
-/// A name that is one segment of a path on any system.
-fn safe(name: &str) -> String {
-    let safe: String = name
-        .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || "._-+=".contains(c) {
-                c
-            } else {
-                '_'
-            }
+/// Writes all exported files and reports of a run, its expectations, and its record with the list of the files. What an earlier run
+/// left that is not among them goes; says what.
+pub fn write_run(
+    folder: &Folder,
+    store: &Store,
+    record: &mut RunRecord,
+    manner: Manner,
+) -> Result<Vec<String>, Unwritten> {
+    let wanted = names::leaving(store, record)?;
+    let files = names::files(&wanted);
+    let mut wanted: Vec<Wanted<'_>> = files
+        .into_iter()
+        .map(|(name, (by, blob))| Wanted {
+            name,
+            by,
+            content: Content::Blob(store, blob),
         })
         .collect();
-    if safe.trim_matches('.').is_empty() {
-        format!("_{safe}")
-    } else {
-        safe
+    wanted.push(Wanted {
+        name: EXPECTATIONS.to_owned(),
+        by: String::new(),
+        content: Content::Bytes(report::junit(&record.recipe.name, &record.expectations).into_bytes()),
+    });
+
+    let _alone = folder.lock();
+    let mut before = earlier(folder, manner.force)?.map_or_else(BTreeMap::new, |earlier| earlier.files);
+    let names: BTreeSet<&str> = wanted.iter().map(|file| file.name.as_str()).collect();
+    let looked_at: BTreeSet<&str> = record.instances.iter().map(|i| i.id.as_str()).collect();
+    let stays = |name: &str, file: &WrittenFile| {
+        manner.partial && !names.contains(name) && !looked_at.contains(file.by.as_str())
+    };
+    let kept: BTreeMap<_, _> = before.extract_if(.., |name, file| stays(name, file)).collect();
+    let written = folder.write(&wanted, &before, manner.force)?;
+    let removed = before
+        .into_keys()
+        .filter(|name| !names.contains(name.as_str()))
+        .collect();
+    record.files = written.into_iter().chain(kept).collect();
+    write_record(folder, record)?;
+    Ok(removed)
+}
+
+/// Writes files into the folder of a run, or another, beside those that are there.
+pub fn write_beside(folder: &Folder, wanted: &[Wanted<'_>], force: bool) -> Result<(), Failure> {
+    let _alone = folder.lock();
+    let earlier = earlier(folder, force)?;
+    let mut before = earlier
+        .as_ref()
+        .map_or_else(BTreeMap::new, |earlier| earlier.files.clone());
+    before.retain(|name, _| wanted.iter().any(|file| file.name == *name));
+    let written = folder
+        .write(wanted, &before, force)
+        .map_err(|unwritten| match unwritten {
+            Unwritten::Lost(error) => error.into(),
+            Unwritten::Failed(failure) => failure,
+        })?;
+    if let Some(mut record) = earlier {
+        record.files.extend(written);
+        write_record(folder, &record)?;
     }
+    Ok(())
+}
+
+/// The record of the run before, if there is one.
+fn earlier(folder: &Folder, force: bool) -> Result<Option<RunRecord>, Failure> {
+    let read = || serde_json::from_slice(&fs::read(folder.path().join(RECORD)).ok()?).ok();
+    let (found, in_the_way) = match folder.there(RECORD) {
+        There::Nothing => return Ok(None),
+        There::File(_) => (read(), RECORD.to_owned()),
+        There::Stranger(name) => (None, name),
+    };
+    if found.is_none() {
+        folder.check_way(&BTreeSet::from([in_the_way]), force)?;
+    }
+    Ok(found)
+}
+
+fn write_record(folder: &Folder, record: &RunRecord) -> Result<(), Failure> {
+    folder.replace(RECORD, &[serde_json::to_vec_pretty(record)?, b"\n".to_vec()].concat())
+}
+
+/// Writes `path` whole or not at all, and not at all where it holds these bytes already. A link there is replaced, not followed.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|there| there.is_file());
+    if is_file && fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = folder::unfinished()
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
-
-    fn instance(step: &str, variant: &str, op: &str) -> InstanceRecord {
-        InstanceRecord {
-            id: format!("{step}[model={variant}]"),
-            step: step.into(),
-            op: op.into(),
-            coordinates: BTreeMap::new(),
-            variant: variant.into(),
-            status: Status::Ran,
-            seconds: None,
-            key: None,
-            content: None,
-            blobs: BTreeMap::new(),
-            document: None,
-            log: Vec::new(),
-            error: None,
-        }
-    }
-
-    fn leaving<'r>(instance: &'r InstanceRecord, kind: ArtifactKind, names: &[(&str, &str)]) -> Leaving<'r> {
-        let blobs = names
-            .iter()
-            .map(|(name, bytes)| ((*name).to_owned(), BlobRef::of(bytes.as_bytes())));
-        Leaving {
-            instance,
-            kind,
-            blobs: blobs.collect(),
-        }
-    }
-
-    fn names(leaving: &[Leaving<'_>]) -> Vec<String> {
-        files(leaving).into_keys().collect()
-    }
-
-    #[test]
-    fn files_are_named_after_their_variant_and_a_single_report_lies_at_the_top() {
-        let (file, page) = (
-            instance("tflite", "int8-0.8", "export"),
-            instance("report", "report", "report"),
-        );
-        let blobs = [("model.tflite", "a"), ("document.json", "b")];
-        let pages = [("report.md", "c"), ("record.json", "d")];
-        let all = [
-            leaving(&file, ArtifactKind::File, &blobs),
-            leaving(&page, ArtifactKind::Report, &pages),
-        ];
-        assert_eq!(names(&all), ["int8-0.8.tflite", "report.json", "report.md"]);
-    }
-
-    #[test]
-    fn several_reports_have_folders() {
-        let (one, two) = (instance("a", "x", "report"), instance("b", "x", "report"));
-        let pages = [("report.md", "c"), ("record.json", "d")];
-        let all = [
-            leaving(&one, ArtifactKind::Report, &pages),
-            leaving(&two, ArtifactKind::Report, &pages),
-        ];
-        assert_eq!(
-            names(&all),
-            [
-                "a_model=x_/record.json",
-                "a_model=x_/report.md",
-                "b_model=x_/record.json",
-                "b_model=x_/report.md"
-            ]
-        );
-    }
-
-    #[test]
-    fn two_files_of_one_name_are_both_kept() {
-        let (one, two) = (instance("a", "int8", "export"), instance("b", "int8", "export"));
-        let same = [
-            leaving(&one, ArtifactKind::File, &[("model.tflite", "x")]),
-            leaving(&two, ArtifactKind::File, &[("model.tflite", "x")]),
-        ];
-        assert_eq!(names(&same), ["int8.tflite"]);
-        let other = [
-            leaving(&one, ArtifactKind::File, &[("model.tflite", "x")]),
-            leaving(&two, ArtifactKind::File, &[("model.tflite", "y")]),
-        ];
-        assert_eq!(names(&other), ["b/int8.tflite", "int8.tflite"]);
-    }
-
-    #[test]
-    fn names_stay_inside_of_the_folder() {
-        assert_eq!(exported("../../etc/x", "model.tflite"), ".._.._etc_x.tflite");
-        assert_eq!(exported("int8", "model.c"), "int8/model.c");
-        assert_eq!([safe(".."), safe(""), safe("größe 1")], ["_..", "_", "größe_1"]);
-    }
 
     #[test]
     fn an_unchanged_file_keeps_its_time_stamp() {

@@ -4,11 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
+use super::url::Url;
 use super::{Download, FetchError, Resolver};
 use crate::progress::Transfer;
 
@@ -17,23 +20,16 @@ const ATTEMPTS: usize = 3;
 /// How long a server may say nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether the user has asked to stop, while nothing comes.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// Writes what `url` holds to the file `part`; goes on with what is there from an earlier attempt.
-pub fn to_file(resolver: &Resolver<'_>, download: &Download, url: &str, part: &Path) -> Result<(), FetchError> {
-    let at_url = |problem| FetchError::File {
-        place: url.to_owned(),
-        problem,
+pub fn to_file(resolver: &Resolver<'_>, download: &Download, url: &Url, part: &Path) -> Result<(), FetchError> {
+    let at_url = |problem: io::Error| FetchError::File {
+        place: url.to_string(),
+        problem: io::Error::new(problem.kind(), url.masked(&problem.to_string())),
     };
     let transfer = resolver.progress.download(&download.name, download.blob.size);
-    let copy = |reader: &mut dyn Read, have: u64| copy(resolver, download, reader, part, have, &*transfer);
-    if let Some(path) = local(url) {
-        let mut file = File::open(path).map_err(at_url)?;
-        return match copy(&mut file, 0) {
-            Err(Broken::Connection(problem)) => Err(at_url(problem)),
-            Err(Broken::Other(error)) => Err(error),
-            Ok(()) => Ok(()),
-        };
-    }
-    let agent = agent();
     let mut problem = io::Error::other("not tried");
     for _ in 0..ATTEMPTS {
         let have = part.metadata().map_or(0, |file| file.len());
@@ -41,39 +37,99 @@ pub fn to_file(resolver: &Resolver<'_>, download: &Download, url: &str, part: &P
             return Ok(());
         }
         let have = if have > download.blob.size { 0 } else { have };
-        let response = match request(&agent, url, have) {
-            Ok(response) => response,
-            Err(error) if is_final(&error) => return Err(at_url(error.into_io())),
-            Err(error) => {
-                problem = error.into_io();
-                continue;
-            }
-        };
-        let have = resumed_at(&response, have);
-        match copy(&mut response.into_body().into_reader(), have) {
+        match copy(resolver, download, sent(url.secret(), have), part, &*transfer) {
             Ok(()) => return Ok(()),
             Err(Broken::Connection(error)) => problem = error,
+            Err(Broken::Address(error)) => return Err(at_url(error)),
             Err(Broken::Other(error)) => return Err(error),
         }
     }
     Err(at_url(problem))
 }
 
+/// What a sender says.
+enum Sent {
+    /// What follows goes on after so many bytes.
+    From(u64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// That was all.
+    End,
+}
+
 /// Why a copy ended early.
 enum Broken {
     /// The sender's side; another attempt may help.
     Connection(io::Error),
+    /// The sender's side; another attempt would give the same.
+    Address(io::Error),
     /// This side.
     Other(FetchError),
 }
 
-/// Appends to the first `have` bytes of `part` what the reader yields.
+/// What `url` holds from byte `have` on, if the sender can, read on a thread of its own: a server that says nothing holds up
+/// that thread and nobody else.
+fn sent(url: &str, have: u64) -> Receiver<Result<Sent, Broken>> {
+    let (sender, receiver) = mpsc::sync_channel(4);
+    let url = url.to_owned();
+    let started = thread::Builder::new().spawn({
+        let sender = sender.clone();
+        move || {
+            let told = read(&url, have, &|sent| sender.send(Ok(sent)).is_ok());
+            // Whoever has stopped listening needs no answer.
+            let _ = sender.send(told.map(|()| Sent::End));
+        }
+    });
+    if let Err(error) = started {
+        let _ = sender.send(Err(Broken::Address(error)));
+    }
+    receiver
+}
+
+/// Tells what `url` holds, as long as somebody listens.
+fn read(url: &str, have: u64, tell: &dyn Fn(Sent) -> bool) -> Result<(), Broken> {
+    if let Some(path) = local(url) {
+        let mut file = File::open(path).map_err(Broken::Address)?;
+        let listens = tell(Sent::From(0));
+        return if listens { pass_on(&mut file, tell) } else { Ok(()) };
+    }
+    let response = request(&agent(), url, have).map_err(|error| {
+        let broken = if is_final(&error) {
+            Broken::Address
+        } else {
+            Broken::Connection
+        };
+        broken(error.into_io())
+    })?;
+    if !tell(Sent::From(resumed_at(&response, have))) {
+        return Ok(());
+    }
+    pass_on(&mut response.into_body().into_reader(), tell)
+}
+
+fn pass_on(reader: &mut dyn Read, tell: &dyn Fn(Sent) -> bool) -> Result<(), Broken> {
+    loop {
+        let mut buffer = vec![0; 1 << 16];
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                buffer.truncate(read);
+                if !tell(Sent::Bytes(buffer)) {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Broken::Connection(error)),
+        }
+    }
+}
+
+/// Writes what is sent to `part`.
 fn copy(
     resolver: &Resolver<'_>,
     download: &Download,
-    reader: &mut dyn Read,
+    sent: Receiver<Result<Sent, Broken>>,
     part: &Path,
-    have: u64,
     transfer: &dyn Transfer,
 ) -> Result<(), Broken> {
     let here = |problem| {
@@ -83,29 +139,35 @@ fn copy(
         })
     };
     let mut file = OpenOptions::new().create(true).append(true).open(part).map_err(here)?;
-    file.set_len(have).map_err(here)?;
-    let mut size = have;
-    let mut buffer = vec![0; 1 << 16];
+    let mut size = 0;
     loop {
         if resolver.cancelled.load(Ordering::Relaxed) {
             return Err(Broken::Other(FetchError::Interrupted));
         }
-        let read = match reader.read(&mut buffer) {
-            Ok(0) if size < download.blob.size => {
+        match sent.recv_timeout(GLANCE) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Broken::Connection(io::Error::other("the transfer broke off")));
+            }
+            Ok(Err(broken)) => return Err(broken),
+            Ok(Ok(Sent::From(have))) => {
+                size = have;
+                file.set_len(have).map_err(here)?;
+            }
+            Ok(Ok(Sent::Bytes(bytes))) => {
+                file.write_all(&bytes).map_err(here)?;
+                size += bytes.len() as u64;
+                transfer.at(size);
+                // One byte too many shows that it is another file; the digest of what is here says which.
+                if size > download.blob.size {
+                    return Ok(());
+                }
+            }
+            Ok(Ok(Sent::End)) if size < download.blob.size => {
                 let problem = format!("ended after {size} of {} bytes", download.blob.size);
                 return Err(Broken::Connection(io::Error::other(problem)));
             }
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Broken::Connection(error)),
-        };
-        file.write_all(&buffer[..read]).map_err(here)?;
-        size += read as u64;
-        transfer.at(size);
-        // One byte too many shows that it is another file; the digest of what is here says which.
-        if size > download.blob.size {
-            return Ok(());
+            Ok(Ok(Sent::End)) => return Ok(()),
         }
     }
 }

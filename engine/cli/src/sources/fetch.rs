@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use cache::{Action, BlobRef, CacheError, Lookup, Record, Store};
 
+use super::url::Url;
 use super::{Resolver, download, mirror};
 
 /// What a recipe says of a download.
@@ -22,7 +23,7 @@ pub struct Download {
     /// The file name.
     pub name: String,
     /// Addresses to try in order.
-    pub urls: Vec<String>,
+    pub urls: Vec<Url>,
     /// Digest and length of the bytes.
     pub blob: BlobRef,
 }
@@ -50,7 +51,7 @@ pub enum FetchError {
         /// The source.
         source_name: String,
         /// Its first address.
-        url: String,
+        url: Url,
         /// Its digest.
         sha256: String,
     },
@@ -143,8 +144,11 @@ pub fn fetch(resolver: &Resolver<'_>, download: &Download) -> Result<BlobRef, Fe
     if hit()? {
         return Ok(download.blob);
     }
-    if !store.contains(&download.blob).map_err(download.cache())? {
-        get(resolver, download)?;
+    // A file of the recipe with the same bytes will do, provided that these are what is stored.
+    match store.verified(&download.blob) {
+        Ok(_) => {}
+        Err(CacheError::Missing { .. } | CacheError::Damaged { .. }) => get(resolver, download)?,
+        Err(problem) => return Err(download.cache()(problem)),
     }
     let record = Record {
         kind: "source".to_owned(),
@@ -166,7 +170,7 @@ fn get(resolver: &Resolver<'_>, download: &Download) -> Result<(), FetchError> {
         return Err(FetchError::NoMirror(folder.to_owned()));
     }
     // A file address needs no network.
-    let allowed = |url: &&String| !resolver.from.offline || url.starts_with("file://");
+    let allowed = |url: &&Url| !resolver.from.offline || url.secret().starts_with("file://");
     let mut attempts = Vec::new();
     let part = resolver
         .store
@@ -175,7 +179,7 @@ fn get(resolver: &Resolver<'_>, download: &Download) -> Result<(), FetchError> {
         .join(format!("download-{}.part", download.blob.digest));
     for url in download.urls.iter().filter(allowed) {
         let got = download::to_file(resolver, download, url, &part);
-        match got.and_then(|()| keep(resolver.store, download, &part, url)) {
+        match got.and_then(|()| keep(resolver.store, download, &part, &url.to_string())) {
             Ok(()) => {
                 // Garbage collection removes what stays behind.
                 let _ = fs::remove_file(&part);
@@ -193,7 +197,7 @@ fn get(resolver: &Resolver<'_>, download: &Download) -> Result<(), FetchError> {
     if attempts.is_empty() {
         return Err(FetchError::Offline {
             source_name: download.source.clone(),
-            url: download.urls.first().cloned().unwrap_or_default(),
+            url: download.urls.first().cloned().unwrap_or_else(|| Url::from("")),
             sha256: download.blob.digest.to_string(),
         });
     }

@@ -7,6 +7,7 @@ mod fetch;
 mod mirror;
 #[cfg(test)]
 mod tests;
+mod url;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,9 +20,11 @@ use schedule::{Ingested, IngestedFile};
 use crate::args::FetchArgs;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::progress::Progress;
+use crate::terminal::chain;
 use crate::units::hexadecimal;
 
 pub use fetch::{Download, FetchError};
+use url::Url;
 
 /// Brings sources into the cache.
 pub struct Resolver<'a> {
@@ -38,22 +41,39 @@ pub struct Resolver<'a> {
 impl Resolver<'_> {
     /// Hashes the files among the sources and gets the downloads.
     pub fn resolve(&self, sources: &BTreeMap<&str, &Source>) -> Result<Ingested, Failure> {
-        let mut ingested = ingest_files(self.store, sources)?;
+        let mut ingested = schedule::ingest(self.store, &files(sources)).or_exit(Exit::Environment)?;
+        self.download(sources, &mut ingested)?;
+        Ok(ingested)
+    }
+
+    fn download(&self, sources: &BTreeMap<&str, &Source>, ingested: &mut Ingested) -> Result<(), Failure> {
         for download in downloads(sources) {
             let blob = match fetch::fetch(self, &download) {
                 Err(FetchError::Interrupted) => return Err(Failure::Told(Exit::Interrupted)),
                 fetched => fetched?,
             };
-            download.add(&mut ingested, blob);
+            download.add(ingested, blob);
         }
-        Ok(ingested)
+        Ok(())
+    }
+
+    /// Brings one of the sources in again, of which the cache has lost or damaged something.
+    pub fn restore(&self, sources: &BTreeMap<&str, &Source>, name: &str) -> Result<(), String> {
+        let one = sources.iter().filter(|(source, _)| **source == name);
+        let one: BTreeMap<&str, &Source> = one.map(|(name, source)| (*name, *source)).collect();
+        let ingested = schedule::ingest_needed(self.store, &files(&one)).or_exit(Exit::Environment);
+        let restored = ingested.and_then(|mut ingested| self.download(&one, &mut ingested));
+        restored.map_err(|failure| match failure {
+            Failure::Error(_, error) => chain(&error),
+            Failure::Told(_) => "interrupted".to_owned(),
+        })
     }
 }
 
-/// The sources without getting any download: its digest is known, which is all that a key needs. The second part of the
-/// result are the downloads that are not in the cache.
+/// The sources without storing anything or getting any download: its digest is known, which is all that a key needs. The second
+/// part of the result are the downloads that are not in the cache.
 pub fn foresee(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<(Ingested, Vec<Download>), Failure> {
-    let mut ingested = ingest_files(store, sources)?;
+    let mut ingested = schedule::foresee(store, &files(sources)).or_exit(Exit::Environment)?;
     let mut missing = Vec::new();
     for download in downloads(sources) {
         let present =
@@ -66,13 +86,13 @@ pub fn foresee(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<(Inge
     Ok((ingested, missing))
 }
 
-fn ingest_files(store: &Store, sources: &BTreeMap<&str, &Source>) -> Result<Ingested, Failure> {
+/// The paths of the sources that are files.
+fn files(sources: &BTreeMap<&str, &Source>) -> BTreeMap<String, Vec<PathBuf>> {
     let files = sources.iter().filter_map(|(name, source)| match source {
         Source::Files { .. } => Some(((*name).to_owned(), with_modules(source.paths()))),
         Source::Fetch(_) => None,
     });
-    let files: BTreeMap<String, Vec<PathBuf>> = files.collect();
-    schedule::ingest(store, &files).or_exit(Exit::Environment)
+    files.collect()
 }
 
 /// An architecture file with the modules of its author: the `.yaml` files in the folder `modules` beside it, by name.
@@ -98,7 +118,7 @@ fn downloads(sources: &BTreeMap<&str, &Source>) -> Vec<Download> {
         let download = |remote: &Remote| Download {
             source: (*source).to_owned(),
             name: remote.name.clone(),
-            urls: remote.urls.clone(),
+            urls: remote.urls.iter().map(|url| Url::from(url.as_str())).collect(),
             blob: BlobRef {
                 digest: digest(&remote.sha256),
                 size: remote.size,

@@ -4,14 +4,16 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use cache::{BlobRef, Store};
 use schedule::{Event, Observer};
 
 use super::fetch::fetch;
+use super::url::Url;
 use super::{Download, FetchError, Resolver};
 use crate::args::FetchArgs;
 use crate::progress::{Progress, Transfer};
@@ -128,7 +130,7 @@ fn download(urls: &[&str]) -> Download {
     Download {
         source: "weights".into(),
         name: "model.h5".into(),
-        urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+        urls: urls.iter().map(|url| Url::from(*url)).collect(),
         blob: BlobRef::of(BYTES),
     }
 }
@@ -182,6 +184,60 @@ fn the_next_address_is_tried() {
     let (case, server) = (Case::new(), Server::with(vec![whole(BYTES)]));
     case.fetch(&[&gone.url, &server.url], &online()).unwrap();
     case.holds_the_bytes();
+}
+
+#[test]
+fn what_the_cache_holds_under_the_digest_is_hashed_before_it_counts_as_the_download() {
+    let (case, server) = (Case::new(), Server::with(vec![whole(BYTES)]));
+    let blob = case.store.put(BYTES).unwrap();
+    case.fetch(&["http://127.0.0.1:1/model.h5"], &online()).unwrap();
+    assert!(server.ranges.lock().unwrap().is_empty());
+
+    let case = Case::new();
+    case.store.put(BYTES).unwrap();
+    let path = case.store.path(&blob.digest);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "the bytes of a nutwork").unwrap();
+    case.fetch(&[&server.url], &online()).unwrap();
+    case.holds_the_bytes();
+}
+
+/// A server that answers with these bytes and then says nothing more, for as long as the connection lasts.
+fn stalling(start: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/model.h5", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            connection.write_all(&start).unwrap();
+            open.push(connection);
+        }
+    });
+    url
+}
+
+#[test]
+fn a_download_that_stalls_is_stopped_at_once() {
+    for start in [Vec::new(), broken(4)] {
+        let (case, url) = (Case::new(), stalling(start));
+        let cancelled = AtomicBool::new(false);
+        let from = online();
+        let resolver = Resolver {
+            store: &case.store,
+            from: &from,
+            cancelled: &cancelled,
+            progress: &Nothing,
+        };
+        let fetched = thread::scope(|scope| {
+            let fetching = scope.spawn(|| fetch(&resolver, &download(&[&url])));
+            thread::sleep(Duration::from_millis(200));
+            cancelled.store(true, Ordering::Relaxed);
+            fetching.join().unwrap()
+        });
+        // A server may say nothing for longer than this test would be waited for.
+        assert!(matches!(fetched, Err(FetchError::Interrupted)), "{fetched:?}");
+    }
 }
 
 #[test]

@@ -64,23 +64,31 @@ fn collect(given: Option<&Path>, keep: u64, terminal: &Terminal) -> Outcome {
 /// Damage is told by the exit code, too: whoever asks wants to know.
 fn verify(given: Option<&Path>, terminal: &Terminal) -> Outcome {
     let report = cache_folder::open(given)?.verify()?;
+    let set_aside = if report.left {
+        "found, in a cache that cannot be written"
+    } else {
+        "set aside"
+    };
     let mut text = String::new();
     for digest in &report.damaged_blobs {
-        text += &format!("damaged, set aside: blob {digest}\n");
+        text += &format!("damaged, {set_aside}: blob {digest}\n");
+    }
+    for key in &report.suspect_records {
+        text += &format!("set aside: result {key}: made from something damaged\n");
     }
     for (key, reason) in &report.dropped_records {
-        text += &format!("set aside: result {key}: {reason}\n");
+        text += &format!("{set_aside}: result {key}: {reason}\n");
     }
     if report.strangers > 0 {
         text += &format!(
-            "set aside: {} that do not belong here\n",
+            "{set_aside}: {} that do not belong here\n",
             units::count(report.strangers as usize, "file")
         );
     }
     let results = units::count(report.sound_records as usize, "result");
     let blobs = units::count(report.sound_blobs as usize, "blob");
     text += &format!("sound: {results}, {blobs}, {}\n", units::bytes(report.sound_bytes));
-    if !report.is_sound() {
+    if !report.is_sound() && !report.left {
         text += "the next run makes again what is missing\n";
     }
     terminal.result(&text)?;

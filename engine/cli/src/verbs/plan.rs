@@ -28,7 +28,7 @@ pub fn plan(args: &PlanArgs, everywhere: &Everywhere, terminal: &Terminal) -> Ou
     }
     let mut text = table.render();
     for download in &foreseen.downloads {
-        let url = download.urls.first().map_or("", String::as_str);
+        let url = download.urls.first().map(ToString::to_string).unwrap_or_default();
         text += &format!(
             "source {} is to be downloaded: {}, {url}\n",
             download.source,

@@ -7,7 +7,7 @@ use recipe::ArtifactKind;
 
 use crate::args::{Everywhere, ReportArgs, RunArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::outputs::{Folder, RECORD, REPORT_RECORD};
+use crate::outputs::{self, Content, Folder, RECORD, REPORT_RECORD, Wanted};
 use crate::project::Project;
 use crate::saved;
 use crate::terminal::Terminal;
@@ -23,7 +23,7 @@ pub fn report(args: ReportArgs, everywhere: &Everywhere, terminal: &Terminal, st
     }
 }
 
-/// Renders the report of a record. The record itself stays as it is.
+/// Renders the report of a record. Of the record in the folder, nothing changes but the list of its files.
 fn again(args: &ReportArgs, terminal: &Terminal) -> Outcome {
     let mut input = saved::read(&args.what)?;
     if args.baseline.is_some() {
@@ -31,13 +31,22 @@ fn again(args: &ReportArgs, terminal: &Terminal) -> Outcome {
     }
     let folder = Folder::prepare(args.out.clone().unwrap_or_else(|| saved::folder_of(&args.what)))?;
     let files = ::report::render(&input).or_exit(Exit::Invalid)?;
-    for file in &files {
-        let name = if file.name == RECORD { REPORT_RECORD } else { &file.name };
-        folder.write(name, &file.bytes)?;
-    }
+    let wanted: Vec<Wanted<'_>> = files
+        .into_iter()
+        .map(|file| Wanted {
+            name: if file.name == RECORD {
+                REPORT_RECORD.to_owned()
+            } else {
+                file.name
+            },
+            by: "report".to_owned(),
+            content: Content::Bytes(file.bytes),
+        })
+        .collect();
+    outputs::write_beside(&folder, &wanted, args.force)?;
     terminal.result(&format!(
         "{} in {}\n",
-        units::count(files.len(), "file"),
+        units::count(wanted.len(), "file"),
         folder.path().display()
     ))?;
     Ok(Exit::Success)
@@ -51,6 +60,7 @@ fn of_recipe(args: ReportArgs, everywhere: &Everywhere, terminal: &Terminal, sta
         fetch,
         pace,
         out,
+        force,
         baseline,
     } = args;
     if baseline.is_some() {
@@ -79,6 +89,7 @@ fn of_recipe(args: ReportArgs, everywhere: &Everywhere, terminal: &Terminal, sta
         fetch,
         pace,
         out,
+        force,
         events: None,
     };
     run::run(&run, everywhere, terminal, started)

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use cache::Store;
 use measure::Machine;
 use report::ReportInput;
 use schedule::{RunRecord, Status};
 
 use crate::args::{Everywhere, RunArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::outputs::Folder;
+use crate::outputs::{self, Folder, Manner, Unwritten};
 use crate::progress::{self, Both, Events};
 use crate::project::{self, Project};
 use crate::sources::Resolver;
@@ -42,6 +43,8 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
             ControlFlow::Continue(())
         }
     };
+    // A cache that cannot be tidied works as well.
+    let _ = store.sweep();
     let _session = store.session(&mut stop)?;
     let resolver = Resolver {
         store: &store,
@@ -51,22 +54,39 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     };
     let sources = resolver.resolve(&project.used_sources())?;
     let machine = Machine::this();
+    let options = engine::options(Some(&args.pace), &machine);
+    if let Some(jobs) = args.pace.jobs.filter(|&jobs| usize::from(jobs) > options.threads) {
+        let used = units::count(options.threads, "thread");
+        terminal.warning(&format!(
+            "--jobs {jobs}: {used} are used, more would only wait for one another"
+        ));
+    }
     let carry_out = |project: &Project| -> Result<RunRecord, Failure> {
-        let options = engine::options(Some(&args.pace), &machine);
-        let engine = engine::engine(project, &store, sources.clone(), options, machine.clone(), terminal)?;
-        let ran = engine.run(&Both(&*progress, events.as_ref()), cancelled);
+        let (sources, options) = (sources.clone(), options.clone());
+        let engine = engine::engine(project, &store, sources, options, machine.clone(), terminal)?;
+        let used = project.used_sources();
+        let restore = |name: &str| resolver.restore(&used, name);
+        let ran = engine.run(&Both(&*progress, events.as_ref()), cancelled, &restore);
+        if cancelled.load(Ordering::Relaxed) {
+            signals::stopped();
+        }
         progress.clear();
         Ok(ran?)
     };
     let project = search::settled(project, terminal, &carry_out)?;
-    let mut record = carry_out(&project)?;
-    record.expectations = gates::judge(&project, &record).map_err(|complaints| {
-        terminal.say(&project::rendered(&complaints, terminal));
-        Failure::Told(Exit::Invalid)
+    let manner = Manner {
+        partial: !args.choices.only.is_empty() || !args.choices.axis.is_empty(),
+        force: args.force,
+    };
+    let (record, removed) = written(&folder, &store, manner, || {
+        let mut record = carry_out(&project)?;
+        record.expectations = gates::judge(&project, &record).map_err(|complaints| {
+            terminal.say(&project::rendered(&complaints, terminal));
+            Failure::Told(Exit::Invalid)
+        })?;
+        failures::print(&project, &record, terminal);
+        Ok(record)
     })?;
-    failures::print(&project, &record, terminal);
-    folder.write_artifacts(&store, &record)?;
-    folder.write_record(&record)?;
     write_step_summary(&folder, &record, terminal);
     if let Some(events) = &events {
         events.finish(&record).context("--events: cannot write")?;
@@ -80,9 +100,37 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     if terminal.volume >= crate::terminal::Volume::Normal {
         lines.push(summary(&record, started.elapsed().as_secs_f64()));
         lines.push(format!("results in {}", folder.path().display()));
+        if !removed.is_empty() {
+            let names = removed.iter().map(String::as_str).collect::<Vec<_>>();
+            lines.push(format!(
+                "removed there, of earlier runs: {}",
+                data::sample::shortened(&names)
+            ));
+        }
     }
     terminal.result(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     Ok(exit(&record, cancelled.load(Ordering::Relaxed)))
+}
+
+/// Carries a run out and writes what it made. What the cache turns out to have lost meanwhile is made again. The second part of
+/// the result are files of earlier runs that were removed.
+fn written(
+    folder: &Folder,
+    store: &Store,
+    manner: Manner,
+    carry_out: impl Fn() -> Result<RunRecord, Failure>,
+) -> Result<(RunRecord, Vec<String>), Failure> {
+    const ATTEMPTS: usize = 3;
+    let mut lost = anyhow!("not tried");
+    for _ in 0..ATTEMPTS {
+        let mut record = carry_out()?;
+        match outputs::write_run(folder, store, &mut record, manner) {
+            Ok(removed) => return Ok((record, removed)),
+            Err(Unwritten::Failed(failure)) => return Err(failure),
+            Err(Unwritten::Lost(error)) => lost = error,
+        }
+    }
+    Err(lost.into())
 }
 
 fn open_events(path: &Path) -> Result<Events, Failure> {
@@ -92,10 +140,21 @@ fn open_events(path: &Path) -> Result<Events, Failure> {
 }
 
 fn exit(record: &RunRecord, cancelled: bool) -> Exit {
-    if record.count(Status::Failed) > 0 {
-        Exit::StepFailed
+    let mut failed = record
+        .instances
+        .iter()
+        .filter(|i| i.status == Status::Failed)
+        .peekable();
+    if failed.peek().is_some() {
+        if failed.all(|i| i.environment) {
+            Exit::Environment
+        } else {
+            Exit::StepFailed
+        }
+    } else if cancelled {
+        Exit::Interrupted
     } else if record.count(Status::Skipped) > 0 {
-        if cancelled { Exit::Interrupted } else { Exit::StepFailed }
+        Exit::StepFailed
     } else if gates::all_met(&record.expectations) {
         Exit::Success
     } else {
@@ -180,6 +239,7 @@ mod tests {
             document: None,
             log: Vec::new(),
             error: None,
+            environment: false,
         };
         let verdict = |&outcome: &Judged| Verdict {
             name: String::new(),
@@ -202,6 +262,7 @@ mod tests {
             sources: BTreeMap::new(),
             instances: statuses.iter().map(instance).collect(),
             expectations: verdicts.iter().map(verdict).collect(),
+            files: BTreeMap::new(),
         }
     }
 
@@ -229,6 +290,9 @@ mod tests {
         assert_eq!(exit(&record(&[Ran], &[Judged::Error]), false), Exit::Expectation);
         assert_eq!(exit(&record(&[Ran, Failed], &missed), false), Exit::StepFailed);
         assert_eq!(exit(&record(&[Ran, Skipped], &missed), true), Exit::Interrupted);
-        assert_eq!(exit(&record(&[Ran], &[]), true), Exit::Success);
+        assert_eq!(exit(&record(&[Ran], &[]), true), Exit::Interrupted);
+        let mut full = record(&[Ran, Failed], &[]);
+        full.instances[1].environment = true;
+        assert_eq!(exit(&full, false), Exit::Environment);
     }
 }
