@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use steps::import::ModelFormat;
+use steps::ops::import::ModelFormat;
 
 use crate::support::{Lab, Run, npy, shipped};
 

@@ -11,7 +11,7 @@ use measure::Machine;
 use recipe::ArtifactKind;
 use report::{Document, RecipeFacts};
 use serde_json::Value;
-use steps::artifact::{Artifact, Decoded, LoadedDataset, ReadBlob};
+use steps::contract::{Artifact, Decoded, LoadedDataset, ReadBlob};
 use steps::{Context, Inputs, Labelled, Output, SourceFile, SourceFiles};
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -133,7 +133,7 @@ impl<'a> Workbench<'a> {
             clock: &Clock(self.started),
             memory: &measure::memory::ThisProcess,
             machine: &self.machine,
-            memo: &steps::memo::Forgetful,
+            memo: &steps::contract::Forgetful,
         };
         let output = registered.run(params, inputs, &context).or_exit(Exit::StepFailed)?;
         Ok(made(output))
@@ -181,7 +181,7 @@ pub fn samples(path: &Path) -> Result<Arc<Artifact>, Failure> {
     let label = path.display().to_string();
     let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
     Ok(dataset(
-        steps::arrays::samples(bytes, &label).or_exit(Exit::StepFailed)?,
+        steps::models::inference::samples(bytes, &label).or_exit(Exit::StepFailed)?,
     ))
 }
 

@@ -19,7 +19,7 @@ use measure::Machine;
 use recipe::{ArtifactKind, Instance};
 use report::{Document, RecipeFacts};
 use serde::{Deserialize, Serialize};
-use steps::artifact::{Artifact, DOCUMENT, ReadBlob};
+use steps::contract::{Artifact, DOCUMENT, ReadBlob};
 use steps::{Context, Inputs, Labelled, Output, Registered, SourceFile, SourceFiles, StepError};
 
 use crate::board::{Board, State};
@@ -690,7 +690,7 @@ fn stored(
     store: &Store,
     kind: ArtifactKind,
     record: &Record,
-    decoded: Option<steps::artifact::Decoded>,
+    decoded: Option<steps::contract::Decoded>,
     damaged: &Arc<AtomicBool>,
 ) -> Artifact {
     let blobs = record.blobs.iter().map(|(name, blob)| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cache::{Action, Lookup, Record, Store};
-use steps::memo::{Key, Memo};
+use steps::contract::{Key, Memo};
 
 /// The one blob of a record.
 const BLOB: &str = "data";

@@ -1,152 +1,18 @@
 //! The ops of the recipe language, one file each: parameters, method, revision, run.
 //!
 //! A step is a pure function from parameters and input artifacts to an output. Disk, clock, environment and terminal
-//! belong to the caller; what a step may learn of the world it is handed in its [`op::Context`].
+//! belong to the caller; what a step may learn of the world it is handed in its [`Context`].
+//!
+//! [`contract`] says what an op is, [`sampling`] what samples tell about a network, [`models`] what is done with a single model;
+//! [`ops`] are the ops themselves.
 
-pub mod architecture;
-pub mod arrays;
-pub mod artifact;
-pub mod auto;
-pub mod benchmark;
-pub mod calibrate;
-pub mod cluster;
-pub mod compress;
-#[cfg(test)]
-mod compression_tests;
-pub mod correct_bias;
-pub mod dataset;
-pub mod equalize;
-mod error;
-pub mod evaluate;
-pub mod export;
-mod export_tensorrt;
-pub mod feed;
-pub mod fold;
-pub mod import;
-pub mod inspect;
-mod layers;
-pub mod memo;
+pub mod contract;
+pub mod layer_patterns;
 pub mod models;
-pub mod op;
-pub mod pose;
-pub mod prune;
-pub mod quantize;
-pub mod reestimate_bn;
-mod repair;
-pub mod report;
-pub mod samples;
-mod saved_model;
-mod second_opinion;
-pub mod select;
-pub mod sensitivity;
-pub mod shrink;
-pub mod support;
+pub mod ops;
+pub mod sampling;
 #[cfg(test)]
-mod testing;
-pub mod verify;
-pub mod walk;
+mod tests;
 
-use std::sync::OnceLock;
-
-pub use error::StepError;
-pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFile, SourceFiles};
-
-/// Every op, in the order in which the reference lists them.
-pub fn registry() -> &'static [Registered] {
-    static REGISTRY: OnceLock<Vec<Registered>> = OnceLock::new();
-    REGISTRY.get_or_init(|| {
-        vec![
-            Registered::of::<import::ImportOp>(),
-            Registered::of::<dataset::DatasetOp>(),
-            Registered::of::<fold::FoldOp>(),
-            Registered::of::<prune::PruneOp>(),
-            Registered::of::<shrink::ShrinkOp>(),
-            Registered::of::<cluster::ClusterOp>(),
-            Registered::of::<equalize::EqualizeOp>(),
-            Registered::of::<calibrate::CalibrateOp>(),
-            Registered::of::<quantize::QuantizeOp>(),
-            Registered::of::<sensitivity::SensitivityOp>(),
-            Registered::of::<auto::AutoOp>(),
-            Registered::of::<correct_bias::CorrectBiasOp>(),
-            Registered::of::<reestimate_bn::ReestimateBnOp>(),
-            Registered::of::<export::ExportOp>(),
-            Registered::of::<compress::CompressOp>(),
-            Registered::of::<verify::VerifyOp>(),
-            Registered::of::<evaluate::EvaluateOp>(),
-            Registered::of::<benchmark::BenchmarkOp>(),
-            Registered::of::<report::ReportOp>(),
-        ]
-    })
-}
-
-/// The op of that name.
-pub fn find(name: &str) -> Option<&'static Registered> {
-    registry().iter().find(|op| op.spec.name == name)
-}
-
-/// What recipes and editors need to know of every op.
-pub fn specs() -> Vec<recipe::OpSpec> {
-    registry().iter().map(|op| op.spec.clone()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use recipe::Overrides;
-
-    #[test]
-    fn recipes_are_checked_against_every_keyword_of_every_schema() {
-        for spec in super::specs() {
-            assert_eq!(spec.unchecked_keywords(), Vec::<String>::new(), "{}", spec.name);
-        }
-    }
-
-    #[test]
-    fn every_example_is_a_step_that_passes_the_checks() {
-        // The steps and sources that the examples name.
-        let around =
-            "schema: pipeline/v1\nname: example\nsources:\n  weights: { file: w }\n  cifar: { file: c }\nsteps:\n";
-        let others = [
-            ("base", "{ import: { from: weights } }"),
-            ("test", "{ dataset: { source: cifar, split: test } }"),
-            ("train", "{ dataset: { source: cifar, split: train } }"),
-            ("ranges", "{ calibrate: { model: base, data: train, count: 500 } }"),
-            ("int8", "{ quantize: { model: base, ranges: ranges, scheme: int8 } }"),
-            ("tflite", "{ export: { model: int8 } }"),
-            ("quality", "{ evaluate: { model: base, data: test } }"),
-            ("speed", "{ benchmark: { model: tflite } }"),
-        ];
-        for spec in super::specs() {
-            let name = spec.example.split(':').next().unwrap();
-            let others = others.iter().filter(|(other, _)| *other != name);
-            let others: Vec<String> = others.map(|(other, step)| format!("  {other}: {step}")).collect();
-            let text = format!("{around}  {}\n{}\n", spec.example, others.join("\n"));
-            if let Err(complaints) =
-                recipe::load("example.yaml", text.as_bytes(), &super::specs(), &Overrides::default())
-            {
-                panic!("{}: {}", spec.name, complaints[0]);
-            }
-        }
-    }
-
-    #[test]
-    fn a_model_chosen_by_its_latency_holds_on_one_machine() {
-        let measures = |op: &str, params: serde_json::Value| {
-            let op = super::find(op).unwrap();
-            op.measures_machine(&op.complete(&params, &["model", "data"]).unwrap())
-        };
-        assert!(measures("benchmark", serde_json::json!({ "runs": 5 })));
-        assert!(measures("auto", serde_json::json!({ "drop": 0.01, "latency": 5 })));
-        assert!(!measures("auto", serde_json::json!({ "drop": 0.01, "bytes": 5000 })));
-    }
-
-    #[test]
-    fn parameters_are_completed_with_their_defaults_and_without_ports() {
-        let op = super::find("calibrate").unwrap();
-        let complete = op
-            .complete(&serde_json::json!({ "count": 5 }), &["model", "data"])
-            .unwrap();
-        insta::assert_snapshot!(complete, @r#"{"method":"minmax","count":5,"stratified":true,"seed":0,"percentile":99.99,"momentum":0.99}"#);
-        let both = op.complete(&serde_json::json!({ "count": 5, "fraction": 0.5 }), &[]);
-        assert_eq!(both.unwrap_err(), "count and fraction exclude each other: keep one");
-    }
-}
+pub use contract::{Context, Inputs, Labelled, Op, Output, Registered, SourceFile, SourceFiles, StepError};
+pub use ops::{find, registry, specs};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use formats::tensorflow::{GRAPH, INDEX};
 use report::CalibrationSummary;
-use steps::quantize::{Range, Ranges};
+use steps::ops::quantize::{Range, Ranges};
 
 /// Files beyond this size would slow the search down more than they could add.
 const LARGEST: u64 = 200_000;
@@ -119,7 +119,7 @@ fn sparse(model: &ir::Graph) -> ir::Graph {
 
 /// Exported ONNX files in every scheme.
 pub fn onnx() -> Vec<Vec<u8>> {
-    exported(|model| steps::models::onnx(model, steps::export::FileOptions::default()).ok())
+    exported(|model| steps::models::onnx(model, steps::ops::export::FileOptions::default()).ok())
 }
 
 fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
@@ -131,7 +131,7 @@ fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
             let params = serde_json::from_value(params).expect("parameters of quantize");
             let ranges = (scheme == "int8").then(|| ranges(&model)).flatten();
             // Networks with a layer that a scheme does not know are no loss among many.
-            let quantized = steps::quantize::quantize(&model, ranges.as_ref(), &params, None).ok();
+            let quantized = steps::ops::quantize::quantize(&model, ranges.as_ref(), &params, None).ok();
             all.extend(quantized.and_then(|(graph, _)| write(&graph)));
         }
     }

@@ -52,7 +52,7 @@ pub fn files(leaving: &[Leaving<'_>]) -> BTreeMap<String, (String, BlobRef)> {
     let reports = leaving.iter().filter(|l| l.kind == ArtifactKind::Report).count();
     let mut files: BTreeMap<String, (String, BlobRef)> = BTreeMap::new();
     for Leaving { instance, kind, blobs } in leaving {
-        let own = blobs.iter().filter(|(name, _)| *name != steps::artifact::DOCUMENT);
+        let own = blobs.iter().filter(|(name, _)| *name != steps::contract::DOCUMENT);
         let own: Vec<(String, BlobRef)> = own
             .map(|(blob_name, blob)| {
                 let name = match kind {

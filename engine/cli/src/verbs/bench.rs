@@ -3,7 +3,7 @@
 use measure::{Benchmark, Summary};
 use report::Document;
 use serde_json::json;
-use steps::evaluate::KernelSet;
+use steps::ops::evaluate::KernelSet;
 
 use crate::args::{BenchArgs, KernelsArg};
 use crate::exit::{Exit, Outcome};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
-use steps::artifact::Artifact;
-use steps::export::{self, FileFormat, FileOptions, OnnxProfile};
+use steps::contract::Artifact;
+use steps::ops::export::{self, FileFormat, FileOptions, OnnxProfile};
 
 use crate::args::{ConvertArgs, EdgeArg, PerArg, ProfileArg, SchemeArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -181,7 +181,7 @@ fn files(path: &Path, target: Target, bytes: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)>
             let name = path
                 .file_stem()
                 .map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
-            let (source, header) = steps::export::c_source(&bytes, &name);
+            let (source, header) = steps::ops::export::c_source(&bytes, &name);
             vec![
                 (path.to_owned(), source.into_bytes()),
                 (path.with_extension("h"), header.into_bytes()),

@@ -1,0 +1,79 @@
+//! Why a step failed. The scheduler adds the step's name and place.
+
+use recipe::ArtifactKind;
+
+use crate::ops::quantize::QuantizeError;
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A port that the recipe should have filled.
+    #[error("port `{0}` is empty")]
+    Port(&'static str),
+    /// A cached artifact that cannot be read.
+    #[error("{kind} artifact, blob `{blob}`: {problem}; `pipeline cache verify` finds and removes damaged entries")]
+    Artifact {
+        /// Its kind.
+        kind: ArtifactKind,
+        /// The blob.
+        blob: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value that cannot be written.
+    #[error("cannot encode the result: {0}")]
+    Encode(String),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+    /// Parameters that do not fit the inputs.
+    #[error("{0}")]
+    Params(String),
+    /// The result is not what was asked for.
+    #[error("{0}")]
+    NoEffect(String),
+    /// See [`formats::FormatError`].
+    #[error(transparent)]
+    Format(#[from] formats::FormatError),
+    /// See [`architecture::ArchitectureError`].
+    #[error(transparent)]
+    Architecture(Box<architecture::ArchitectureError>),
+    /// See [`data::DataError`].
+    #[error(transparent)]
+    Data(#[from] data::DataError),
+    /// See [`ir::GraphError`].
+    #[error(transparent)]
+    Graph(#[from] ir::GraphError),
+    /// See [`methods::MethodError`].
+    #[error(transparent)]
+    Method(#[from] methods::MethodError),
+    /// See [`QuantizeError`].
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+    /// See [`opinion::OpinionError`].
+    #[error(transparent)]
+    Opinion(#[from] opinion::OpinionError),
+    /// See [`runtime::RuntimeError`].
+    #[error(transparent)]
+    Runtime(#[from] runtime::RuntimeError),
+    /// See [`measure::MeasureError`].
+    #[error(transparent)]
+    Measure(#[from] measure::MeasureError),
+    /// See [`report::ReportError`].
+    #[error(transparent)]
+    Report(#[from] report::ReportError),
+    /// A file that cannot be read.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl From<architecture::ArchitectureError> for StepError {
+    fn from(error: architecture::ArchitectureError) -> Self {
+        StepError::Architecture(Box::new(error))
+    }
+}

@@ -1,0 +1,13 @@
+//! What an op is and what passes between ops: parameters, inputs, outputs, errors, intermediate results.
+//!
+//! Knows no op, and runs no network.
+
+pub mod artifact;
+mod error;
+pub mod intermediates;
+mod op;
+
+pub use artifact::{Artifact, DOCUMENT, Decoded, LoadedDataset, ReadBlob};
+pub use error::StepError;
+pub use intermediates::{Forgetful, Key, Memo, Numbers};
+pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFile, SourceFiles};

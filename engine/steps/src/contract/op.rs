@@ -1,0 +1,262 @@
+//! What every op is: a parameter struct, a revision and a pure function from inputs to an output.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use recipe::{ArtifactKind, OpSpec};
+use report::Document;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::StepError;
+use crate::contract::{Artifact, Decoded, Memo};
+
+/// An op of the recipe language. The parameter struct is its only declaration.
+pub trait Op {
+    /// Parameters; fields of type `Port`, `Ports` and `SourceRef` are its inputs.
+    type Params: Serialize + DeserializeOwned + JsonSchema;
+    /// The key in the recipe.
+    const NAME: &'static str;
+    /// Raised whenever the same inputs and parameters would give another output; part of every key.
+    const REVISION: u32;
+    /// One sentence for the reference page.
+    const SUMMARY: &'static str;
+    /// What it makes.
+    const PRODUCES: ArtifactKind;
+    /// A step to paste into a recipe.
+    const EXAMPLE: &'static str;
+    /// Whether the op writes facts about the recipe itself (its digest, its parameters): they enter its key.
+    const READS_RECIPE: bool = false;
+
+    /// Whether the result depends on the machine: never shared between hosts, run with the machine to itself.
+    fn measures_machine(params: &Self::Params) -> bool {
+        let _ = params;
+        false
+    }
+
+    /// What the schema cannot say about the parameters; `ports` names the ports that are filled.
+    ///
+    /// # Errors
+    /// What is wrong and what would be right, in words.
+    fn check(params: &Self::Params, ports: &[&str]) -> Result<(), String> {
+        let _ = (params, ports);
+        Ok(())
+    }
+
+    /// Runs the op.
+    fn run(params: &Self::Params, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError>;
+}
+
+/// What a step is given, by port.
+#[derive(Default)]
+pub struct Inputs {
+    /// Artifacts by port; a gathering port has any number, each with its label.
+    pub ports: BTreeMap<String, Vec<Labelled>>,
+    /// Ingested source files by parameter name, as paths into the cache.
+    pub sources: BTreeMap<String, SourceFiles>,
+}
+
+/// An artifact with the place that it came from.
+#[derive(Clone)]
+pub struct Labelled {
+    /// The step that made it.
+    pub step: String,
+    /// The model that it is about, as reports name it: `int8-0.8`.
+    pub variant: String,
+    /// Where that instance stands: axis values and chosen steps, in order.
+    pub coordinates: Vec<(String, String)>,
+    /// What was made.
+    pub artifact: Arc<Artifact>,
+}
+
+/// The content of a source.
+#[derive(Debug, Clone)]
+pub struct SourceFiles {
+    /// Name in the recipe.
+    pub name: String,
+    /// Its files, in the order of the recipe.
+    pub files: Vec<SourceFile>,
+}
+
+/// One file of a source. A folder is one archive.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// The ingested copy.
+    pub path: PathBuf,
+    /// The path as the user knows it, for messages.
+    pub label: String,
+    /// The file's own name, by which some formats are recognized; empty for a folder.
+    pub name: String,
+}
+
+impl Inputs {
+    /// The artifact at a port that every recipe fills.
+    pub fn one(&self, port: &'static str) -> Result<&Artifact, StepError> {
+        self.optional(port).ok_or(StepError::Port(port))
+    }
+
+    /// The artifact at a port that may be empty.
+    pub fn optional(&self, port: &str) -> Option<&Artifact> {
+        Some(self.ports.get(port)?.first()?.artifact.as_ref())
+    }
+
+    /// All artifacts at a gathering port.
+    pub fn all(&self, port: &str) -> &[Labelled] {
+        self.ports.get(port).map_or(&[], Vec::as_slice)
+    }
+
+    /// The files of a source.
+    pub fn source(&self, parameter: &'static str) -> Result<&SourceFiles, StepError> {
+        self.sources.get(parameter).ok_or(StepError::Port(parameter))
+    }
+}
+
+/// What surrounds a running step. It can be told things; nothing can be learned from it but whether to stop, and what the step would compute itself.
+pub struct Context<'a> {
+    /// Takes one line of news.
+    pub log: &'a (dyn Fn(&str) + Sync),
+    /// Takes progress: done, of how many.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Whether the user has asked to stop.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Facts about the recipe, for reports.
+    pub recipe: &'a report::RecipeFacts,
+    /// Time, for ops that measure it.
+    pub clock: &'a (dyn measure::Clock + Sync),
+    /// Memory of this process, for ops that measure it.
+    pub memory: &'a (dyn measure::MemoryGauge + Sync),
+    /// The machine, for ops that measure it.
+    pub machine: &'a measure::Machine,
+    /// Intermediate results of this and other steps.
+    pub memo: &'a dyn Memo,
+}
+
+impl Context<'_> {
+    /// One line of news.
+    pub fn log(&self, line: &str) {
+        (self.log)(line);
+    }
+
+    /// Progress: done, of how many.
+    pub fn progress(&self, done: u64, total: u64) {
+        (self.progress)(done, total);
+    }
+
+    /// Does some work and says how long it took. The time goes to the log alone, never into a result.
+    pub fn timed<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
+        let start = self.clock.now();
+        let done = work();
+        self.log(&format!(
+            "{what}: {:.2} s",
+            self.clock.now().saturating_sub(start).as_secs_f64()
+        ));
+        done
+    }
+
+    /// An error once the user has asked to stop.
+    pub fn check_cancelled(&self) -> Result<(), StepError> {
+        if (self.cancelled)() {
+            Err(StepError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What a step made.
+pub struct Output {
+    /// Its kind.
+    pub kind: ArtifactKind,
+    /// Named blobs.
+    pub blobs: Vec<(String, Vec<u8>)>,
+    /// The value that the blobs hold, to spare the next step the decoding.
+    pub decoded: Option<Decoded>,
+    /// What was found, for reports and expectations; stored as a blob too.
+    pub document: Option<Document>,
+}
+
+impl Output {
+    /// An output that is one document and nothing else.
+    pub fn document(kind: ArtifactKind, document: Document) -> Self {
+        Output {
+            kind,
+            blobs: Vec::new(),
+            decoded: None,
+            document: Some(document),
+        }
+    }
+}
+
+type Complete = fn(&Value, &[&str]) -> Result<Value, String>;
+type MeasuresMachine = fn(Value) -> bool;
+type Run = fn(Value, &Inputs, &Context<'_>) -> Result<Output, StepError>;
+
+/// An op with its types erased.
+pub struct Registered {
+    /// What recipes and editors need.
+    pub spec: OpSpec,
+    /// See [`Op::REVISION`].
+    pub revision: u32,
+    /// See [`Op::READS_RECIPE`].
+    pub reads_recipe: bool,
+    complete: Complete,
+    measures_machine: MeasuresMachine,
+    run: Run,
+}
+
+impl Registered {
+    /// The op `O` with its types erased.
+    pub fn of<O: Op>() -> Self {
+        Registered {
+            spec: OpSpec::of::<O::Params>(O::NAME, O::SUMMARY, O::PRODUCES)
+                .with_example(O::EXAMPLE)
+                .with_figures(figures(O::PRODUCES)),
+            revision: O::REVISION,
+            reads_recipe: O::READS_RECIPE,
+            complete: |params, ports| {
+                let params: O::Params = serde_json::from_value(params.clone()).map_err(|e| e.to_string())?;
+                O::check(&params, ports)?;
+                serde_json::to_value(&params).map_err(|e| e.to_string())
+            },
+            measures_machine: |params| serde_json::from_value(params).is_ok_and(|params| O::measures_machine(&params)),
+            run: |params, inputs, context| {
+                let params = serde_json::from_value(params).map_err(|e| StepError::Encode(e.to_string()))?;
+                O::run(&params, inputs, context)
+            },
+        }
+    }
+
+    /// The parameters with their defaults, without ports: the part of a key called parameters.
+    pub fn complete(&self, params: &Value, ports: &[&str]) -> Result<Value, String> {
+        let mut complete = (self.complete)(params, ports)?;
+        self.spec.strip(&mut complete);
+        Ok(complete)
+    }
+
+    /// See [`Op::measures_machine`]; `params` are complete.
+    pub fn measures_machine(&self, params: &Value) -> bool {
+        (self.measures_machine)(params.clone())
+    }
+
+    /// Runs the op.
+    pub fn run(&self, params: Value, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        (self.run)(params, inputs, context)
+    }
+}
+
+/// The numbers in what a step finds about what it makes.
+fn figures(kind: ArtifactKind) -> &'static [&'static str] {
+    match kind {
+        ArtifactKind::Model => report::ModelSummary::FIGURES,
+        ArtifactKind::Ranges => report::CalibrationSummary::FIGURES,
+        ArtifactKind::Metrics => measure::Metrics::FIGURES,
+        ArtifactKind::Benchmark => measure::Benchmark::FIGURES,
+        ArtifactKind::Sizes | ArtifactKind::File => measure::Sizes::FIGURES,
+        ArtifactKind::Agreement => measure::Agreement::FIGURES,
+        ArtifactKind::Sensitivity => report::Sensitivity::FIGURES,
+        ArtifactKind::Dataset | ArtifactKind::Report => &[],
+    }
+}

@@ -1,0 +1,128 @@
+//! A model as another engine sees it: written to ONNX and run by tract, none of our kernels taking part.
+
+use ir::{ElementType, Graph};
+use opinion::{Floats, Opinion};
+
+use crate::ops::export::FileOptions;
+use crate::{StepError, models};
+
+/// A float model in tract.
+pub(crate) struct SecondOpinion {
+    opinion: Opinion,
+    dims: Vec<usize>,
+}
+
+impl SecondOpinion {
+    /// Writes and loads a model of one float input.
+    ///
+    /// # Errors
+    /// A model that cannot be written to ONNX, has other inputs, or an operator that tract does not have.
+    pub(crate) fn new(model: &Graph) -> Result<Self, StepError> {
+        let [input] = *model.inputs() else {
+            let problem = format!("the model has {} inputs, tract is given one", model.inputs().len());
+            return Err(StepError::Params(problem));
+        };
+        let ty = &model.tensor(input).ty;
+        let borders = [input].into_iter().chain(model.outputs().iter().copied());
+        if borders
+            .into_iter()
+            .any(|id| model.tensor(id).ty.element != ElementType::F32)
+        {
+            return Err(StepError::Params(
+                "runtime: tract runs models with float inputs and outputs".into(),
+            ));
+        }
+        let file = models::onnx(model, FileOptions::default())?;
+        Ok(SecondOpinion {
+            opinion: Opinion::new(&file, &[channels_first(ty.shape.dims())])?,
+            dims: ty.shape.dims().to_vec(),
+        })
+    }
+
+    /// The first output for one sample, in the order that the graph has.
+    pub(crate) fn run(&self, sample: &[f32]) -> Result<Vec<f32>, StepError> {
+        let values = match *self.dims.as_slice() {
+            [_, h, w, c] => transposed(sample, h * w, c),
+            _ => sample.to_vec(),
+        };
+        let dims = channels_first(&self.dims);
+        let mut outputs = self.opinion.run(&[Floats { dims, values }])?;
+        let Floats { dims, values } = outputs.swap_remove(0);
+        Ok(match *dims.as_slice() {
+            [_, c, h, w] => transposed(&values, c, h * w),
+            _ => values,
+        })
+    }
+}
+
+fn channels_first(dims: &[usize]) -> Vec<usize> {
+    match *dims {
+        [n, h, w, c] => vec![n, c, h, w],
+        _ => dims.to_vec(),
+    }
+}
+
+/// A matrix of `rows` rows, its columns first.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns)
+        .flat_map(|c| (0..rows).map(move |r| values[r * columns + c]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ir::{Op, TensorType};
+    use runtime::{Executable, Options, Value};
+
+    use super::*;
+
+    /// What tract 0.23 does not have or reads otherwise, by name of our operator.
+    const APART: [&str; 0] = [];
+
+    fn ours(graph: &Graph, sample: &[f32]) -> Vec<f32> {
+        let executable = Executable::new(graph, Options::default()).unwrap();
+        let (mut workspace, mut input) = (executable.workspace(), executable.input_buffers());
+        input.f32(0).copy_from_slice(sample);
+        executable.run(&mut workspace, &input.values()).unwrap();
+        let Value::F32(values) = executable.output(&workspace, 0) else {
+            panic!("floats")
+        };
+        values.to_vec()
+    }
+
+    #[test]
+    fn tract_agrees_on_every_float_operator_of_one_input() {
+        let mut compared = 0;
+        for example in Op::examples() {
+            let float = example
+                .activations
+                .iter()
+                .chain(&example.constants)
+                .all(|t| t.element == ElementType::F32);
+            if example.activations.len() != 1 || !float || matches!(example.op, Op::Custom(_) | Op::Quantize(_)) {
+                continue;
+            }
+            let graph = example.graph().unwrap();
+            let TensorType { shape, .. } = &graph.tensor(graph.inputs()[0]).ty;
+            // Positive, for roots and logarithms.
+            let sample: Vec<f32> = (0..shape.elements())
+                .map(|i| 0.1 + (i * 7 % 23) as f32 / 10.0)
+                .collect();
+            let second = match SecondOpinion::new(&graph).and_then(|second| second.run(&sample)) {
+                Ok(second) => second,
+                Err(_) if APART.contains(&example.op.name()) => continue,
+                Err(error) => panic!("{example:?}: {error}"),
+            };
+            let first = ours(&graph, &sample);
+            assert_eq!(first.len(), second.len(), "{example:?}");
+            let worst = first
+                .iter()
+                .zip(&second)
+                .map(|(a, b)| (a - b).abs() / a.abs().max(1.0))
+                .fold(0.0, f32::max);
+            assert!(worst < 1e-5, "{example:?}: {worst} apart\n{first:?}\n{second:?}");
+            compared += 1;
+        }
+        assert!(compared > 60, "{compared}");
+    }
+}

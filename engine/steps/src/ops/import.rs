@@ -1,0 +1,213 @@
+//! `import`: read a trained network from a file.
+//!
+//! The graph keeps the file's layers one by one, batch norms and dropouts included: it is what the framework runs.
+//! Folding comes later, where a step needs it.
+//!
+//! PyTorch files hold weights and no network: an architecture file says what the network is, and its names are those of the
+//! weights. For Keras weights (`model.save_weights`) the architecture is the model's configuration (`model.to_json()`).
+//!
+//! ```yaml
+//! base: { import: { from: weights, format: keras } }
+//! net: { import: { from: pth, architecture: architectures/fbnet_a.yaml } }
+//! old: { import: { from: x.weights.h5, architecture: model.json } }
+//! ```
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use indexmap::IndexMap;
+use ir::Graph;
+use recipe::{ArtifactKind, FileRef, SourceRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::StepError;
+use crate::contract::{Context, Inputs, Op, Output, SourceFile, SourceFiles};
+use crate::models::architecture::{self, Naming, RenameRule};
+use crate::models::{self, saved_model};
+
+/// How a model file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelFormat {
+    /// Recognized by content.
+    #[default]
+    Auto,
+    /// Keras, a whole model: HDF5 (`.h5`) or archive (`.keras`).
+    Keras,
+    /// ONNX (`.onnx`); weights in other files are further files of the source.
+    Onnx,
+    /// TensorFlow Lite (`.tflite`).
+    Tflite,
+    /// TensorFlow SavedModel: the folder with `saved_model.pb`, or an archive of it.
+    SavedModel,
+    /// PyTorch weights (`.pth`, `.pt`, `.safetensors`) for an `architecture`.
+    Torch,
+}
+
+/// Parameters of `import`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Import {
+    /// The source that holds the model file.
+    pub from: SourceRef,
+    /// How the file is written.
+    #[serde(default)]
+    pub format: ModelFormat,
+    /// Height, width and channels of the input, for models that leave them open; for ONNX in the file's order, channels first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_shape: Option<Vec<usize>>,
+    /// The signature of a SavedModel; `serving_default`, or the only one, where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// The network that weights belong to: a YAML file beside the recipe for a state dict of PyTorch, with modules of your own in a
+    /// folder `modules` beside it; for weights of Keras the model's configuration, a JSON file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<FileRef>,
+    /// Values for parameters of the architecture.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub params: IndexMap<String, serde_json::Value>,
+    /// Rules that turn names of the state dict into those of the architecture, applied in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rename: Vec<RenameRule>,
+    /// Take only weights whose names start so, without it; before `rename`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// The entry of a checkpoint that holds the state dict, where it is not one of the usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// The op.
+pub struct ImportOp;
+
+impl Op for ImportOp {
+    type Params = Import;
+    const NAME: &'static str = "import";
+    const REVISION: u32 = 2;
+    const SUMMARY: &'static str = "Reads a trained network from a file.";
+    const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EXAMPLE: &'static str = "base: { import: { from: weights, format: keras } }";
+
+    fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        let source = inputs.source("from")?;
+        let (file, others) = parts(source)?;
+        let graph = if params.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
+            saved_model::read(file, params)?
+        } else {
+            let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
+                path: file.label.clone(),
+                problem: e.to_string(),
+            })?;
+            if let Some(files) = inputs.sources.get("architecture") {
+                match keras_config(files)? {
+                    Some(config) => with_config(params, &config, &bytes, &file.label)?,
+                    None => with_architecture(params, &bytes, &file.label, &files.files, context)?,
+                }
+            } else {
+                let outside = |data: &formats::onnx::ExternalData| external(others, data);
+                models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
+            }
+        };
+        context.log(&format!(
+            "{} layers, {} parameters",
+            graph.nodes().len(),
+            graph.parameters()
+        ));
+        models::output(graph, Vec::new())
+    }
+}
+
+/// The model's file, and files with its weights.
+fn parts(source: &SourceFiles) -> Result<(&SourceFile, &[SourceFile]), StepError> {
+    let (first, others) = source
+        .files
+        .split_first()
+        .ok_or_else(|| StepError::Params(format!("source `{}` has no files, import takes one", source.name)))?;
+    if !others.is_empty() && Path::new(&first.name).extension().is_none_or(|e| e != "onnx") {
+        let problem = format!(
+            "source `{}` has {} files, import takes one (or a `.onnx` file followed by the files with its weights)",
+            source.name,
+            source.files.len()
+        );
+        return Err(StepError::Params(problem));
+    }
+    Ok((first, others))
+}
+
+/// A part of a file with weights, found by its name among the files of the source.
+fn external(files: &[SourceFile], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
+    let name = |path: &str| Path::new(path).file_name().map(std::ffi::OsStr::to_os_string);
+    let file = files.iter().find(|file| name(&file.name) == name(&data.location));
+    let file = file.ok_or("is not among the files of the source; list it after the model's")?;
+    let mut opened = std::fs::File::open(&file.path).map_err(|e| e.to_string())?;
+    let end = opened.metadata().map_err(|e| e.to_string())?.len();
+    let rest = end
+        .checked_sub(data.offset)
+        .ok_or_else(|| format!("has {end} bytes, the data begins at {}", data.offset))?;
+    let length = data.length.unwrap_or(rest);
+    if length > rest {
+        return Err(format!(
+            "has {end} bytes, the data ends at {}",
+            data.offset.saturating_add(length)
+        ));
+    }
+    let mut bytes = Vec::new();
+    opened.seek(SeekFrom::Start(data.offset)).map_err(|e| e.to_string())?;
+    opened.take(length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    Ok(bytes)
+}
+
+/// The architecture where it is one of Keras, in JSON; a YAML file of ours begins otherwise.
+fn keras_config(files: &SourceFiles) -> Result<Option<String>, StepError> {
+    let [file] = files.files.as_slice() else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&file.path).map_err(|e| StepError::File {
+        path: file.label.clone(),
+        problem: e.to_string(),
+    })?;
+    Ok(text.trim_start().starts_with('{').then_some(text))
+}
+
+fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Result<Graph, StepError> {
+    let Import {
+        params: values,
+        rename,
+        prefix,
+        key,
+        ..
+    } = params;
+    if !values.is_empty() || !rename.is_empty() || prefix.is_some() || key.is_some() {
+        let problem = "params, rename, prefix and key are for state dicts of PyTorch; a Keras configuration names its weights itself";
+        return Err(StepError::Params(problem.into()));
+    }
+    let options = formats::keras::ImportOptions {
+        input_shape: params.input_shape.clone(),
+        ..Default::default()
+    };
+    formats::keras::read_config_and_weights_with(config, weights, &options).map_err(|e| StepError::File {
+        path: label.to_owned(),
+        problem: e.to_string(),
+    })
+}
+
+fn with_architecture(
+    params: &Import,
+    bytes: &[u8],
+    label: &str,
+    files: &[SourceFile],
+    context: &Context<'_>,
+) -> Result<Graph, StepError> {
+    let network = architecture::parse(files)?;
+    let naming = Naming {
+        key: params.key.as_deref(),
+        prefix: params.prefix.as_deref().unwrap_or_default(),
+        rename: &params.rename,
+    };
+    let (weights, inert) = architecture::weights(bytes, label, &naming)?;
+    for name in inert {
+        context.log(&format!("the file names {name}, which was not called"));
+    }
+    Ok(architecture::build(&network, &params.params, params.input_shape.clone(), Some(&weights))?.graph)
+}

@@ -1,0 +1,88 @@
+//! `report`: what the steps found, as pages to read, plots and tables.
+//!
+//! The report gathers the documents of all instances of the named steps and renders them; it computes no figure of its own.
+//!
+//! ```yaml
+//! report: { report: { compare: [quality, speed, tflite, int8], baseline: base } }
+//! ```
+
+use ::report::{Entry, Question, ReportInput};
+use recipe::{ArtifactKind, Ports, kind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::StepError;
+use crate::contract::{Context, Inputs, Op, Output};
+
+/// Parameters of `report`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Report {
+    /// The steps whose findings are shown, in the order in which variants appear.
+    pub compare: Ports<kind::Any>,
+    /// The model that the others are compared with, by its step's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// Heading; the recipe's name without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The questions to answer; without any, those that the findings allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
+}
+
+/// The op.
+pub struct ReportOp;
+
+impl Op for ReportOp {
+    type Params = Report;
+    const NAME: &'static str = "report";
+    const REVISION: u32 = 1;
+    const SUMMARY: &'static str = "Renders what the steps found as markdown, plots and tables.";
+    const PRODUCES: ArtifactKind = ArtifactKind::Report;
+    const EXAMPLE: &'static str = "report: { report: { compare: [quality, speed, tflite], baseline: base } }";
+    const READS_RECIPE: bool = true;
+
+    fn run(params: &Report, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        let mut entries = Vec::new();
+        for labelled in inputs.all("compare") {
+            if let Some(document) = labelled.artifact.document()? {
+                entries.push(Entry {
+                    variant: labelled.variant.clone(),
+                    step: labelled.step.clone(),
+                    coordinates: labelled.coordinates.clone(),
+                    document,
+                });
+            }
+        }
+        if let Some(name) = params
+            .baseline
+            .as_ref()
+            .filter(|b| !entries.iter().any(|e| e.variant == **b))
+        {
+            let mut known: Vec<&str> = entries.iter().map(|e| e.variant.as_str()).collect();
+            known.dedup();
+            let problem = format!(
+                "baseline: no compared variant is named `{name}`; there are {}",
+                known.join(", ")
+            );
+            return Err(StepError::Params(problem));
+        }
+        let input = ReportInput {
+            title: params.title.clone().unwrap_or_else(|| context.recipe.name.clone()),
+            recipe: context.recipe.clone(),
+            baseline: params.baseline.clone(),
+            entries,
+            questions: params.questions.clone(),
+        };
+        let files = ::report::render(&input)?;
+        context.log(&format!("{} files about {} findings", files.len(), input.entries.len()));
+        let blobs = files.into_iter().map(|f| (f.name, f.bytes)).collect();
+        Ok(Output {
+            kind: ArtifactKind::Report,
+            blobs,
+            decoded: None,
+            document: None,
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! `sensitivity`: what each layer bears.
+//!
+//! Each layer is treated alone, all others staying as they were, and the network's scores are compared with those of the
+//! untreated network. The layers that suffer most are the ones to spare; the edit that spares them is part of the result.
+//!
+//! ```yaml
+//! bears: { sensitivity: { model: base, data: train, treatments: [int4, { prune: 0.5 }] } }
+//! ```
+
+mod treatment;
+
+use ir::Graph;
+use measure::AgreementTally;
+use methods::{Layer, layers};
+use recipe::{ArtifactKind, Port, kind};
+use report::{Document, SensitivityRow};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Context, Inputs, Op, Output};
+use crate::layer_patterns;
+use crate::ops::quantize::{Granularity, Ranges};
+use crate::sampling::Samples;
+use crate::{StepError, models};
+
+pub use treatment::Treatment;
+
+/// Parameters of `sensitivity`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sensitivity {
+    /// The float model; it is folded first.
+    pub model: Port<kind::Model>,
+    /// Samples to run. Never those it is tested on.
+    pub data: Port<kind::Dataset>,
+    /// Ranges of its activations: with them `int8` and `int4` round a layer's input too.
+    pub ranges: Option<Port<kind::Ranges>>,
+    /// What is done to each layer in turn.
+    #[serde(default = "default_treatments")]
+    pub treatments: Vec<Treatment>,
+    /// How many weight scales a convolution has.
+    #[serde(default)]
+    pub per: Granularity,
+    /// Only these layers: names with `*` and `?`, or `op:` and an operator. All, if empty.
+    #[serde(default)]
+    pub layers: Vec<String>,
+    /// Not these layers, as in `layers`.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// How many samples are used, at most.
+    #[serde(default = "default_count")]
+    #[schemars(range(min = 1))]
+    pub count: usize,
+    /// Seed of the draw.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn default_treatments() -> Vec<Treatment> {
+    vec![Treatment::Int8, Treatment::Int4]
+}
+
+pub(crate) fn default_count() -> usize {
+    128
+}
+
+/// The op.
+pub struct SensitivityOp;
+
+impl Op for SensitivityOp {
+    type Params = Sensitivity;
+    const NAME: &'static str = "sensitivity";
+    const REVISION: u32 = 1;
+    const SUMMARY: &'static str = "Measures what each layer bears when it alone is treated.";
+    const PRODUCES: ArtifactKind = ArtifactKind::Sensitivity;
+    const EXAMPLE: &'static str =
+        "bears: { sensitivity: { model: base, data: train, treatments: [int4, { prune: 0.5 }] } }";
+
+    fn check(params: &Sensitivity, _ports: &[&str]) -> Result<(), String> {
+        if params.treatments.is_empty() {
+            return Err("treatments: none; name some, such as int8, int4, { prune: 0.5 } or { cluster: 16 }".into());
+        }
+        let wrong = params.treatments.iter().find_map(|t| t.check().err());
+        wrong.map_or(Ok(()), |error| Err(error.to_string()))
+    }
+
+    fn run(params: &Sensitivity, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        let graph = models::prepared(inputs.one("model")?.model()?.as_ref())?;
+        let ranges = inputs
+            .optional("ranges")
+            .map(|r| r.json::<Ranges>("ranges.json"))
+            .transpose()?;
+        let dataset = inputs.one("data")?.dataset()?;
+        let samples = Samples::draw(&dataset, params.count, params.seed, context)?;
+        let all = layers(&graph);
+        let chosen = layer_patterns::selected(&params.layers, &params.exclude, &all, &graph)?;
+        let chosen: Vec<&Layer> = all.iter().zip(chosen).filter(|(_, c)| *c).map(|(l, _)| l).collect();
+        let probe = Probe::new(&graph, &samples)?;
+        let mut rows = Vec::new();
+        let todo = (chosen.len() * params.treatments.len()) as u64;
+        for layer in &chosen {
+            for &treatment in &params.treatments {
+                context.progress(rows.len() as u64, todo);
+                rows.push(probe.row(layer, treatment, params.per, ranges.as_ref())?);
+            }
+        }
+        let suggestions = params.treatments.iter().filter_map(|&t| suggestion(t, &rows)).collect();
+        let worst = rows.iter().max_by(|a, b| a.noise.total_cmp(&b.noise));
+        if let Some(worst) = worst {
+            context.log(&format!(
+                "most sensitive: {} under {}, error {:.3} %",
+                worst.layer,
+                worst.treatment,
+                100.0 * worst.noise
+            ));
+        }
+        let found = report::Sensitivity {
+            samples: samples.len() as u64,
+            accuracy: probe.accuracy(&probe.scores),
+            rows,
+            suggestions,
+        };
+        Ok(Output::document(
+            ArtifactKind::Sensitivity,
+            Document::Sensitivity(found),
+        ))
+    }
+}
+
+/// An untreated network with its scores on some samples: what treated ones are compared with.
+pub(crate) struct Probe<'a> {
+    graph: &'a Graph,
+    samples: &'a Samples<'a>,
+    scores: Vec<Vec<f32>>,
+    labels: Option<Vec<usize>>,
+}
+
+impl<'a> Probe<'a> {
+    /// Runs the untreated network.
+    pub(crate) fn new(graph: &'a Graph, samples: &'a Samples<'a>) -> Result<Self, StepError> {
+        Ok(Probe {
+            graph,
+            samples,
+            scores: samples.scores(graph)?,
+            labels: samples.labels(),
+        })
+    }
+
+    /// The share of right decisions, where samples have labels.
+    pub(crate) fn accuracy(&self, scores: &[Vec<f32>]) -> Option<f64> {
+        let labels = self.labels.as_ref()?;
+        let right = scores
+            .iter()
+            .zip(labels)
+            .filter(|(s, label)| measure::argmax(s) == Some(**label));
+        Some(right.count() as f64 / labels.len() as f64)
+    }
+
+    /// How many samples there are.
+    pub(crate) fn len(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// How much worse a model decides: accuracy lost where there are labels, otherwise the share of decisions that changed.
+    pub(crate) fn drop(&self, model: &Graph) -> Result<f64, StepError> {
+        let scores = self.samples.scores(model)?;
+        if let (Some(before), Some(after)) = (self.accuracy(&self.scores), self.accuracy(&scores)) {
+            return Ok(before - after);
+        }
+        let pairs = self.scores.iter().zip(&scores);
+        let changed = pairs.filter(|(a, b)| measure::argmax(a) != measure::argmax(b));
+        Ok(changed.count() as f64 / scores.len() as f64)
+    }
+
+    /// What a treatment of one layer does to the scores.
+    pub(crate) fn row(
+        &self,
+        layer: &Layer,
+        treatment: Treatment,
+        granularity: Granularity,
+        ranges: Option<&Ranges>,
+    ) -> Result<SensitivityRow, StepError> {
+        let treated = treatment.applied(self.graph, layer, granularity, ranges)?;
+        let scores = self.samples.scores(&treated)?;
+        let mut tally = AgreementTally::new();
+        let (mut noise, mut energy) = (0.0, 0.0);
+        for (before, after) in self.scores.iter().zip(&scores) {
+            tally.add(before, after)?;
+            for (b, a) in before.iter().zip(after) {
+                noise += f64::from(b - a).powi(2);
+                energy += f64::from(*b).powi(2);
+            }
+        }
+        let agreement = tally.finish("untreated")?;
+        Ok(SensitivityRow {
+            layer: layer.name.clone(),
+            treatment: treatment.to_string(),
+            weights: layer.len() as u64,
+            noise: noise / energy.max(f64::MIN_POSITIVE),
+            snr_db: agreement.closeness.snr_db,
+            cosine: agreement.closeness.cosine,
+            kl: self.divergence(&scores),
+            top1: agreement.top1,
+            accuracy: self.accuracy(&scores),
+        })
+    }
+
+    /// The mean Kullback–Leibler divergence of the classes' probabilities; `None` where a sample has one score.
+    fn divergence(&self, scores: &[Vec<f32>]) -> Option<f64> {
+        let several = self.scores.iter().all(|s| s.len() > 1);
+        let of = |(before, after): (&Vec<f32>, &Vec<f32>)| {
+            let (p, q) = (log_softmax(before), log_softmax(after));
+            p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
+        };
+        let sum: f64 = self.scores.iter().zip(scores).map(of).sum();
+        several.then(|| (sum / scores.len() as f64).max(0.0))
+    }
+}
+
+fn log_softmax(scores: &[f32]) -> Vec<f64> {
+    let greatest = scores.iter().fold(f64::NEG_INFINITY, |m, &s| m.max(f64::from(s)));
+    let sum: f64 = scores.iter().map(|&s| (f64::from(s) - greatest).exp()).sum();
+    scores.iter().map(|&s| f64::from(s) - greatest - sum.ln()).collect()
+}
+
+/// The edit that spares the fewest layers which together make more than half of the error.
+fn suggestion(treatment: Treatment, rows: &[SensitivityRow]) -> Option<(String, String)> {
+    let name = treatment.to_string();
+    let mut own: Vec<&SensitivityRow> = rows.iter().filter(|row| row.treatment == name).collect();
+    let total: f64 = own.iter().map(|row| row.noise).sum();
+    own.sort_by(|a, b| b.noise.total_cmp(&a.noise));
+    let mut sum = 0.0;
+    let worst: Vec<String> = own
+        .iter()
+        .take_while(|row| {
+            let needed = sum <= total / 2.0;
+            sum += row.noise;
+            needed
+        })
+        .map(|row| format!("\"{}\"", row.layer))
+        .collect();
+    // Where no layer stands out, there is nothing to spare.
+    if total == 0.0 || worst.len() * 2 > own.len() {
+        return None;
+    }
+    let list = worst.join(", ");
+    let edit = match treatment {
+        Treatment::Int8 => format!("quantize: {{ …, rules: [{{ layers: [{list}], weights: float }}] }}"),
+        Treatment::Int4 => {
+            format!("quantize: {{ …, weights: int4, rules: [{{ layers: [{list}], weights: int8 }}] }}")
+        }
+        Treatment::Prune(share) => format!("prune: {{ …, sparsity: {share}, exclude: [{list}] }}"),
+        Treatment::Cluster(clusters) => format!("cluster: {{ …, clusters: {clusters}, exclude: [{list}] }}"),
+    };
+    Some((name, edit))
+}

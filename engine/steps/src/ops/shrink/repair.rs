@@ -1,0 +1,78 @@
+//! Least squares: the layers that read fewer channels are moved so that their outputs come near what they were.
+
+use ir::Graph;
+use report::EffectRow;
+
+use methods::Restriction;
+use methods::shrink::{input_units, output_units};
+use rayon::prelude::*;
+
+use super::Job;
+use crate::StepError;
+use crate::contract::Context;
+use crate::sampling::trial::Trial;
+use crate::sampling::{Poser, Samples, rows, set_rows};
+
+impl Job<'_> {
+    /// The small network with moved weights, if the error on held-out samples falls; what happened beside it.
+    ///
+    /// The layers are visited in order, each with its inputs as they are after those before it. The network keeps its shape meanwhile, with zeros
+    /// for what is gone, and is cut once more at the end. Source: He et al. 2017, *Channel Pruning for Accelerating Very Deep Neural Networks*, §3.1.
+    pub(super) fn repaired(
+        &self,
+        small: &Graph,
+        gone: &[bool],
+        samples: &Samples<'_>,
+        held: &Samples<'_>,
+        context: &Context<'_>,
+    ) -> Result<(Graph, EffectRow), StepError> {
+        let mut moved = self.graph.clone();
+        let mut poser = Poser::new(samples, self.graph, self.params.damping);
+        let layers = methods::layers(self.graph);
+        let stays = |unit: &Option<methods::shrink::Unit>| unit.is_none_or(|u| !gone[u.index()]);
+        let (mut repaired, mut first) = (0, true);
+        for (done, layer) in layers.iter().enumerate() {
+            context.progress(done as u64, layers.len() as u64);
+            let made: Vec<bool> = output_units(self.graph, &self.channels, layer)
+                .iter()
+                .map(stays)
+                .collect();
+            let mut keep: Vec<bool> = input_units(self.graph, &self.channels, layer)
+                .iter()
+                .map(stays)
+                .collect();
+            let mut values = rows(&moved, layer)?;
+            if keep.contains(&false)
+                && let Some(posed) = poser.pose(&moved, layer, first)?
+            {
+                // The bias, where there is one, takes part.
+                keep.resize(posed.problems[0].columns(), true);
+                let restrictions = posed.problems.iter().map(|problem| problem.restriction(&keep));
+                let restrictions: Vec<Restriction<'_>> = restrictions.collect::<Result<_, _>>()?;
+                let rows = values.par_iter_mut().enumerate().filter(|(r, _)| made[*r]);
+                rows.for_each(|(r, row)| *row = restrictions[layer.group(r)].best(&posed.targets[r]));
+                repaired += 1;
+            }
+            let lost = values.iter_mut().zip(&made).filter(|(_, made)| !**made);
+            lost.for_each(|(row, _)| row.fill(0.0));
+            first &= made.iter().all(|&m| m);
+            set_rows(&mut moved, layer, &values);
+        }
+        let moved = self.channels.without(&moved, gone)?;
+        let trial = Trial {
+            before: held.distance(self.graph, small)?,
+            after: held.distance(self.graph, &moved)?,
+        };
+        let mut row = [EffectRow {
+            layer: "all".into(),
+            tensor: "weights".into(),
+            requested: "moved by least squares".into(),
+            actual: format!("{repaired} layers"),
+            took_effect: true,
+            reason: None,
+        }];
+        let better = trial.better(small.clone(), moved, &mut row, context);
+        let [row] = row;
+        Ok((better, row))
+    }
+}

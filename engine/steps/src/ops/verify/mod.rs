@@ -1,0 +1,226 @@
+//! `verify`: two models on the same samples, compared number by number.
+//!
+//! Accuracy can hide a wrong conversion; outputs cannot. Quantized outputs are compared as the real numbers they mean. With
+//! `per-layer`, the layers are compared too, paired by their names or by what they are, and the first that departs is named.
+//!
+//! ```yaml
+//! same: { verify: { model: int8, reference: base, data: test, count: 100, per-layer: true } }
+//! ```
+
+mod layer_pairs;
+
+use std::collections::HashMap;
+
+use ir::Graph;
+use measure::AgreementTally;
+use recipe::{ArtifactKind, Port, kind};
+use report::Document;
+use runtime::{Executable, Options, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Context, Inputs, LoadedDataset, Op, Output};
+use crate::models::second_opinion::SecondOpinion;
+use crate::sampling::Feeder;
+use crate::{StepError, models};
+
+/// What runs the model in question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyRuntime {
+    /// Our own runtime.
+    #[default]
+    Own,
+    /// tract, an independent engine, on the model written to ONNX: a second opinion on float models.
+    Tract,
+}
+
+impl VerifyRuntime {
+    // Takes a reference for `skip_serializing_if`.
+    fn is_own(&self) -> bool {
+        *self == VerifyRuntime::Own
+    }
+}
+
+/// Parameters of `verify`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Verify {
+    /// The model in question, or the file it was exported to.
+    pub model: Port<kind::ModelOrFile>,
+    /// What it should agree with.
+    pub reference: Port<kind::ModelOrFile>,
+    /// Samples that both are given; labels are not needed.
+    pub data: Port<kind::Dataset>,
+    /// Use only the first samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub count: Option<usize>,
+    /// Compare the layers too: those of one name, and in order those of one kind and shape.
+    #[serde(default)]
+    pub per_layer: bool,
+    /// A layer departs where its signal-to-noise ratio is less than this, in dB: 60 between float models, else 10, unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departs_below: Option<f64>,
+    /// What runs the model; the reference runs in our own runtime.
+    #[serde(default, skip_serializing_if = "VerifyRuntime::is_own")]
+    pub runtime: VerifyRuntime,
+    /// Fail where an output differs by more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_abs_error: Option<f64>,
+    /// Fail where fewer decisions agree, as a share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_top1: Option<f64>,
+}
+
+/// The op.
+pub struct VerifyOp;
+
+impl Op for VerifyOp {
+    type Params = Verify;
+    const NAME: &'static str = "verify";
+    const REVISION: u32 = 2;
+    const SUMMARY: &'static str = "Compares two models on the same samples, number by number.";
+    const PRODUCES: ArtifactKind = ArtifactKind::Agreement;
+    const EXAMPLE: &'static str = "same: { verify: { model: int8, reference: base, data: test, per-layer: true } }";
+
+    fn run(params: &Verify, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        let (model, reference) = (
+            models::graph_of(inputs.one("model")?)?,
+            models::graph_of(inputs.one("reference")?)?,
+        );
+        let dataset = inputs.one("data")?.dataset()?;
+        let order: Vec<usize> = (0..params.count.unwrap_or(usize::MAX).min(dataset.data.len())).collect();
+        let (candidate, original) = (
+            Executable::new(&model, Options::default())?,
+            Executable::new(&reference, Options::default())?,
+        );
+        let (candidate_feed, original_feed) = (
+            Feeder::new(&candidate, &dataset)?.only(&order),
+            Feeder::new(&original, &dataset)?.only(&order),
+        );
+        let mut tally = AgreementTally::new();
+        if params.per_layer {
+            by_layer(&model, &reference, &dataset, &order, &mut tally, context)?;
+        }
+        let real = |executable: &Executable, value: Value<'_>| dequantized(executable, value);
+        let expected = original_feed.map(context, |_, o| real(&original, o.get(0)))?;
+        let found = match params.runtime {
+            VerifyRuntime::Own => candidate_feed.map(context, |_, o| real(&candidate, o.get(0)))?,
+            VerifyRuntime::Tract => {
+                let second = SecondOpinion::new(&model)?;
+                let elements = model.tensor(model.inputs()[0]).ty.shape.elements();
+                let mut sample = vec![0.0; elements];
+                let mut found = Vec::with_capacity(order.len());
+                for i in 0..order.len() {
+                    context.check_cancelled()?;
+                    candidate_feed.float(i, &mut sample);
+                    found.push(second.run(&sample)?);
+                    context.progress(i as u64, order.len() as u64);
+                }
+                found
+            }
+        };
+        for (expected, found) in expected.iter().zip(&found) {
+            tally.add(expected, found)?;
+        }
+        let name = inputs
+            .all("reference")
+            .first()
+            .map_or("reference", |r| r.variant.as_str());
+        let mut agreement = tally.finish(name)?;
+        if params.per_layer {
+            let exact = layer_pairs::plain(&model) && layer_pairs::plain(&reference);
+            agreement = agreement.with_departure(params.departs_below.unwrap_or(if exact { 60.0 } else { 10.0 }));
+            if let Some(layer) = &agreement.departs {
+                context.log(&format!("the first layer that departs is {layer}"));
+            }
+        }
+        let error = agreement.closeness.max_abs_error;
+        context.log(&format!("max abs error {error:.3e} over {} samples", agreement.samples));
+        if let Some(limit) = params.max_abs_error.filter(|&limit| error > limit) {
+            return Err(StepError::NoEffect(format!(
+                "outputs differ by up to {error:e}, allowed are {limit:e}"
+            )));
+        }
+        if let (Some(limit), Some(share)) = (params.min_top1, agreement.top1)
+            && share < limit
+        {
+            let problem = format!(
+                "{:.2} % of the decisions agree, asked for are {:.2} %",
+                100.0 * share,
+                100.0 * limit
+            );
+            return Err(StepError::NoEffect(problem));
+        }
+        Ok(Output::document(
+            ArtifactKind::Agreement,
+            Document::Agreement(agreement),
+        ))
+    }
+}
+
+/// Adds what every pair of layers makes of the samples.
+fn by_layer(
+    model: &Graph,
+    reference: &Graph,
+    dataset: &LoadedDataset,
+    order: &[usize],
+    tally: &mut AgreementTally,
+    context: &Context<'_>,
+) -> Result<(), StepError> {
+    let options = Options {
+        observable: true,
+        observe_all: true,
+        ..Options::default()
+    };
+    let (model, reference) = (layer_pairs::comparable(model)?, layer_pairs::comparable(reference)?);
+    let pairs = layer_pairs::pairs(&model, &reference);
+    let (candidate, original) = (Executable::new(&model, options)?, Executable::new(&reference, options)?);
+    let (candidate_feed, original_feed) = (
+        Feeder::new(&candidate, dataset)?.only(order),
+        Feeder::new(&original, dataset)?.only(order),
+    );
+    for i in 0..order.len() {
+        context.check_cancelled()?;
+        let expected: HashMap<String, Vec<f32>> = observed(&original, &original_feed, i)?.into_iter().collect();
+        for (name, values) in &observed(&candidate, &candidate_feed, i)? {
+            let against = pairs.get(name);
+            if let Some((against, expected)) = against.and_then(|against| expected.get_key_value(against)) {
+                tally.add_layer(name, against, expected, values)?;
+            }
+        }
+        context.progress(i as u64, order.len() as u64);
+    }
+    Ok(())
+}
+
+type Observed = Vec<(String, Vec<f32>)>;
+
+fn observed(executable: &Executable, feeder: &Feeder<'_>, i: usize) -> Result<Observed, StepError> {
+    let mut input = executable.input_buffers();
+    feeder.feed(i, &mut input);
+    let mut seen = Vec::new();
+    executable.run_observed(&mut executable.workspace(), &input.values(), &mut |name, values| {
+        seen.push((name.to_owned(), values.to_vec()));
+    })?;
+    Ok(seen)
+}
+
+/// The real numbers that the first output means.
+pub fn dequantized(executable: &Executable, value: Value<'_>) -> Vec<f32> {
+    let params = executable
+        .outputs()
+        .first()
+        .and_then(|o| o.quantization.as_ref())
+        .and_then(ir::Quantization::whole);
+    let real = |q: i32| params.map_or(q as f32, |p| p.dequantize(q));
+    match value {
+        Value::F32(v) => v.to_vec(),
+        Value::I8(v) => v.iter().map(|&q| real(q.into())).collect(),
+        Value::U8(v) => v.iter().map(|&q| real(q.into())).collect(),
+        Value::I16(v) => v.iter().map(|&q| real(q.into())).collect(),
+        Value::I32(v) => v.iter().map(|&q| real(q)).collect(),
+    }
+}

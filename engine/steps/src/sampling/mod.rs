@@ -1,0 +1,13 @@
+//! What steps ask of samples: a draw of them, fed to networks, and what it says of a network's layers.
+
+mod feeder;
+mod layer_problem;
+mod samples;
+pub mod trial;
+mod walk;
+
+pub use feeder::Feeder;
+pub use layer_problem::{Posed, Poser, rows, set_rows};
+pub(crate) use samples::digest;
+pub use samples::{Samples, channel_sums};
+pub use walk::{Walk, Way};

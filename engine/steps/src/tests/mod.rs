@@ -1,0 +1,4 @@
+//! Tests of several ops together, and what tests share.
+
+mod compression;
+pub mod fixtures;
