@@ -1,8 +1,9 @@
 //! Why an instance has to run, computed from the same actions as its key.
 
-use cache::{Action, Lookup, Store, compare};
+use cache::{Action, BlobRef, Lookup, MissReason, Store, compare};
 
-use crate::engine::EngineError;
+use crate::error::EngineError;
+use crate::plan::Plan;
 
 /// Whether an instance would run, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +31,50 @@ pub struct Explanation {
     pub action: Option<Action>,
 }
 
-/// Compares an action with what the cache knows.
-pub(crate) fn staleness(store: &Store, recipe: &str, id: &str, action: &Action) -> Result<Staleness, EngineError> {
-    let reason = match store.lookup(&action.key())? {
-        Lookup::Hit(_) => return Ok(Staleness::Fresh),
-        Lookup::Miss { reason } => reason,
-    };
+/// What would run and why, without running anything.
+pub(crate) fn explain(plan: &Plan, store: &Store) -> Result<Vec<Explanation>, EngineError> {
+    let mut contents: Vec<Option<BlobRef>> = Vec::with_capacity(plan.nodes.len());
+    let mut explanations = Vec::new();
+    for node in &plan.nodes {
+        let id = node.instance.id.to_string();
+        let unknown: Vec<String> = node
+            .needs
+            .iter()
+            .filter(|&&d| contents[d].is_none())
+            .map(|&d| plan.nodes[d].instance.id.to_string())
+            .collect();
+        if !unknown.is_empty() {
+            contents.push(None);
+            explanations.push(Explanation {
+                id,
+                staleness: Staleness::Unknown(unknown),
+                action: None,
+            });
+            continue;
+        }
+        let action = plan.action(node, &contents)?;
+        let (content, staleness) = match store.lookup(&action.key())? {
+            Lookup::Hit(record) => (Some(record.content()), Staleness::Fresh),
+            Lookup::Miss { reason } => (None, why_missing(store, &plan.facts.name, &id, &action, &reason)?),
+        };
+        contents.push(content);
+        explanations.push(Explanation {
+            id,
+            staleness,
+            action: Some(action),
+        });
+    }
+    Ok(explanations)
+}
+
+/// Compares an action that the store has no result of with what ran last under that name.
+pub(crate) fn why_missing(
+    store: &Store,
+    recipe: &str,
+    id: &str,
+    action: &Action,
+    reason: &MissReason,
+) -> Result<Staleness, EngineError> {
     Ok(match store.last_action(recipe, id)? {
         None => Staleness::New,
         Some(last) => {

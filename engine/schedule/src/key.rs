@@ -18,7 +18,7 @@ use recipe::Instance;
 use report::RecipeFacts;
 use steps::Registered;
 
-use crate::engine::EngineError;
+use crate::error::EngineError;
 use crate::sources::Ingested;
 
 /// The content of one input with the label under which a gathering port shows it.

@@ -5,16 +5,25 @@
 
 mod board;
 mod budget;
+mod coordinator;
 mod engine;
+mod error;
 mod event;
+mod executor;
 mod explain;
 mod intermediates;
+mod job;
 mod key;
+mod plan;
 mod record;
 mod sources;
+mod stored;
+mod variant;
 
-pub use engine::{Engine, EngineError, Restore, RunOptions};
+pub use engine::{Engine, RunOptions};
+pub use error::EngineError;
 pub use event::{Event, Observer};
 pub use explain::{Explanation, Staleness};
+pub use job::Restore;
 pub use record::{InstanceRecord, RunRecord, SourceRecord, Status, WrittenFile, record_schema};
 pub use sources::{Ingested, IngestedFile, IngestedSource, SourceError, foresee, ingest, ingest_needed};
