@@ -40,6 +40,22 @@ pub enum MethodError {
         /// What the narrowest network has.
         least: f64,
     },
+    /// A pattern of names that fits nothing.
+    #[error("{key}: `{pattern}` matches no layer with weights; there are {known}")]
+    NoSuchLayer {
+        /// The parameter that holds the pattern.
+        key: String,
+        /// The pattern.
+        pattern: String,
+        /// The layers that there are.
+        known: String,
+    },
+    /// A network without weights that a method could change.
+    #[error("the model has no layer with float weights")]
+    NoLayers,
+    /// Patterns that leave no layer.
+    #[error("exclude: every layer is excluded; nothing is left to do")]
+    AllExcluded,
     /// A change that the graph does not accept.
     #[error(transparent)]
     Graph(#[from] ir::GraphError),

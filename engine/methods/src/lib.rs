@@ -19,7 +19,9 @@ mod error;
 mod gram;
 mod layer;
 pub mod patches;
+pub mod patterns;
 pub mod prune;
+pub mod quantize;
 pub mod reconstruct;
 pub mod shrink;
 

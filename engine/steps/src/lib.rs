@@ -7,7 +7,6 @@
 //! [`ops`] are the ops themselves.
 
 pub mod contract;
-pub mod layer_patterns;
 pub mod models;
 pub mod ops;
 pub mod sampling;

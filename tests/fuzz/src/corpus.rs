@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use formats::tensorflow::{GRAPH, INDEX};
+use methods::quantize::Range;
 use report::CalibrationSummary;
-use steps::ops::quantize::{Range, Ranges};
+use steps::contract::Ranges;
 
 /// Files beyond this size would slow the search down more than they could add.
 const LARGEST: u64 = 200_000;

@@ -1,8 +1,7 @@
 //! Why a step failed. The scheduler adds the step's name and place.
 
+use methods::quantize::QuantizeError;
 use recipe::ArtifactKind;
-
-use crate::ops::quantize::QuantizeError;
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,10 @@ pub mod artifact;
 mod error;
 pub mod intermediates;
 mod op;
+mod ranges;
 
 pub use artifact::{Artifact, DOCUMENT, Decoded, LoadedDataset, ReadBlob};
 pub use error::StepError;
 pub use intermediates::{Forgetful, Key, Memo, Numbers};
 pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFile, SourceFiles};
+pub use ranges::Ranges;

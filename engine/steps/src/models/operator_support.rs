@@ -9,12 +9,11 @@ use formats::tensorflow::{Files, ImportOptions};
 use indexmap::IndexMap;
 use ir::ops::Example;
 use ir::{ElementType, Graph, Op};
-use report::CalibrationSummary;
+use methods::quantize::{Plan, Range, Scheme, Settings, TensorRanges, quantize};
 use runtime::Executable;
 
 use crate::models;
 use crate::ops::export::{FileOptions, OnnxProfile};
-use crate::ops::quantize::{Quantize, Range, Ranges, Scheme, quantize};
 
 /// What became of an example, in a word; nothing where it was refused.
 type Outcome = Option<&'static str>;
@@ -206,23 +205,18 @@ fn quantized(graph: &Graph, scheme: Scheme) -> Option<Graph> {
     {
         return None;
     }
-    let params: Quantize = serde_json::from_value(serde_json::json!({ "scheme": scheme, "min-elements": 1 })).ok()?;
-    let prepared = models::prepared(graph).ok()?;
-    let activations = prepared.tensors().iter().filter(|tensor| tensor.data.is_none());
-    let ranges = Ranges {
-        summary: CalibrationSummary {
-            method: "stated".into(),
-            samples: 0,
-            population: 0,
-            per_class: Vec::new(),
-            warnings: Vec::new(),
-        },
-        tensors: activations
-            .map(|tensor| (tensor.name.clone(), Range { min: -1.0, max: 3.0 }))
-            .collect(),
+    let settings = Settings {
+        min_elements: 1,
+        ..Settings::of(scheme)
     };
+    let prepared = models::laid_out(models::prepared(graph).ok()?).ok()?;
+    let activations = prepared.tensors().iter().filter(|tensor| tensor.data.is_none());
+    let ranges: TensorRanges = activations
+        .map(|tensor| (tensor.name.clone(), Range { min: -1.0, max: 3.0 }))
+        .collect();
     let ranges = matches!(scheme, Scheme::Int8 | Scheme::Int16x8).then_some(&ranges);
-    quantize(graph, ranges, &params, None).ok().map(|(graph, _)| graph)
+    let (quantized, _) = quantize(&prepared, ranges, &settings, &Plan::default()).ok()?;
+    Some(quantized)
 }
 
 /// The kernels that run the operator, or what became of it.

@@ -13,18 +13,19 @@ use std::collections::BTreeMap;
 
 use ir::Graph;
 use methods::choice::{self, Choice};
+use methods::quantize::{Granularity, Plan, Scheme, Settings, WeightType, check_model};
 use methods::{Layer, layers};
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::ops::benchmark;
 use crate::ops::evaluate::KernelSet;
-use crate::ops::quantize::{self, Granularity, Plan, Quantize, Ranges, RoundingMethod, WeightType};
 use crate::ops::sensitivity::{Probe, Treatment};
 use crate::sampling::Samples;
+use crate::sampling::reconstruction::{RoundingMethod, quantized};
 use crate::{StepError, models};
 
 /// Parameters of `auto`.
@@ -118,12 +119,12 @@ impl Op for AutoOp {
         let drawn = Samples::draw(&dataset, params.count + params.held_out, params.seed, context)?;
         let share = params.held_out as f64 / (params.count + params.held_out) as f64;
         let (samples, held) = drawn.held_out(share);
-        let request = params.request();
-        quantize::check_model(&model, &request)?;
+        let settings = params.settings();
+        check_model(&model, &settings)?;
         let prepared = models::prepared(&model)?;
         let search = Search {
             params,
-            request,
+            settings,
             ranges,
             layers: layers(&prepared),
             samples,
@@ -135,21 +136,18 @@ impl Op for AutoOp {
 }
 
 impl Auto {
-    /// What is asked of `quantize` for every combination.
-    fn request(&self) -> Quantize {
-        Quantize {
-            rounding: self.rounding,
-            count: self.count,
-            damping: self.damping,
-            seed: self.seed,
-            ..Quantize::int8(self.per)
+    /// What is asked of every combination.
+    fn settings(&self) -> Settings {
+        Settings {
+            granularity: self.per,
+            ..Settings::of(Scheme::Int8)
         }
     }
 }
 
 struct Search<'a> {
     params: &'a Auto,
-    request: Quantize,
+    settings: Settings,
     ranges: Ranges,
     layers: Vec<Layer>,
     samples: Samples<'a>,
@@ -260,8 +258,9 @@ impl Search<'_> {
             types,
             ..Plan::default()
         };
-        let samples = (self.params.rounding == RoundingMethod::Gptq).then_some((&self.samples, self.context));
-        let (graph, _) = quantize::planned(prepared.clone(), Some(&self.ranges), &self.request, plan, samples)?;
+        let samples = (self.params.rounding == RoundingMethod::Gptq).then_some((&self.samples, self.params.damping));
+        let ranges = Some(&self.ranges.tensors);
+        let (graph, _) = quantized(prepared.clone(), ranges, &self.settings, plan, samples)?;
         let drop = self.probe.drop(&graph)?;
         let trial = Trial {
             bytes: bytes(items, choices),

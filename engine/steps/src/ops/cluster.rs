@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use ir::Graph;
 use methods::cluster::{self, Books, Init, Settings, Solved};
-use methods::{Layer, layers};
+use methods::{Layer, layers, patterns};
 use ndarray::Array2;
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
@@ -20,7 +20,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::layer_patterns;
 use crate::ops::prune::{default_count, default_damping};
 use crate::sampling::{Poser, Samples, set_rows};
 use crate::{StepError, models};
@@ -221,7 +220,7 @@ impl Op for ClusterOp {
     fn run(params: &Cluster, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let mut graph = models::prepared(inputs.one("model")?.model()?.as_ref())?;
         let layers = layers(&graph);
-        let chosen = layer_patterns::selected(&params.layers, &params.exclude, &layers, &graph)?;
+        let chosen = patterns::selected(&params.layers, &params.exclude, &layers, &graph)?;
         let before: Vec<f64> = layers.iter().map(|l| l.sparsity(&graph)).collect();
         let todo: Vec<&Layer> = layers
             .iter()

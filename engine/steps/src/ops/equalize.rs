@@ -12,13 +12,14 @@
 use ir::Graph;
 use methods::absorb;
 use methods::equalize::equalize;
+use methods::quantize::{Granularity, Plan, Scheme, Settings};
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::ops::quantize::{self, Granularity, Plan, Quantize};
+use crate::sampling::reconstruction::quantized;
 use crate::sampling::trial::{Trial, default_count};
 use crate::sampling::{Samples, Walk, channel_sums};
 use crate::{StepError, models};
@@ -142,11 +143,12 @@ fn absorbed(graph: &Graph, samples: &Samples<'_>) -> Result<(Graph, Vec<EffectRo
 
 /// The model in 8-bit integers with one scale a tensor, as far as its operators have integer forms.
 fn integers(graph: &Graph, samples: &Samples<'_>) -> Result<Graph, StepError> {
-    let request = Quantize {
+    let settings = Settings {
+        granularity: Granularity::Tensor,
         allow_float: graph.nodes().iter().map(|node| node.name.clone()).collect(),
-        ..Quantize::int8(Granularity::Tensor)
+        ..Settings::of(Scheme::Int8)
     };
     let ranges = samples.ranges(graph)?;
-    let (integers, _) = quantize::planned(graph.clone(), Some(&ranges), &request, Plan::default(), None)?;
+    let (integers, _) = quantized(graph.clone(), Some(&ranges.tensors), &settings, Plan::default(), None)?;
     Ok(integers)
 }

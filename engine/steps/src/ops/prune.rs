@@ -10,7 +10,7 @@
 
 use ir::Graph;
 use methods::prune::{Pattern, Sparsity, magnitudes, noise, obs, select as keep, select_together};
-use methods::{Layer, MethodError, layers};
+use methods::{Layer, MethodError, layers, patterns};
 use ndarray::Array2;
 use rayon::prelude::*;
 use recipe::{ArtifactKind, Port, kind};
@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::layer_patterns;
 use crate::sampling::{Posed, Poser, Samples, set_rows};
 use crate::{StepError, models};
 
@@ -153,12 +152,12 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(params: &'a Prune, graph: &Graph) -> Result<Self, StepError> {
         let layers = layers(graph);
-        let chosen = layer_patterns::selected(&params.layers, &params.exclude, &layers, graph)?;
+        let chosen = patterns::selected(&params.layers, &params.exclude, &layers, graph)?;
         let sparsity = Sparsity::new(params.sparsity.unwrap_or(0.0))?;
         let mut wanted: Vec<Option<Sparsity>> = chosen.iter().map(|&c| c.then_some(sparsity)).collect();
         for change in &params.overrides {
             let sparsity = Sparsity::new(change.sparsity)?;
-            let hits = layer_patterns::matching("overrides.layers", &change.layers, &layers, graph)?;
+            let hits = patterns::matching("overrides.layers", &change.layers, &layers, graph)?;
             let hit = wanted.iter_mut().zip(hits).filter(|(_, hit)| *hit);
             hit.for_each(|(w, _)| *w = Some(sparsity));
         }

@@ -2,6 +2,7 @@
 
 mod feeder;
 mod layer_problem;
+pub mod reconstruction;
 mod samples;
 pub mod trial;
 mod walk;

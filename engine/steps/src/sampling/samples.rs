@@ -8,9 +8,8 @@ use ir::{Graph, Op, TensorId};
 use runtime::Executable;
 use sha2::{Digest, Sha256};
 
-use crate::contract::{Context, LoadedDataset};
+use crate::contract::{Context, LoadedDataset, Ranges};
 use crate::ops::calibrate;
-use crate::ops::quantize::Ranges;
 use crate::sampling::{Feeder, Walk};
 use crate::{StepError, models};
 

@@ -1,10 +1,13 @@
 //! What compression steps promise together: zeros and clusters survive, threads change nothing, bad requests are answered.
 
+use methods::quantize::{Range, Scheme};
 use serde_json::{Value, json};
 
+use crate::contract::Ranges;
 use crate::ops::cluster::distinct;
 use crate::ops::export::FileOptions;
-use crate::ops::quantize::{Quantize, Range, Ranges, quantize};
+use crate::ops::quantize::{Quantize, quantize};
+use crate::sampling::reconstruction::RoundingMethod;
 use crate::tests::fixtures::{network, noise, prepared, refused, run, run_with, values, weights, with_context};
 
 fn ranges() -> Ranges {
@@ -25,14 +28,14 @@ fn ranges() -> Ranges {
 fn quantized(model: &ir::Graph, params: Value) -> ir::Graph {
     let params: Quantize = serde_json::from_value(params).unwrap();
     let needed = ranges();
-    let ranges = (params.scheme == crate::ops::quantize::Scheme::Int8).then_some(&needed);
-    if params.rounding == crate::ops::quantize::RoundingMethod::Nearest {
+    let ranges = (params.scheme == Scheme::Int8).then_some(&needed);
+    if params.rounding == RoundingMethod::Nearest {
         return quantize(model, ranges, &params, None).unwrap().0;
     }
     let data = noise(40);
     with_context(2, |context| {
         let samples = crate::sampling::Samples::draw(&data, 40, 0, context).unwrap();
-        quantize(model, ranges, &params, Some((&samples, context))).unwrap().0
+        quantize(model, ranges, &params, Some(&samples)).unwrap().0
     })
 }
 

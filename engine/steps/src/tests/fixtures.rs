@@ -8,9 +8,8 @@ use ir::{Constant, Graph, Op, TensorType};
 use recipe::ArtifactKind;
 use serde_json::Value;
 
-use crate::contract::{Artifact, Context, Inputs, Labelled, LoadedDataset, Memo, Output, ReadBlob, Registered};
+use crate::contract::{Artifact, Context, Inputs, Labelled, LoadedDataset, Memo, Output, Ranges, ReadBlob, Registered};
 use crate::models::inference;
-use crate::ops::quantize::Ranges;
 use crate::{StepError, models};
 
 /// Convolution, depthwise and 1×1 convolution around a residual addition, mean, fully connected layer, softmax.

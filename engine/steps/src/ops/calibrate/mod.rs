@@ -7,7 +7,6 @@
 //! ranges: { calibrate: { model: base, data: train, fraction: 0.08, stratified: true, seed: 7, method: minmax } }
 //! ```
 
-mod histogram;
 mod observe;
 
 use data::{Amount, Sampling, Sharing};
@@ -17,8 +16,7 @@ use runtime::{Executable, Options};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, LoadedDataset, Op, Output};
-use crate::ops::quantize::Ranges;
+use crate::contract::{Context, Inputs, LoadedDataset, Op, Output, Ranges};
 use crate::sampling::Feeder;
 use crate::{StepError, models};
 

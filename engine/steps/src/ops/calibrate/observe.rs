@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use methods::quantize::Range;
+use methods::quantize::histogram::{BINS, Histogram};
 use rayon::prelude::*;
 use runtime::{Executable, RuntimeError};
 
-use super::histogram::{BINS, Histogram};
 use super::{Calibrate, Method};
 use crate::StepError;
 use crate::contract::{Context, Key, Numbers};
-use crate::ops::quantize::Range;
 use crate::sampling::Feeder;
 
 /// Raised whenever the same network and samples would show something else.

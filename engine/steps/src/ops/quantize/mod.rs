@@ -9,71 +9,34 @@
 //! int4: { quantize: { model: base, ranges: ranges, scheme: int8, weights: int4, rounding: gptq, data: train } }
 //! ```
 
-pub mod dynamic;
-pub mod float16;
-mod floats;
-pub mod full;
-pub mod grid;
-mod proof;
-pub mod ranges;
 #[cfg(test)]
 mod tests;
-pub(crate) mod weights;
-pub mod width;
 
-use ir::{ElementType, Graph, GraphError, passes};
+use std::collections::BTreeMap;
+
+use ir::Graph;
+use methods::patterns::matching;
+use methods::quantize::{
+    EdgeType, Effect, Granularity, Plan, QuantizeError, Scheme, Settings, WeightType, check_edges, check_model, said,
+};
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Samples;
+use crate::sampling::reconstruction::{RoundingMethod, quantized};
 use crate::{StepError, models};
 
-pub use grid::{Grid, Plan, RoundingMethod, Rule, WeightType};
-pub use ranges::{Range, Ranges};
-use width::Width;
-
-/// How numbers are stored and computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scheme {
-    /// Weights in half precision, arithmetic in 32-bit floats: half the size.
-    Float16,
-    /// Weights in 8-bit integers, activations quantized on the fly: a quarter of the size, no calibration.
-    DynamicInt8,
-    /// Weights and activations in 8-bit integers, arithmetic in integers: a quarter of the size, fastest on integer hardware.
-    Int8,
-    /// Weights in 8-bit integers, activations in 16-bit ones: a quarter of the size, nearly the accuracy of floats, slower than `int8`.
-    #[serde(rename = "int16x8")]
-    Int16x8,
-}
-
-/// How many weight scales a convolution has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Granularity {
-    /// One for each output channel.
-    #[default]
-    Channel,
-    /// One for the tensor.
-    Tensor,
-}
-
-/// The element type at the border of an integer model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum EdgeType {
-    /// 32-bit floats; the model quantizes and dequantizes itself.
-    #[default]
-    Float,
-    /// Signed bytes, as the model computes.
-    Int8,
-    /// Unsigned bytes, as cameras deliver.
-    Uint8,
-    /// Signed 16-bit integers, as an `int16x8` model computes.
-    Int16,
+/// Another weight type for some layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Rule {
+    /// Which layers: names with `*` and `?`, or `op:` and an operator.
+    pub layers: Vec<String>,
+    /// What their weights become.
+    pub weights: WeightType,
 }
 
 /// Parameters of `quantize`.
@@ -133,146 +96,44 @@ pub struct Quantize {
 }
 
 impl Quantize {
-    /// Full int8 with nothing special about it.
-    pub(crate) fn int8(per: Granularity) -> Self {
-        Quantize {
-            model: Port::default(),
-            ranges: None,
-            data: None,
-            scheme: Scheme::Int8,
-            per,
-            weights: WeightType::Int8,
-            block: None,
-            rules: Vec::new(),
-            rounding: RoundingMethod::Nearest,
-            count: crate::ops::prune::default_count(),
-            damping: crate::ops::prune::default_damping(),
-            seed: 0,
-            input: EdgeType::Float,
-            output: EdgeType::Float,
-            min_elements: default_min_elements(),
-            allow_float: default_allow_float(),
+    fn settings(&self) -> Settings {
+        Settings {
+            scheme: self.scheme,
+            granularity: self.per,
+            block: self.block,
+            min_elements: self.min_elements,
+            input: self.input,
+            output: self.output,
+            allow_float: self.allow_float.clone(),
         }
+    }
+
+    /// The plan that the rules make for a prepared graph.
+    ///
+    /// # Errors
+    /// A rule matches no layer.
+    fn plan(&self, graph: &Graph) -> Result<Plan, StepError> {
+        let layers = methods::layers(graph);
+        let mut types = BTreeMap::new();
+        for rule in &self.rules {
+            let hits = matching("rules.layers", &rule.layers, &layers, graph)?;
+            let hit = layers.iter().zip(hits).filter(|(_, hit)| *hit);
+            types.extend(hit.map(|(layer, _)| (layer.name.clone(), rule.weights)));
+        }
+        Ok(Plan {
+            types,
+            default: self.weights,
+            grids: BTreeMap::new(),
+        })
     }
 }
 
 fn default_min_elements() -> usize {
-    1024
+    methods::quantize::MIN_ELEMENTS
 }
 
-/// A layer norm divides by the root of a variance, whose range is the square of the activations': one scale for it loses the small ones.
 fn default_allow_float() -> Vec<String> {
-    vec!["op:layer_norm".into()]
-}
-
-/// Why a model cannot be quantized as asked.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum QuantizeError {
-    /// An activation that calibration did not see.
-    #[error("tensor `{tensor}`: has no calibrated range; calibrate this very model (same architecture, same folding)")]
-    NoRange {
-        /// The tensor.
-        tensor: String,
-    },
-    /// Weights computed by another node.
-    #[error("node `{node}`: its {input} are computed, not constant; only constant {input} can be quantized")]
-    NotConstant {
-        /// The node.
-        node: String,
-        /// `weights` or `bias`.
-        input: &'static str,
-    },
-    /// A weight that half precision cannot hold.
-    #[error("weight `{tensor}`: {value} is beyond half precision (65504); use dynamic-int8 or rescale the layer")]
-    HalfOverflow {
-        /// The tensor.
-        tensor: String,
-        /// The value.
-        value: f32,
-    },
-    /// A constant that no range can hold.
-    #[error("constant `{tensor}`: holds a value that is infinite or not a number; the training that made it diverged")]
-    NotFinite {
-        /// The tensor.
-        tensor: String,
-    },
-    /// The product of two scales is too small for a float.
-    #[error(
-        "node `{node}`: input and weight scales are so small that their product vanishes; are its weights all zero?"
-    )]
-    ScaleUnderflow {
-        /// The node.
-        node: String,
-    },
-    /// The model is not a float model.
-    #[error("tensor `{tensor}` is {element} already; quantize takes a float model")]
-    AlreadyQuantized {
-        /// The tensor.
-        tensor: String,
-        /// Its element type.
-        element: ElementType,
-    },
-    /// Layers that the scheme did not reach.
-    #[error("{}", not_reached(.0))]
-    NotReached(Vec<EffectRow>),
-    /// An integer scheme without ranges.
-    #[error("scheme {0} needs `ranges`: add a calibrate step and name it here")]
-    RangesMissing(&'static str),
-    /// Edges that the scheme does not compute with.
-    #[error("scheme {scheme} has no {edge} inputs and outputs: take {known}")]
-    Edge {
-        /// The scheme.
-        scheme: &'static str,
-        /// What was asked for.
-        edge: &'static str,
-        /// What there is.
-        known: &'static str,
-    },
-    /// A scheme without activations to quantize was given ranges.
-    #[error("scheme {0} takes no `ranges`: remove them, or use scheme int8")]
-    RangesUnused(&'static str),
-    /// A name that no layer has, or an operator that there is not.
-    #[error("allow-float: no {what} is named `{name}`")]
-    UnknownFloat {
-        /// `layer` or `operator`.
-        what: &'static str,
-        /// The name.
-        name: String,
-    },
-    /// The result is not a valid graph.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-}
-
-fn not_reached(rows: &[EffectRow]) -> String {
-    let line = |row: &EffectRow| {
-        let reason = row.reason.as_deref().unwrap_or("unknown reason");
-        let (layer, tensor) = (&row.layer, &row.tensor);
-        format!(
-            "\n  {layer} {tensor}: asked for {}, is {} ({reason})",
-            row.requested, row.actual
-        )
-    };
-    let lines: String = rows.iter().map(line).collect();
-    let count = rows.len();
-    format!(
-        "{count} tensors did not become what was asked for:{lines}\n  list the layers under allow-float to accept this"
-    )
-}
-
-/// Refuses a model that is quantized already, and names that no layer has.
-pub(crate) fn check_model(model: &Graph, params: &Quantize) -> Result<(), QuantizeError> {
-    if let Some(t) = model
-        .tensors()
-        .iter()
-        .find(|t| t.is_quantized() || t.ty.element == ElementType::F16)
-    {
-        return Err(QuantizeError::AlreadyQuantized {
-            tensor: t.name.clone(),
-            element: t.ty.element,
-        });
-    }
-    floats::check(&params.allow_float, model)
+    vec![methods::quantize::ALLOW_FLOAT.into()]
 }
 
 /// Quantizes a float model; the second part of the result is the proof of effect.
@@ -280,103 +141,14 @@ pub fn quantize(
     model: &Graph,
     ranges: Option<&Ranges>,
     params: &Quantize,
-    samples: Option<(&Samples<'_>, &Context<'_>)>,
-) -> Result<(Graph, Vec<EffectRow>), StepError> {
-    check_model(model, params)?;
+    samples: Option<&Samples<'_>>,
+) -> Result<(Graph, Vec<Effect>), StepError> {
+    let settings = params.settings();
+    check_model(model, &settings)?;
     let prepared = models::prepared(model)?;
-    let plan = Plan::of(params, &prepared)?;
-    planned(prepared, ranges, params, plan, samples)
-}
-
-/// [`quantize`] of a prepared model by a plan that is made already.
-pub(crate) fn planned(
-    prepared: Graph,
-    ranges: Option<&Ranges>,
-    params: &Quantize,
-    mut plan: Plan,
-    samples: Option<(&Samples<'_>, &Context<'_>)>,
-) -> Result<(Graph, Vec<EffectRow>), StepError> {
-    let mut prepared = models::laid_out(prepared)?;
-    if let Some((samples, context)) = samples {
-        let scales = ranges
-            .map(|r| full::scales(&prepared, r, Width::of(params.scheme)))
-            .transpose()?;
-        let floor = |graph: &Graph, layer: &methods::Layer, row: usize| {
-            let input = graph.node(layer.node).inputs[0];
-            let step = scales.as_ref().and_then(|s| s.get(&graph.tensor(input).name));
-            match (step, layer.bias(graph)) {
-                (Some(&step), Some(bias)) => Width::of(params.scheme).least_scale(bias[row], step),
-                _ => 0.0,
-            }
-        };
-        let small = |layer: &methods::Layer| params.scheme == Scheme::DynamicInt8 && layer.len() < params.min_elements;
-        plan.reconstruct(
-            &mut prepared,
-            samples,
-            params.per,
-            params.damping,
-            small,
-            floor,
-            context,
-        )?;
-    }
-    Ok(quantize_prepared(&prepared, ranges, params, &plan)?)
-}
-
-fn quantize_prepared(
-    prepared: &Graph,
-    ranges: Option<&Ranges>,
-    params: &Quantize,
-    plan: &Plan,
-) -> Result<(Graph, Vec<EffectRow>), QuantizeError> {
-    let (mut quantized, rows) = match (params.scheme, ranges) {
-        (Scheme::Float16, None) => {
-            let quantized = float16::float16(prepared)?;
-            let rows = proof::stored_as(&quantized, ElementType::F16, 0, &Plan::default());
-            (quantized, rows)
-        }
-        (Scheme::DynamicInt8, None) => {
-            let quantized = dynamic::dynamic(prepared, params.per, params.min_elements, params.block, plan)?;
-            let rows = proof::stored_as(&quantized, ElementType::I8, params.min_elements, plan);
-            (quantized, rows)
-        }
-        (Scheme::Int8 | Scheme::Int16x8, Some(ranges)) => {
-            check_edges(params)?;
-            let width = Width::of(params.scheme);
-            let settings = full::Settings {
-                width,
-                granularity: params.per,
-                input: params.input,
-                output: params.output,
-            };
-            // A norm is one layer while it is decided what becomes of it.
-            let mut whole = prepared.clone();
-            passes::raise(&mut whole)?;
-            let quantized = full::full(&whole, ranges, settings, plan)?;
-            let rows = proof::integer(&quantized, width, plan);
-            (quantized, rows)
-        }
-        (Scheme::Int8, None) => return Err(QuantizeError::RangesMissing("int8")),
-        (Scheme::Int16x8, None) => return Err(QuantizeError::RangesMissing("int16x8")),
-        (Scheme::Float16, Some(_)) => return Err(QuantizeError::RangesUnused("float16")),
-        (Scheme::DynamicInt8, Some(_)) => return Err(QuantizeError::RangesUnused("dynamic-int8")),
-    };
-    floats::accept(&rows, &quantized, &params.allow_float)?;
-    // What runtimes compute.
-    passes::lower_norms(&mut quantized)?;
-    Ok((quantized, rows))
-}
-
-/// Refuses integer edges of another width than the model computes with.
-fn check_edges(params: &Quantize) -> Result<(), QuantizeError> {
-    let refuse = |scheme, edge, known| Err(QuantizeError::Edge { scheme, edge, known });
-    let has = |edge: EdgeType| params.input == edge || params.output == edge;
-    match params.scheme {
-        Scheme::Int8 if has(EdgeType::Int16) => refuse("int8", "int16", "float, int8 or uint8"),
-        Scheme::Int16x8 if has(EdgeType::Int8) => refuse("int16x8", "int8", "float or int16"),
-        Scheme::Int16x8 if has(EdgeType::Uint8) => refuse("int16x8", "uint8", "float or int16"),
-        Scheme::Float16 | Scheme::DynamicInt8 | Scheme::Int8 | Scheme::Int16x8 => Ok(()),
-    }
+    let plan = params.plan(&prepared)?;
+    let samples = samples.map(|samples| (samples, params.damping));
+    quantized(prepared, ranges.map(|r| &r.tensors), &settings, plan, samples)
 }
 
 /// What the parameters of weights say together.
@@ -423,7 +195,7 @@ impl Op for QuantizeOp {
             (Scheme::Float16, true) => QuantizeError::RangesUnused("float16"),
             (Scheme::DynamicInt8, true) => QuantizeError::RangesUnused("dynamic-int8"),
             _ => {
-                check_edges(params).map_err(|error| error.to_string())?;
+                check_edges(&params.settings()).map_err(|error| error.to_string())?;
                 return check_weights(params, ports.contains(&"data"));
             }
         };
@@ -444,13 +216,32 @@ impl Op for QuantizeOp {
             .as_deref()
             .map(|dataset| Samples::draw(dataset, params.count, params.seed, context))
             .transpose()?;
-        let samples = samples.as_ref().map(|s| (s, context));
-        let (quantized, effect) = quantize(&model, ranges.as_ref(), params, samples)?;
+        let (quantized, effect) = quantize(&model, ranges.as_ref(), params, samples.as_ref())?;
         let reached = effect.iter().filter(|r| r.took_effect).count();
         context.log(&format!("{reached} of {} tensors are what was asked for", effect.len()));
-        for line in floats::said(&effect) {
+        for line in said(&effect) {
             context.log(&line);
         }
-        models::output(quantized, effect)
+        models::output(quantized, effect.into_iter().map(row).collect())
+    }
+}
+
+/// What became of a request, for reports.
+fn row(effect: Effect) -> EffectRow {
+    let Effect {
+        layer,
+        tensor,
+        requested,
+        actual,
+        took_effect,
+        reason,
+    } = effect;
+    EffectRow {
+        layer,
+        tensor: tensor.to_owned(),
+        requested,
+        actual,
+        took_effect,
+        reason,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ir::ops::{Concat, Conv2d, Div, FullyConnected, Function, Softmax};
 use ir::{Constant, ElementType, Graph, Op, TensorType};
+use methods::quantize::{Range, Width};
 use report::CalibrationSummary;
 
 use super::*;
@@ -27,7 +28,7 @@ fn params(scheme: Scheme) -> Quantize {
     serde_json::from_value(serde_json::json!({ "scheme": scheme })).unwrap()
 }
 
-fn int8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<EffectRow>), StepError> {
+fn int8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<Effect>), StepError> {
     let mut params = params(Scheme::Int8);
     change(&mut params);
     quantize(model, Some(&ranges(model)), &params, None)
@@ -190,7 +191,7 @@ fn a_norm_stays_float_as_a_whole_and_is_named() {
     after_int8 = fully_connected i8 0.01569 -64
     after = dequantize f32
     ");
-    insta::assert_snapshot!(floats::said(&effect).join("\n"),
+    insta::assert_snapshot!(said(&effect).join("\n"),
         @"warning: 1 layer stays float (layer_norm: its variance needs the range of floats): norm");
     // ONNX has the operator, and it is read back between the same borders.
     let file = models::onnx(&q, crate::ops::export::FileOptions::default()).unwrap();
@@ -281,7 +282,7 @@ fn requests_that_make_no_sense_are_refused() {
         @"allow-float: no operator is named `layernorm`");
 }
 
-fn int16x8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<EffectRow>), StepError> {
+fn int16x8(model: &Graph, change: impl FnOnce(&mut Quantize)) -> Result<(Graph, Vec<Effect>), StepError> {
     let mut params = params(Scheme::Int16x8);
     change(&mut params);
     quantize(model, Some(&ranges(model)), &params, None)

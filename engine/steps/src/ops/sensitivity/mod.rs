@@ -11,15 +11,14 @@ mod treatment;
 
 use ir::Graph;
 use measure::AgreementTally;
-use methods::{Layer, layers};
+use methods::quantize::Granularity;
+use methods::{Layer, layers, patterns};
 use recipe::{ArtifactKind, Port, kind};
 use report::{Document, SensitivityRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, Op, Output};
-use crate::layer_patterns;
-use crate::ops::quantize::{Granularity, Ranges};
+use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Samples;
 use crate::{StepError, models};
 
@@ -93,7 +92,7 @@ impl Op for SensitivityOp {
         let dataset = inputs.one("data")?.dataset()?;
         let samples = Samples::draw(&dataset, params.count, params.seed, context)?;
         let all = layers(&graph);
-        let chosen = layer_patterns::selected(&params.layers, &params.exclude, &all, &graph)?;
+        let chosen = patterns::selected(&params.layers, &params.exclude, &all, &graph)?;
         let chosen: Vec<&Layer> = all.iter().zip(chosen).filter(|(_, c)| *c).map(|(l, _)| l).collect();
         let probe = Probe::new(&graph, &samples)?;
         let mut rows = Vec::new();

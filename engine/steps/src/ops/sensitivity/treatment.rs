@@ -6,12 +6,13 @@ use ir::ops::{Dequantize, Quantize};
 use ir::{Constant, ElementType, Graph, Patch, Quantization};
 use methods::cluster::{Books, Init, Per, Settings};
 use methods::prune::{Pattern, Sparsity, magnitudes, select};
+use methods::quantize::{Granularity, Grid, QuantizeError, WeightType, weights};
 use methods::{Layer, MethodError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::ops::quantize::{Granularity, Grid, QuantizeError, Ranges, WeightType, weights};
+use crate::contract::Ranges;
 
 /// What is done to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]

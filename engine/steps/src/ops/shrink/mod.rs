@@ -17,13 +17,13 @@ mod scores;
 #[cfg(test)]
 mod tests;
 
+use methods::patterns;
 use methods::shrink::{self as channels, Channels, Choice, Cost, Group};
 use recipe::{ArtifactKind, Port, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::layer_patterns;
 use crate::ops::prune::{Override, Scope, default_count, default_damping};
 use crate::sampling::Samples;
 use crate::{StepError, models};
@@ -166,13 +166,13 @@ impl<'a> Job<'a> {
             return Err(StepError::Params(problem.into()));
         }
         let layers = methods::layers(graph);
-        layer_patterns::selected(&params.layers, &params.exclude, &layers, graph)?;
-        let wanted = layer_patterns::matching("layers", &params.layers, &layers, graph)?;
-        let excluded = layer_patterns::matching("exclude", &params.exclude, &layers, graph)?;
+        patterns::selected(&params.layers, &params.exclude, &layers, graph)?;
+        let wanted = patterns::matching("layers", &params.layers, &layers, graph)?;
+        let excluded = patterns::matching("exclude", &params.exclude, &layers, graph)?;
         let mut overridden = Vec::new();
         for change in &params.overrides {
             overridden.push((
-                layer_patterns::matching("overrides.layers", &change.layers, &layers, graph)?,
+                patterns::matching("overrides.layers", &change.layers, &layers, graph)?,
                 change.sparsity,
             ));
         }

@@ -1,13 +1,29 @@
 //! Proof of effect: the quantized graph is read again and compared with what was asked for.
 
 use ir::{Constant, ElementType, Graph, Node, Op, Tensor, TensorId};
-use report::EffectRow;
 
 use super::grid::{Plan, WeightType};
 use super::width::Width;
 
+/// One thing that was asked for, and what was found in the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The node concerned.
+    pub layer: String,
+    /// The role of its tensor: `weights`, `output`.
+    pub tensor: &'static str,
+    /// What was asked for: `i8`.
+    pub requested: String,
+    /// What is there: `i8`, `f32`.
+    pub actual: String,
+    /// Whether the request took effect here.
+    pub took_effect: bool,
+    /// Why not, or how: `16 scales, one a channel`.
+    pub reason: Option<String>,
+}
+
 /// Checks the stored type of all weights of at least `min_elements` elements; smaller ones are reported as left alone.
-pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: &Plan) -> Vec<EffectRow> {
+pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: &Plan) -> Vec<Effect> {
     let mut rows = Vec::new();
     for node in graph.nodes().iter().filter(|n| n.op.weight_axis().is_some()) {
         let stored = stored(graph, node.inputs[1]);
@@ -17,9 +33,9 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: 
             WeightType::Int8 | WeightType::Int4 => (wanted, false),
         };
         let reached = stored.ty.element == wanted;
-        rows.push(EffectRow {
+        rows.push(Effect {
             layer: node.name.clone(),
-            tensor: "weights".into(),
+            tensor: "weights",
             requested: if small { "f32".into() } else { wanted.to_string() },
             actual: stored.ty.element.to_string(),
             took_effect: reached || small,
@@ -38,7 +54,7 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: 
 }
 
 /// Checks that every computing node of a graph works on integers of `width`.
-pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<EffectRow> {
+pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<Effect> {
     let mut rows = Vec::new();
     for node in graph.nodes() {
         if matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)) {
@@ -47,9 +63,9 @@ pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<EffectRow> {
         let output = graph.tensor(node.output());
         let reached = output.is_quantized() && output.ty.element == width.element();
         if node.op.weight_axis().is_some() && plan.kind(&node.name) == WeightType::Float {
-            rows.push(EffectRow {
+            rows.push(Effect {
                 layer: node.name.clone(),
-                tensor: "weights".into(),
+                tensor: "weights",
                 requested: "f32".into(),
                 actual: graph.tensor(node.inputs[1]).ty.element.to_string(),
                 took_effect: !reached,
@@ -57,9 +73,9 @@ pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<EffectRow> {
             });
             continue;
         }
-        rows.push(EffectRow {
+        rows.push(Effect {
             layer: node.name.clone(),
-            tensor: "output".into(),
+            tensor: "output",
             requested: width.element().to_string(),
             actual: output.ty.element.to_string(),
             took_effect: reached,
@@ -71,9 +87,9 @@ pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<EffectRow> {
         });
         if node.op.weight_axis().is_some() && reached {
             let weights = graph.tensor(node.inputs[1]);
-            rows.push(EffectRow {
+            rows.push(Effect {
                 layer: node.name.clone(),
-                tensor: "weights".into(),
+                tensor: "weights",
                 requested: "i8".into(),
                 actual: weights.ty.element.to_string(),
                 took_effect: weights.ty.element == ElementType::I8,

@@ -8,7 +8,7 @@ use ir::{Constant, ElementType, Op, QuantParams, Shape};
 use ndarray::{Array1, ArrayD};
 
 use super::Scheme;
-use super::ranges::Range;
+use super::range::Range;
 
 /// Bits of activations under an integer scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Width {
 
 impl Width {
     /// The width of a scheme; 8 bits for schemes that leave activations alone.
-    pub(crate) const fn of(scheme: Scheme) -> Self {
+    pub const fn of(scheme: Scheme) -> Self {
         match scheme {
             Scheme::Int16x8 => Width::Bits16,
             Scheme::Float16 | Scheme::DynamicInt8 | Scheme::Int8 => Width::Bits8,
@@ -88,7 +88,7 @@ impl Width {
 
     /// The least weight scale with which a bias fits: half of the accumulator's range for it leaves the other half to the sum of
     /// products. Of 64 bits the kernels use 48.
-    pub(crate) fn least_scale(self, bias: f32, input_scale: f32) -> f32 {
+    pub fn least_scale(self, bias: f32, input_scale: f32) -> f32 {
         let room = match self {
             Width::Bits8 => 1_u64 << 30,
             Width::Bits16 => 1 << 46,

@@ -6,10 +6,9 @@
 use std::collections::BTreeMap;
 
 use ir::{Graph, Op};
-use report::EffectRow;
 
-use super::QuantizeError;
-use crate::layer_patterns::glob;
+use super::{Effect, QuantizeError};
+use crate::patterns::glob;
 
 /// Refuses a pattern that matches no layer, and an operator that there is not. A network need not have the operator.
 pub fn check(allowed: &[String], model: &Graph) -> Result<(), QuantizeError> {
@@ -33,15 +32,15 @@ pub fn check(allowed: &[String], model: &Graph) -> Result<(), QuantizeError> {
 }
 
 /// Refuses what did not become what was asked for, except what may stay float. Rows are named after nodes of `graph`.
-pub fn accept(rows: &[EffectRow], graph: &Graph, allowed: &[String]) -> Result<(), QuantizeError> {
+pub fn accept(rows: &[Effect], graph: &Graph, allowed: &[String]) -> Result<(), QuantizeError> {
     let ops: BTreeMap<&str, &'static str> = graph.nodes().iter().map(|n| (n.name.as_str(), n.op.name())).collect();
-    let may = |row: &EffectRow| {
+    let may = |row: &Effect| {
         allowed.iter().any(|pattern| match pattern.strip_prefix("op:") {
             Some(op) => ops.get(row.layer.as_str()).is_some_and(|name| glob(op, name)),
             None => layer(pattern, &row.layer),
         })
     };
-    let failed: Vec<EffectRow> = rows
+    let failed: Vec<Effect> = rows
         .iter()
         .filter(|row| !row.took_effect && !may(row))
         .cloned()
@@ -60,7 +59,7 @@ fn layer(pattern: &str, name: &str) -> bool {
 }
 
 /// A line for each reason for which layers stayed float, with all their names.
-pub fn said(rows: &[EffectRow]) -> Vec<String> {
+pub fn said(rows: &[Effect]) -> Vec<String> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for row in rows.iter().filter(|row| !row.took_effect) {
         let reason = row.reason.as_deref().unwrap_or("unknown reason");

@@ -3,10 +3,8 @@
 //! A pattern is a layer's name, in which `*` stands for any characters and `?` for one, or `op:` and the name of an operator
 //! (`op:depthwise_conv2d`). A pattern that matches no layer is an error: a typing mistake must not turn a step into nothing.
 
+use crate::{Layer, MethodError};
 use ir::Graph;
-use methods::Layer;
-
-use crate::StepError;
 
 /// Whether a pattern matches a layer.
 fn matches(pattern: &str, layer: &Layer, graph: &Graph) -> bool {
@@ -17,7 +15,7 @@ fn matches(pattern: &str, layer: &Layer, graph: &Graph) -> bool {
 }
 
 /// Which layers the patterns match; `key` is the parameter, for messages.
-pub fn matching(key: &str, patterns: &[String], layers: &[Layer], graph: &Graph) -> Result<Vec<bool>, StepError> {
+pub fn matching(key: &str, patterns: &[String], layers: &[Layer], graph: &Graph) -> Result<Vec<bool>, MethodError> {
     let mut chosen = vec![false; layers.len()];
     for pattern in patterns {
         let hits: Vec<usize> = (0..layers.len())
@@ -28,10 +26,11 @@ pub fn matching(key: &str, patterns: &[String], layers: &[Layer], graph: &Graph)
                 .iter()
                 .map(|l| format!("{} (op:{})", l.name, graph.node(l.node).op.name()))
                 .collect();
-            return Err(StepError::Params(format!(
-                "{key}: `{pattern}` matches no layer with weights; there are {}",
-                known.join(", ")
-            )));
+            return Err(MethodError::NoSuchLayer {
+                key: key.to_owned(),
+                pattern: pattern.clone(),
+                known: known.join(", "),
+            });
         }
         for i in hits {
             chosen[i] = true;
@@ -49,7 +48,7 @@ pub fn selected(
     exclude: &[String],
     layers: &[Layer],
     graph: &Graph,
-) -> Result<Vec<bool>, StepError> {
+) -> Result<Vec<bool>, MethodError> {
     let mut chosen = if wanted.is_empty() {
         vec![true; layers.len()]
     } else {
@@ -60,11 +59,9 @@ pub fn selected(
     if chosen.contains(&true) {
         Ok(chosen)
     } else if layers.is_empty() {
-        Err(StepError::Params("the model has no layer with float weights".into()))
+        Err(MethodError::NoLayers)
     } else {
-        Err(StepError::Params(
-            "exclude: every layer is excluded; nothing is left to do".into(),
-        ))
+        Err(MethodError::AllExcluded)
     }
 }
 

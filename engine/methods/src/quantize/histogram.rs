@@ -3,7 +3,7 @@
 //! The bins divide the range seen evenly. Candidates clip at a magnitude; the error of a candidate counts what is clipped and
 //! what is rounded.
 
-use crate::ops::quantize::Range;
+use super::Range;
 
 /// Bins of a histogram.
 pub const BINS: usize = 2048;

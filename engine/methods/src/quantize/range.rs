@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use ir::{ElementType, QuantParams, Scale};
-use report::CalibrationSummary;
 use serde::{Deserialize, Serialize};
 
 /// The least and greatest value that a tensor is expected to take.
@@ -93,15 +92,8 @@ impl Range {
     }
 }
 
-/// What a calibration found: the artifact between `calibrate` and `quantize`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ranges {
-    /// How it was found, for reports.
-    pub summary: CalibrationSummary,
-    /// Ranges by tensor name, of the folded and lowered model.
-    pub tensors: BTreeMap<String, Range>,
-}
+/// TensorRanges by tensor name, of the folded and lowered model.
+pub type TensorRanges = BTreeMap<String, Range>;
 
 #[cfg(test)]
 mod tests {

@@ -10,39 +10,27 @@
 use std::collections::HashMap;
 
 use ir::ops::{Dequantize, IntegerRule, Quantize};
-use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId, TensorType};
+use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId};
 
 use super::grid::{Grid, Plan, WeightType};
-use super::ranges::{Range, Ranges};
+use super::range::{Range, TensorRanges};
 use super::width::Width;
-use super::{EdgeType, Granularity, QuantizeError, weights};
-
-/// What a caller may choose.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// Bits of activations.
-    pub width: Width,
-    /// One weight scale a channel, or a tensor.
-    pub granularity: Granularity,
-    /// Element type of the model's inputs.
-    pub input: EdgeType,
-    /// Element type of the model's outputs.
-    pub output: EdgeType,
-}
+use super::{EdgeType, QuantizeError, Settings, weights};
 
 /// Quantizes a folded and lowered graph.
 ///
 /// Operators that have no integer form stay float between `Dequantize` and `Quantize` nodes; the caller decides
 /// whether that is what was asked for.
-pub fn full(graph: &Graph, ranges: &Ranges, settings: Settings, plan: &Plan) -> Result<Graph, QuantizeError> {
-    let params = Groups::of(graph, settings.width).params(graph, ranges)?;
+pub fn full(graph: &Graph, ranges: &TensorRanges, settings: &Settings, plan: &Plan) -> Result<Graph, QuantizeError> {
+    let width = Width::of(settings.scheme);
+    let params = Groups::of(graph, width).params(graph, ranges)?;
     let mut builder = Builder::new(graph, params, settings, plan);
     builder.edges_in();
     for node in graph.nodes() {
         let stays_float = node.op.weight_axis().is_some() && plan.kind(&node.name) == WeightType::Float;
         // Shapes and indices are integers that mean themselves.
         let real = graph.tensor(node.output()).ty.element == ElementType::F32;
-        match settings.width.rule(&node.op).refused() {
+        match width.rule(&node.op).refused() {
             Ok(()) if real && !stays_float => builder.integer_node(node)?,
             Ok(()) | Err(_) => builder.float_node(node),
         }
@@ -115,7 +103,7 @@ impl Groups {
     }
 
     /// The parameters of every float tensor, from the union of the ranges in its group.
-    fn params(&self, graph: &Graph, ranges: &Ranges) -> Result<Vec<Option<QuantParams>>, QuantizeError> {
+    fn params(&self, graph: &Graph, ranges: &TensorRanges) -> Result<Vec<Option<QuantParams>>, QuantizeError> {
         let n = graph.tensors().len();
         let mut union: Vec<Option<Range>> = vec![None; n];
         let mut moved = Vec::new();
@@ -136,7 +124,7 @@ impl Groups {
                     tensor: tensor.name.clone(),
                 })?,
                 None if self.dictated[self.root(id.index())].is_some() => continue,
-                None => match ranges.tensors.get(&tensor.name) {
+                None => match ranges.get(&tensor.name) {
                     Some(&range) => range,
                     // Put in when the network was laid out: it has the range of what is moved to it, or from it.
                     None if graph.producer(id).into_iter().chain(graph.consumers(id)).any(moves) => {
@@ -170,7 +158,8 @@ impl Groups {
 struct Builder<'a> {
     graph: &'a Graph,
     params: Vec<Option<QuantParams>>,
-    settings: Settings,
+    width: Width,
+    settings: &'a Settings,
     plan: &'a Plan,
     out: Graph,
     integer: HashMap<TensorId, TensorId>,
@@ -178,11 +167,12 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: Settings, plan: &'a Plan) -> Self {
+    fn new(graph: &'a Graph, params: Vec<Option<QuantParams>>, settings: &'a Settings, plan: &'a Plan) -> Self {
         let out = Graph::new(&graph.name);
         Builder {
             graph,
             params,
+            width: Width::of(settings.scheme),
             settings,
             plan,
             out,
@@ -206,7 +196,7 @@ impl<'a> Builder<'a> {
                     self.float.insert(id, float);
                 }
                 EdgeType::Int8 | EdgeType::Int16 => {
-                    let element = self.settings.width.element();
+                    let element = self.width.element();
                     let input = self.out.input(&tensor.name, tensor.ty.with_element(element));
                     self.out.tensor_mut(input).quantization =
                         Some(Quantization::per_tensor(params.scale, params.zero_point));
@@ -243,7 +233,7 @@ impl<'a> Builder<'a> {
             EdgeType::Int8 | EdgeType::Int16 => integer,
             EdgeType::Float | EdgeType::Uint8 => {
                 // The edge keeps the model's name for the output; what is inside steps aside.
-                let inner = self.out.fresh_name(&self.settings.width.name(name));
+                let inner = self.out.fresh_name(&self.width.name(name));
                 if self.out.tensor(integer).name == *name {
                     self.out.tensor_mut(integer).name = inner;
                 }
@@ -331,13 +321,13 @@ impl<'a> Builder<'a> {
         })?;
         let integer = if let Some(values) = tensor.data.as_ref().and_then(Constant::as_f32) {
             let values: Vec<f32> = values.to_vec();
-            let data = self.settings.width.constant(tensor.ty.shape.clone(), &values, params);
+            let data = self.width.constant(tensor.ty.shape.clone(), &values, params);
             let data = data.expect("as many values as before");
             let quantization = Quantization::per_tensor(params.scale, params.zero_point);
             self.push_constant(&tensor.name, data, quantization)
         } else {
             let float = self.float(id);
-            let width = self.settings.width;
+            let width = self.width;
             self.convert(float, &width.name(&tensor.name), width.element(), Some(params))
         };
         self.integer.insert(id, integer);
@@ -370,7 +360,7 @@ impl<'a> Builder<'a> {
             Some(axis) => self.weighted_inputs(node, axis)?,
             None => self.plain_inputs(node)?,
         };
-        let element = self.settings.width.element();
+        let element = self.width.element();
         let outputs = self.declare(
             node,
             |tensor, params| Tensor {
@@ -427,7 +417,7 @@ impl<'a> Builder<'a> {
                 && self.params[id.index()] != Some(wanted)
             {
                 let name = format!("{}/rescaled", self.graph.tensor(id).name);
-                input = self.convert(input, &name, self.settings.width.element(), Some(wanted));
+                input = self.convert(input, &name, self.width.element(), Some(wanted));
             }
             inputs.push(input);
         }
@@ -467,7 +457,7 @@ impl<'a> Builder<'a> {
         };
         let per_channel = weights::per_channel(&node.op, self.settings.granularity);
         let floor = |i: usize| {
-            let fits = |b: &f32| self.settings.width.least_scale(*b, input_scale);
+            let fits = |b: &f32| self.width.least_scale(*b, input_scale);
             if per_channel {
                 fits(&bias[i])
             } else {
@@ -497,7 +487,7 @@ impl<'a> Builder<'a> {
             Some(_) => Quantization::per_axis(bias_scales, 0),
             None => Quantization::per_tensor(bias_scales[0], 0),
         };
-        let bias = self.settings.width.bias(&stored);
+        let bias = self.width.bias(&stored);
         let bias = self.shared_constant(&bias_name, bias, bias_quantization);
         Ok(vec![activations, weights, bias])
     }
@@ -513,15 +503,10 @@ impl<'a> Builder<'a> {
 }
 
 /// The scale of each activation of a prepared graph, by tensor name.
-pub fn scales(graph: &Graph, ranges: &Ranges, width: Width) -> Result<HashMap<String, f32>, QuantizeError> {
+pub fn scales(graph: &Graph, ranges: &TensorRanges, width: Width) -> Result<HashMap<String, f32>, QuantizeError> {
     let params = Groups::of(graph, width).params(graph, ranges)?;
     let named = graph.tensors().iter().zip(params);
     Ok(named
         .filter_map(|(t, p)| Some((t.name.clone(), p?.scale.get())))
         .collect())
-}
-
-/// The type of a bias: what a proof of effect looks for.
-pub fn is_bias_type(ty: &TensorType) -> bool {
-    ty.element == ElementType::I32 && ty.shape.rank() == 1
 }
