@@ -6,6 +6,7 @@ pub mod artifact;
 mod error;
 pub mod intermediates;
 mod op;
+pub mod parameters;
 mod ranges;
 
 pub use artifact::{Artifact, DOCUMENT, Decoded, LoadedDataset, ReadBlob};

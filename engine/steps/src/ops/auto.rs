@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::ops::benchmark;
 use crate::ops::evaluate::KernelSet;
-use crate::ops::sensitivity::{Probe, Treatment};
 use crate::sampling::Samples;
+use crate::sampling::probe::Probe;
 use crate::sampling::reconstruction::{RoundingMethod, quantized};
+use crate::sampling::treatment::Treatment;
 use crate::{StepError, models};
 
 /// Parameters of `auto`.
@@ -63,7 +64,7 @@ pub struct Auto {
     #[serde(default)]
     pub per: Granularity,
     /// How many samples sensitivities, and rounding `gptq`, are taken from, at most.
-    #[serde(default = "crate::ops::sensitivity::default_count")]
+    #[serde(default = "crate::sampling::probe::default_count")]
     #[schemars(range(min = 1))]
     pub count: usize,
     /// How many further samples the drop is measured on, at most.
@@ -71,7 +72,7 @@ pub struct Auto {
     #[schemars(range(min = 1))]
     pub held_out: usize,
     /// `gptq`: share of the Hessian's diagonal that is added to it; more keeps weights closer to what they were.
-    #[serde(default = "crate::ops::prune::default_damping")]
+    #[serde(default = "crate::sampling::default_damping")]
     #[schemars(range(min = 0.000_001, max = 1.0))]
     pub damping: f64,
     /// Seed of the draw.

@@ -20,8 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::ops::prune::{default_count, default_damping};
-use crate::sampling::{Poser, Samples, set_rows};
+use crate::sampling::{Poser, Samples, default_count, default_damping, set_rows};
 use crate::{StepError, models};
 
 /// Where k-means starts.

@@ -19,8 +19,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::contract::parameters::{Override, Scope};
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::sampling::{Posed, Poser, Samples, set_rows};
+use crate::sampling::{Posed, Poser, Samples, default_count, default_damping, set_rows};
 use crate::{StepError, models};
 
 /// Raised whenever the same problem would give other costs of removals.
@@ -38,28 +39,6 @@ pub enum Method {
     SecondOrder,
     /// Chosen at random: what a method has to beat.
     Random,
-}
-
-/// What shares the sparsity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// Every layer reaches it.
-    #[default]
-    Layer,
-    /// The model reaches it: layers that can spare more weights lose more.
-    Global,
-}
-
-/// Another sparsity for some layers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Override {
-    /// Which layers, as in `layers`.
-    pub layers: Vec<String>,
-    /// Their sparsity.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub sparsity: f64,
 }
 
 /// Parameters of `prune`.
@@ -112,16 +91,8 @@ pub struct Prune {
     pub seed: u64,
 }
 
-pub(crate) fn default_count() -> usize {
-    1000
-}
-
 fn default_adjust_others() -> bool {
     true
-}
-
-pub(crate) fn default_damping() -> f64 {
-    0.001
 }
 
 impl Prune {

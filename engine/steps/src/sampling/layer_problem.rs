@@ -26,6 +26,16 @@ const POSITIONS: usize = 100;
 /// Raised whenever the same network and samples would give another Hessian: other positions, other kernels.
 const HESSIAN_REVISION: u32 = 1;
 
+/// How many samples problems are posed with, unless the recipe says otherwise.
+pub(crate) fn default_count() -> usize {
+    1000
+}
+
+/// The damping of problems, unless the recipe says otherwise; see [`Gram::problem`].
+pub(crate) fn default_damping() -> f64 {
+    0.001
+}
+
 /// A layer's rows with the quadratic problems that say what a change of them costs.
 pub struct Posed {
     /// One for each group of the layer.

@@ -9,8 +9,7 @@ use runtime::Executable;
 use sha2::{Digest, Sha256};
 
 use crate::contract::{Context, LoadedDataset, Ranges};
-use crate::ops::calibrate;
-use crate::sampling::{Feeder, Walk};
+use crate::sampling::{Feeder, Walk, activation_ranges};
 use crate::{StepError, models};
 
 /// Samples that pass at once.
@@ -126,7 +125,7 @@ impl<'a> Samples<'a> {
 
     /// The least and greatest values of a prepared model's activations.
     pub fn ranges(&self, graph: &Graph) -> Result<Ranges, StepError> {
-        calibrate::minmax(graph, self.dataset, &self.order, self.context)
+        activation_ranges::minmax(graph, self.dataset, &self.order, self.context)
     }
 
     /// A model's scores on each sample: what a final softmax reads, or the first output.

@@ -70,11 +70,11 @@ pub struct Quantize {
     #[serde(default)]
     pub rounding: RoundingMethod,
     /// `gptq`: how many samples are used, at most.
-    #[serde(default = "crate::ops::prune::default_count")]
+    #[serde(default = "crate::sampling::default_count")]
     #[schemars(range(min = 1))]
     pub count: usize,
     /// `gptq`: share of the Hessian's diagonal that is added to it; more keeps weights closer to what they were.
-    #[serde(default = "crate::ops::prune::default_damping")]
+    #[serde(default = "crate::sampling::default_damping")]
     #[schemars(range(min = 0.000_001, max = 1.0))]
     pub damping: f64,
     /// `gptq`: seed of the draw of samples.

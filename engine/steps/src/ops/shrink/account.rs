@@ -7,7 +7,7 @@ use report::EffectRow;
 
 use super::{Job, Target};
 use crate::StepError;
-use crate::ops::prune::Scope;
+use crate::contract::parameters::Scope;
 
 impl Job<'_> {
     /// A row for each layer: its width and shape before and after, its scores, what is tied to it; then the sums.

@@ -23,9 +23,9 @@ use recipe::{ArtifactKind, Port, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::parameters::{Override, Scope};
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::ops::prune::{Override, Scope, default_count, default_damping};
-use crate::sampling::Samples;
+use crate::sampling::{Samples, default_count, default_damping};
 use crate::{StepError, models};
 
 /// How channels are scored.

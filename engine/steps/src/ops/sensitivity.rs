@@ -7,10 +7,6 @@
 //! bears: { sensitivity: { model: base, data: train, treatments: [int4, { prune: 0.5 }] } }
 //! ```
 
-mod treatment;
-
-use ir::Graph;
-use measure::AgreementTally;
 use methods::quantize::Granularity;
 use methods::{Layer, layers, patterns};
 use recipe::{ArtifactKind, Port, kind};
@@ -20,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Samples;
+use crate::sampling::probe::{Probe, default_count};
+use crate::sampling::treatment::Treatment;
 use crate::{StepError, models};
-
-pub use treatment::Treatment;
 
 /// Parameters of `sensitivity`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -57,10 +53,6 @@ pub struct Sensitivity {
 
 fn default_treatments() -> Vec<Treatment> {
     vec![Treatment::Int8, Treatment::Int4]
-}
-
-pub(crate) fn default_count() -> usize {
-    128
 }
 
 /// The op.
@@ -115,7 +107,7 @@ impl Op for SensitivityOp {
         }
         let found = report::Sensitivity {
             samples: samples.len() as u64,
-            accuracy: probe.accuracy(&probe.scores),
+            accuracy: probe.accuracy(),
             rows,
             suggestions,
         };
@@ -124,102 +116,6 @@ impl Op for SensitivityOp {
             Document::Sensitivity(found),
         ))
     }
-}
-
-/// An untreated network with its scores on some samples: what treated ones are compared with.
-pub(crate) struct Probe<'a> {
-    graph: &'a Graph,
-    samples: &'a Samples<'a>,
-    scores: Vec<Vec<f32>>,
-    labels: Option<Vec<usize>>,
-}
-
-impl<'a> Probe<'a> {
-    /// Runs the untreated network.
-    pub(crate) fn new(graph: &'a Graph, samples: &'a Samples<'a>) -> Result<Self, StepError> {
-        Ok(Probe {
-            graph,
-            samples,
-            scores: samples.scores(graph)?,
-            labels: samples.labels(),
-        })
-    }
-
-    /// The share of right decisions, where samples have labels.
-    pub(crate) fn accuracy(&self, scores: &[Vec<f32>]) -> Option<f64> {
-        let labels = self.labels.as_ref()?;
-        let right = scores
-            .iter()
-            .zip(labels)
-            .filter(|(s, label)| measure::argmax(s) == Some(**label));
-        Some(right.count() as f64 / labels.len() as f64)
-    }
-
-    /// How many samples there are.
-    pub(crate) fn len(&self) -> usize {
-        self.scores.len()
-    }
-
-    /// How much worse a model decides: accuracy lost where there are labels, otherwise the share of decisions that changed.
-    pub(crate) fn drop(&self, model: &Graph) -> Result<f64, StepError> {
-        let scores = self.samples.scores(model)?;
-        if let (Some(before), Some(after)) = (self.accuracy(&self.scores), self.accuracy(&scores)) {
-            return Ok(before - after);
-        }
-        let pairs = self.scores.iter().zip(&scores);
-        let changed = pairs.filter(|(a, b)| measure::argmax(a) != measure::argmax(b));
-        Ok(changed.count() as f64 / scores.len() as f64)
-    }
-
-    /// What a treatment of one layer does to the scores.
-    pub(crate) fn row(
-        &self,
-        layer: &Layer,
-        treatment: Treatment,
-        granularity: Granularity,
-        ranges: Option<&Ranges>,
-    ) -> Result<SensitivityRow, StepError> {
-        let treated = treatment.applied(self.graph, layer, granularity, ranges)?;
-        let scores = self.samples.scores(&treated)?;
-        let mut tally = AgreementTally::new();
-        let (mut noise, mut energy) = (0.0, 0.0);
-        for (before, after) in self.scores.iter().zip(&scores) {
-            tally.add(before, after)?;
-            for (b, a) in before.iter().zip(after) {
-                noise += f64::from(b - a).powi(2);
-                energy += f64::from(*b).powi(2);
-            }
-        }
-        let agreement = tally.finish("untreated")?;
-        Ok(SensitivityRow {
-            layer: layer.name.clone(),
-            treatment: treatment.to_string(),
-            weights: layer.len() as u64,
-            noise: noise / energy.max(f64::MIN_POSITIVE),
-            snr_db: agreement.closeness.snr_db,
-            cosine: agreement.closeness.cosine,
-            kl: self.divergence(&scores),
-            top1: agreement.top1,
-            accuracy: self.accuracy(&scores),
-        })
-    }
-
-    /// The mean Kullback–Leibler divergence of the classes' probabilities; `None` where a sample has one score.
-    fn divergence(&self, scores: &[Vec<f32>]) -> Option<f64> {
-        let several = self.scores.iter().all(|s| s.len() > 1);
-        let of = |(before, after): (&Vec<f32>, &Vec<f32>)| {
-            let (p, q) = (log_softmax(before), log_softmax(after));
-            p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
-        };
-        let sum: f64 = self.scores.iter().zip(scores).map(of).sum();
-        several.then(|| (sum / scores.len() as f64).max(0.0))
-    }
-}
-
-fn log_softmax(scores: &[f32]) -> Vec<f64> {
-    let greatest = scores.iter().fold(f64::NEG_INFINITY, |m, &s| m.max(f64::from(s)));
-    let sum: f64 = scores.iter().map(|&s| (f64::from(s) - greatest).exp()).sum();
-    scores.iter().map(|&s| f64::from(s) - greatest - sum.ln()).collect()
 }
 
 /// The edit that spares the fewest layers which together make more than half of the error.

@@ -7,8 +7,6 @@
 //! ranges: { calibrate: { model: base, data: train, fraction: 0.08, stratified: true, seed: 7, method: minmax } }
 //! ```
 
-mod observe;
-
 use data::{Amount, Sampling, Sharing};
 use recipe::{ArtifactKind, Port, kind};
 use report::{CalibrationSummary, Document};
@@ -16,26 +14,10 @@ use runtime::{Executable, Options};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, LoadedDataset, Op, Output, Ranges};
+use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Feeder;
+use crate::sampling::activation_ranges::{self, Choice, Method};
 use crate::{StepError, models};
-
-/// How a range is chosen from what was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// The least and the greatest value seen: nothing is clipped.
-    #[default]
-    Minmax,
-    /// Exponential moving average of each sample's least and greatest value, in sample order (Jacob et al. 2018).
-    MovingAverage,
-    /// The central share of all values; see `percentile`.
-    Percentile,
-    /// The range of least mean squared quantization error.
-    Mse,
-    /// The range whose quantized distribution is closest to the one seen (Kullback–Leibler; Migacz 2017, TensorRT).
-    Kl,
-}
 
 /// Parameters of `calibrate`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -120,7 +102,12 @@ impl Op for CalibrateOp {
         let feeder = Feeder::new(&executable, &dataset)?.only(&drawn.indices);
         let samples = crate::sampling::digest(&dataset, &drawn.indices);
         let facts = serde_json::json!({ "network": models::identity(&model)?, "samples": samples });
-        let seen = observe::ranges(&executable, &feeder, params, Some(facts), context)?;
+        let choice = Choice {
+            method: params.method,
+            percentile: params.percentile,
+            momentum: params.momentum,
+        };
+        let seen = activation_ranges::observe(&executable, &feeder, choice, Some(facts), context)?;
 
         let mut warnings = drawn.warnings;
         warnings.extend(seen.unstable());
@@ -128,7 +115,7 @@ impl Op for CalibrateOp {
             context.log(&format!("warning: {warning}"));
         }
         let summary = CalibrationSummary {
-            method: method_name(params),
+            method: choice.to_string(),
             samples: drawn.indices.len() as u64,
             population: dataset.data.len() as u64,
             per_class: drawn.per_class,
@@ -150,54 +137,6 @@ impl Op for CalibrateOp {
             decoded: None,
             document: Some(Document::Calibration(summary)),
         })
-    }
-}
-
-/// The least and greatest values of a prepared model's activations on these samples.
-pub(crate) fn minmax(
-    model: &ir::Graph,
-    dataset: &LoadedDataset,
-    order: &[usize],
-    context: &Context<'_>,
-) -> Result<Ranges, StepError> {
-    let params = Calibrate {
-        model: Port::default(),
-        data: Port::default(),
-        method: Method::Minmax,
-        count: Some(order.len()),
-        fraction: None,
-        classes: None,
-        stratified: true,
-        seed: 0,
-        percentile: default_percentile(),
-        momentum: default_momentum(),
-    };
-    let options = Options {
-        observable: true,
-        ..Options::default()
-    };
-    let executable = Executable::new(model, options)?;
-    let feeder = Feeder::new(&executable, dataset)?.only(order);
-    let seen = observe::ranges(&executable, &feeder, &params, None, context)?;
-    Ok(Ranges {
-        summary: CalibrationSummary {
-            method: method_name(&params),
-            samples: order.len() as u64,
-            population: dataset.data.len() as u64,
-            per_class: Vec::new(),
-            warnings: Vec::new(),
-        },
-        tensors: seen.ranges,
-    })
-}
-
-fn method_name(params: &Calibrate) -> String {
-    match params.method {
-        Method::Minmax => "minmax".into(),
-        Method::MovingAverage => format!("moving-average {}", params.momentum),
-        Method::Percentile => format!("percentile {}", params.percentile),
-        Method::Mse => "mse".into(),
-        Method::Kl => "kl".into(),
     }
 }
 

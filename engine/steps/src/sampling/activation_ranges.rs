@@ -1,23 +1,67 @@
-//! What calibration sees: per-sample extremes first, and for the methods that need them histograms in a second pass.
+//! Ranges of activations that samples show: per-sample extremes first, and for the methods that need them histograms in a second pass.
 //!
 //! Every reduction is independent of the order of threads: extremes are kept per sample, counts are integers. Memory
 //! is bounded by the number of tensors: 8 bytes a sample and tensor for extremes, 16 KiB a tensor for histograms. Both are remembered for
 //! other methods that choose from the same network and samples.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use ir::Graph;
 use methods::quantize::Range;
 use methods::quantize::histogram::{BINS, Histogram};
 use rayon::prelude::*;
-use runtime::{Executable, RuntimeError};
+use report::CalibrationSummary;
+use runtime::{Executable, Options, RuntimeError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Calibrate, Method};
 use crate::StepError;
-use crate::contract::{Context, Key, Numbers};
+use crate::contract::{Context, Key, LoadedDataset, Numbers, Ranges};
 use crate::sampling::Feeder;
 
 /// Raised whenever the same network and samples would show something else.
 const REVISION: u32 = 1;
+
+/// How a range is chosen from what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The least and the greatest value seen: nothing is clipped.
+    #[default]
+    Minmax,
+    /// Exponential moving average of each sample's least and greatest value, in sample order (Jacob et al. 2018).
+    MovingAverage,
+    /// The central share of all values; see `percentile`.
+    Percentile,
+    /// The range of least mean squared quantization error.
+    Mse,
+    /// The range whose quantized distribution is closest to the one seen (Kullback–Leibler; Migacz 2017, TensorRT).
+    Kl,
+}
+
+/// A method with its numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// How a range is chosen.
+    pub method: Method,
+    /// [`Method::Percentile`]: the share of values, in percent, that the range holds.
+    pub percentile: f64,
+    /// [`Method::MovingAverage`]: weight of the ranges seen before.
+    pub momentum: f64,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.method {
+            Method::Minmax => f.write_str("minmax"),
+            Method::MovingAverage => write!(f, "moving-average {}", self.momentum),
+            Method::Percentile => write!(f, "percentile {}", self.percentile),
+            Method::Mse => f.write_str("mse"),
+            Method::Kl => f.write_str("kl"),
+        }
+    }
+}
 
 /// Ranges with what they were chosen from.
 pub struct Seen {
@@ -56,10 +100,10 @@ impl Seen {
 struct Extremes(Vec<Vec<Range>>);
 
 /// Runs the samples and chooses a range for every float activation. `facts` say what is seen, for [`Key`]; nothing is remembered without.
-pub fn ranges(
+pub fn observe(
     executable: &Executable,
     feeder: &Feeder<'_>,
-    params: &Calibrate,
+    choice: Choice,
     facts: Option<serde_json::Value>,
     context: &Context<'_>,
 ) -> Result<Seen, StepError> {
@@ -71,7 +115,7 @@ pub fn ranges(
             facts,
         })
     };
-    let passes = if matches!(params.method, Method::Minmax | Method::MovingAverage) {
+    let passes = if matches!(choice.method, Method::Minmax | Method::MovingAverage) {
         1
     } else {
         2
@@ -98,10 +142,10 @@ pub fn ranges(
         .filter_map(|(t, name)| Some((name.clone(), over(t, first)?, over(t, second)?)));
     let whole: Vec<Range> = (0..names.len()).filter_map(|t| over(t, &extremes)).collect();
 
-    let chosen: Vec<Range> = match params.method {
+    let chosen: Vec<Range> = match choice.method {
         Method::Minmax => whole,
         Method::MovingAverage => (0..names.len())
-            .map(|t| moving_average(extremes.iter().map(|s| s[t]), params.momentum))
+            .map(|t| moving_average(extremes.iter().map(|s| s[t]), choice.momentum))
             .collect(),
         Method::Percentile | Method::Mse | Method::Kl => {
             let done = feeder.len() as u64;
@@ -110,8 +154,8 @@ pub fn ranges(
             })?;
             histograms
                 .iter()
-                .map(|h| match params.method {
-                    Method::Percentile => h.percentile(params.percentile),
+                .map(|h| match choice.method {
+                    Method::Percentile => h.percentile(choice.percentile),
                     Method::Mse => h.least_squared_error(),
                     _ => h.least_divergence(),
                 })
@@ -122,6 +166,37 @@ pub fn ranges(
     Ok(Seen {
         ranges: names.into_iter().zip(chosen).collect(),
         halves,
+    })
+}
+
+/// The least and greatest values of a prepared model's activations on these samples.
+pub(crate) fn minmax(
+    model: &Graph,
+    dataset: &LoadedDataset,
+    order: &[usize],
+    context: &Context<'_>,
+) -> Result<Ranges, StepError> {
+    let choice = Choice {
+        method: Method::Minmax,
+        percentile: 100.0,
+        momentum: 0.0,
+    };
+    let options = Options {
+        observable: true,
+        ..Options::default()
+    };
+    let executable = Executable::new(model, options)?;
+    let feeder = Feeder::new(&executable, dataset)?.only(order);
+    let seen = observe(&executable, &feeder, choice, None, context)?;
+    Ok(Ranges {
+        summary: CalibrationSummary {
+            method: choice.to_string(),
+            samples: order.len() as u64,
+            population: dataset.data.len() as u64,
+            per_class: Vec::new(),
+            warnings: Vec::new(),
+        },
+        tensors: seen.ranges,
     })
 }
 
