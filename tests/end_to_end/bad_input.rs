@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use steps::ops::import::ModelFormat;
+use models::ModelFormat;
 
 use crate::support::{Lab, Run, npy, shipped};
 
 /// The digits network with the first bytes of one weight replaced.
 fn with_weight(value: f32) -> Vec<u8> {
     let mut file = fs::read(shipped("recipes/models/digits.h5")).expect("a file of the project");
-    let graph = steps::models::read(&file, "digits.h5", ModelFormat::Auto, None, &|_| {
+    let graph = models::read(&file, "digits.h5", ModelFormat::Auto, None, &|_| {
         Err("no other files".into())
     })
     .expect("it can be read");

@@ -84,7 +84,7 @@ pub fn compare(name: &str, graph: &Graph, npz: &Path, apart: &mut Vec<String>) -
         .into_iter()
         .collect();
     let (inputs, expected) = (arrays(&all, "x"), arrays(&all, "y"));
-    let prepared = steps::models::prepared(graph).expect("an imported graph can be prepared");
+    let prepared = models::prepared(graph).expect("an imported graph can be prepared");
     let mut compared = 0;
     for (form, graph) in [("imported", graph), ("prepared", &prepared)] {
         for kernels in [Kernels::Reference, Kernels::Fast] {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use data::{Entry, LoadedDataset};
 use measure::Machine;
 use recipe::ArtifactKind;
 use report::{Document, RecipeFacts};
 use serde_json::Value;
-use steps::contract::{Artifact, Decoded, LoadedDataset, ReadBlob};
-use steps::{Context, Inputs, Labelled, Output, SourceFile, SourceFiles};
+use steps::contract::{Artifact, Decoded, ReadBlob};
+use steps::{Context, Inputs, Labelled, Output, SourceFiles};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::sources::with_modules;
@@ -75,10 +76,10 @@ impl<'a> Workbench<'a> {
             let mut from = files(vec![path.to_owned()])?;
             // ONNX keeps large weights in files beside the model.
             let folder = path.parent().unwrap_or(Path::new(""));
-            for name in steps::models::companions(path).or_exit(Exit::StepFailed)? {
+            for name in models::companions(path).or_exit(Exit::StepFailed)? {
                 let path = folder.join(&name);
-                let label = path.display().to_string();
-                from.files.push(SourceFile { path, label, name });
+                let place = path.display().to_string();
+                from.files.push(Entry { path, place, name });
             }
             sources.insert("from".to_owned(), from);
         }
@@ -143,17 +144,17 @@ impl<'a> Workbench<'a> {
 /// Files as a source hands them over.
 pub fn files(paths: Vec<PathBuf>) -> Result<SourceFiles, Failure> {
     let file = |path: PathBuf| {
-        let label = path.display().to_string();
-        fs::metadata(&path).with_context(|| format!("{label}: cannot read the file"))?;
-        Ok::<_, anyhow::Error>(SourceFile {
+        let place = path.display().to_string();
+        fs::metadata(&path).with_context(|| format!("{place}: cannot read the file"))?;
+        Ok::<_, anyhow::Error>(Entry {
             path,
-            name: label.clone(),
-            label,
+            name: place.clone(),
+            place,
         })
     };
     let files = paths.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
     Ok(SourceFiles {
-        name: files.first().map(|file| file.label.clone()).unwrap_or_default(),
+        name: files.first().map(|file| file.place.clone()).unwrap_or_default(),
         files,
     })
 }
@@ -181,7 +182,7 @@ pub fn samples(path: &Path) -> Result<Arc<Artifact>, Failure> {
     let label = path.display().to_string();
     let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
     Ok(dataset(
-        steps::models::inference::samples(bytes, &label).or_exit(Exit::StepFailed)?,
+        models::inference::samples(bytes, &label).or_exit(Exit::StepFailed)?,
     ))
 }
 

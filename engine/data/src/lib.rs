@@ -34,5 +34,5 @@ pub use formats::detect;
 pub use load::load;
 pub use sample::{Amount, Drawn, Sampling, Sharing};
 pub use spec::{Color, Format, Layout, Method, OnError, Resize, Spec, Split};
-pub use transform::Transform;
+pub use transform::{LoadedDataset, Transform};
 pub use tree::{Entry, Limits, Tree};

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use cache::{Action, BlobRef, Lookup, Record, Store};
+use data::Entry;
 use steps::contract::Artifact;
-use steps::{Inputs, Labelled, SourceFile, SourceFiles};
+use steps::{Inputs, Labelled, SourceFiles};
 
 use crate::board::{Board, State};
 use crate::budget::{Budget, Demand, Grant};
@@ -225,9 +226,9 @@ impl<'e> Coordinator<'e> {
             let Some(source) = self.around.plan.sources.get(name) else {
                 continue;
             };
-            let files = source.files.iter().map(|file| SourceFile {
+            let files = source.files.iter().map(|file| Entry {
                 path: self.around.store.path(&file.blob.digest),
-                label: file.label.clone(),
+                place: file.label.clone(),
                 name: file.name().to_owned(),
             });
             let files = SourceFiles {

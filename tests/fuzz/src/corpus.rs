@@ -83,10 +83,10 @@ pub fn stored() -> Vec<Vec<u8>> {
 
 /// Exported TensorFlow Lite files in every scheme.
 pub fn tflite() -> Vec<Vec<u8>> {
-    let mut all = exported(|model| steps::models::tflite(model, true).ok());
+    let mut all = exported(|model| models::tflite(model, true).ok());
     // Zeros enough that weights are stored without them.
     all.extend(exported(|model| {
-        let sparse = steps::models::tflite_sparse(&sparse(model), true).ok()?;
+        let sparse = models::tflite_sparse(&sparse(model), true).ok()?;
         (!sparse.tensors.is_empty()).then_some(sparse.bytes)
     }));
     all
@@ -120,7 +120,7 @@ fn sparse(model: &ir::Graph) -> ir::Graph {
 
 /// Exported ONNX files in every scheme.
 pub fn onnx() -> Vec<Vec<u8>> {
-    exported(|model| steps::models::onnx(model, steps::ops::export::FileOptions::default()).ok())
+    exported(|model| models::onnx(model, models::FileOptions::default()).ok())
 }
 
 fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
@@ -141,7 +141,7 @@ fn exported(write: impl Fn(&ir::Graph) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
 
 /// The range -4..4 for every tensor: which one does not matter to a reader.
 fn ranges(model: &ir::Graph) -> Option<Ranges> {
-    let prepared = steps::models::prepared(model).ok()?;
+    let prepared = models::prepared(model).ok()?;
     let range = Range { min: -4.0, max: 4.0 };
     let summary = CalibrationSummary {
         method: "none".to_owned(),

@@ -94,7 +94,7 @@ fn told<T>(result: Result<T, impl Display>, accepted: impl FnOnce(T) -> String) 
 fn model(read: Result<ir::Graph, formats::FormatError>) -> String {
     told(read, |graph| {
         graph.verify().expect("a reader returns valid graphs");
-        let written = told(steps::models::tflite(&graph, false), |bytes| {
+        let written = told(models::tflite(&graph, false), |bytes| {
             format!("{} bytes as .tflite", bytes.len())
         });
         let stored = told(formats::store::to_blobs(&graph), |_| "stored".to_owned());

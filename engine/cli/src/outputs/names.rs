@@ -95,7 +95,7 @@ fn exported(variant: &str, blob_name: &str) -> String {
         .and_then(|extension| extension.to_str());
     match extension {
         Some("c" | "h" | "pb") => format!("{}/{}", safe(variant), safe(blob_name)),
-        Some(_) if blob_name.ends_with(steps::models::WEIGHTS) => safe(blob_name),
+        Some(_) if blob_name.ends_with(models::WEIGHTS) => safe(blob_name),
         Some(extension) => format!("{}.{extension}", safe(variant)),
         None => safe(variant),
     }

@@ -1,9 +1,9 @@
 //! `pipeline bench`: how fast a model loads and runs here.
 
 use measure::{Benchmark, Summary};
+use models::KernelSet;
 use report::Document;
 use serde_json::json;
-use steps::ops::evaluate::KernelSet;
 
 use crate::args::{BenchArgs, KernelsArg};
 use crate::exit::{Exit, Outcome};

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use models::{FileFormat, FileOptions, OnnxProfile};
 use serde_json::json;
 use steps::contract::Artifact;
-use steps::ops::export::{self, FileFormat, FileOptions, OnnxProfile};
 
 use crate::args::{ConvertArgs, EdgeArg, PerArg, ProfileArg, SchemeArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -54,7 +54,7 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
     };
     let model = model.model().or_exit(Exit::StepFailed)?;
     let say = |line: &str| bench.say("export", line);
-    let exported = export::files(&model, format, options, &say).or_exit(Exit::StepFailed)?;
+    let exported = models::files(&model, format, options, &say).or_exit(Exit::StepFailed)?;
     if target == Target::SavedModel {
         std::fs::create_dir_all(&args.to).with_context(|| format!("{}: cannot be made", args.to.display()))?;
     }
@@ -181,7 +181,7 @@ fn files(path: &Path, target: Target, bytes: Vec<u8>) -> Vec<(PathBuf, Vec<u8>)>
             let name = path
                 .file_stem()
                 .map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
-            let (source, header) = steps::ops::export::c_source(&bytes, &name);
+            let (source, header) = models::c_source(&bytes, &name);
             vec![
                 (path.to_owned(), source.into_bytes()),
                 (path.with_extension("h"), header.into_bytes()),

@@ -30,7 +30,7 @@ pub fn doc(args: &DocArgs, terminal: &Terminal) -> Outcome {
     }
     let name = args.op.as_deref().unwrap_or_default();
     if name == "support" {
-        terminal.result(&steps::models::operator_support::markdown())?;
+        terminal.result(&models::operator_support::markdown())?;
         return Ok(Exit::Success);
     }
     let spec = specs.iter().find(|spec| spec.name == name);
@@ -76,7 +76,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/support.md");
         let written = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
-            written == steps::models::operator_support::markdown(),
+            written == models::operator_support::markdown(),
             "docs/support.md is not current: cargo run --release --bin pipeline -- doc support > docs/support.md"
         );
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, anyhow};
-use steps::models::inference::{Edges, infer as run};
+use models::inference::{Edges, infer as run};
 
 use crate::args::InferArgs;
 use crate::exit::{Exit, Failure, OrExit, Outcome};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use architecture::Built;
 use indexmap::IndexMap;
+use models::inspection::{Inspection, LayerFacts, TensorFacts};
 use report::{Block, Network};
-use steps::models::inspection::{Inspection, LayerFacts, TensorFacts};
 
 use crate::args::InspectArgs;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -38,7 +38,7 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
         terminal.result(&architecture::write(&model).or_exit(Exit::StepFailed)?)?;
         return Ok(Exit::Success);
     }
-    let inspection = steps::models::inspection::inspect(&model);
+    let inspection = models::inspection::inspect(&model);
     let text = if args.json {
         serde_json::to_string_pretty(&inspection)? + "\n"
     } else {
@@ -95,8 +95,8 @@ fn drawing(inspection: &Inspection) -> Network {
 /// The network of an architecture file with zeros for weights.
 fn without_weights(path: &Path) -> Result<Built, Failure> {
     let files = workbench::files(with_modules(vec![path.to_owned()]))?;
-    let architecture = steps::models::architecture::parse(&files.files).or_exit(Exit::StepFailed)?;
-    steps::models::architecture::build(&architecture, &IndexMap::new(), None, None).or_exit(Exit::StepFailed)
+    let architecture = models::architecture::parse(&files.files).or_exit(Exit::StepFailed)?;
+    models::architecture::build(&architecture, &IndexMap::new(), None, None).or_exit(Exit::StepFailed)
 }
 
 fn text(inspection: &Inspection) -> String {

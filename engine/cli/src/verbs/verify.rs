@@ -25,7 +25,7 @@ pub fn verify(args: &VerifyArgs, terminal: &Terminal) -> Outcome {
         workbench::samples(path)?
     } else {
         let graph = reference.model().or_exit(Exit::StepFailed)?;
-        workbench::dataset(steps::models::inference::noise(&graph, NOISE).or_exit(Exit::StepFailed)?)
+        workbench::dataset(models::inference::noise(&graph, NOISE).or_exit(Exit::StepFailed)?)
     };
     let runtime = match args.runtime {
         VerifyRuntimeArg::Own => "own",

@@ -402,7 +402,7 @@ impl<'a> Builder<'a> {
 
     /// The inputs of an operator without weights; where scales must be the same, another scale is converted.
     fn plain_inputs(&mut self, node: &Node) -> Result<Vec<TensorId>, QuantizeError> {
-        let wanted = match self.settings.width.rule(&node.op) {
+        let wanted = match self.width.rule(&node.op) {
             IntegerRule::Same => self.params[node.output().index()],
             _ => None,
         };

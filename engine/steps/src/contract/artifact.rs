@@ -4,16 +4,16 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use data::{Dataset, Transform};
+use data::LoadedDataset;
 use formats::tensorflow::{Files, GRAPH, ImportOptions};
 use ir::Graph;
 use recipe::ArtifactKind;
 use report::Document;
 use serde::de::DeserializeOwned;
 
-use crate::{StepError, models};
+use crate::StepError;
 
-/// A decoded value: a [`Graph`] or a [`Dataset`].
+/// A decoded value: a [`Graph`] or a [`LoadedDataset`].
 pub type Decoded = Arc<dyn Any + Send + Sync>;
 
 /// Reads the bytes of one blob.
@@ -21,14 +21,6 @@ pub type ReadBlob = Box<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// The blob that holds the document of an artifact.
 pub const DOCUMENT: &str = "document.json";
-
-/// Samples and the way from a stored value to a model's input.
-pub struct LoadedDataset {
-    /// Samples and labels.
-    pub data: Dataset,
-    /// What happens to a value before the model sees it.
-    pub transform: Transform,
-}
 
 /// What a step made, as the next one sees it.
 pub struct Artifact {

@@ -1,6 +1,7 @@
 //! Why a step failed. The scheduler adds the step's name and place.
 
 use methods::quantize::QuantizeError;
+use models::ModelError;
 use recipe::ArtifactKind;
 
 /// Why a step failed.
@@ -34,9 +35,6 @@ pub enum StepError {
     /// See [`formats::FormatError`].
     #[error(transparent)]
     Format(#[from] formats::FormatError),
-    /// See [`architecture::ArchitectureError`].
-    #[error(transparent)]
-    Architecture(Box<architecture::ArchitectureError>),
     /// See [`data::DataError`].
     #[error(transparent)]
     Data(#[from] data::DataError),
@@ -49,9 +47,9 @@ pub enum StepError {
     /// See [`QuantizeError`].
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
-    /// See [`opinion::OpinionError`].
+    /// See [`ModelError`].
     #[error(transparent)]
-    Opinion(#[from] opinion::OpinionError),
+    Model(Box<ModelError>),
     /// See [`runtime::RuntimeError`].
     #[error(transparent)]
     Runtime(#[from] runtime::RuntimeError),
@@ -71,8 +69,11 @@ pub enum StepError {
     },
 }
 
-impl From<architecture::ArchitectureError> for StepError {
-    fn from(error: architecture::ArchitectureError) -> Self {
-        StepError::Architecture(Box::new(error))
+impl From<ModelError> for StepError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Cancelled => StepError::Cancelled,
+            other => StepError::Model(Box::new(other)),
+        }
     }
 }

@@ -5,12 +5,13 @@
 pub mod artifact;
 mod error;
 pub mod intermediates;
+mod model;
 mod op;
 pub mod parameters;
 mod ranges;
 
-pub use artifact::{Artifact, DOCUMENT, Decoded, LoadedDataset, ReadBlob};
+pub use artifact::{Artifact, DOCUMENT, Decoded, ReadBlob};
 pub use error::StepError;
 pub use intermediates::{Forgetful, Key, Memo, Numbers};
-pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFile, SourceFiles};
+pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFiles};
 pub use ranges::Ranges;

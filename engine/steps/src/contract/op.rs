@@ -1,9 +1,10 @@
 //! What every op is: a parameter struct, a revision and a pure function from inputs to an output.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use data::Entry;
+use models::timing::Instruments;
 use recipe::{ArtifactKind, OpSpec};
 use report::Document;
 use schemars::JsonSchema;
@@ -77,19 +78,8 @@ pub struct Labelled {
 pub struct SourceFiles {
     /// Name in the recipe.
     pub name: String,
-    /// Its files, in the order of the recipe.
-    pub files: Vec<SourceFile>,
-}
-
-/// One file of a source. A folder is one archive.
-#[derive(Debug, Clone)]
-pub struct SourceFile {
-    /// The ingested copy.
-    pub path: PathBuf,
-    /// The path as the user knows it, for messages.
-    pub label: String,
-    /// The file's own name, by which some formats are recognized; empty for a folder.
-    pub name: String,
+    /// The ingested copies of its files, in the order of the recipe. A folder is one archive, without a name of its own.
+    pub files: Vec<Entry>,
 }
 
 impl Inputs {
@@ -154,6 +144,15 @@ impl Context<'_> {
             self.clock.now().saturating_sub(start).as_secs_f64()
         ));
         done
+    }
+
+    /// What measures time and memory.
+    pub fn instruments(&self) -> Instruments<'_> {
+        Instruments {
+            clock: self.clock,
+            memory: self.memory,
+            cancelled: self.cancelled,
+        }
     }
 
     /// An error once the user has asked to stop.

@@ -15,19 +15,18 @@ use ir::Graph;
 use methods::choice::{self, Choice};
 use methods::quantize::{Granularity, Plan, Scheme, Settings, WeightType, check_model};
 use methods::{Layer, layers};
+use models::{KernelSet, timing};
 use recipe::{ArtifactKind, Port, kind};
 use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output, Ranges};
-use crate::ops::benchmark;
-use crate::ops::evaluate::KernelSet;
 use crate::sampling::Samples;
 use crate::sampling::probe::Probe;
 use crate::sampling::reconstruction::{RoundingMethod, quantized};
 use crate::sampling::treatment::Treatment;
-use crate::{StepError, models};
 
 /// Parameters of `auto`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -219,7 +218,7 @@ impl Search<'_> {
         }
         self.check_latency(&best.graph)?;
         let effect = self.effect(&items, &best, operations);
-        models::output(best.graph, effect)
+        Output::model(best.graph, effect)
     }
 
     /// The options of each layer: bytes, and the error at the output when it alone is treated.
@@ -289,7 +288,8 @@ impl Search<'_> {
         let Some(limit) = self.params.latency else {
             return Ok(());
         };
-        let figures = benchmark::time(graph, benchmark::default_protocol(), KernelSet::default(), self.context)?;
+        let (machine, instruments) = (self.context.machine, self.context.instruments());
+        let figures = timing::time(graph, timing::PROTOCOL, KernelSet::default(), machine, instruments)?;
         let median = figures.timings.steady.median;
         self.context.log(&format!("median {median:.3} ms"));
         if median > limit {

@@ -7,16 +7,15 @@
 //! speed: { benchmark: { model: tflite, warmup: 10, runs: 100 }, resources: { exclusive: true } }
 //! ```
 
-use measure::{Benchmark as Figures, Protocol};
+use measure::Protocol;
+use models::{KernelSet, timing};
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
-use runtime::Executable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::ops::evaluate::KernelSet;
-use crate::{StepError, models};
 
 /// Parameters of `benchmark`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,11 +40,11 @@ pub struct Benchmark {
 }
 
 fn default_warmup() -> u32 {
-    10
+    timing::PROTOCOL.warmup
 }
 
 fn default_runs() -> u32 {
-    100
+    timing::PROTOCOL.runs
 }
 
 fn one() -> u32 {
@@ -69,71 +68,14 @@ impl Op for BenchmarkOp {
     }
 
     fn run(params: &Benchmark, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let graph = models::graph_of(inputs.one("model")?)?;
+        let graph = inputs.one("model")?.model_or_file()?;
         let protocol = Protocol {
             warmup: params.warmup,
             runs: params.runs,
         };
-        let figures = time(&graph, protocol, params.kernels, context)?;
+        let figures = timing::time(&graph, protocol, params.kernels, context.machine, context.instruments())?;
         let steady = &figures.timings.steady;
         context.log(&format!("median {:.3} ms, p90 {:.3} ms", steady.median, steady.p90));
         Ok(Output::document(ArtifactKind::Benchmark, Document::Benchmark(figures)))
-    }
-}
-
-/// The runs that are made where nothing else is asked for.
-pub(crate) fn default_protocol() -> Protocol {
-    Protocol {
-        warmup: default_warmup(),
-        runs: default_runs(),
-    }
-}
-
-/// Times a model from its stored bytes on.
-pub fn time(
-    graph: &ir::Graph,
-    protocol: Protocol,
-    kernels: KernelSet,
-    context: &Context<'_>,
-) -> Result<Figures, StepError> {
-    let blobs = formats::store::to_blobs(graph)?;
-    let load = || {
-        let blob = |name| {
-            blobs
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map_or(&[][..], |(_, bytes)| bytes.as_slice())
-        };
-        let graph = formats::store::from_blobs(blob("graph.json"), blob("weights.safetensors"))?;
-        let executable = Executable::new(&graph, kernels.into())?;
-        let (workspace, input) = (executable.workspace(), executable.input_buffers());
-        Ok::<_, StepError>((executable, workspace, input))
-    };
-    let timings = measure::latency::time(
-        context.clock,
-        context.memory,
-        protocol,
-        load,
-        |(executable, workspace, input)| {
-            context.check_cancelled()?;
-            Ok(executable.run(workspace, &input.values())?)
-        },
-    )?;
-    Ok(Figures {
-        timings,
-        runtime: format!(
-            "pipeline {} ({} kernels)",
-            env!("CARGO_PKG_VERSION"),
-            kernel_name(kernels)
-        ),
-        threads: 1,
-        machine: context.machine.clone(),
-    })
-}
-
-fn kernel_name(set: KernelSet) -> &'static str {
-    match set {
-        KernelSet::Fast => "fast",
-        KernelSet::Reference => "reference",
     }
 }

@@ -14,10 +14,10 @@ use runtime::{Executable, Options};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Feeder;
 use crate::sampling::activation_ranges::{self, Choice, Method};
-use crate::{StepError, models};
 
 /// Parameters of `calibrate`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -19,9 +19,9 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
 use crate::sampling::{Poser, Samples, default_count, default_damping, set_rows};
-use crate::{StepError, models};
 
 /// Where k-means starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -257,6 +257,6 @@ impl Op for ClusterOp {
             layers.len(),
             params.clusters
         ));
-        models::output(graph, effect)
+        Output::model(graph, effect)
     }
 }

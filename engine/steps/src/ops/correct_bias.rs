@@ -16,10 +16,10 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
 use crate::sampling::trial::{Trial, default_count};
 use crate::sampling::{Samples, Walk, rows};
-use crate::{StepError, models};
 
 /// Parameters of `correct-bias`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -9,13 +9,13 @@
 
 use std::sync::Arc;
 
-use data::{Color, Format, Layout, OnError, Resize, Spec, Split, Transform};
+use data::{Color, Format, Layout, LoadedDataset, OnError, Resize, Spec, Split, Transform};
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, LoadedDataset, Op, Output};
+use crate::contract::{Context, Inputs, Op, Output};
 
 /// Parameters of `dataset`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -107,12 +107,7 @@ impl Op for DatasetOp {
     }
 
     fn run(params: &Dataset, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let files = inputs.source("source")?.files.iter().map(|file| data::Entry {
-            path: file.path.clone(),
-            name: file.name.clone(),
-            place: file.label.clone(),
-        });
-        let tree = data::Tree::open_named(files)?;
+        let tree = data::Tree::open_named(inputs.source("source")?.files.iter().cloned())?;
         context.check_cancelled()?;
         let (mut dataset, report) = data::load(&tree, &params.spec())?;
         if let Some(classes) = params.classes.as_ref().filter(|_| params.renumber) {

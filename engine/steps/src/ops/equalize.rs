@@ -18,11 +18,11 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
 use crate::sampling::reconstruction::quantized;
 use crate::sampling::trial::{Trial, default_count};
 use crate::sampling::{Samples, Walk, channel_sums};
-use crate::{StepError, models};
 
 /// Parameters of `equalize`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +79,7 @@ impl Op for EqualizeOp {
         let mut effect: Vec<EffectRow> = pairs.iter().map(equalized).collect();
         let better = trial.better(graph.clone(), equal, &mut effect, context);
         if !params.absorb {
-            return models::output(better, effect);
+            return Output::model(better, effect);
         }
 
         let (absorbed, mut moved) = absorbed(&better, &samples)?;
@@ -90,7 +90,7 @@ impl Op for EqualizeOp {
         };
         let better = trial.better(better, absorbed, &mut moved, context);
         effect.extend(moved);
-        models::output(better, effect)
+        Output::model(better, effect)
     }
 }
 

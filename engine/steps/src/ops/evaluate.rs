@@ -8,39 +8,16 @@
 //! ```
 
 use measure::Tally;
+use models::KernelSet;
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
-use runtime::{Executable, Kernels, Options, Value};
+use runtime::{Executable, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
 use crate::sampling::Feeder;
-use crate::{StepError, models};
-
-/// Which kernels run a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum KernelSet {
-    /// The fastest for this machine.
-    #[default]
-    Fast,
-    /// Plain loops, as LiteRT's reference kernels: slow, the standard of comparison.
-    Reference,
-}
-
-impl From<KernelSet> for Options {
-    fn from(set: KernelSet) -> Self {
-        let kernels = match set {
-            KernelSet::Fast => Kernels::Fast,
-            KernelSet::Reference => Kernels::Reference,
-        };
-        Options {
-            kernels,
-            ..Options::default()
-        }
-    }
-}
 
 /// Parameters of `evaluate`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -67,7 +44,7 @@ impl Op for EvaluateOp {
     const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";
 
     fn run(params: &Evaluate, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let graph = models::graph_of(inputs.one("model")?)?;
+        let graph = inputs.one("model")?.model_or_file()?;
         let dataset = inputs.one("data")?.dataset()?;
         let executable = Executable::new(&graph, params.kernels.into())?;
         let labels = dataset.data.labels.as_deref();

@@ -11,8 +11,8 @@ use recipe::{ArtifactKind, Port, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::{StepError, models};
 
 /// Parameters of `fold`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +41,6 @@ impl Op for FoldOp {
             model.nodes().len(),
             folded.nodes().len()
         ));
-        models::output(folded, Vec::new())
+        Output::model(folded, Vec::new())
     }
 }

@@ -15,35 +15,18 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use data::Entry;
+use formats::tensorflow::ImportOptions;
 use indexmap::IndexMap;
 use ir::Graph;
+use models::architecture::{self, Naming, RenameRule};
+use models::{ModelFormat, saved_model};
 use recipe::{ArtifactKind, FileRef, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output, SourceFile, SourceFiles};
-use crate::models::architecture::{self, Naming, RenameRule};
-use crate::models::{self, saved_model};
-
-/// How a model file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ModelFormat {
-    /// Recognized by content.
-    #[default]
-    Auto,
-    /// Keras, a whole model: HDF5 (`.h5`) or archive (`.keras`).
-    Keras,
-    /// ONNX (`.onnx`); weights in other files are further files of the source.
-    Onnx,
-    /// TensorFlow Lite (`.tflite`).
-    Tflite,
-    /// TensorFlow SavedModel: the folder with `saved_model.pb`, or an archive of it.
-    SavedModel,
-    /// PyTorch weights (`.pth`, `.pt`, `.safetensors`) for an `architecture`.
-    Torch,
-}
+use crate::contract::{Context, Inputs, Op, Output, SourceFiles};
 
 /// Parameters of `import`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -93,20 +76,26 @@ impl Op for ImportOp {
         let source = inputs.source("from")?;
         let (file, others) = parts(source)?;
         let graph = if params.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
-            saved_model::read(file, params)?
+            {
+                let options = ImportOptions {
+                    signature: params.signature.clone(),
+                    input_shape: params.input_shape.clone(),
+                };
+                saved_model::read(file, &options)?
+            }
         } else {
             let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
-                path: file.label.clone(),
+                path: file.place.clone(),
                 problem: e.to_string(),
             })?;
             if let Some(files) = inputs.sources.get("architecture") {
                 match keras_config(files)? {
-                    Some(config) => with_config(params, &config, &bytes, &file.label)?,
-                    None => with_architecture(params, &bytes, &file.label, &files.files, context)?,
+                    Some(config) => with_config(params, &config, &bytes, &file.place)?,
+                    None => with_architecture(params, &bytes, &file.place, &files.files, context)?,
                 }
             } else {
                 let outside = |data: &formats::onnx::ExternalData| external(others, data);
-                models::read(&bytes, &file.label, params.format, params.input_shape.clone(), &outside)?
+                models::read(&bytes, &file.place, params.format, params.input_shape.clone(), &outside)?
             }
         };
         context.log(&format!(
@@ -114,12 +103,12 @@ impl Op for ImportOp {
             graph.nodes().len(),
             graph.parameters()
         ));
-        models::output(graph, Vec::new())
+        Output::model(graph, Vec::new())
     }
 }
 
 /// The model's file, and files with its weights.
-fn parts(source: &SourceFiles) -> Result<(&SourceFile, &[SourceFile]), StepError> {
+fn parts(source: &SourceFiles) -> Result<(&Entry, &[Entry]), StepError> {
     let (first, others) = source
         .files
         .split_first()
@@ -136,7 +125,7 @@ fn parts(source: &SourceFiles) -> Result<(&SourceFile, &[SourceFile]), StepError
 }
 
 /// A part of a file with weights, found by its name among the files of the source.
-fn external(files: &[SourceFile], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
+fn external(files: &[Entry], data: &formats::onnx::ExternalData) -> Result<Vec<u8>, String> {
     let name = |path: &str| Path::new(path).file_name().map(std::ffi::OsStr::to_os_string);
     let file = files.iter().find(|file| name(&file.name) == name(&data.location));
     let file = file.ok_or("is not among the files of the source; list it after the model's")?;
@@ -164,7 +153,7 @@ fn keras_config(files: &SourceFiles) -> Result<Option<String>, StepError> {
         return Ok(None);
     };
     let text = std::fs::read_to_string(&file.path).map_err(|e| StepError::File {
-        path: file.label.clone(),
+        path: file.place.clone(),
         problem: e.to_string(),
     })?;
     Ok(text.trim_start().starts_with('{').then_some(text))
@@ -196,7 +185,7 @@ fn with_architecture(
     params: &Import,
     bytes: &[u8],
     label: &str,
-    files: &[SourceFile],
+    files: &[Entry],
     context: &Context<'_>,
 ) -> Result<Graph, StepError> {
     let network = architecture::parse(files)?;

@@ -19,10 +19,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::StepError;
 use crate::contract::parameters::{Override, Scope};
 use crate::contract::{Context, Inputs, Op, Output};
 use crate::sampling::{Posed, Poser, Samples, default_count, default_damping, set_rows};
-use crate::{StepError, models};
 
 /// Raised whenever the same problem would give other costs of removals.
 const COSTS_REVISION: u32 = 1;
@@ -451,6 +451,6 @@ impl Op for PruneOp {
             "{zeros} of {all} weights are zero ({:.1} %)",
             100.0 * zeros as f64 / all as f64
         ));
-        models::output(graph, effect)
+        Output::model(graph, effect)
     }
 }

@@ -14,11 +14,11 @@ use report::{Document, SensitivityRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Samples;
 use crate::sampling::probe::{Probe, default_count};
 use crate::sampling::treatment::Treatment;
-use crate::{StepError, models};
 
 /// Parameters of `sensitivity`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

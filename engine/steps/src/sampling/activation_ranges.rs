@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use data::LoadedDataset;
 use ir::Graph;
 use methods::quantize::Range;
 use methods::quantize::histogram::{BINS, Histogram};
@@ -17,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Key, LoadedDataset, Numbers, Ranges};
+use crate::contract::{Context, Key, Numbers, Ranges};
 use crate::sampling::Feeder;
 
 /// Raised whenever the same network and samples would show something else.

@@ -1,12 +1,12 @@
 //! From stored samples to a model's inputs: transform, check of shapes, quantization at integer edges.
 
 use data::transform::Prepared;
-use data::{Dataset, Values};
+use data::{Dataset, LoadedDataset, Values};
 use ir::{ElementType, QuantParams};
 use runtime::{Executable, InputBuffers, Outputs};
 
 use crate::StepError;
-use crate::contract::{Context, LoadedDataset};
+use crate::contract::Context;
 
 /// Feeds the samples of a dataset to a model with one input.
 pub struct Feeder<'a> {

@@ -16,9 +16,9 @@ use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use crate::StepError;
 use crate::contract::{Key, Numbers};
 use crate::sampling::{Samples, Walk, Way};
-use crate::{StepError, models};
 
 /// Output positions of a sample that count, at most.
 const POSITIONS: usize = 100;

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::sampling::{Posed, Poser, Samples, set_rows};
-use crate::{StepError, models};
 
 /// How weights are rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

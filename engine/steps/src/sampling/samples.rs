@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use data::{Amount, Sample, Sampling, Sharing};
+use data::{Amount, LoadedDataset, Sample, Sampling, Sharing};
 use ir::{Graph, Op, TensorId};
 use runtime::Executable;
 use sha2::{Digest, Sha256};
 
-use crate::contract::{Context, LoadedDataset, Ranges};
+use crate::StepError;
+use crate::contract::{Context, Ranges};
 use crate::sampling::{Feeder, Walk, activation_ranges};
-use crate::{StepError, models};
 
 /// Samples that pass at once.
 const BATCH: usize = 64;

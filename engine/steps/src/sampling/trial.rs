@@ -5,8 +5,8 @@ use std::fmt;
 use ir::Graph;
 use report::EffectRow;
 
+use crate::StepError;
 use crate::contract::{Context, Output};
-use crate::{StepError, models};
 
 /// How many samples a repair uses, unless the recipe says otherwise.
 pub(crate) fn default_count() -> usize {
@@ -45,7 +45,7 @@ impl Trial {
         context: &Context<'_>,
     ) -> Result<Output, StepError> {
         let better = self.better(old, new, &mut effect, context);
-        models::output(better, effect)
+        Output::model(better, effect)
     }
 }
 

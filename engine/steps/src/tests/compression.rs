@@ -1,11 +1,11 @@
 //! What compression steps promise together: zeros and clusters survive, threads change nothing, bad requests are answered.
 
 use methods::quantize::{Range, Scheme};
+use models::FileOptions;
 use serde_json::{Value, json};
 
 use crate::contract::Ranges;
 use crate::ops::cluster::distinct;
-use crate::ops::export::FileOptions;
 use crate::ops::quantize::{Quantize, quantize};
 use crate::sampling::reconstruction::RoundingMethod;
 use crate::tests::fixtures::{network, noise, prepared, refused, run, run_with, values, weights, with_context};
@@ -216,7 +216,7 @@ fn four_bit_weights_read_back_the_same_from_files_that_pack_them() {
         json!({ "scheme": "dynamic-int8", "weights": "int4", "min-elements": 1 }),
     ] {
         let q = quantized(&network(), params.clone());
-        let [plain, packed] = [false, true].map(|packed| crate::models::tflite(&q, packed).unwrap());
+        let [plain, packed] = [false, true].map(|packed| models::tflite(&q, packed).unwrap());
         assert!(packed.len() < plain.len(), "{params}");
         let [plain, packed] = [plain, packed].map(|bytes| formats::tflite::read(&bytes).unwrap());
         assert_eq!(plain, packed, "{params}");
@@ -227,7 +227,7 @@ fn four_bit_weights_read_back_the_same_from_files_that_pack_them() {
             packed_int4,
             ..FileOptions::default()
         };
-        crate::models::onnx(&q, options).unwrap()
+        models::onnx(&q, options).unwrap()
     });
     assert!(packed.len() < plain.len());
     let [plain, packed] = [plain, packed].map(|bytes| formats::onnx::read(&bytes).unwrap());
@@ -274,7 +274,7 @@ fn blocks_of_four_bit_weights_are_nearer_and_stay_so_in_onnx_files() {
         let [by_channel, by_block] = [&whole, &blocks].map(|q| samples.distance(&prepared(), q).unwrap());
         assert!(by_block < 0.9 * by_channel, "{by_block} {by_channel}");
 
-        let file = crate::models::onnx(&blocks, FileOptions::default()).unwrap();
+        let file = models::onnx(&blocks, FileOptions::default()).unwrap();
         let read = formats::onnx::read(&file).unwrap();
         // The depthwise convolution quantizes its inputs here, which the file does not say.
         assert!(samples.distance(&blocks, &read).unwrap() < 1e-6);
@@ -282,7 +282,7 @@ fn blocks_of_four_bit_weights_are_nearer_and_stay_so_in_onnx_files() {
         // That convolution has one input channel an output, and no blocks.
         assert_eq!(read.tensors().iter().filter(in_blocks).count(), 3);
     });
-    insta::assert_snapshot!(crate::models::tflite(&blocks, false).unwrap_err(), @"tflite: tensor `a/w/int4`: has scales for blocks, which not all kernels of LiteRT look at; write an .onnx file, or quantize without `block`");
+    insta::assert_snapshot!(models::tflite(&blocks, false).unwrap_err(), @"tflite: tensor `a/w/int4`: has scales for blocks, which not all kernels of LiteRT look at; write an .onnx file, or quantize without `block`");
     insta::assert_snapshot!(refused("quantize", json!({ "scheme": "dynamic-int8", "block": 4 }), None), @"block is for scheme dynamic-int8 with weights int4: remove it, or change them");
     insta::assert_snapshot!(refused("quantize", json!({ "scheme": "dynamic-int8", "weights": "int4", "block": 1 }), None), @"block: a block has 2 weights at least; remove it for a scale a channel");
     let rounded = json!({ "scheme": "dynamic-int8", "weights": "int4", "block": 4, "rounding": "gptq" });
@@ -293,8 +293,8 @@ fn blocks_of_four_bit_weights_are_nearer_and_stay_so_in_onnx_files() {
 fn pruned_weights_are_stored_without_zeros_where_a_file_gets_smaller() {
     let params = json!({ "sparsity": 0.9, "scope": "global" });
     let (pruned, _) = run(1, "prune", params, &[("model", &network())], None).unwrap();
-    let sparse = crate::models::tflite_sparse(&pruned, false).unwrap();
-    let dense = crate::models::tflite(&pruned, false).unwrap();
+    let sparse = models::tflite_sparse(&pruned, false).unwrap();
+    let dense = models::tflite(&pruned, false).unwrap();
     assert!(!sparse.tensors.is_empty() && sparse.bytes.len() < dense.len());
     let [read, same] = [&sparse.bytes, &dense].map(|bytes| formats::tflite::read(bytes).unwrap());
     assert_eq!(read, same);
@@ -305,8 +305,8 @@ fn pruned_weights_are_stored_without_zeros_where_a_file_gets_smaller() {
     };
     let said = std::cell::RefCell::new(Vec::new());
     let log = |line: &str| said.borrow_mut().push(line.to_owned());
-    let format = |format| crate::ops::export::files(&pruned, format, options, &log);
-    let files = format(crate::ops::export::FileFormat::Tflite).unwrap();
+    let format = |format| models::files(&pruned, format, options, &log);
+    let files = format(models::FileFormat::Tflite).unwrap();
     assert_eq!(files[0].1, sparse.bytes);
     let lines = said.take();
     let last = &sparse.tensors[0];
@@ -315,8 +315,8 @@ fn pruned_weights_are_stored_without_zeros_where_a_file_gets_smaller() {
         last.name, last.dense_bytes, last.sparse_bytes
     );
     assert!(lines.contains(&line), "{lines:?}");
-    insta::assert_snapshot!(format(crate::ops::export::FileFormat::Onnx).unwrap_err(), @"sparse: is for TensorFlow Lite files; remove it, or write format: tflite");
-    insta::assert_snapshot!(format(crate::ops::export::FileFormat::CArray).unwrap_err(), @"sparse: runtimes on microcontrollers have no operator that unpacks sparse weights; remove it, or write format: tflite");
+    insta::assert_snapshot!(format(models::FileFormat::Onnx).unwrap_err(), @"sparse: is for TensorFlow Lite files; remove it, or write format: tflite");
+    insta::assert_snapshot!(format(models::FileFormat::CArray).unwrap_err(), @"sparse: runtimes on microcontrollers have no operator that unpacks sparse weights; remove it, or write format: tflite");
 }
 
 fn sensitivity(params: Value) -> report::Sensitivity {
@@ -424,8 +424,8 @@ fn a_flattened_image_costs_no_transpose_in_a_file() {
     let (float, ranges) = with_context(1, |context| {
         let data = noise(20);
         let samples = crate::sampling::Samples::draw(&data, 20, 0, context).unwrap();
-        let ranges = samples.ranges(&crate::models::prepared(&g).unwrap()).unwrap();
-        let file = formats::tflite::read(&crate::models::tflite(&g, false).unwrap()).unwrap();
+        let ranges = samples.ranges(&models::prepared(&g).unwrap()).unwrap();
+        let file = formats::tflite::read(&models::tflite(&g, false).unwrap()).unwrap();
         assert!(samples.distance(&g, &file).unwrap() < 1e-12);
         (file, ranges)
     });

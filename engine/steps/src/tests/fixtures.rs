@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use data::LoadedDataset;
 use ir::ops::{Activation, Add, Conv2d, DepthwiseConv2d, FullyConnected, Mean, Padding, Softmax};
 use ir::{Constant, Graph, Op, TensorType};
+use models::inference;
 use recipe::ArtifactKind;
 use serde_json::Value;
 
-use crate::contract::{Artifact, Context, Inputs, Labelled, LoadedDataset, Memo, Output, Ranges, ReadBlob, Registered};
-use crate::models::inference;
-use crate::{StepError, models};
+use crate::StepError;
+use crate::contract::{Artifact, Context, Inputs, Labelled, Memo, Output, Ranges, ReadBlob, Registered};
 
 /// Convolution, depthwise and 1×1 convolution around a residual addition, mean, fully connected layer, softmax.
 pub fn network() -> Graph {

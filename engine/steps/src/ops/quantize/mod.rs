@@ -24,10 +24,10 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Samples;
 use crate::sampling::reconstruction::{RoundingMethod, quantized};
-use crate::{StepError, models};
 
 /// Another weight type for some layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -222,7 +222,7 @@ impl Op for QuantizeOp {
         for line in said(&effect) {
             context.log(&line);
         }
-        models::output(quantized, effect.into_iter().map(row).collect())
+        Output::model(quantized, effect.into_iter().map(row).collect())
     }
 }
 

@@ -194,7 +194,7 @@ fn a_norm_stays_float_as_a_whole_and_is_named() {
     insta::assert_snapshot!(said(&effect).join("\n"),
         @"warning: 1 layer stays float (layer_norm: its variance needs the range of floats): norm");
     // ONNX has the operator, and it is read back between the same borders.
-    let file = models::onnx(&q, crate::ops::export::FileOptions::default()).unwrap();
+    let file = models::onnx(&q, models::FileOptions::default()).unwrap();
     let ops: Vec<_> = formats::onnx::read(&file)
         .unwrap()
         .nodes()

@@ -23,10 +23,10 @@ use recipe::{ArtifactKind, Port, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::StepError;
 use crate::contract::parameters::{Override, Scope};
 use crate::contract::{Context, Inputs, Op, Output};
 use crate::sampling::{Samples, default_count, default_damping};
-use crate::{StepError, models};
 
 /// How channels are scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -329,6 +329,6 @@ impl Op for ShrinkOp {
             let reason = row.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
             context.log(&format!("{}: {} {}{reason}", row.layer, row.tensor, row.actual));
         }
-        models::output(small, effect)
+        Output::model(small, effect)
     }
 }

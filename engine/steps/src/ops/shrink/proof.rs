@@ -1,12 +1,13 @@
 //! The proof that a network was cut at the right places.
 
+use data::LoadedDataset;
 use ir::Graph;
+use models::inference;
 use report::EffectRow;
 
 use super::Job;
 use crate::StepError;
-use crate::contract::{Context, LoadedDataset};
-use crate::models::inference;
+use crate::contract::Context;
 use crate::sampling::Samples;
 
 /// Inputs that are compared.

@@ -9,8 +9,6 @@ use std::collections::{HashMap, HashSet};
 
 use ir::{ElementType, Graph, GraphError, Node, Op, Shape, Tensor};
 
-use crate::models;
-
 /// Names of the candidate's tensors with those of the reference's.
 pub(crate) type Pairs = HashMap<String, String>;
 

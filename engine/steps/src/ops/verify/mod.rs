@@ -11,18 +11,19 @@ mod layer_pairs;
 
 use std::collections::HashMap;
 
+use data::LoadedDataset;
 use ir::Graph;
 use measure::AgreementTally;
+use models::second_opinion::SecondOpinion;
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
 use runtime::{Executable, Options, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, LoadedDataset, Op, Output};
-use crate::models::second_opinion::SecondOpinion;
+use crate::StepError;
+use crate::contract::{Context, Inputs, Op, Output};
 use crate::sampling::Feeder;
-use crate::{StepError, models};
 
 /// What runs the model in question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -87,8 +88,8 @@ impl Op for VerifyOp {
 
     fn run(params: &Verify, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let (model, reference) = (
-            models::graph_of(inputs.one("model")?)?,
-            models::graph_of(inputs.one("reference")?)?,
+            inputs.one("model")?.model_or_file()?,
+            inputs.one("reference")?.model_or_file()?,
         );
         let dataset = inputs.one("data")?.dataset()?;
         let order: Vec<usize> = (0..params.count.unwrap_or(usize::MAX).min(dataset.data.len())).collect();

@@ -1,25 +1,20 @@
 //! The files of a SavedModel, found in a source that is a folder or an archive.
 
+use data::Entry;
 use formats::tensorflow::{self, Files, GRAPH, INDEX, ImportOptions, SHARDS};
 use ir::Graph;
 
-use crate::StepError;
-use crate::contract::SourceFile;
-use crate::ops::import::Import;
+use crate::ModelError;
 
 /// Whether a source is a folder, or by its name an archive.
-pub fn holds_files(file: &SourceFile) -> bool {
+pub fn holds_files(file: &Entry) -> bool {
     let archive = [".tar", ".tar.gz", ".tgz", ".zip"];
     file.name.is_empty() || file.path.is_dir() || archive.iter().any(|end| file.name.ends_with(end))
 }
 
 /// Reads a SavedModel out of a folder or archive, at its top or in the only folder that has one.
-pub fn read(file: &SourceFile, params: &Import) -> Result<Graph, StepError> {
-    let tree = data::Tree::open_named([data::Entry {
-        path: file.path.clone(),
-        name: file.name.clone(),
-        place: file.label.clone(),
-    }])?;
+pub fn read(file: &Entry, options: &ImportOptions) -> Result<Graph, ModelError> {
+    let tree = data::Tree::open_named([file.clone()])?;
     let mut found = tree.names().filter(|name| name.rsplit('/').next() == Some(GRAPH));
     let Some(graph) = found.next() else {
         let known = format!("holds no {GRAPH}; the folder of a TensorFlow SavedModel was expected");
@@ -42,16 +37,12 @@ pub fn read(file: &SourceFile, params: &Import) -> Result<Graph, StepError> {
         index: inside(INDEX),
         shards: shards.filter_map(inside).collect(),
     };
-    let options = ImportOptions {
-        signature: params.signature.clone(),
-        input_shape: params.input_shape.clone(),
-    };
-    tensorflow::read(&files, &options).map_err(|e| unreadable(file, e.to_string()))
+    tensorflow::read(&files, options).map_err(|e| unreadable(file, e.to_string()))
 }
 
-fn unreadable(file: &SourceFile, problem: String) -> StepError {
-    StepError::File {
-        path: file.label.clone(),
+fn unreadable(file: &Entry, problem: String) -> ModelError {
+    ModelError::File {
+        path: file.place.clone(),
         problem,
     }
 }

@@ -6,7 +6,7 @@ use ir::{Graph, Op, Tensor, TensorId};
 use report::ModelSummary;
 use serde::Serialize;
 
-use crate::models;
+use crate::summary::summary;
 
 /// A model in words and numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -72,7 +72,7 @@ pub fn inspect(graph: &Graph) -> Inspection {
         inputs: facts(graph.inputs()),
         outputs: facts(graph.outputs()),
         layers: layers(graph),
-        total: models::summary(graph, Vec::new()),
+        total: summary(graph, Vec::new()),
         transposes: graph.transposes(),
     }
 }

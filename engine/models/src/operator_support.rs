@@ -9,11 +9,12 @@ use formats::tensorflow::{Files, ImportOptions};
 use indexmap::IndexMap;
 use ir::ops::Example;
 use ir::{ElementType, Graph, Op};
-use methods::quantize::{Plan, Range, Scheme, Settings, TensorRanges, quantize};
+use methods::quantize::{Plan, Range, Scheme, Settings, TensorRanges, check_model, quantize};
 use runtime::Executable;
 
-use crate::models;
-use crate::ops::export::{FileOptions, OnnxProfile};
+use crate::files::{FileOptions, OnnxProfile};
+use crate::prepare::{laid_out, prepared};
+use crate::write::{onnx, tflite};
 
 /// What became of an example, in a word; nothing where it was refused.
 type Outcome = Option<&'static str>;
@@ -22,18 +23,16 @@ type Outcome = Option<&'static str>;
 type Column = (&'static str, fn(&Example, &Graph) -> Outcome);
 
 const FILES: [Column; 7] = [
-    ("TFLite out", |_, graph| {
-        models::tflite(graph, false).ok().map(|_| "yes")
-    }),
+    ("TFLite out", |_, graph| tflite(graph, false).ok().map(|_| "yes")),
     ("TFLite in", |example, graph| {
-        let bytes = models::tflite(graph, false).ok()?;
+        let bytes = tflite(graph, false).ok()?;
         read_back(example, formats::tflite::read(&bytes))
     }),
     ("ONNX out", |_, graph| {
-        models::onnx(graph, FileOptions::default()).ok().map(|_| "yes")
+        onnx(graph, FileOptions::default()).ok().map(|_| "yes")
     }),
     ("ONNX in", |example, graph| {
-        let bytes = models::onnx(graph, FileOptions::default()).ok()?;
+        let bytes = onnx(graph, FileOptions::default()).ok()?;
         read_back(example, formats::onnx::read(&bytes))
     }),
     ("SavedModel out", |_, graph| {
@@ -74,11 +73,11 @@ const NUMBERS: [Column; 7] = [
     }),
     ("int8 to TFLite", |_, graph| {
         let graph = quantized(graph, Scheme::Int8)?;
-        models::tflite(&graph, false).ok().map(|_| "yes")
+        tflite(&graph, false).ok().map(|_| "yes")
     }),
     ("int8 to ONNX", |_, graph| {
         let graph = quantized(graph, Scheme::Int8)?;
-        models::onnx(&graph, FileOptions::default()).ok().map(|_| "yes")
+        onnx(&graph, FileOptions::default()).ok().map(|_| "yes")
     }),
     ("int8 to TensorRT", |_, graph| {
         let graph = quantized(graph, Scheme::Int8)?;
@@ -86,7 +85,7 @@ const NUMBERS: [Column; 7] = [
             profile: OnnxProfile::Tensorrt,
             ..FileOptions::default()
         };
-        models::onnx(&graph, tensorrt).ok().map(|_| "yes")
+        onnx(&graph, tensorrt).ok().map(|_| "yes")
     }),
 ];
 
@@ -209,13 +208,15 @@ fn quantized(graph: &Graph, scheme: Scheme) -> Option<Graph> {
         min_elements: 1,
         ..Settings::of(scheme)
     };
-    let prepared = models::laid_out(models::prepared(graph).ok()?).ok()?;
+    check_model(graph, &settings).ok()?;
+    let prepared = prepared(graph).ok()?;
     let activations = prepared.tensors().iter().filter(|tensor| tensor.data.is_none());
     let ranges: TensorRanges = activations
         .map(|tensor| (tensor.name.clone(), Range { min: -1.0, max: 3.0 }))
         .collect();
     let ranges = matches!(scheme, Scheme::Int8 | Scheme::Int16x8).then_some(&ranges);
-    let (quantized, _) = quantize(&prepared, ranges, &settings, &Plan::default()).ok()?;
+    let laid_out = laid_out(prepared).ok()?;
+    let (quantized, _) = quantize(&laid_out, ranges, &settings, &Plan::default()).ok()?;
     Some(quantized)
 }
 
@@ -250,7 +251,7 @@ mod tests {
     fn every_cell_is_what_the_rules_promise() {
         for example in Op::examples() {
             let graph = example.graph().unwrap();
-            let mut layers = models::prepared(&graph).unwrap();
+            let mut layers = prepared(&graph).unwrap();
             ir::passes::raise(&mut layers).unwrap();
             let element = |id: &ir::TensorId| graph.tensor(*id).ty.element;
             let floats = graph.inputs().iter().all(|id| element(id) == ElementType::F32);

@@ -3,11 +3,12 @@
 use ir::{ElementType, Graph};
 use opinion::{Floats, Opinion};
 
-use crate::ops::export::FileOptions;
-use crate::{StepError, models};
+use crate::ModelError;
+use crate::files::FileOptions;
+use crate::write::onnx;
 
 /// A float model in tract.
-pub(crate) struct SecondOpinion {
+pub struct SecondOpinion {
     opinion: Opinion,
     dims: Vec<usize>,
 }
@@ -17,10 +18,10 @@ impl SecondOpinion {
     ///
     /// # Errors
     /// A model that cannot be written to ONNX, has other inputs, or an operator that tract does not have.
-    pub(crate) fn new(model: &Graph) -> Result<Self, StepError> {
+    pub fn new(model: &Graph) -> Result<Self, ModelError> {
         let [input] = *model.inputs() else {
             let problem = format!("the model has {} inputs, tract is given one", model.inputs().len());
-            return Err(StepError::Params(problem));
+            return Err(ModelError::Refused(problem));
         };
         let ty = &model.tensor(input).ty;
         let borders = [input].into_iter().chain(model.outputs().iter().copied());
@@ -28,11 +29,11 @@ impl SecondOpinion {
             .into_iter()
             .any(|id| model.tensor(id).ty.element != ElementType::F32)
         {
-            return Err(StepError::Params(
+            return Err(ModelError::Refused(
                 "runtime: tract runs models with float inputs and outputs".into(),
             ));
         }
-        let file = models::onnx(model, FileOptions::default())?;
+        let file = onnx(model, FileOptions::default())?;
         Ok(SecondOpinion {
             opinion: Opinion::new(&file, &[channels_first(ty.shape.dims())])?,
             dims: ty.shape.dims().to_vec(),
@@ -40,7 +41,7 @@ impl SecondOpinion {
     }
 
     /// The first output for one sample, in the order that the graph has.
-    pub(crate) fn run(&self, sample: &[f32]) -> Result<Vec<f32>, StepError> {
+    pub fn run(&self, sample: &[f32]) -> Result<Vec<f32>, ModelError> {
         let values = match *self.dims.as_slice() {
             [_, h, w, c] => transposed(sample, h * w, c),
             _ => sample.to_vec(),

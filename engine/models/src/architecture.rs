@@ -1,6 +1,7 @@
 //! Networks from an architecture file and the weights of a state dict: what `import` and the verbs on single models share.
 
-use architecture::{Architecture, ArchitectureError, Built, File, Options, Rename, renamed};
+use ::architecture::{Architecture, ArchitectureError, Built, File, Options, Rename, renamed};
+use data::Entry;
 use formats::torch::{self, Dtype, StateDict, StateTensor};
 use indexmap::IndexMap;
 use ir::{Constant, ElementType, Graph, TensorType};
@@ -8,8 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::StepError;
-use crate::contract::SourceFile;
+use crate::ModelError;
 
 /// A rule for the names of weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,19 +33,21 @@ pub struct Naming<'a> {
 }
 
 /// Reads an architecture file, with those of further modules after it.
-pub fn parse(files: &[SourceFile]) -> Result<Architecture, StepError> {
+pub fn parse(files: &[Entry]) -> Result<Architecture, ModelError> {
     let mut read = files.iter().map(|file| {
-        let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
-            path: file.label.clone(),
+        let bytes = std::fs::read(&file.path).map_err(|e| ModelError::File {
+            path: file.place.clone(),
             problem: e.to_string(),
         })?;
         Ok(File {
-            name: file.label.clone(),
+            name: file.place.clone(),
             bytes,
         })
     });
-    let first = read.next().ok_or(StepError::Port("architecture"))??;
-    let modules = read.collect::<Result<Vec<_>, StepError>>()?;
+    let first = read
+        .next()
+        .ok_or_else(|| ModelError::Refused("port `architecture` is empty".into()))??;
+    let modules = read.collect::<Result<Vec<_>, ModelError>>()?;
     Architecture::parse(&first, &modules).map_err(|wrong| ArchitectureError::Invalid(wrong).into())
 }
 
@@ -55,7 +57,7 @@ pub fn build(
     params: &IndexMap<String, Value>,
     input: Option<Vec<usize>>,
     weights: Option<&IndexMap<String, Constant>>,
-) -> Result<Built, StepError> {
+) -> Result<Built, ModelError> {
     let options = Options {
         params: params.clone(),
         input,
@@ -70,8 +72,8 @@ pub fn weights(
     bytes: &[u8],
     label: &str,
     naming: &Naming<'_>,
-) -> Result<(IndexMap<String, Constant>, Vec<String>), StepError> {
-    let in_file = |problem: String| StepError::File {
+) -> Result<(IndexMap<String, Constant>, Vec<String>), ModelError> {
+    let in_file = |problem: String| ModelError::File {
         path: label.to_owned(),
         problem,
     };
@@ -83,7 +85,7 @@ pub fn weights(
         };
         constant
             .map(|constant| (name.clone(), constant))
-            .ok_or_else(|| in_file(format!("`{name}` is not whole")))
+            .ok_or_else(|| in_file(format!("cannot encode the result: `{name}` is not whole")))
     };
     let all = tensors
         .into_iter()
@@ -92,8 +94,8 @@ pub fn weights(
     let rules = naming.rename.iter().map(|rule| Rename::new(&rule.from, &rule.to));
     let rules = rules
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| StepError::Params(e.to_string()))?;
-    let all = renamed(all, naming.prefix, &rules).map_err(|e| StepError::Params(e.to_string()))?;
+        .map_err(|e| ModelError::Refused(e.to_string()))?;
+    let all = renamed(all, naming.prefix, &rules).map_err(|e| ModelError::Refused(e.to_string()))?;
     Ok((all, inert))
 }
 
@@ -101,19 +103,19 @@ pub fn weights(
 ///
 /// # Errors
 /// A quantized model: integers without their scales mean nothing.
-pub fn safetensors(model: &Graph) -> Result<Vec<u8>, StepError> {
+pub fn safetensors(model: &Graph) -> Result<Vec<u8>, ModelError> {
     if let Some(tensor) = model.tensors().iter().find(|t| t.data.is_some() && t.is_quantized()) {
         let problem = format!(
             "`{}` is quantized, which safetensors cannot say; export the float model, or a .tflite",
             tensor.name
         );
-        return Err(StepError::Params(problem));
+        return Err(ModelError::Refused(problem));
     }
     let mut dict = StateDict::default();
-    for (name, constant) in architecture::state_dict(model) {
+    for (name, constant) in ::architecture::state_dict(model) {
         let dtype = dtype(constant.element());
         let tensor = StateTensor::new(dtype, constant.dims().to_vec(), constant.to_le_bytes());
-        let whole = || StepError::Encode(format!("`{name}` is not whole"));
+        let whole = || ModelError::Lost(format!("cannot encode the result: `{name}` is not whole"));
         let tensor = tensor.ok_or_else(whole)?;
         dict.tensors.insert(name, tensor);
     }

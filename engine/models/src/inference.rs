@@ -3,33 +3,31 @@
 //! Samples lie along the first axis. Nothing is scaled: an array holds what the model takes.
 
 use data::npy::{self, Array, Data};
-use data::{Dataset, Samples, Transform, Values};
+use data::{Dataset, LoadedDataset, Samples, Transform, Values};
 use ir::{ElementType, Graph, QuantParams};
 use runtime::{Executable, Hooks, InputBuffers, Port, Value};
 
-use crate::StepError;
-use crate::contract::LoadedDataset;
-use crate::ops::evaluate::KernelSet;
+use crate::{KernelSet, ModelError};
 
 /// Unlabelled samples from an `.npy` file; `place` is its name for messages. Other numbers than bytes become floats.
-pub fn samples(bytes: Vec<u8>, place: &str) -> Result<LoadedDataset, StepError> {
+pub fn samples(bytes: Vec<u8>, place: &str) -> Result<LoadedDataset, ModelError> {
     let (shape, data) = npy::read(bytes, place)?.into_parts();
     let values = match data {
         Data::U8(bytes) => Values::U8(bytes),
         other => Values::F32(other.to_f32()),
     };
-    unlabelled(shape, values).ok_or_else(|| StepError::File {
+    unlabelled(shape, values).ok_or_else(|| ModelError::File {
         path: place.into(),
         problem: "a single number; expected samples along the first axis".into(),
     })
 }
 
 /// `count` samples of uniform noise in `0..1`, shaped as the first input of a model takes them; always the same ones.
-pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, StepError> {
+pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, ModelError> {
     let input = graph
         .inputs()
         .first()
-        .ok_or_else(|| StepError::Params("the model has no input".into()))?;
+        .ok_or_else(|| ModelError::Refused("the model has no input".into()))?;
     let mut shape = graph.tensor(*input).ty.shape.dims().to_vec();
     if let Some(samples) = shape.first_mut() {
         *samples = count;
@@ -44,7 +42,7 @@ pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, StepError> {
     };
     let values = (0..shape.iter().product()).map(|_| next()).collect();
     unlabelled(shape, Values::F32(values))
-        .ok_or_else(|| StepError::Params("the model's input has no sample axis".into()))
+        .ok_or_else(|| ModelError::Refused("the model's input has no sample axis".into()))
 }
 
 fn unlabelled(shape: Vec<usize>, values: Values) -> Option<LoadedDataset> {
@@ -81,7 +79,7 @@ pub fn infer(
     kernels: KernelSet,
     arrays: Vec<(String, Vec<u8>)>,
     edges: Edges,
-) -> Result<Vec<Vec<u8>>, StepError> {
+) -> Result<Vec<Vec<u8>>, ModelError> {
     let executable = Executable::new(graph, kernels.into())?;
     let ports = executable.inputs();
     if arrays.len() != ports.len() {
@@ -92,7 +90,7 @@ pub fn infer(
             ports.len(),
             names.join(", ")
         );
-        return Err(StepError::Params(problem));
+        return Err(ModelError::Refused(problem));
     }
     let mut fed = Vec::new();
     for ((place, bytes), port) in arrays.into_iter().zip(ports) {
@@ -102,7 +100,7 @@ pub fn infer(
     let counts: Vec<usize> = fed.iter().map(|feed| feed.samples).collect();
     let count = counts.first().copied().unwrap_or(1);
     if counts.iter().any(|&other| other != count) {
-        return Err(StepError::Params(format!(
+        return Err(ModelError::Refused(format!(
             "the arrays hold different numbers of samples: {counts:?}"
         )));
     }
@@ -136,8 +134,8 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(array: &Array, port: &Port, quantize: bool, place: &str) -> Result<Self, StepError> {
-        let refuse = |problem: String| StepError::File {
+    fn new(array: &Array, port: &Port, quantize: bool, place: &str) -> Result<Self, ModelError> {
+        let refuse = |problem: String| ModelError::File {
             path: place.to_owned(),
             problem,
         };

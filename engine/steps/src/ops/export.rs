@@ -1,0 +1,80 @@
+//! `export`: write a model as a file that a device's runtime loads.
+//!
+//! The file is read back and compared with the model before the step succeeds.
+//!
+//! ```yaml
+//! tflite: { export: { model: int8, format: tflite } }
+//! ```
+
+use measure::Sizes;
+use models::{FileFormat, FileOptions, OnnxProfile};
+use recipe::{ArtifactKind, Port, kind};
+use report::Document;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::StepError;
+use crate::contract::{Context, Inputs, Op, Output};
+
+/// Parameters of `export`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Export {
+    /// The model to write.
+    pub model: Port<kind::Model>,
+    /// What to write.
+    #[serde(default)]
+    pub format: FileFormat,
+    /// For whom an ONNX file is written.
+    #[serde(default, skip_serializing_if = "OnnxProfile::is_standard")]
+    pub profile: OnnxProfile,
+    /// `tflite` and `onnx`: weights that fit 4 bits are stored two a byte, which runtimes know from TensorFlow Lite 2.11 and ONNX
+    /// opset 21 on. Otherwise each takes a byte, which every runtime loads, and a zip archive packs them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub packed_int4: bool,
+    /// `tflite`: store pruned weights without their zeros, as values and positions that the runtime unpacks when it starts (`DENSIFY`), from
+    /// TensorFlow Lite 2.2 on. Only tensors that become smaller are stored so: float32 from about 25 % zeros on, int8 from about 60 %, and
+    /// only where LiteRT's default kernels take them: not int8 fully connected layers, not convolutions of `dynamic-int8`.
+    /// Nothing gets faster. It helps where files are stored unpacked: deflate packs zeros as well, and an int8 file better without this.
+    /// Not for microcontrollers, whose runtime lacks the operator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sparse: bool,
+    /// Write the weights of an ONNX model into a file beside it, named after its content. Beyond 2 GB, where ONNX files end, this is
+    /// done in any case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external_data: bool,
+}
+
+/// The op.
+pub struct ExportOp;
+
+impl Op for ExportOp {
+    type Params = Export;
+    const NAME: &'static str = "export";
+    const REVISION: u32 = 2;
+    const SUMMARY: &'static str = "Writes a model as a file that a device's runtime loads.";
+    const PRODUCES: ArtifactKind = ArtifactKind::File;
+    const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
+
+    fn run(params: &Export, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        let model = inputs.one("model")?.model()?;
+        let options = FileOptions {
+            profile: params.profile,
+            external_data: params.external_data,
+            packed_int4: params.packed_int4,
+            sparse: params.sparse,
+        };
+        let files = models::files(&model, params.format, options, context.log)?;
+        // C source is the TFLite file once more.
+        let counted = files
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "model.c" | "model.h"));
+        let sizes = Sizes::of(counted.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+        Ok(Output {
+            kind: ArtifactKind::File,
+            blobs: files,
+            decoded: None,
+            document: Some(Document::Sizes(sizes)),
+        })
+    }
+}
