@@ -134,7 +134,7 @@ impl<'a> Workbench<'a> {
             clock: &Clock(self.started),
             memory: &measure::memory::ThisProcess,
             machine: &self.machine,
-            memo: &steps::contract::Forgetful,
+            intermediates: &steps::contract::NothingKept,
         };
         let output = registered.run(params, inputs, &context).or_exit(Exit::StepFailed)?;
         Ok(made(output))

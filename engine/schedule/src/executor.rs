@@ -62,7 +62,7 @@ impl Executor for Local<'_> {
             clock: &MonotonicClock(Instant::now()),
             memory: &measure::memory::ThisProcess,
             machine: self.machine,
-            memo: &Intermediates(self.store),
+            intermediates: &Intermediates(self.store),
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(task.threads).build();
         let pool = pool.map_err(|e| StepError::Params(format!("cannot start {} threads: {e}", task.threads)))?;

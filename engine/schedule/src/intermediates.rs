@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use cache::{Action, Lookup, Record, Store};
-use steps::contract::{Key, Memo};
+use steps::contract::{IntermediateResults, Key};
 
 /// The one blob of a record.
 const BLOB: &str = "data";
 
-/// A memo in the store.
+/// Intermediate results in the store.
 pub struct Intermediates<'a>(pub &'a Store);
 
 impl Intermediates<'_> {
@@ -24,7 +24,7 @@ impl Intermediates<'_> {
     }
 }
 
-impl Memo for Intermediates<'_> {
+impl IntermediateResults for Intermediates<'_> {
     fn recall(&self, key: &Key) -> Option<Vec<u8>> {
         let Ok(Lookup::Hit(record)) = self.0.lookup(&action(key).ok()?.key()) else {
             return None;
@@ -58,22 +58,22 @@ mod tests {
     fn what_is_kept_is_found_under_its_own_key_only_and_damage_makes_it_unknown() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let memo = Intermediates(&store);
+        let kept = Intermediates(&store);
         let key = |layer: u32, revision: u32| Key {
             what: "hessian",
             revision,
             facts: serde_json::json!({ "layer": layer }),
         };
-        assert_eq!(memo.recall(&key(1, 1)), None);
-        memo.keep(&key(1, 1), b"first", 0.5).unwrap();
-        assert_eq!(memo.recall(&key(1, 1)), Some(b"first".to_vec()));
-        assert_eq!((memo.recall(&key(2, 1)), memo.recall(&key(1, 2))), (None, None));
+        assert_eq!(kept.recall(&key(1, 1)), None);
+        kept.keep(&key(1, 1), b"first", 0.5).unwrap();
+        assert_eq!(kept.recall(&key(1, 1)), Some(b"first".to_vec()));
+        assert_eq!((kept.recall(&key(2, 1)), kept.recall(&key(1, 2))), (None, None));
 
         let path = store.path(&cache::Digest::of(b"first"));
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"worse").unwrap();
-        assert_eq!(memo.recall(&key(1, 1)), None);
-        memo.keep(&key(1, 1), b"first", 0.5).unwrap();
-        assert_eq!(memo.recall(&key(1, 1)), Some(b"first".to_vec()));
+        assert_eq!(kept.recall(&key(1, 1)), None);
+        kept.keep(&key(1, 1), b"first", 0.5).unwrap();
+        assert_eq!(kept.recall(&key(1, 1)), Some(b"first".to_vec()));
     }
 }

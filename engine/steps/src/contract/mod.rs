@@ -12,6 +12,6 @@ mod ranges;
 
 pub use artifact::{Artifact, DOCUMENT, Decoded, ReadBlob};
 pub use error::StepError;
-pub use intermediates::{Forgetful, Key, Memo, Numbers};
+pub use intermediates::{IntermediateResults, Key, NothingKept, Numbers};
 pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFiles};
 pub use ranges::Ranges;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::StepError;
-use crate::contract::{Artifact, Decoded, Memo};
+use crate::contract::{Artifact, Decoded, IntermediateResults};
 
 /// An op of the recipe language. The parameter struct is its only declaration.
 pub trait Op {
@@ -121,7 +121,7 @@ pub struct Context<'a> {
     /// The machine, for ops that measure it.
     pub machine: &'a measure::Machine,
     /// Intermediate results of this and other steps.
-    pub memo: &'a dyn Memo,
+    pub intermediates: &'a dyn IntermediateResults,
 }
 
 impl Context<'_> {

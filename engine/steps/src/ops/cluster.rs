@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::sampling::{Poser, Samples, default_count, default_damping, set_rows};
+use crate::sampling::{LayerProblems, Samples, default_count, default_damping, set_rows};
 
 /// Where k-means starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -130,10 +130,10 @@ impl Cluster {
         context: &Context<'_>,
     ) -> Result<(), StepError> {
         let original = graph.clone();
-        let mut poser = Poser::new(samples, &original, self.damping);
+        let mut layer_problems = LayerProblems::new(samples, &original, self.damping);
         for (done, layer) in chosen.iter().enumerate() {
             context.progress(done as u64, chosen.len() as u64);
-            let posed = poser.pose(graph, layer, done == 0)?;
+            let posed = layer_problems.of(graph, layer, done == 0)?;
             let posed = posed.ok_or_else(|| {
                 StepError::Params(format!(
                     "layer `{}`: a transposed convolution has no Hessian; exclude it, or use method nearest",

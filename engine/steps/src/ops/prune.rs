@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::StepError;
 use crate::contract::parameters::{Override, Scope};
 use crate::contract::{Context, Inputs, Op, Output};
-use crate::sampling::{Posed, Poser, Samples, default_count, default_damping, set_rows};
+use crate::sampling::{LayerProblem, LayerProblems, Samples, default_count, default_damping, set_rows};
 
 /// Raised whenever the same problem would give other costs of removals.
 const COSTS_REVISION: u32 = 1;
@@ -179,14 +179,14 @@ impl<'a> Job<'a> {
             Scope::Layer => self.wanted.clone(),
             Scope::Global => self.allotted(&original, samples, context)?,
         };
-        let mut poser = Poser::new(samples, &original, self.params.damping);
+        let mut layer_problems = LayerProblems::new(samples, &original, self.params.damping);
         let todo = wanted.iter().flatten().count() as u64;
         let mut done = 0;
         for (layer, sparsity) in self.layers.iter().zip(wanted) {
             let Some(sparsity) = sparsity else {
                 if self.params.adjust_others
                     && done > 0
-                    && let Some(posed) = poser.pose(graph, layer, false)?
+                    && let Some(posed) = layer_problems.of(graph, layer, false)?
                 {
                     set_rows(graph, layer, &adjusted(layer, &posed)?);
                 }
@@ -195,7 +195,7 @@ impl<'a> Job<'a> {
             context.progress(done, todo);
             let work = format!("{}, {} × {} weights", layer.name, layer.rows, layer.columns);
             let posed = context.timed(&format!("{work}, Hessian of {} samples", samples.len()), || {
-                poser.pose(graph, layer, done == 0)
+                layer_problems.of(graph, layer, done == 0)
             })?;
             let posed = posed.ok_or_else(|| no_hessian(layer))?;
             let gone: Vec<Vec<bool>> = gone(&posed.rows, layer.columns);
@@ -226,7 +226,7 @@ impl<'a> Job<'a> {
         samples: &Samples<'_>,
         context: &Context<'_>,
     ) -> Result<Vec<Option<Sparsity>>, StepError> {
-        let mut poser = Poser::new(samples, original, self.params.damping);
+        let mut layer_problems = LayerProblems::new(samples, original, self.params.damping);
         let mut costs = Vec::new();
         let mut total = 0;
         for (layer, wanted) in self.layers.iter().zip(&self.wanted) {
@@ -234,10 +234,10 @@ impl<'a> Job<'a> {
                 continue;
             }
             let more = json!({ "damping": self.params.damping, "pattern": format!("{:?}", self.pattern) });
-            let key = poser.key("removal-costs", COSTS_REVISION, layer, more)?;
+            let key = layer_problems.key("removal-costs", COSTS_REVISION, layer, more)?;
             let work = format!("{}, {} × {} weights", layer.name, layer.rows, layer.columns);
             let removals = context.timed(&format!("{work}, what each removal costs"), || {
-                context.remembered(&key, &work, || self.costs(&mut poser, original, layer))
+                context.remembered(&key, &work, || self.costs(&mut layer_problems, original, layer))
             })?;
             total += self.units(layer);
             costs.push(obs::Trace {
@@ -259,8 +259,13 @@ impl<'a> Job<'a> {
     }
 
     /// What removals of a layer's weights cost in order, as shares of its output's energy.
-    fn costs(&self, poser: &mut Poser<'_>, original: &Graph, layer: &Layer) -> Result<Vec<f64>, StepError> {
-        let posed = poser.pose(original, layer, true)?;
+    fn costs(
+        &self,
+        layer_problems: &mut LayerProblems<'_>,
+        original: &Graph,
+        layer: &Layer,
+    ) -> Result<Vec<f64>, StepError> {
+        let posed = layer_problems.of(original, layer, true)?;
         let posed = posed.ok_or_else(|| no_hessian(layer))?;
         let rows = obs::Rows {
             problems: &posed.problems,
@@ -348,7 +353,7 @@ fn count(graph: &Graph, layer: &Layer) -> usize {
 }
 
 /// The rows of a layer that make up for what has changed before it; zeros stay.
-fn adjusted(layer: &Layer, posed: &Posed) -> Result<Vec<Vec<f64>>, MethodError> {
+fn adjusted(layer: &Layer, posed: &LayerProblem) -> Result<Vec<Vec<f64>>, MethodError> {
     let one = |(r, target): (usize, &Vec<f64>)| {
         let row = &posed.rows[r];
         if row[..layer.columns].iter().all(|&w| w != 0.0) {

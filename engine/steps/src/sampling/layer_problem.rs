@@ -37,7 +37,7 @@ pub(crate) fn default_damping() -> f64 {
 }
 
 /// A layer's rows with the quadratic problems that say what a change of them costs.
-pub struct Posed {
+pub struct LayerProblem {
     /// One for each group of the layer.
     pub problems: Vec<Problem>,
     /// The rows, bias last where there is one.
@@ -46,8 +46,8 @@ pub struct Posed {
     pub targets: Vec<Vec<f64>>,
 }
 
-/// Poses the problems of layers, in the order of their nodes.
-pub struct Poser<'a> {
+/// The problems of layers, in the order of their nodes.
+pub struct LayerProblems<'a> {
     original: &'a Graph,
     damping: f64,
     samples: &'a Samples<'a>,
@@ -59,10 +59,10 @@ pub struct Poser<'a> {
     identity: Option<String>,
 }
 
-impl<'a> Poser<'a> {
+impl<'a> LayerProblems<'a> {
     /// Of layers of `original`; `damping` is for [`Gram::problem`].
     pub fn new(samples: &'a Samples<'a>, original: &'a Graph, damping: f64) -> Self {
-        Poser {
+        LayerProblems {
             original,
             damping,
             samples,
@@ -86,7 +86,7 @@ impl<'a> Poser<'a> {
     ///
     /// Layers are to come in the order of their nodes, and no layer before this one changes from now on.
     /// `None` for layers that are no product of inputs and weights (transposed convolutions).
-    pub fn pose(&mut self, current: &Graph, layer: &Layer, same: bool) -> Result<Option<Posed>, StepError> {
+    pub fn of(&mut self, current: &Graph, layer: &Layer, same: bool) -> Result<Option<LayerProblem>, StepError> {
         let samples = self.samples;
         let Some(patches) = Patches::of(current, layer) else {
             return Ok(None);
@@ -105,7 +105,7 @@ impl<'a> Poser<'a> {
             .collect::<Result<_, _>>()?;
         let rows = rows(current, layer)?;
         let targets = targets(layer, &problems, &rows, missing.as_ref());
-        Ok(Some(Posed {
+        Ok(Some(LayerProblem {
             problems,
             rows,
             targets,

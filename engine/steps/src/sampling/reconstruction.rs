@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::sampling::{Posed, Poser, Samples, set_rows};
+use crate::sampling::{LayerProblem, LayerProblems, Samples, set_rows};
 
 /// How weights are rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,7 @@ fn reconstruct(
     let small = |layer: &Layer| settings.scheme == Scheme::DynamicInt8 && layer.len() < settings.min_elements;
     let original = graph.clone();
     let layers = methods::layers(graph);
-    let mut poser = Poser::new(samples, &original, damping);
+    let mut layer_problems = LayerProblems::new(samples, &original, damping);
     let mut same = true;
     for (done, layer) in layers.iter().enumerate() {
         samples.context().progress(done as u64, layers.len() as u64);
@@ -70,7 +70,7 @@ fn reconstruct(
         if kind == WeightType::Float || small(layer) {
             continue;
         }
-        let Some(posed) = poser.pose(graph, layer, same)? else {
+        let Some(posed) = layer_problems.of(graph, layer, same)? else {
             continue;
         };
         let Some(Constant::F32(values)) = graph.constant_data(layer.weights) else {
@@ -90,7 +90,7 @@ fn reconstruct(
     Ok(())
 }
 
-fn rounded(layer: &Layer, posed: &Posed, grid: &Grid) -> Result<Vec<Vec<f64>>, StepError> {
+fn rounded(layer: &Layer, posed: &LayerProblem, grid: &Grid) -> Result<Vec<Vec<f64>>, StepError> {
     let roundings: Vec<Rounding<'_>> = posed.problems.iter().map(Rounding::new).collect::<Result<_, _>>()?;
     let one = |r: usize| {
         let keep: Vec<bool> = posed.rows[r].iter().map(|&w| w != 0.0).collect();

@@ -11,7 +11,7 @@ use recipe::ArtifactKind;
 use serde_json::Value;
 
 use crate::StepError;
-use crate::contract::{Artifact, Context, Inputs, Labelled, Memo, Output, Ranges, ReadBlob, Registered};
+use crate::contract::{Artifact, Context, Inputs, IntermediateResults, Labelled, Output, Ranges, ReadBlob, Registered};
 
 /// Convolution, depthwise and 1×1 convolution around a residual addition, mean, fully connected layer, softmax.
 pub fn network() -> Graph {
@@ -68,11 +68,15 @@ pub fn noise(count: usize) -> LoadedDataset {
 
 /// Runs `work` with a context that says nothing and keeps nothing, in a pool of `threads`.
 pub fn with_context<R: Send>(threads: usize, work: impl FnOnce(&Context<'_>) -> R + Send) -> R {
-    with_memo(threads, &crate::contract::Forgetful, work)
+    with_intermediates(threads, &crate::contract::NothingKept, work)
 }
 
 /// [`with_context`] with intermediate results.
-pub fn with_memo<R: Send>(threads: usize, memo: &dyn Memo, work: impl FnOnce(&Context<'_>) -> R + Send) -> R {
+pub fn with_intermediates<R: Send>(
+    threads: usize,
+    intermediates: &dyn IntermediateResults,
+    work: impl FnOnce(&Context<'_>) -> R + Send,
+) -> R {
     struct Still;
     impl measure::Clock for Still {
         fn now(&self) -> std::time::Duration {
@@ -95,7 +99,7 @@ pub fn with_memo<R: Send>(threads: usize, memo: &dyn Memo, work: impl FnOnce(&Co
         clock: &Still,
         memory: &measure::memory::ThisProcess,
         machine: &machine,
-        memo,
+        intermediates,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| work(&context))
@@ -125,7 +129,7 @@ pub fn run_with(
 ) -> Result<Output, StepError> {
     run_keeping(
         threads,
-        &crate::contract::Forgetful,
+        &crate::contract::NothingKept,
         op,
         params,
         models,
@@ -137,7 +141,7 @@ pub fn run_with(
 /// [`run_with`] intermediate results.
 pub fn run_keeping(
     threads: usize,
-    memo: &dyn Memo,
+    intermediates: &dyn IntermediateResults,
     op: &str,
     params: Value,
     models: &[(&str, &Graph)],
@@ -174,7 +178,7 @@ pub fn run_keeping(
     }
     let ports: Vec<&str> = inputs.ports.keys().map(String::as_str).collect();
     let params = op.complete(&params, &ports).map_err(StepError::Params)?;
-    with_memo(threads, memo, |context| op.run(params, &inputs, context))
+    with_intermediates(threads, intermediates, |context| op.run(params, &inputs, context))
 }
 
 /// The message of a step that fails.

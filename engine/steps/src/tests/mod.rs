@@ -2,3 +2,4 @@
 
 mod compression;
 pub mod fixtures;
+mod intermediates;

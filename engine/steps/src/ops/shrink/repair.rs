@@ -11,7 +11,7 @@ use super::Job;
 use crate::StepError;
 use crate::contract::Context;
 use crate::sampling::trial::Trial;
-use crate::sampling::{Poser, Samples, rows, set_rows};
+use crate::sampling::{LayerProblems, Samples, rows, set_rows};
 
 impl Job<'_> {
     /// The small network with moved weights, if the error on held-out samples falls; what happened beside it.
@@ -27,7 +27,7 @@ impl Job<'_> {
         context: &Context<'_>,
     ) -> Result<(Graph, EffectRow), StepError> {
         let mut moved = self.graph.clone();
-        let mut poser = Poser::new(samples, self.graph, self.params.damping);
+        let mut layer_problems = LayerProblems::new(samples, self.graph, self.params.damping);
         let layers = methods::layers(self.graph);
         let stays = |unit: &Option<methods::shrink::Unit>| unit.is_none_or(|u| !gone[u.index()]);
         let (mut repaired, mut first) = (0, true);
@@ -43,7 +43,7 @@ impl Job<'_> {
                 .collect();
             let mut values = rows(&moved, layer)?;
             if keep.contains(&false)
-                && let Some(posed) = poser.pose(&moved, layer, first)?
+                && let Some(posed) = layer_problems.of(&moved, layer, first)?
             {
                 // The bias, where there is one, takes part.
                 keep.resize(posed.problems[0].columns(), true);

@@ -10,7 +10,7 @@ use methods::shrink::{Group, Member, Norm, fpgm, input_units, noise, normalized,
 
 use super::{Job, Method};
 use crate::StepError;
-use crate::sampling::{Poser, Samples, Walk};
+use crate::sampling::{LayerProblems, Samples, Walk};
 
 impl Job<'_> {
     /// By group and unit.
@@ -112,7 +112,7 @@ impl Job<'_> {
 
     /// The error in all layers that read a unit, each as a share of that layer's output.
     fn sensitivities(&self, samples: &Samples<'_>) -> Result<Vec<Vec<f64>>, StepError> {
-        let mut poser = Poser::new(samples, self.graph, self.params.damping);
+        let mut layer_problems = LayerProblems::new(samples, self.graph, self.params.damping);
         let mut scores = vec![None; self.channels.units()];
         for layer in methods::layers(self.graph) {
             let columns = input_units(self.graph, &self.channels, &layer);
@@ -125,7 +125,7 @@ impl Job<'_> {
             if units.is_empty() {
                 continue;
             }
-            let posed = poser.pose(self.graph, &layer, true)?;
+            let posed = layer_problems.of(self.graph, &layer, true)?;
             let Some(posed) = posed else { continue };
             let own = |unit| (0..columns.len()).filter(|&c| columns[c] == Some(unit)).collect();
             let lists: Vec<Vec<usize>> = units.iter().map(|&&unit| own(unit)).collect();
