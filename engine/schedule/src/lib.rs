@@ -18,6 +18,8 @@ mod plan;
 mod record;
 mod sources;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod variant;
 
 pub use engine::{Engine, RunOptions};
