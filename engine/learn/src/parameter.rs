@@ -213,20 +213,22 @@ impl Parameter {
         [&self.latent, &self.moments.first, &self.moments.second, mask]
     }
 
-    /// Takes back what [`Parameter::state`] gave; `false` where it does not fit.
-    pub(crate) fn restore(&mut self, [latent, first, second, mask]: [Vec<f32>; 4]) -> bool {
-        let fits = latent.len() == self.latent.len()
+    /// Whether what [`Parameter::state`] gave is of this parameter. A mask may have come since the beginning of a training.
+    pub(crate) fn fits(&self, [latent, first, second, mask]: &[Vec<f32>; 4]) -> bool {
+        let masked = mask.len() == latent.len() && !matches!(self.form, Form::Clustered { .. });
+        latent.len() == self.latent.len()
             && first.len() == self.moments.first.len()
             && second.len() == self.moments.second.len()
-            && mask.len() == self.state()[3].len();
-        if fits {
-            self.latent = latent;
-            self.moments = Moments { first, second };
-            if let Form::Masked(own) = &mut self.form {
-                *own = mask;
-            }
+            && (masked || mask.len() == self.state()[3].len())
+    }
+
+    /// Takes back what [`Parameter::state`] gave, which fits.
+    pub(crate) fn restore(&mut self, [latent, first, second, mask]: [Vec<f32>; 4]) {
+        self.latent = latent;
+        self.moments = Moments { first, second };
+        if !mask.is_empty() {
+            self.form = Form::Masked(mask);
         }
-        fits
     }
 }
 

@@ -282,7 +282,8 @@ impl<T: Number> Planner<'_, T> {
                 .collect();
             let shared: Vec<bool> = operands.iter().map(|o| matches!(o, Operand::Shared(_))).collect();
             let all_shared = shared.iter().all(|&s| s);
-            if vjp::is_alias(&node.op) || (all_shared && matches!(node.op, Op::Dropout(_))) {
+            let dropped = all_shared && matches!(node.op, Op::Dropout(_));
+            if vjp::is_alias(&node.op) || dropped || self.simulates(id) {
                 self.operands[node.output().index()] = Some(operands[0]);
                 continue;
             }
@@ -352,6 +353,13 @@ impl<T: Number> Planner<'_, T> {
             }
         }
         Ok((steps, norms, stages, once))
+    }
+
+    /// Whether a node dequantizes what was quantized for the sake of rounding: its values are real numbers already.
+    fn simulates(&self, id: NodeId) -> bool {
+        let node = self.graph.node(id);
+        let quantizes = |id: NodeId| matches!(self.graph.node(id).op, Op::Quantize(_));
+        matches!(node.op, Op::Dequantize(_)) && self.graph.producer(node.inputs[0]).is_some_and(quantizes)
     }
 
     /// Whether a batch norm takes the statistics of each batch.

@@ -44,7 +44,7 @@ impl Trainer<'_> {
         let Some(mut read) = bytes.strip_prefix(MAGIC).map(Reader) else {
             return false;
         };
-        self.take(&mut read).is_some() && read.0.is_empty()
+        self.take(&mut read).is_some()
     }
 
     fn take(&mut self, read: &mut Reader<'_>) -> Option<()> {
@@ -62,24 +62,33 @@ impl Trainer<'_> {
                 validation: (!x[4].is_nan()).then_some((x[3], x[4])),
             });
         }
-        let changed: Vec<usize> = self.program.changed().map(|(index, _)| index).collect();
-        for index in changed {
+        let mut constants = Vec::new();
+        for (index, _) in self.program.changed() {
             let values = read.floats()?;
-            let own = self.program.values_mut(index);
-            if own.len() != values.len() {
-                return None;
-            }
-            own.copy_from_slice(&values);
+            let fits = values.len() == self.program.values(index).len();
+            fits.then(|| constants.push((index, values)))?;
         }
-        for parameter in &mut *self.parameters {
+        let mut states = Vec::new();
+        for parameter in &*self.parameters {
             let state = [read.floats()?, read.floats()?, read.floats()?, read.floats()?];
-            if !parameter.restore(state) {
-                return None;
-            }
+            parameter.fits(&state).then(|| states.push(state))?;
         }
         let mut kept = Vec::new();
         for _ in 0..read.number()? {
-            kept.push((usize::try_from(read.number()?).ok()?, read.floats()?));
+            let (index, values) = (usize::try_from(read.number()?).ok()?, read.floats()?);
+            let fits = constants
+                .iter()
+                .any(|(i, own)| *i == index && own.len() == values.len());
+            fits.then(|| kept.push((index, values)))?;
+        }
+        if !read.0.is_empty() {
+            return None;
+        }
+        for (index, values) in constants {
+            self.program.values_mut(index).copy_from_slice(&values);
+        }
+        for (parameter, state) in self.parameters.iter_mut().zip(states) {
+            parameter.restore(state);
         }
         self.step = step;
         self.best = usize::try_from(best).ok().filter(|&best| best > 0);

@@ -214,6 +214,11 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Epochs that are over.
+    pub fn epochs(&self) -> usize {
+        self.curve.len()
+    }
+
     fn is_stale(&self, number: usize) -> bool {
         match (self.options.patience, self.best) {
             (Some(patience), Some(best)) => number >= best + patience.max(1),

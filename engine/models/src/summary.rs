@@ -19,6 +19,7 @@ pub fn summary(graph: &Graph, effect: Vec<EffectRow>) -> ModelSummary {
         layers: graph.nodes().len() as u64,
         tensors: TensorBytes::summarize(named.iter().map(|(e, n, b)| (e.as_str(), *n, *b))),
         effect,
+        training: None,
     }
 }
 

@@ -109,6 +109,7 @@ fn model(dtype: &str, effect: Vec<EffectRow>) -> Document {
         layers: 16,
         tensors,
         effect,
+        training: None,
     })
 }
 

@@ -138,7 +138,7 @@ impl Document {
 }
 
 /// What a model consists of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ModelSummary {
     /// Weights and biases, counted as elements.
@@ -152,20 +152,69 @@ pub struct ModelSummary {
     /// What the last step asked for and what became of it; empty for a model as imported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effect: Vec<EffectRow>,
+    /// How the last step trained it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
 }
 
 impl ModelSummary {
     /// Names of all numbers that there may be.
-    pub const FIGURES: &[&str] = &["parameters", "macs"];
+    pub const FIGURES: &[&str] = &["parameters", "macs", "best-epoch", "validation-accuracy"];
 
-    /// The named numbers: `parameters`, and where known `macs`.
+    /// The named numbers: `parameters`, where known `macs`, and of a trained model the best epoch and its `validation-accuracy`.
     pub fn figures(&self) -> Vec<Figure> {
         let count = |name: &str, value: u64| Figure::new(name, value as f64, Unit::Count, Direction::Lower);
-        let macs = self.macs.map(|macs| count("macs", macs));
-        std::iter::once(count("parameters", self.parameters))
-            .chain(macs)
-            .collect()
+        let mut figures = vec![count("parameters", self.parameters)];
+        figures.extend(self.macs.map(|macs| count("macs", macs)));
+        if let Some(training) = &self.training {
+            figures.push(count("best-epoch", training.best));
+            let accuracy = training.best_epoch().and_then(|epoch| epoch.validation_accuracy);
+            let figure = |share| Figure::new("validation-accuracy", share, Unit::Ratio, Direction::Higher);
+            figures.extend(accuracy.map(figure));
+        }
+        figures
     }
+}
+
+/// How a model was trained: the learning curve, and which epoch's model it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Training {
+    /// The epochs, in order.
+    pub epochs: Vec<LearningEpoch>,
+    /// Epochs that were planned; fewer took place where none was better for long.
+    pub planned: u64,
+    /// The number of the epoch whose model was kept, from 1.
+    pub best: u64,
+    /// Samples that were learned from.
+    pub samples: u64,
+    /// Samples that the best epoch was found with.
+    pub held_out: u64,
+}
+
+impl Training {
+    /// The epoch whose model was kept.
+    pub fn best_epoch(&self) -> Option<&LearningEpoch> {
+        self.epochs.get(usize::try_from(self.best).ok()?.checked_sub(1)?)
+    }
+}
+
+/// What an epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LearningEpoch {
+    /// The learning rate of its last step.
+    pub rate: f64,
+    /// Mean loss while learning.
+    pub loss: f64,
+    /// Share of right answers while learning.
+    pub accuracy: f64,
+    /// Mean loss on the held-out samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
+    /// Share of right answers on the held-out samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
 }
 
 /// Proof of effect: one thing that was asked for, and what was found in the result.

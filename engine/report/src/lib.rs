@@ -26,7 +26,8 @@ pub use compare::{RunFigures, VariantFigure, compare};
 pub use csv::csv;
 pub use error::ReportError;
 pub use input::{
-    CalibrationSummary, Document, EffectRow, Entry, ModelSummary, Outcome, RecipeFacts, ReportInput, Verdict,
+    CalibrationSummary, Document, EffectRow, Entry, LearningEpoch, ModelSummary, Outcome, RecipeFacts, ReportInput,
+    Training, Verdict,
 };
 pub use junit::junit;
 pub use plots::{Block, Network};

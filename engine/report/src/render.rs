@@ -52,6 +52,7 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
         latency => latency.as_ref().map(|_| sections::latency(&variants, "latency.png")),
         answers => answers.iter().map(answer_value).collect::<Vec<_>>(),
         confusions => sections::confusions(&variants),
+        learning => sections::learning(&variants),
         effects => sections::effects(&variants),
         sensitivity => sensitivity::section(&variants),
         agreement => sections::agreement(&variants),

@@ -216,6 +216,60 @@ pub(crate) fn effects(variants: &Variants<'_>) -> Vec<Value> {
         .collect()
 }
 
+/// The epochs of every trained variant, the kept one in bold.
+pub(crate) fn learning(variants: &Variants<'_>) -> Vec<Value> {
+    let trained = variants
+        .all
+        .iter()
+        .filter_map(|v| Some((v, v.model?.training.as_ref()?)));
+    trained
+        .map(|(variant, training)| {
+            let mut table = Table::of_numbers(&[
+                "Epoch",
+                "Learning rate",
+                "Loss",
+                "Accuracy",
+                "Validation loss",
+                "Validation accuracy",
+            ]);
+            for (i, epoch) in training.epochs.iter().enumerate() {
+                let number = plain((i + 1).to_string());
+                let kept = i as u64 + 1 == training.best;
+                table.push(vec![
+                    if kept { number.bold() } else { number },
+                    plain(format!("{:.2e}", epoch.rate)),
+                    plain(format!("{:.4}", epoch.loss)),
+                    plain(numbers::percent(epoch.accuracy)),
+                    plain(
+                        epoch
+                            .validation_loss
+                            .map(|loss| format!("{loss:.4}"))
+                            .unwrap_or_default(),
+                    ),
+                    plain(epoch.validation_accuracy.map(numbers::percent).unwrap_or_default()),
+                ]);
+            }
+            let early = if (training.epochs.len() as u64) < training.planned {
+                format!(" of {} planned", training.planned)
+            } else {
+                String::new()
+            };
+            let text = format!(
+                "{}: {} epochs{early} on {} samples, {} held out; the model of epoch {} was kept.",
+                code(&variant.name),
+                training.epochs.len(),
+                numbers::count(training.samples),
+                numbers::count(training.held_out),
+                training.best
+            );
+            context! {
+                text => Value::from(plain(text)),
+                table => Value::from(table.without_empty_columns().render()),
+            }
+        })
+        .collect()
+}
+
 fn details(summary: String, table: &Table) -> Value {
     context! { summary => Value::from(plain(summary)), table => Value::from(table.render()) }
 }

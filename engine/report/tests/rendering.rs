@@ -4,8 +4,8 @@ use measure::{
     Benchmark, Compressor, ConfusionMatrix, FileSize, Interval, Machine, MemoryUse, Metrics, Sizes, Summary, Timings,
 };
 use report::{
-    CalibrationSummary, Document, EffectRow, Entry, ModelSummary, Outcome, Question, RecipeFacts, ReportFile,
-    ReportInput, RunFigures, Verdict, compare, csv, render, step_summary,
+    CalibrationSummary, Document, EffectRow, Entry, LearningEpoch, ModelSummary, Outcome, Question, RecipeFacts,
+    ReportFile, ReportInput, RunFigures, Training, Verdict, compare, csv, render, step_summary,
 };
 use resvg::usvg::roxmltree;
 
@@ -101,6 +101,7 @@ fn quantized() -> Document {
         layers: 2,
         tensors: vec![],
         effect,
+        training: None,
     })
 }
 
@@ -109,7 +110,54 @@ fn numbers_have_the_names_that_recipes_are_checked_against() {
     let names = |document: Document| document.figures().into_iter().map(|f| f.name).collect::<Vec<String>>();
     assert_eq!(names(timed(1.0)), Benchmark::FIGURES);
     assert_eq!(names(calibrated(3, [1, 1, 1])), CalibrationSummary::FIGURES);
-    assert_eq!(names(quantized()), ModelSummary::FIGURES);
+    let Document::Model(untrained) = quantized() else {
+        unreachable!("a model's summary")
+    };
+    let trained = Document::Model(ModelSummary {
+        training: Some(training()),
+        ..untrained
+    });
+    assert_eq!(names(trained), ModelSummary::FIGURES);
+}
+
+/// Two epochs of three, the first of which is kept.
+fn training() -> Training {
+    let epoch = |loss: f64, accuracy: f64| LearningEpoch {
+        rate: 1e-4,
+        loss,
+        accuracy,
+        validation_loss: Some(2.0 * loss),
+        validation_accuracy: Some(0.9 * accuracy),
+    };
+    Training {
+        epochs: vec![epoch(0.5, 0.9), epoch(0.25, 0.8)],
+        planned: 3,
+        best: 1,
+        samples: 900,
+        held_out: 100,
+    }
+}
+
+#[test]
+fn a_trained_model_shows_its_learning_curve() {
+    let Document::Model(untrained) = quantized() else {
+        unreachable!("a model's summary")
+    };
+    let trained = ModelSummary {
+        training: Some(training()),
+        ..untrained
+    };
+    let mut input = input(vec![entry("tuned", &[("model", "tuned")], Document::Model(trained))]);
+    input.questions = Vec::new();
+    let page = file(&input, "report.md");
+    for text in [
+        "## Learning",
+        "`tuned`: 2 epochs of 3 planned on 900 samples, 100 held out; the model of epoch 1 was kept.",
+        "| **1** | 1.00e-4 | 0.5000 | 90.00 % | 1.0000 | 81.00 % |",
+        "| 2 | 1.00e-4 | 0.2500 | 80.00 % | 0.5000 | 72.00 % |",
+    ] {
+        assert!(page.contains(text), "{text} is not in\n{page}");
+    }
 }
 
 fn entry(variant: &str, coordinates: &[(&str, &str)], document: Document) -> Entry {

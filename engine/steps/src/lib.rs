@@ -7,6 +7,7 @@
 //! [`ops`] are the ops themselves. What is done with a single model, without samples, is the crate `models`.
 
 pub mod contract;
+mod learning;
 pub mod ops;
 pub mod sampling;
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod linear;
 mod norms;
 mod pools;
 mod products;
+mod quantize;
 
 use ir::ops::{Identity, Reshape};
 use ir::{Graph, Node, Op};
@@ -234,9 +235,8 @@ pub(crate) fn of<T: Number>(site: &Site<'_>) -> Result<Box<dyn Vjp<T>>, LearnErr
         Op::Concat(op) => Ok(Box::new(linear::Concat::new(site, op))),
         Op::Gather(op) => Ok(Box::new(linear::Gather::new(site, op))),
         Op::Dropout(op) => Ok(Box::new(dropout::Dropout::new(site, op))),
-        Op::Quantize(_) | Op::Dequantize(_) => {
-            Err(site.refuse("integers have no gradient; train the float model, or use `qat`"))
-        }
+        Op::Quantize(_) => Ok(Box::new(quantize::FakeQuantize::new(site)?)),
+        Op::Dequantize(_) => Err(site.refuse("integers have no gradient; train the float model, or use `qat`")),
         Op::Custom(_) => Err(site.refuse("a custom operator has no gradient; export the network without it")),
     }
 }

@@ -7,17 +7,23 @@ pub mod cluster;
 pub mod compress;
 pub mod correct_bias;
 pub mod dataset;
+pub mod distill;
 pub mod equalize;
 pub mod evaluate;
 pub mod export;
+pub mod finetune;
 pub mod fold;
+pub mod head;
 pub mod import;
+pub mod initialize;
 pub mod prune;
+pub mod qat;
 pub mod quantize;
 pub mod reestimate_bn;
 pub mod report;
 pub mod sensitivity;
 pub mod shrink;
+pub mod train;
 pub mod verify;
 
 use std::sync::OnceLock;
@@ -30,11 +36,17 @@ pub fn registry() -> &'static [Registered] {
     REGISTRY.get_or_init(|| {
         vec![
             Registered::of::<import::ImportOp>(),
+            Registered::of::<initialize::InitializeOp>(),
             Registered::of::<dataset::DatasetOp>(),
             Registered::of::<fold::FoldOp>(),
             Registered::of::<prune::PruneOp>(),
             Registered::of::<shrink::ShrinkOp>(),
             Registered::of::<cluster::ClusterOp>(),
+            Registered::of::<head::HeadOp>(),
+            Registered::of::<train::TrainOp>(),
+            Registered::of::<finetune::FinetuneOp>(),
+            Registered::of::<distill::DistillOp>(),
+            Registered::of::<qat::QatOp>(),
             Registered::of::<equalize::EqualizeOp>(),
             Registered::of::<calibrate::CalibrateOp>(),
             Registered::of::<quantize::QuantizeOp>(),

@@ -104,3 +104,23 @@ fn rounded(layer: &Layer, posed: &LayerProblem, grid: &Grid) -> Result<Vec<Vec<f
     };
     Ok((0..layer.rows).into_par_iter().map(one).collect())
 }
+
+/// What became of a request, for reports.
+pub fn row(effect: Effect) -> report::EffectRow {
+    let Effect {
+        layer,
+        tensor,
+        requested,
+        actual,
+        took_effect,
+        reason,
+    } = effect;
+    report::EffectRow {
+        layer,
+        tensor: tensor.to_owned(),
+        requested,
+        actual,
+        took_effect,
+        reason,
+    }
+}

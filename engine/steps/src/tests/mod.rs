@@ -3,3 +3,4 @@
 mod compression;
 pub mod fixtures;
 mod intermediates;
+mod learning;

@@ -20,14 +20,13 @@ use methods::quantize::{
     EdgeType, Effect, Granularity, Plan, QuantizeError, Scheme, Settings, WeightType, check_edges, check_model, said,
 };
 use recipe::{ArtifactKind, Port, kind};
-use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output, Ranges};
 use crate::sampling::Samples;
-use crate::sampling::reconstruction::{RoundingMethod, quantized};
+use crate::sampling::reconstruction::{RoundingMethod, quantized, row};
 
 /// Another weight type for some layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -223,25 +222,5 @@ impl Op for QuantizeOp {
             context.log(&line);
         }
         Output::model(quantized, effect.into_iter().map(row).collect())
-    }
-}
-
-/// What became of a request, for reports.
-fn row(effect: Effect) -> EffectRow {
-    let Effect {
-        layer,
-        tensor,
-        requested,
-        actual,
-        took_effect,
-        reason,
-    } = effect;
-    EffectRow {
-        layer,
-        tensor: tensor.to_owned(),
-        requested,
-        actual,
-        took_effect,
-        reason,
     }
 }

@@ -1,0 +1,159 @@
+//! A dataset as the trainer sees it.
+
+use data::transform::Prepared;
+use data::{Amount, LoadedDataset, Sampling, Sharing, Values};
+use learn::{Distillation, Loss, Outcome, Target};
+use sha2::{Digest, Sha256};
+
+use crate::StepError;
+
+/// Samples with their labels, and a teacher's scores where there is one.
+pub(super) struct Labelled<'a> {
+    dataset: &'a LoadedDataset,
+    prepared: Prepared,
+    labels: &'a [u32],
+    loss: Loss,
+    teacher: Option<(Distillation, Vec<Vec<f32>>)>,
+    /// Samples of a second dataset, numbered behind the first's.
+    validation: Option<Box<Labelled<'a>>>,
+}
+
+impl<'a> Labelled<'a> {
+    /// The samples of `dataset`, each of `elements` values, for `scores` scores.
+    ///
+    /// # Errors
+    /// There are no labels, they are of other classes than the network has scores for, or samples are of another size.
+    pub(super) fn new(
+        port: &str,
+        dataset: &'a LoadedDataset,
+        (elements, scores): (usize, usize),
+        loss: Loss,
+    ) -> Result<Self, StepError> {
+        let data = &dataset.data;
+        let wrong = |problem: String| StepError::Params(format!("{port}: {problem}"));
+        let labels = data.labels.as_deref();
+        let labels = labels.ok_or_else(|| wrong("has no labels to learn from".into()))?;
+        let (Some(&least), Some(&most)) = (labels.iter().min(), labels.iter().max()) else {
+            return Err(wrong("has no samples".into()));
+        };
+        let classes = if scores == 1 { 2 } else { scores };
+        if most as usize >= classes {
+            return Err(wrong(format!(
+                "a sample is of class {most}, and the model has {scores} scores; give it another head, or choose `classes` and `renumber` in the dataset step"
+            )));
+        }
+        if least == most {
+            return Err(wrong(format!(
+                "all samples are of class {least}; there is nothing to tell apart"
+            )));
+        }
+        let shape = data.samples.sample_shape();
+        if data.samples.sample_len() != elements {
+            return Err(wrong(format!(
+                "samples are {shape:?}, the model's input has {elements} values; use resize, crop or color in the dataset step"
+            )));
+        }
+        Ok(Labelled {
+            dataset,
+            prepared: dataset.transform.for_channels(shape.last().copied().unwrap_or(1))?,
+            labels,
+            loss,
+            teacher: None,
+            validation: None,
+        })
+    }
+
+    pub(super) fn with_validation(mut self, other: Labelled<'a>) -> Self {
+        self.validation = Some(Box::new(other));
+        self
+    }
+
+    pub(super) fn with_teacher(mut self, distillation: Distillation, scores: Vec<Vec<f32>>) -> Self {
+        self.teacher = Some((distillation, scores));
+        self
+    }
+
+    /// A digest of the teacher's scores.
+    pub(super) fn teacher(&self) -> Option<String> {
+        let (distillation, scores) = self.teacher.as_ref()?;
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{distillation:?}"));
+        for values in scores {
+            hasher.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        }
+        Some(models::hex(&hasher.finalize()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The numbers of the samples to learn from, and of those to validate with.
+    pub(super) fn split(&self, hold_out: f64, seed: u64) -> Result<[Vec<usize>; 2], StepError> {
+        if let Some(other) = &self.validation {
+            return Ok([
+                (0..self.len()).collect(),
+                (self.len()..self.len() + other.len()).collect(),
+            ]);
+        }
+        if hold_out == 0.0 {
+            return Ok([(0..self.len()).collect(), Vec::new()]);
+        }
+        let sampling = Sampling {
+            amount: Amount::Fraction(hold_out),
+            seed,
+            sharing: Sharing::Stratified,
+            classes: None,
+        };
+        let mut held = data::sample::sample(self.len(), Some(self.labels), &sampling)?.indices;
+        held.sort_unstable();
+        let rest: Vec<usize> = (0..self.len()).filter(|i| held.binary_search(i).is_err()).collect();
+        if rest.is_empty() {
+            return Err(StepError::Params(
+                "hold-out: nothing is left to learn from; hold out less".into(),
+            ));
+        }
+        Ok([rest, held])
+    }
+
+    /// Where a sample is: here, or among those to validate with.
+    fn find(&self, sample: usize) -> (&Labelled<'a>, usize) {
+        match &self.validation {
+            Some(other) if sample >= self.len() => (other, sample - self.len()),
+            _ => (self, sample),
+        }
+    }
+
+    fn write(&self, sample: usize, to: &mut [f32]) {
+        let (start, len) = (sample * to.len(), to.len());
+        match self.dataset.data.samples.values() {
+            Values::U8(bytes) => self.prepared.apply_u8(&bytes[start..start + len], to),
+            Values::F32(values) => self.prepared.apply_f32(&values[start..start + len], to),
+        }
+    }
+}
+
+impl learn::Samples for Labelled<'_> {
+    fn feed(&self, sample: usize, _epoch: Option<usize>, _port: usize, to: &mut [f32]) {
+        let (of, sample) = self.find(sample);
+        of.write(sample, to);
+    }
+
+    fn judge(
+        &self,
+        sample: usize,
+        epoch: Option<usize>,
+        batch: usize,
+        scores: &[f32],
+        gradient: &mut [f32],
+    ) -> Outcome {
+        let (of, place) = self.find(sample);
+        let target = Target::Class(of.labels[place] as usize);
+        match (&self.teacher, epoch) {
+            (Some((distillation, teacher)), Some(_)) => {
+                distillation.judge(self.loss, (scores, &teacher[sample]), Some(target), batch, gradient)
+            }
+            _ => self.loss.judge(scores, target, batch, gradient),
+        }
+    }
+}

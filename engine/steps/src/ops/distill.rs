@@ -1,0 +1,101 @@
+//! `distill`: train a network to say what another one says.
+//!
+//! A teacher's scores tell more than a label: which classes it takes for similar, and how sure it is. The student learns from both, its own and the teacher's shares softened by a
+//! temperature. Source: Hinton et al. 2015, *Distilling the Knowledge in a Neural Network*.
+//!
+//! ```yaml
+//! student: { distill: { model: small, teacher: base, data: train, epochs: 6 } }
+//! ```
+
+use learn::Distillation;
+use recipe::{ArtifactKind, Port, kind};
+
+use crate::StepError;
+use crate::contract::{Context, Inputs, Op, Output};
+use crate::learning::params::training_params;
+use crate::learning::{self, Extra, Kept};
+
+training_params! {
+    /// Parameters of `distill`.
+    pub struct Distill, learning_rate = 1e-4 {
+        /// The float model that learns.
+        model: Port<kind::Model>,
+        /// The model that it learns from.
+        teacher: Port<kind::Model>,
+        /// Samples with labels. Never those it is tested on.
+        data: Port<kind::Dataset>,
+        /// The same samples as the teacher takes them: at another size, with another transform.
+        teacher_data: Option<Port<kind::Dataset>>,
+        /// Samples to find the best epoch with, instead of a part of `data`.
+        validation: Option<Port<kind::Dataset>>,
+        /// What the scores of both are divided by before they become shares.
+        #[serde(default = "default_temperature")]
+        #[schemars(range(min = 0.1, max = 100.0))]
+        temperature: f64,
+        /// The teacher's weight beside the labels'.
+        #[serde(default = "default_alpha")]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        alpha: f64,
+        /// What stays while the model learns.
+        #[serde(default)]
+        keep: Vec<Kept>,
+    }
+}
+
+fn default_temperature() -> f64 {
+    4.0
+}
+
+fn default_alpha() -> f64 {
+    0.9
+}
+
+/// The op.
+pub struct DistillOp;
+
+impl Op for DistillOp {
+    type Params = Distill;
+    const NAME: &'static str = "distill";
+    const REVISION: u32 = 1;
+    const SUMMARY: &'static str = "Trains a network to say what another one says.";
+    const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EXAMPLE: &'static str = "student: { distill: { model: base, teacher: base, data: train, epochs: 6 } }";
+
+    fn check(params: &Distill, _ports: &[&str]) -> Result<(), String> {
+        params.training().check()
+    }
+
+    fn run(params: &Distill, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        let (model, teacher) = (inputs.one("model")?.model()?, inputs.one("teacher")?.model()?);
+        let data = inputs.one("data")?.dataset()?;
+        let taught = match inputs.optional("teacher-data") {
+            Some(artifact) => artifact.dataset()?,
+            None => data.clone(),
+        };
+        if taught.data.len() != data.data.len() || taught.data.labels != data.data.labels {
+            return Err(StepError::Params(
+                "teacher-data: must hold the samples of data, in the same order".into(),
+            ));
+        }
+        let scores = context.timed("scores of the teacher", || {
+            learning::scores_of(&teacher, &taught, context)
+        })?;
+        let wanted = model.tensor(learning::scores(&model)).ty.shape.elements();
+        let found = scores.first().map_or(0, Vec::len);
+        if found != wanted {
+            return Err(StepError::Params(format!(
+                "teacher: has {found} scores, the model {wanted}; give the model a head of as many classes"
+            )));
+        }
+        let distillation = Distillation {
+            temperature: params.temperature,
+            alpha: params.alpha,
+        };
+        let extra = Extra {
+            keep: params.keep.clone(),
+            teacher: Some((distillation, scores)),
+            ..Extra::default()
+        };
+        learning::train(&model, &params.training(), extra, inputs, context)
+    }
+}
