@@ -411,6 +411,9 @@ pub struct ConvertArgs {
     /// Store pruned weights of a .tflite file without their zeros, where that is smaller
     #[arg(long)]
     pub sparse: bool,
+    /// Write operators that the format's runtimes do not have all the same, for runtimes that have been taught them
+    #[arg(long)]
+    pub keep_unknown: bool,
     /// Weights in 4-bit integers instead of 8-bit ones, two a byte
     #[arg(long, requires = "quantize")]
     pub int4: bool,

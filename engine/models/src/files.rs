@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::write::{onnx, onnx_split, tflite, tflite_sparse};
-use crate::{ModelError, architecture, tensorrt};
+use crate::{ModelError, architecture, guests, tensorrt};
 
 /// The kinds of file that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,8 @@ pub struct FileOptions {
     pub packed_int4: bool,
     /// Whether weights of a TensorFlow Lite file are stored without their zeros, where that is smaller.
     pub sparse: bool,
+    /// Whether operators that the format's runtimes do not have are written all the same.
+    pub keep_unknown: bool,
 }
 
 /// What is left in an ONNX file for everything but weights; it ends at 2 GiB.
@@ -90,6 +92,7 @@ pub fn files(
         };
         return Err(ModelError::Refused(problem.into()));
     }
+    guests::check(model, format, options.keep_unknown, log)?;
     let mut files = match format {
         FileFormat::Tflite if options.sparse => vec![("model.tflite".to_owned(), sparse(model, options, log)?)],
         FileFormat::Onnx => onnx_files(model, options, log)?,

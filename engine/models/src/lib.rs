@@ -6,6 +6,7 @@
 pub mod architecture;
 mod error;
 mod files;
+mod guests;
 pub mod inference;
 pub mod inspection;
 mod kernel_set;

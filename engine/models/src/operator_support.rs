@@ -8,7 +8,7 @@ use formats::FormatError;
 use formats::tensorflow::{Files, ImportOptions};
 use indexmap::IndexMap;
 use ir::ops::Example;
-use ir::{ElementType, Graph, Op};
+use ir::{ElementType, Graph, Op, Quantization, Scale};
 use methods::quantize::{Plan, Range, Scheme, Settings, TensorRanges, check_model, quantize};
 use runtime::Executable;
 
@@ -130,7 +130,7 @@ fn table(page: &mut String, columns: &[Column]) {
     let examples = Op::examples();
     for name in Op::NAMES {
         let of_this = examples.iter().filter(|example| example.op.name() == *name);
-        let tried: Vec<(&Example, Graph)> = of_this.filter_map(|e| Some((e, e.graph().ok()?))).collect();
+        let tried: Vec<(&Example, Graph)> = of_this.filter_map(|e| Some((e, scaled(e.graph().ok()?)))).collect();
         let cells: Vec<String> = columns
             .iter()
             .map(|(_, attempt)| {
@@ -171,6 +171,17 @@ fn cell(outcomes: Vec<Outcome>) -> String {
             counted.join(", ") + &rest
         }
     }
+}
+
+/// The bytes of an example mean numbers, as those of a network do.
+fn scaled(mut graph: Graph) -> Graph {
+    for id in graph.tensor_ids() {
+        let tensor = graph.tensor_mut(id);
+        if tensor.ty.element == ElementType::I8 && tensor.quantization.is_none() {
+            tensor.quantization = Scale::new(0.5).map(|scale| Quantization::per_tensor(scale, 0));
+        }
+    }
+    graph
 }
 
 fn has(graph: &Graph, example: &Example) -> bool {

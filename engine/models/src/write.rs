@@ -44,7 +44,10 @@ fn tflite_with<T>(
         .iter()
         .any(|t| t.is_quantized() || t.ty.element == ElementType::F16);
     let graph = if quantized {
-        model.clone()
+        // What stayed in floats around integers is lowered as well.
+        let mut graph = model.clone();
+        passes::lower(&mut graph)?;
+        graph
     } else {
         laid_out(prepared(model)?)?
     };

@@ -51,6 +51,7 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
         external_data: args.external_data,
         packed_int4: args.int4,
         sparse: args.sparse,
+        keep_unknown: args.keep_unknown,
     };
     let model = model.model().or_exit(Exit::StepFailed)?;
     let say = |line: &str| bench.say("export", line);

@@ -6,6 +6,7 @@
 //! | `guard` | how many messages a file may hold, before any is decoded |
 //! | `tensor` | stored tensors ↔ constants, data in other files included |
 //! | `layout` | channels first ↔ channels last: dimensions, axes, constants |
+//! | `pixels` | which pixels a resized image looks at |
 //! | `fold` | what can be computed at import: shapes, and constants that operators read |
 //! | `read`, `write` | graph ↔ messages, one entry per operator in each |
 //!
@@ -25,6 +26,7 @@ mod fold_size;
 mod guard;
 mod layout;
 mod node;
+mod pixels;
 mod proto;
 mod read;
 mod tensor;
@@ -36,6 +38,8 @@ pub use write::{Profile, Split, WriteOptions, write, write_split, write_with};
 
 use crate::{Format, FormatError};
 
+/// [`ir::ops::Custom::domain`] of the standard operators, whose domain has no name in files.
+const STANDARD: &str = "ai.onnx";
 /// The attribute with what a custom operator of TFLite says of itself.
 const CUSTOM_OPTIONS: &str = "custom_options";
 

@@ -80,6 +80,18 @@ pub(super) struct Node {
     pub domain: String,
 }
 
+/// What is kept of a carried node: a `NodeProto` with its inputs as `x` or left out, its attributes, and what it was written for.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Kept {
+    #[prost(string, repeated, tag = "1")]
+    pub input: Vec<String>,
+    #[prost(message, repeated, tag = "5")]
+    pub attribute: Vec<Attribute>,
+    /// The version of its domain's operators; 0 where nothing says so. No field of `NodeProto`.
+    #[prost(int64, tag = "1000")]
+    pub version: i64,
+}
+
 /// `AttributeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Attribute {

@@ -59,7 +59,7 @@ macro_rules! builtins {
 
             /// The operators that this program writes, each with the name of its constant.
             #[cfg(test)]
-            const WRITTEN: &[(&str, Builtin)] = &[$((stringify!($name), Builtin::$name)),*];
+            pub const WRITTEN: &[(&str, Builtin)] = &[$((stringify!($name), Builtin::$name)),*];
         }
 
         /// For each operator the first runtime with version 1, 2, …

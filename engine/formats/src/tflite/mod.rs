@@ -5,6 +5,7 @@
 //! | `flatbuffer` | tables ↔ bytes; nothing of TFLite |
 //! | `schema` | the tables of TFLite |
 //! | `builtin` | codes, names and runtime versions of operators |
+//! | `kernels` | what LiteRT's kernels take |
 //! | `sparse` | constants without their zeros ↔ dense ones |
 //! | `window` | `SAME` and `VALID` ↔ explicit padding |
 //! | `write`, `read` | graph ↔ tables, one entry per operator in each |
@@ -22,6 +23,7 @@
 mod builtin;
 mod c_array;
 mod flatbuffer;
+mod kernels;
 mod read;
 mod schema;
 mod sparse;

@@ -1,7 +1,12 @@
 //! Operators that TFLite does not have, expressed by those that it has.
 
 use crate::ops::{Activation, Add, Function, LayerNorm, Mean, Minimum, Mul, Sub};
-use crate::{Constant, Graph, InferError, NodeId, Op, Patch};
+use crate::{Constant, ElementType, Graph, InferError, NodeId, Op, Patch, Quantization, Scale, Tensor, TensorType};
+
+/// Whether a node computes with 32-bit floats. What it becomes would have no scales otherwise.
+fn floats(graph: &Graph, id: NodeId) -> bool {
+    graph.tensor(graph.node(id).output()).ty.element == ElementType::F32
+}
 
 /// A function of a number that TFLite does not have becomes others.
 ///
@@ -14,6 +19,9 @@ pub fn function(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> 
     let Op::Function(function) = node.op else {
         return Ok(None);
     };
+    if !floats(graph, id) {
+        return Ok(None);
+    }
     let (name, x) = (|part: &str| format!("{}/{part}", node.name), node.inputs[0]);
     let number = |value: f32| Constant::f32([1], vec![value]).expect("one value");
     let mut patch = Patch::new(graph);
@@ -95,7 +103,7 @@ pub fn div_by_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, Infer
     Ok(Some(patch))
 }
 
-/// A convolution without bias gets one of zeros: LiteRT refuses a float `CONV_2D` that has none, and its optimized kernels for
+/// A convolution without bias gets one of zeros: LiteRT refuses a `CONV_2D` that has none, and its optimized kernels for
 /// `DEPTHWISE_CONV_2D` read one that is not there.
 ///
 /// Source: `Prepare` in TensorFlow Lite's `kernels/conv.cc`, which asks for `has_bias`; `DepthwiseConvInitAccBuffer`.
@@ -108,11 +116,67 @@ pub fn conv_bias(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError>
     let ((Op::Conv2d(_), &[channels, ..]) | (Op::DepthwiseConv2d(_), &[.., channels])) = layer else {
         return Ok(None);
     };
-    let zeros = Constant::f32([channels], vec![0.0; channels]).expect("as many as channels");
+    let Some((zeros, quantization)) = zero_bias(graph.tensor(input), graph.tensor(weights), channels) else {
+        return Ok(None);
+    };
     let mut patch = Patch::new(graph);
-    let bias = patch.constant(format!("{}/bias", node.name), zeros);
-    let biased = patch.node(node.name.clone(), node.op.clone(), &[input, weights, bias])?;
+    let bias = patch.tensor(Tensor {
+        name: format!("{}/bias", node.name),
+        ty: zeros.ty(),
+        quantization,
+        data: Some(zeros),
+    });
+    let made = graph.tensor(node.output()).quantization.clone();
+    let biased = patch.quantized_node(node.name.clone(), node.op.clone(), &[input, weights, bias], made)?;
     patch.replace(node.output(), biased);
+    patch.remove(id);
+    Ok(Some(patch))
+}
+
+/// Zeros in the type of a layer's accumulator: floats, or integers in steps of `input · weights`.
+fn zero_bias(input: &Tensor, weights: &Tensor, channels: usize) -> Option<(Constant, Option<Quantization>)> {
+    let zeros = match input.ty.element {
+        ElementType::F32 => return Some((Constant::f32([channels], vec![0.0; channels])?, None)),
+        ElementType::I8 | ElementType::U8 => Constant::i32([channels], vec![0; channels])?,
+        ElementType::I16 => {
+            Constant::from_le_bytes(&TensorType::new(ElementType::I64, [channels]), &vec![0; 8 * channels])?
+        }
+        _ => return None,
+    };
+    let step = input.quantization.as_ref()?.whole()?.scale.get();
+    let weights = weights.quantization.as_ref()?;
+    let scales: Option<Vec<Scale>> = weights.scales.iter().map(|s| Scale::new(s.get() * step)).collect();
+    let scales = scales?;
+    let quantization = match weights.axis {
+        Some(_) => Quantization::per_axis(scales, 0),
+        None => Quantization::per_tensor(*scales.first()?, 0),
+    };
+    Some((zeros, Some(quantization)))
+}
+
+/// The real values of a stored constant that LiteRT's `DEQUANTIZE` does not take, such as a bias of 32-bit integers, become a
+/// constant themselves.
+pub fn dequantized_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+    let node = graph.node(id);
+    let (Op::Dequantize(_), Some(stored)) = (&node.op, graph.constant_data(node.inputs[0])) else {
+        return Ok(None);
+    };
+    let Some(quantization) = &graph.tensor(node.inputs[0]).quantization else {
+        return Ok(None);
+    };
+    let integers: Vec<i32> = match stored {
+        Constant::I32(values) => values.iter().copied().collect(),
+        Constant::I16(values) if quantization.axis.is_some() => values.iter().map(|&v| v.into()).collect(),
+        _ => return Ok(None),
+    };
+    let real = |(i, &q): (usize, &i32)| Some(quantization.of_element(stored.dims(), i)?.dequantize(q));
+    let Some(values) = integers.iter().enumerate().map(real).collect::<Option<Vec<f32>>>() else {
+        return Ok(None);
+    };
+    let mut patch = Patch::new(graph);
+    let data = Constant::f32(stored.dims(), values).expect("as many as before");
+    let constant = patch.constant(node.name.clone(), data);
+    patch.replace(node.output(), constant);
     patch.remove(id);
     Ok(Some(patch))
 }
@@ -123,6 +187,9 @@ pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError
     let Op::LayerNorm(LayerNorm { axis, epsilon }) = node.op else {
         return Ok(None);
     };
+    if !floats(graph, id) {
+        return Ok(None);
+    }
     let (input, scale, bias) = (node.inputs[0], node.inputs[1], node.inputs.get(2).copied());
     let mean = Mean {
         axes: (axis..graph.tensor(input).ty.shape.rank()).collect(),
@@ -152,8 +219,8 @@ pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::{Conv2d, DepthwiseConv2d, Div, Function};
-    use crate::{Constant, Graph, TensorType};
+    use crate::ops::{Conv2d, DepthwiseConv2d, Dequantize, Div, Swish};
+    use crate::{Constant, ElementType, Graph, Quantization, Scale, TensorType};
 
     #[test]
     fn lowered_operators_keep_the_name_of_their_output() {
@@ -185,6 +252,56 @@ mod tests {
         let ops: Vec<_> = g.nodes().iter().map(|n| n.op.name()).collect();
         assert_eq!(ops, ["mean", "sub", "mul", "mean", "add", "rsqrt", "mul", "mul", "add"]);
         assert_eq!(g.tensor(g.outputs()[0]).name, "norm");
+    }
+
+    /// Integers on stored weights without a bias.
+    fn integer_convolution() -> Graph {
+        let mut g = Graph::new("g");
+        let scale = |s: f32| Quantization::per_tensor(Scale::new(s).unwrap(), 0);
+        let x = g.input("x", TensorType::new(ElementType::I8, [1, 2, 2, 1]));
+        g.tensor_mut(x).quantization = Some(scale(0.5));
+        let w = g.constant("w", Constant::i8([2, 1, 1, 1], vec![1, 2]).unwrap());
+        let scales = [0.25, 0.125].map(|s| Scale::new(s).unwrap());
+        g.tensor_mut(w).quantization = Some(Quantization::per_axis(scales.to_vec(), 0));
+        let y = g.add("conv", Conv2d::default(), &[x, w]).unwrap();
+        g.tensor_mut(y).quantization = Some(scale(0.5));
+        g.set_outputs(&[y]);
+        g
+    }
+
+    #[test]
+    fn the_bias_of_an_integer_convolution_is_in_steps_of_its_products() {
+        let mut g = integer_convolution();
+        super::super::lower(&mut g).unwrap();
+        let bias = g.tensor(g.nodes()[0].inputs[2]);
+        assert_eq!(bias.data.as_ref().and_then(Constant::as_i32), Some(&[0, 0][..]));
+        let steps: Vec<f32> = bias
+            .quantization
+            .iter()
+            .flat_map(|q| &q.scales)
+            .map(|s| s.get())
+            .collect();
+        assert_eq!(steps, [0.125, 0.0625]);
+        assert!(g.tensor(g.outputs()[0]).is_quantized());
+    }
+
+    #[test]
+    fn stored_integers_of_32_bits_become_the_floats_that_they_mean() {
+        let mut g = Graph::new("g");
+        let stored = g.constant("stored", Constant::i32([2], vec![3, -4]).unwrap());
+        let scales = [0.5, 0.25].map(|s| Scale::new(s).unwrap());
+        g.tensor_mut(stored).quantization = Some(Quantization::per_axis(scales.to_vec(), 0));
+        let x = g.input("x", TensorType::f32([1, 2]));
+        let bias = g.add("bias", Dequantize {}, &[stored]).unwrap();
+        let y = g.add("y", crate::ops::Add::default(), &[x, bias]).unwrap();
+        g.set_outputs(&[y]);
+        super::super::lower(&mut g).unwrap();
+        assert_eq!(g.nodes().len(), 1);
+        let bias = g.tensor(g.nodes()[0].inputs[1]);
+        assert_eq!(
+            (bias.name.as_str(), bias.data.as_ref().and_then(Constant::as_f32)),
+            ("bias", Some(&[1.5, -1.0][..]))
+        );
     }
 
     #[test]

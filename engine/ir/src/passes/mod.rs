@@ -8,10 +8,12 @@ mod fuse_pad;
 mod identity;
 mod layout;
 mod lower;
+mod masks;
 mod moments;
 mod raise;
 
 pub use layout::{Interface, channels_last, channels_last_with};
+pub use masks::{Masked, masked};
 
 use crate::{Graph, GraphError, InferError, NodeId, Patch};
 
@@ -33,6 +35,8 @@ pub const LOWER: &[(&str, Rule)] = &[
     ("function-to-others", lower::function),
     ("div-by-constant-to-mul", lower::div_by_constant),
     ("bias-of-convolutions", lower::conv_bias),
+    ("integers-to-constants", lower::dequantized_constant),
+    ("finite-masks", masks::finite_mask),
 ];
 
 /// The rules of [`lower_norms`], by name.
@@ -54,7 +58,8 @@ pub fn fold(graph: &mut Graph) -> Result<Applied, GraphError> {
     run(graph, FOLD)
 }
 
-/// Expresses operators that TFLite does not have by those that it has.
+/// Expresses operators that TFLite does not have by those that it has. What computes with integers stays as it is, but for a bias that
+/// LiteRT asks for.
 pub fn lower(graph: &mut Graph) -> Result<Applied, GraphError> {
     run(graph, LOWER)
 }

@@ -1,13 +1,14 @@
 //! Dynamic-range quantization: weights are stored as 8-bit integers, activations stay floats.
 //!
 //! The runtime quantizes each sample's activations on the fly, multiplies integers, and scales the result back.
-//! With scales for blocks of weights, which integer kernels do not have, a layer computes in floats from weights that are dequantized before.
+//! With scales for blocks of weights, or groups of channels, which its integer kernels do not have, a layer computes in floats from weights that
+//! are dequantized before.
 //! No calibration is needed. Source: TensorFlow Lite post-training dynamic-range quantization.
 
 use std::collections::HashSet;
 
 use ir::ops::Dequantize;
-use ir::{Constant, Graph, Node, Quantization, Tensor, TensorId};
+use ir::{Constant, Graph, Node, Op, Quantization, Tensor, TensorId};
 
 use super::grid::{Grid, Plan, WeightType};
 use super::{Granularity, QuantizeError, weights};
@@ -24,7 +25,8 @@ pub fn dynamic(
 ) -> Result<Graph, QuantizeError> {
     let mut out = graph.clone();
     let mut done: HashSet<TensorId> = HashSet::new();
-    let mut blocks = Vec::new();
+    // Weights that are dequantized before their layer computes.
+    let mut stored = Vec::new();
     for node in graph.nodes() {
         let Some(channel) = node.op.weight_axis() else {
             continue;
@@ -50,18 +52,22 @@ pub fn dynamic(
             block.filter(|&b| kind == WeightType::Int4 && weights::has_blocks(&node.op, values.shape(), b))
         {
             let (data, quantization) = weights::in_blocks(values.view(), block, kind.limit());
-            blocks.push((id, data, quantization));
+            stored.push((id, data, quantization));
             continue;
         }
         let grid = plan.grids.get(&node.name).cloned();
         let grid = grid.unwrap_or_else(|| Grid::widest(&node.op, values.view(), granularity, kind, |_| 0.0));
         let (data, quantization) = weights::quantized(values.view(), &grid);
+        if matches!(&node.op, Op::Conv2d(conv) if conv.groups > 1) {
+            stored.push((id, data, quantization));
+            continue;
+        }
         let tensor = out.tensor_mut(id);
         tensor.ty = data.ty();
         tensor.data = Some(data);
         tensor.quantization = Some(quantization);
     }
-    for (id, data, quantization) in blocks {
+    for (id, data, quantization) in stored {
         dequantized(&mut out, id, data, quantization);
     }
     out.normalize()?;
@@ -75,7 +81,7 @@ fn dequantized(graph: &mut Graph, id: TensorId, data: Constant, quantization: Qu
     real.data = None;
     let name = real.name.clone();
     let stored = graph.push_tensor(Tensor {
-        name: format!("{name}/int4"),
+        name: format!("{name}/stored"),
         ty: data.ty(),
         quantization: Some(quantization),
         data: Some(data),

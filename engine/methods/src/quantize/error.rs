@@ -35,6 +35,16 @@ pub enum QuantizeError {
         /// The tensor.
         tensor: String,
     },
+    /// A range in which nothing can be told apart.
+    #[error(
+        "tensor `{tensor}`: a step of its range would be {step:e}, so that 8 or 16 bits tell nothing apart; look for a constant or a sample far beyond all others, such as a mask"
+    )]
+    TooWide {
+        /// The tensor.
+        tensor: String,
+        /// The step.
+        step: f32,
+    },
     /// The product of two scales is too small for a float.
     #[error(
         "node `{node}`: input and weight scales are so small that their product vanishes; are its weights all zero?"

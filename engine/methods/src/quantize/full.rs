@@ -13,7 +13,8 @@ use ir::ops::{Dequantize, IntegerRule, Quantize};
 use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId};
 
 use super::grid::{Grid, Plan, WeightType};
-use super::range::{Range, TensorRanges};
+use super::masks;
+use super::range::{NARROWEST, Range, TensorRanges, WIDEST};
 use super::width::Width;
 use super::{EdgeType, QuantizeError, Settings, weights};
 
@@ -146,11 +147,30 @@ impl Groups {
                 tensor: graph.tensor(id).name.clone(),
             });
         }
+        self.widen_for_softmax(graph, &mut union);
         let params = |i: usize| {
             let root = self.root(i);
             self.dictated[root].or_else(|| self.width.params(union[root]?))
         };
-        Ok((0..n).map(params).collect())
+        let params: Vec<Option<QuantParams>> = (0..n).map(params).collect();
+        let wide = graph.tensors().iter().zip(&params).find_map(|(tensor, params)| {
+            let step = params.as_ref()?.scale.get();
+            (step > WIDEST).then(|| QuantizeError::TooWide {
+                tensor: tensor.name.clone(),
+                step,
+            })
+        });
+        wide.map_or(Ok(params), Err)
+    }
+
+    /// LiteRT's softmax aborts on steps of 2⁻²⁶ and less. The exponentials of what lies within a few of them are the same.
+    fn widen_for_softmax(&self, graph: &Graph, union: &mut [Option<Range>]) {
+        for node in graph.nodes() {
+            let Op::Softmax(softmax) = &node.op else { continue };
+            let slot = &mut union[self.root(node.inputs[0].index())];
+            let least = 255.0 / (f32::from(1_u16 << 12) * f32::from(1_u16 << 12)) / softmax.beta.abs().max(NARROWEST);
+            *slot = slot.map(|range| range.at_least(least));
+        }
     }
 }
 
@@ -504,7 +524,9 @@ impl<'a> Builder<'a> {
 
 /// The scale of each activation of a prepared graph, by tensor name.
 pub fn scales(graph: &Graph, ranges: &TensorRanges, width: Width) -> Result<HashMap<String, f32>, QuantizeError> {
-    let params = Groups::of(graph, width).params(graph, ranges)?;
+    let (mut graph, mut ranges) = (graph.clone(), ranges.clone());
+    masks::cut(&mut graph, &mut ranges, width);
+    let params = Groups::of(&graph, width).params(&graph, &ranges)?;
     let named = graph.tensors().iter().zip(params);
     Ok(named
         .filter_map(|(t, p)| Some((t.name.clone(), p?.scale.get())))

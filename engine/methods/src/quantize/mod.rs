@@ -11,6 +11,7 @@ mod floats;
 mod full;
 mod grid;
 pub mod histogram;
+mod masks;
 pub mod proof;
 mod range;
 pub mod weights;
@@ -155,7 +156,9 @@ pub fn quantize(
             // A norm is one layer while it is decided what becomes of it.
             let mut whole = prepared.clone();
             passes::raise(&mut whole)?;
-            let quantized = full::full(&whole, ranges, settings, plan)?;
+            let mut ranges = ranges.clone();
+            masks::cut(&mut whole, &mut ranges, width);
+            let quantized = full::full(&whole, &ranges, settings, plan)?;
             let rows = proof::integer(&quantized, width, plan);
             (quantized, rows)
         }

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use ir::{ElementType, QuantParams, Scale};
 use serde::{Deserialize, Serialize};
 
+/// The narrowest step of activations. Products of narrower ones vanish, and nothing that a network computes with is so small.
+pub const NARROWEST: f32 = 1e-12;
+/// The widest one: beyond, something is in the range that is no activation, such as a mask.
+pub const WIDEST: f32 = 1e6;
+
 /// The least and greatest value that a tensor is expected to take.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +61,15 @@ impl Range {
         }
     }
 
+    /// The range, widened upwards to at least so much.
+    #[must_use]
+    pub fn at_least(self, width: f32) -> Self {
+        Range {
+            max: self.max.max(self.min + width),
+            ..self
+        }
+    }
+
     /// Symmetric parameters of `element`, with zero point 0: the greatest magnitude is the highest integer.
     ///
     /// Source: `GetSymmetricQuantizationParams` in TensorFlow Lite's `quantization_utils.cc`.
@@ -63,8 +77,7 @@ impl Range {
         let (_, highest) = element.quantized_range()?;
         let magnitude = f64::from(self.min.abs().max(self.max.abs()));
         let magnitude = if magnitude > 0.0 { magnitude } else { 1.0 };
-        // The smallest normal number bounds a tensor of denormals.
-        let scale = Scale::new(((magnitude / f64::from(highest)) as f32).max(f32::MIN_POSITIVE))?;
+        let scale = Scale::new(((magnitude / f64::from(highest)) as f32).max(NARROWEST))?;
         Some(QuantParams { scale, zero_point: 0 })
     }
 
@@ -78,7 +91,7 @@ impl Range {
         // A tensor that is always zero still needs a positive scale; any will do.
         let (min, max) = if max > min { (min, max) } else { (0.0, 1.0) };
         let (qmin, qmax) = (f64::from(lowest), f64::from(highest));
-        let scale = Scale::new(((max - min) / (qmax - qmin)) as f32)?;
+        let scale = Scale::new((((max - min) / (qmax - qmin)) as f32).max(NARROWEST))?;
         let exact = f64::from(scale.get());
         let from_min = qmin - min / exact;
         let from_max = qmax - max / exact;

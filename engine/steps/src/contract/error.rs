@@ -32,6 +32,16 @@ pub enum StepError {
     /// The result is not what was asked for.
     #[error("{0}")]
     NoEffect(String),
+    /// Operators that a file format's runtimes do not have.
+    #[error(
+        "{format} has no such operators; keep-unknown writes them all the same, for runtimes that have been taught them:{lines}"
+    )]
+    Unknown {
+        /// The format.
+        format: &'static str,
+        /// A line for each.
+        lines: String,
+    },
     /// See [`formats::FormatError`].
     #[error(transparent)]
     Format(#[from] formats::FormatError),

@@ -75,7 +75,7 @@ pub struct CalibrateOp;
 impl Op for CalibrateOp {
     type Params = Calibrate;
     const NAME: &'static str = "calibrate";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Chooses a range for every activation of a model from samples.";
     const PRODUCES: ArtifactKind = ArtifactKind::Ranges;
     const EXAMPLE: &'static str = "ranges: { calibrate: { model: base, data: train, count: 500, method: minmax } }";

@@ -43,6 +43,10 @@ pub struct Export {
     /// done in any case.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub external_data: bool,
+    /// `tflite` and `onnx`: write operators that the format's runtimes do not have as custom ones, for runtimes that have been taught them.
+    /// Without this they are refused by name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_unknown: bool,
 }
 
 /// The op.
@@ -51,7 +55,7 @@ pub struct ExportOp;
 impl Op for ExportOp {
     type Params = Export;
     const NAME: &'static str = "export";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Writes a model as a file that a device's runtime loads.";
     const PRODUCES: ArtifactKind = ArtifactKind::File;
     const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
@@ -63,6 +67,7 @@ impl Op for ExportOp {
             external_data: params.external_data,
             packed_int4: params.packed_int4,
             sparse: params.sparse,
+            keep_unknown: params.keep_unknown,
         };
         let files = models::files(&model, params.format, options, context.log)?;
         // C source is the TFLite file once more.

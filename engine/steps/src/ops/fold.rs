@@ -28,7 +28,7 @@ pub struct FoldOp;
 impl Op for FoldOp {
     type Params = Fold;
     const NAME: &'static str = "fold";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Merges batch norms, padding and clamps into their neighbours.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "fp32: { fold: { model: base } }";

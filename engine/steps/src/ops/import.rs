@@ -67,7 +67,7 @@ pub struct ImportOp;
 impl Op for ImportOp {
     type Params = Import;
     const NAME: &'static str = "import";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Reads a trained network from a file.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "base: { import: { from: weights, format: keras } }";

@@ -78,6 +78,11 @@ pub fn read_with(
     }
     quantized::write_out(graph);
     let mut importer = Importer::new(graph);
+    importer.versions = model
+        .opset_import
+        .iter()
+        .map(|set| (set.domain.clone(), set.version))
+        .collect();
     for stored in &graph.initializer {
         let data = tensor::constant(stored, resolve)?;
         importer.room = importer
@@ -314,7 +319,12 @@ fn custom<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(), Format
         .map(|i| importer.stated(node, i))
         .collect::<Result<_, _>>()?;
     // Which inputs are left out is kept with the attributes.
-    let kept = proto::Node {
+    let domain = node.proto.domain.as_str();
+    let version = match domain {
+        "" | "ai.onnx" => node.opset,
+        other => importer.versions.get(other).copied().unwrap_or(1),
+    };
+    let kept = proto::Kept {
         input: node
             .proto
             .input
@@ -322,15 +332,15 @@ fn custom<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(), Format
             .map(|name| if name.is_empty() { "" } else { "x" }.to_owned())
             .collect(),
         attribute: node.proto.attribute.clone(),
-        ..proto::Node::default()
+        version,
     };
-    let (domain, attributes) = match node.proto.domain.as_str() {
+    let (domain, attributes) = match domain {
         // A guest from there, with the options that it came with.
         crate::tflite::CUSTOM => {
             let options = node.attribute(CUSTOM_OPTIONS).and_then(|a| a.s.clone());
             (crate::tflite::CUSTOM, options.unwrap_or_default())
         }
-        "" => ("ai.onnx", kept.encode_to_vec()),
+        "" | "ai.onnx" => ("ai.onnx", kept.encode_to_vec()),
         domain => (domain, kept.encode_to_vec()),
     };
     let op = Custom {

@@ -1,23 +1,17 @@
-//! `Resize` and `Upsample`: many ways to say where an output pixel looks, of which the IR has three.
+//! `Resize` and `Upsample`: many ways to say where an output pixel looks, of which the IR has three. Another one is written out: the
+//! pixels that are looked at are gathered along rows and columns, for linear interpolation two each, and added by weights.
 
-use ir::Constant;
-use ir::ops::{Coordinates, Gather, Interpolation, Resize};
+use ir::ops::{Add, Coordinates, Gather, Identity, Interpolation, Mul, Resize};
+use ir::{Constant, TensorId};
 
 use super::Node;
 use super::values::Importer;
 use crate::FormatError;
 use crate::onnx::fold;
 use crate::onnx::layout::Layout;
+use crate::onnx::pixels::{self, Axis};
 
 type Done = Result<(), FormatError>;
-
-/// Along one dimension: extents, and the factor that positions are computed with.
-#[derive(Clone, Copy)]
-struct Axis {
-    input: usize,
-    output: usize,
-    scale: f64,
-}
 
 pub(super) fn upsample<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     let scales = match node.attribute("scales") {
@@ -70,7 +64,7 @@ pub(super) fn resize<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         let axis = |(&input, &output): (&usize, &usize)| Axis {
             input,
             output,
-            scale: output as f64 / input.max(1) as f64,
+            scale: output as f32 / input.max(1) as f32,
         };
         dims.iter().zip(&all).map(axis).collect()
     } else {
@@ -106,49 +100,10 @@ fn from_scales(importer: &Importer<'_>, node: &Node<'_>, scales: &[f32]) -> Resu
     }
     let axis = |(&input, &scale): (&usize, &f32)| Axis {
         input,
-        output: (input as f64 * f64::from(scale)).floor() as usize,
-        scale: f64::from(scale),
+        output: (input as f32 * scale).floor() as usize,
+        scale,
     };
     Ok(dims.iter().zip(scales).map(axis).collect())
-}
-
-/// Where output pixel `x` looks. Source: the reference implementation of `Resize` in the specification.
-fn position(mode: &str, axis: Axis, x: usize) -> Option<f64> {
-    let Axis { input, output, scale } = axis;
-    let x = x as f64;
-    Some(match mode {
-        "half_pixel_symmetric" => {
-            let adjustment = output as f64 / (scale * input as f64);
-            let centre = input as f64 / 2.0;
-            centre * (1.0 - adjustment) + (x + 0.5) / scale - 0.5
-        }
-        "pytorch_half_pixel" | "align_corners" if output == 1 => 0.0,
-        "half_pixel" | "pytorch_half_pixel" => (x + 0.5) / scale - 0.5,
-        "align_corners" => x * (input as f64 - 1.0) / (output as f64 - 1.0),
-        "asymmetric" => x / scale,
-        _ => return None,
-    })
-}
-
-/// The input pixel that the IR takes. Source: `GetNearestNeighbor` in TensorFlow Lite's `resize_nearest_neighbor.h`.
-fn nearest_of(coordinates: Coordinates, input: usize, output: usize, x: usize) -> usize {
-    let (corners, offset) = match coordinates {
-        Coordinates::AlignCorners => (output > 1, 0.0),
-        Coordinates::HalfPixel => (false, 0.5),
-        Coordinates::Asymmetric => (false, 0.0),
-    };
-    let scale = if corners {
-        (input - 1) as f32 / (output - 1) as f32
-    } else {
-        input as f32 / output as f32
-    };
-    let at = (x as f32 + offset) * scale;
-    let at = if coordinates == Coordinates::AlignCorners {
-        at.round()
-    } else {
-        at.floor()
-    };
-    (at as usize).min(input - 1)
 }
 
 fn finish<'f>(
@@ -165,13 +120,14 @@ fn finish<'f>(
             "images [N,C,H,W] are read",
         ));
     };
-    if batch.input != batch.output || channels.input != channels.output || [rows.output, columns.output].contains(&0) {
+    let empty = [rows.input, columns.input, rows.output, columns.output].contains(&0);
+    if batch.input != batch.output || channels.input != channels.output || empty {
         return Err(node.unsupported(
             "resizes batch or channels, or to nothing",
             "rows and columns can be resized",
         ));
     }
-    if position(coordinates, rows, 0).is_none() {
+    if pixels::position(coordinates, rows, 0).is_none() {
         return Err(node.unsupported(
             format!("has coordinates `{coordinates}`"),
             "export with `half_pixel`, `align_corners` or `asymmetric`",
@@ -179,13 +135,16 @@ fn finish<'f>(
     }
     let x = importer.last(node, 0)?;
     let size = [rows.output, columns.output];
+    if size == [rows.input, columns.input] {
+        // Whatever the scales: ONNX Runtime copies an image that keeps its size.
+        return importer.put(node, Identity {}, &[x], Layout::ChannelsLast).map(drop);
+    }
     if linear {
-        let form = linear_form(coordinates, rows, columns).ok_or_else(|| {
-            node.unsupported(
-                "its scales are not the ratios of its sizes",
-                "state sizes instead of scales",
-            )
-        })?;
+        let Some(form) = linear_form(coordinates, rows, columns) else {
+            let x = mixed(importer, node, "rows", 1, x, &neighbours(coordinates, rows))?;
+            let y = mixed(importer, node, "columns", 2, x, &neighbours(coordinates, columns))?;
+            return importer.set(node.first_output()?, y, Layout::ChannelsLast);
+        };
         let op = Resize {
             size,
             interpolation: Interpolation::Bilinear,
@@ -193,28 +152,12 @@ fn finish<'f>(
         };
         return importer.put(node, op, &[x], Layout::ChannelsLast).map(drop);
     }
-    let mut maps = Vec::new();
-    for axis in [rows, columns] {
-        let map = (0..axis.output).map(|x| {
-            let at = position(coordinates, axis, x)?;
-            let whole = match nearest {
-                "round_prefer_floor" => (at - 0.5).ceil(),
-                "round_prefer_ceil" => (at + 0.5).floor(),
-                "floor" => at.floor(),
-                "ceil" => at.ceil(),
-                _ => return None,
-            };
-            Some(whole.clamp(0.0, axis.input as f64 - 1.0) as usize)
-        });
-        let map: Option<Vec<usize>> = map.collect();
-        maps.push(map.ok_or_else(|| node.malformed(format!("nearest_mode is `{nearest}`")))?);
-    }
+    let wrong = || node.malformed(format!("nearest_mode is `{nearest}`"));
+    let map = |axis: Axis| pixels::nearest(coordinates, nearest, axis).ok_or_else(wrong);
+    let maps = [map(rows)?, map(columns)?];
     let same = |form: &Coordinates| {
-        maps.iter().zip([rows, columns]).all(|(map, axis)| {
-            map.iter()
-                .enumerate()
-                .all(|(x, &at)| nearest_of(*form, axis.input, axis.output, x) == at)
-        })
+        let mut pairs = maps.iter().zip([rows, columns]);
+        pairs.all(|(map, axis)| *map == pixels::nearest_of(*form, axis.input, axis.output))
     };
     let forms = [
         Coordinates::HalfPixel,
@@ -222,7 +165,9 @@ fn finish<'f>(
         Coordinates::AlignCorners,
     ];
     // Where two forms pick the same pixels, the one that the file names is taken.
-    let named = forms.into_iter().find(|form| coordinates == name(*form) && same(form));
+    let named = forms
+        .into_iter()
+        .find(|form| coordinates == pixels::name(*form) && same(form));
     if let Some(form) = named.or_else(|| forms.into_iter().find(same)) {
         let op = Resize {
             size,
@@ -241,17 +186,65 @@ fn finish<'f>(
         .map(drop)
 }
 
-fn name(form: Coordinates) -> &'static str {
-    match form {
-        Coordinates::HalfPixel => "half_pixel",
-        Coordinates::AlignCorners => "align_corners",
-        Coordinates::Asymmetric => "asymmetric",
+/// The two pixels along a dimension that an output pixel lies between, and the share of the second.
+/// Source: `SetupUpsampleBilinear` in ONNX Runtime's `upsample.cc`.
+fn neighbours(coordinates: &str, axis: Axis) -> Vec<(usize, usize, f32)> {
+    let last = axis.input.saturating_sub(1);
+    let between = |x: usize| {
+        let at = pixels::position(coordinates, axis, x)
+            .unwrap_or(0.0)
+            .clamp(0.0, last as f32);
+        let first = (at as usize).min(last);
+        (first, (first + 1).min(last), at - first as f32)
+    };
+    (0..axis.output).map(between).collect()
+}
+
+/// Pixels along dimension `axis` interpolated: two are gathered for each, and added by their shares.
+fn mixed<'f>(
+    importer: &mut Importer<'f>,
+    node: &Node<'f>,
+    what: &str,
+    axis: usize,
+    x: TensorId,
+    pixels: &[(usize, usize, f32)],
+) -> Result<TensorId, FormatError> {
+    let n = pixels.len();
+    let mut shape = vec![1; 4];
+    shape[axis] = n;
+    let mut side = |side: &str, at: Vec<i32>, shares: Vec<f32>| {
+        let fail = || node.malformed("its size does not fit");
+        let indices = Constant::i32([n], at).ok_or_else(fail)?;
+        let shares = Constant::f32(shape.clone(), shares).ok_or_else(fail)?;
+        let indices = importer.made_up(node, &format!("{what}/{side}"), indices);
+        let shares = importer.made_up(node, &format!("{what}/{side}/share"), shares);
+        let picked = importer.inner(node, &format!("{what}/{side}/picked"), Gather { axis }, &[x, indices])?;
+        importer.inner(
+            node,
+            &format!("{what}/{side}/weighed"),
+            Mul::default(),
+            &[picked, shares],
+        )
+    };
+    let first = side(
+        "first",
+        pixels.iter().map(|p| p.0 as i32).collect(),
+        pixels.iter().map(|p| 1.0 - p.2).collect(),
+    )?;
+    if pixels.iter().all(|p| p.2 == 0.0) {
+        return Ok(first);
     }
+    let second = side(
+        "second",
+        pixels.iter().map(|p| p.1 as i32).collect(),
+        pixels.iter().map(|p| p.2).collect(),
+    )?;
+    importer.inner(node, &format!("{what}/sum"), Add::default(), &[first, second])
 }
 
 /// The form of the IR that looks at the same positions.
 fn linear_form(coordinates: &str, rows: Axis, columns: Axis) -> Option<Coordinates> {
-    let exact = |axis: Axis| (axis.output as f64 / axis.input.max(1) as f64 - axis.scale).abs() < 1e-6 * axis.scale;
+    let exact = |axis: Axis| (axis.output as f32 / axis.input.max(1) as f32 - axis.scale).abs() <= 1e-6 * axis.scale;
     match coordinates {
         _ if !(exact(rows) && exact(columns)) => None,
         "align_corners" => Some(Coordinates::AlignCorners),

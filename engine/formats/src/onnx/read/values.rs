@@ -70,6 +70,8 @@ pub(super) struct Importer<'f> {
     pub before_transpose: HashSet<&'f str>,
     /// Elements that may still be folded.
     pub room: usize,
+    /// The version of each domain's operators.
+    pub versions: HashMap<String, i64>,
 }
 
 impl<'f> Importer<'f> {
@@ -91,6 +93,7 @@ impl<'f> Importer<'f> {
             stored_names: HashMap::new(),
             before_transpose: HashSet::new(),
             room: fold_size::ROOM,
+            versions: HashMap::new(),
         }
     }
 

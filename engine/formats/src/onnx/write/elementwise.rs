@@ -213,7 +213,7 @@ impl Emitter<'_> {
     /// The inputs and attributes of an operator that came from an ONNX file, those that were left out in their places.
     fn kept(&mut self, node: &Node, op: &ir::ops::Custom) -> Result<(Vec<String>, Vec<proto::Attribute>), FormatError> {
         let again = "import the model again";
-        let kept = proto::Node::decode(op.attributes.as_slice())
+        let kept = proto::Kept::decode(op.attributes.as_slice())
             .map_err(|e| unsupported(place(node), format!("its attributes are damaged: {e}"), again))?;
         let mut given = node.inputs.iter();
         let mut input = Vec::new();

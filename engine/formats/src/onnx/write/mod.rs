@@ -6,6 +6,7 @@
 
 mod attributes;
 mod elementwise;
+mod gate;
 mod linear;
 mod movement;
 mod values;
@@ -13,16 +14,28 @@ mod values;
 use ir::{Graph, Op};
 use prost::Message;
 
-use super::{invalid, proto, unsupported};
+use super::node::NEWEST_OPSET;
+use super::{STANDARD, invalid, proto, unsupported};
 use crate::FormatError;
 use values::Emitter;
 
 /// The version of the operators that are written: old enough for every current runtime, new enough for `LayerNormalization`.
 const OPSET: i64 = 17;
-/// The version of the format that came with [`OPSET`]. Source: `docs/Versioning.md`.
-const IR_VERSION: i64 = 8;
-/// The versions that came with 4-bit integers.
-const INT4: (i64, i64) = (21, 10);
+/// The version that came with 4-bit integers.
+const INT4: i64 = 21;
+
+/// The version of the format that came with a version of the operators. Source: `docs/Versioning.md`.
+const fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=18 => 8,
+        19..=20 => 9,
+        21..=22 => 10,
+        23 => 11,
+        24 => 12,
+        25..=27 => 13,
+        28.. => 14,
+    }
+}
 
 /// For whom a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,7 +132,9 @@ pub fn write_split(
 
 fn message(graph: &Graph, options: &WriteOptions) -> Result<proto::Model, FormatError> {
     graph.verify().map_err(invalid)?;
-    let mut emitter = Emitter::new(graph, options);
+    let standard = gate::Standard::new();
+    let opset = opset(graph, options, &standard)?;
+    let mut emitter = Emitter::new(graph, options, opset);
     for node in graph.nodes() {
         emitter.node(node)?;
     }
@@ -128,9 +143,8 @@ fn message(graph: &Graph, options: &WriteOptions) -> Result<proto::Model, Format
         key: key.clone(),
         value: value.clone(),
     });
-    let (opset, ir_version) = if emitter.packs() { INT4 } else { (OPSET, IR_VERSION) };
-    Ok(proto::Model {
-        ir_version,
+    let model = proto::Model {
+        ir_version: ir_version(opset),
         producer_name: "pipeline".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(emitter.finish()?),
@@ -142,7 +156,42 @@ fn message(graph: &Graph, options: &WriteOptions) -> Result<proto::Model, Format
         .collect(),
         metadata: metadata.collect(),
         functions: Vec::new(),
-    })
+    };
+    gate::check(&model, &standard)?;
+    Ok(model)
+}
+
+/// The version of the standard operators: the least in which all that the graph carries from other files means what it meant there.
+fn opset(graph: &Graph, options: &WriteOptions, standard: &gate::Standard) -> Result<i64, FormatError> {
+    let small = !values::packed(graph, options).is_empty() || graph.tensors().iter().any(ir::Tensor::has_blocks);
+    let mut fitting: Vec<i64> = (if small { INT4 } else { OPSET }..=NEWEST_OPSET).collect();
+    for node in graph.nodes() {
+        let Op::Custom(op) = &node.op else { continue };
+        if op.domain != STANDARD {
+            continue;
+        }
+        let from = written_for(op);
+        fitting.retain(|&to| standard.carries(&op.name, from, to));
+        if fitting.is_empty() {
+            let problem = format!(
+                "{} of version {from} of the operators has no place beside the others",
+                op.name
+            );
+            let fix = "convert the model that it comes from with `onnx.version_converter`";
+            return Err(unsupported(place(node), problem, fix));
+        }
+    }
+    Ok(fitting[0])
+}
+
+/// The version of its domain's operators that a carried one was written for.
+fn written_for(op: &ir::ops::Custom) -> i64 {
+    let version = proto::Kept::decode(op.attributes.as_slice()).map_or(0, |kept| kept.version);
+    match version {
+        0 if op.domain == STANDARD => OPSET,
+        0 => 1,
+        version => version,
+    }
 }
 
 fn encoded(graph: &Graph, model: &proto::Model) -> Result<Vec<u8>, FormatError> {
@@ -158,22 +207,28 @@ fn encoded(graph: &Graph, model: &proto::Model) -> Result<Vec<u8>, FormatError> 
     Ok(model.encode_to_vec())
 }
 
-/// The domains of carried operators, each once, in version 1.
+/// The domains of carried operators, each once, in the newest version that one of them was written for.
 fn custom_domains(graph: &Graph) -> Vec<proto::OperatorSet> {
-    let mut domains: Vec<&str> = Vec::new();
+    let mut domains: Vec<proto::OperatorSet> = Vec::new();
     for node in graph.nodes() {
-        if let Op::Custom(op) = &node.op
-            && op.domain != "ai.onnx"
-            && !domains.contains(&op.domain.as_str())
-        {
-            domains.push(&op.domain);
+        let Op::Custom(op) = &node.op else { continue };
+        if op.domain == STANDARD {
+            continue;
+        }
+        let version = if op.domain == crate::tflite::CUSTOM {
+            1
+        } else {
+            written_for(op)
+        };
+        match domains.iter_mut().find(|set| set.domain == op.domain) {
+            Some(set) => set.version = set.version.max(version),
+            None => domains.push(proto::OperatorSet {
+                domain: op.domain.clone(),
+                version,
+            }),
         }
     }
-    let set = |domain: &str| proto::OperatorSet {
-        domain: domain.to_owned(),
-        version: 1,
-    };
-    domains.into_iter().map(set).collect()
+    domains
 }
 
 impl Emitter<'_> {

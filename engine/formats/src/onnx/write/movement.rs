@@ -9,6 +9,7 @@ use super::attributes;
 use super::values::{Emitter, Lies};
 use crate::FormatError;
 use crate::onnx::layout;
+use crate::onnx::pixels::{self, Axis};
 
 type Done = Result<(), FormatError>;
 
@@ -35,7 +36,7 @@ impl Emitter<'_> {
         }
         let keep = attributes::int("keepdims", i64::from(keep_dims));
         // The axes of sums are an input since opset 13, those of the others since 18.
-        if op == "ReduceSum" || self.packs() {
+        if op == "ReduceSum" || self.opset >= 18 {
             let axes = self.numbers(&format!("{}/axes", node.name), &axes);
             return self.put(node, op, &[&x, &axes], vec![keep], made, Activation::None);
         }
@@ -73,8 +74,8 @@ impl Emitter<'_> {
         let x = self.real(node, node.inputs[0], lies)?;
         let axis = lies.axis(self.rank(node.inputs[0]), op.axis);
         let mut attribute = vec![attributes::int("axis", axis as i64)];
-        if self.packs() {
-            // Demanded since opset 18.
+        if self.opset >= 18 {
+            // Demanded from there on.
             attribute.push(attributes::int("num_outputs", node.outputs.len() as i64));
         }
         self.put_many(node, "Split", &[&x], attribute, lies)
@@ -216,18 +217,27 @@ impl Emitter<'_> {
                 scale
             }
         };
-        let scales = Constant::f32([4], vec![1.0, 1.0, scale(0), scale(1)]).expect("four values");
-        let scales = self.store(&format!("{}/scales", node.name), &scales);
+        let axes = [0, 1].map(|i| Axis {
+            input: dims[i + 1],
+            output: op.size[i],
+            scale: scale(i),
+        });
         let (mode, nearest) = match (op.interpolation, op.coordinates) {
             (Interpolation::Bilinear, _) => ("linear", "floor"),
             (Interpolation::Nearest, Coordinates::Asymmetric) => ("nearest", "floor"),
             (Interpolation::Nearest, _) => ("nearest", "round_prefer_ceil"),
         };
-        let coordinates = match op.coordinates {
-            Coordinates::HalfPixel => "half_pixel",
-            Coordinates::AlignCorners => "align_corners",
-            Coordinates::Asymmetric => "asymmetric",
-        };
+        let coordinates = pixels::name(op.coordinates);
+        if op.interpolation == Interpolation::Nearest {
+            let maps = axes.map(|axis| pixels::nearest_of(op.coordinates, axis.input, axis.output));
+            let same =
+                |(axis, map): (&Axis, &Vec<usize>)| pixels::nearest(coordinates, nearest, *axis).as_ref() == Some(map);
+            if !axes.iter().zip(&maps).all(same) {
+                return self.picked(node, &x, maps);
+            }
+        }
+        let scales = Constant::f32([4], vec![1.0, 1.0, axes[0].scale, axes[1].scale]).expect("four values");
+        let scales = self.store(&format!("{}/scales", node.name), &scales);
         let attribute = vec![
             attributes::text("coordinate_transformation_mode", coordinates),
             attributes::text("mode", mode),
@@ -238,6 +248,22 @@ impl Emitter<'_> {
             "Resize",
             &[&x, "", &scales],
             attribute,
+            Lies::First,
+            Activation::None,
+        )
+    }
+
+    /// Rows and columns picked one by one, where dividing by a scale is rounded to other pixels than multiplying by its inverse.
+    fn picked(&mut self, node: &Node, x: &str, [rows, columns]: [Vec<usize>; 2]) -> Done {
+        let rows = self.numbers(&format!("{}/rows", node.name), &rows);
+        let columns = self.numbers(&format!("{}/columns", node.name), &columns);
+        let axis = |axis: i64| vec![attributes::int("axis", axis)];
+        let picked = self.inner(&format!("{}/picked", node.name), "Gather", &[x, &rows], axis(2));
+        self.put(
+            node,
+            "Gather",
+            &[&picked, &columns],
+            axis(3),
             Lies::First,
             Activation::None,
         )

@@ -58,19 +58,17 @@ pub(super) struct Emitter<'g> {
     declared: Vec<proto::ValueInfo>,
     /// Whether the leading dimension of inputs and outputs may be any number.
     dynamic: bool,
+    /// The version of the standard operators that the file is written for.
+    pub opset: i64,
 }
 
 impl<'g> Emitter<'g> {
-    pub fn new(graph: &'g Graph, options: &WriteOptions) -> Self {
+    pub fn new(graph: &'g Graph, options: &WriteOptions, opset: i64) -> Self {
         let nodes = graph.nodes().iter();
         let mut emitter = Emitter {
             graph,
             profile: options.profile,
-            packed: if options.packed_int4 {
-                int4::packable(graph)
-            } else {
-                HashSet::new()
-            },
+            packed: packed(graph, options),
             nodes: Vec::new(),
             stored: Vec::new(),
             raw: HashMap::new(),
@@ -84,17 +82,13 @@ impl<'g> Emitter<'g> {
             node_names: nodes.map(|n| n.name.clone()).collect(),
             declared: Vec::new(),
             dynamic: any_batch(graph),
+            opset,
         };
         for &id in graph.inputs() {
             let lies = emitter.border(id);
             emitter.made(id, graph.tensor(id).name.clone(), lies);
         }
         emitter
-    }
-
-    /// Whether the file has 4-bit integers.
-    pub fn packs(&self) -> bool {
-        !self.packed.is_empty() || self.graph.tensors().iter().any(ir::Tensor::has_blocks)
     }
 
     /// How a tensor lies at the border of the file.
@@ -641,6 +635,15 @@ impl<'g> Emitter<'g> {
             value_info: self.declared,
             sparse_initializer: Vec::new(),
         })
+    }
+}
+
+/// The constants that are stored in 4 bits.
+pub(super) fn packed(graph: &Graph, options: &WriteOptions) -> HashSet<TensorId> {
+    if options.packed_int4 {
+        int4::packable(graph)
+    } else {
+        HashSet::new()
     }
 }
 

@@ -4,12 +4,16 @@
 //! |---|---|
 //! | `nodes` | nodes, names and attributes; nothing of the IR |
 //! | `operators` | one entry per operator of the IR |
+//! | `windows` | those that slide a window |
+//! | `gate` | whether TensorFlow would run what was written |
 //!
 //! Operators that TensorFlow has no single one for are lowered as for TFLite. Integer networks are refused: TensorFlow's graphs have
 //! no integer convolutions, and `.tflite` is the file for them.
 
+mod gate;
 mod nodes;
 mod operators;
+mod windows;
 
 use std::collections::HashMap;
 
@@ -72,15 +76,13 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
     for &id in graph.outputs() {
         let tensor = graph.tensor(id);
         let reference = operators::reference(graph, id, &mut nodes, &mut references)?;
-        let name = nodes.add(
-            "output",
-            "Identity",
-            &[reference],
-            &[("T", attribute::Value::Type(dtype::FLOAT))],
-        );
+        let kind = element(tensor.ty.element).unwrap_or(dtype::FLOAT);
+        let attributes = [("T", attribute::Value::Type(kind))];
+        let name = nodes.add("output", "Identity", &[reference], &attributes);
         let shape = TensorShape::open(tensor.ty.shape.dims());
-        outputs.insert(tensor.name.clone(), info(&name, dtype::FLOAT, shape));
+        outputs.insert(tensor.name.clone(), info(&name, kind, shape));
     }
+    gate::check(nodes.all())?;
     let signature = Signature {
         inputs,
         outputs,

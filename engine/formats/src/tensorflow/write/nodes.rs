@@ -60,6 +60,10 @@ impl Nodes {
         )
     }
 
+    pub(super) fn all(&self) -> &[NodeDef] {
+        &self.nodes
+    }
+
     pub(super) fn finish(self) -> Vec<NodeDef> {
         self.nodes
     }

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-use ir::ops::{Activation, Coordinates, Function, Interpolation, PadMode, Padding};
+use ir::ops::{Activation, Coordinates, Function, Interpolation, PadMode};
 use ir::{Constant, Graph, Node, Op, TensorId};
 
 use super::super::proto::attribute::Value;
 use super::super::proto::dtype;
 use super::super::unsupported;
 use super::element;
-use super::nodes::{Attributes, Nodes, int, list, text};
+use super::nodes::{Attributes, Nodes, int, text};
 use crate::FormatError;
 use crate::functions::{TensorFlow, spelling};
 
 /// The type attribute of operators on floats.
-const FLOAT: (&str, Value) = ("T", Value::Type(dtype::FLOAT));
+pub(super) const FLOAT: (&str, Value) = ("T", Value::Type(dtype::FLOAT));
 
 /// What a tensor is called; constants are added when they are first read.
 pub(super) fn reference(
@@ -65,15 +65,15 @@ pub(super) fn write(
     Ok(())
 }
 
-struct Call<'a> {
-    graph: &'a Graph,
-    node: &'a Node,
-    nodes: &'a mut Nodes,
+pub(super) struct Call<'a> {
+    pub graph: &'a Graph,
+    pub node: &'a Node,
+    pub nodes: &'a mut Nodes,
     references: &'a mut HashMap<TensorId, String>,
 }
 
 impl Call<'_> {
-    fn refuse(&self, problem: impl Into<String>, fix: &str) -> FormatError {
+    pub(super) fn refuse(&self, problem: impl Into<String>, fix: &str) -> FormatError {
         unsupported(
             format!("node `{}` ({})", self.node.name, self.node.op.name()),
             problem,
@@ -81,7 +81,7 @@ impl Call<'_> {
         )
     }
 
-    fn input(&mut self, i: usize) -> Result<String, FormatError> {
+    pub(super) fn input(&mut self, i: usize) -> Result<String, FormatError> {
         let id = *self
             .node
             .inputs
@@ -94,16 +94,16 @@ impl Call<'_> {
         (0..self.node.inputs.len()).map(|i| self.input(i)).collect()
     }
 
-    fn dims(&self, i: usize) -> &[usize] {
+    pub(super) fn dims(&self, i: usize) -> &[usize] {
         self.graph.tensor(self.node.inputs[i]).ty.shape.dims()
     }
 
-    fn output_dims(&self) -> &[usize] {
+    pub(super) fn output_dims(&self) -> &[usize] {
         self.graph.tensor(self.node.output()).ty.shape.dims()
     }
 
     /// A float weight with its dimensions in another order.
-    fn weight(&mut self, i: usize, order: &[usize]) -> Result<String, FormatError> {
+    pub(super) fn weight(&mut self, i: usize, order: &[usize]) -> Result<String, FormatError> {
         let data = self
             .graph
             .constant_data(self.node.inputs[i])
@@ -118,17 +118,28 @@ impl Call<'_> {
     }
 
     /// The node that makes the output.
-    fn add(&mut self, op: &str, inputs: &[String], attributes: &Attributes<'_>) -> String {
-        self.nodes.add(&self.node.name, op, inputs, attributes)
+    pub(super) fn add(&mut self, op: &str, inputs: &[String], attributes: &Attributes<'_>) -> String {
+        self.nodes.add(&self.node.name, op, inputs, &self.typed(attributes))
+    }
+
+    /// Attributes with the type that the node really makes: shapes and indices are integers.
+    fn typed<'s>(&self, attributes: &Attributes<'s>) -> Vec<(&'s str, Value)> {
+        let kind = element(self.graph.tensor(self.node.output()).ty.element).unwrap_or(dtype::FLOAT);
+        let typed = |(name, value): &(&'s str, Value)| match *name {
+            "T" | "Tparams" if *value == FLOAT.1 => (*name, Value::Type(kind)),
+            _ => (*name, value.clone()),
+        };
+        attributes.iter().map(typed).collect()
     }
 
     /// A node on the way.
-    fn part(&mut self, part: &str, op: &str, inputs: &[String], attributes: &Attributes<'_>) -> String {
+    pub(super) fn part(&mut self, part: &str, op: &str, inputs: &[String], attributes: &Attributes<'_>) -> String {
+        let attributes = self.typed(attributes);
         self.nodes
-            .add(&format!("{}/{part}", self.node.name), op, inputs, attributes)
+            .add(&format!("{}/{part}", self.node.name), op, inputs, &attributes)
     }
 
-    fn ints(&mut self, part: &str, values: &[i64]) -> String {
+    pub(super) fn ints(&mut self, part: &str, values: &[i64]) -> String {
         self.nodes
             .ints(&format!("{}/{part}", self.node.name), &[values.len()], values)
     }
@@ -138,7 +149,7 @@ impl Call<'_> {
     }
 
     /// `x` clamped as `activation` says.
-    fn clamped(&mut self, x: String, activation: Activation) -> String {
+    pub(super) fn clamped(&mut self, x: String, activation: Activation) -> String {
         match activation {
             Activation::None => x,
             Activation::Relu => self.part("relu", "Relu", &[x], &[FLOAT]),
@@ -152,10 +163,13 @@ impl Call<'_> {
     }
 
     /// Bias and clamp behind a linear operator.
-    fn finished(&mut self, x: String, activation: Activation) -> Result<Vec<String>, FormatError> {
+    pub(super) fn finished(&mut self, x: String, activation: Activation) -> Result<Vec<String>, FormatError> {
         let x = if self.node.inputs.len() > 2 {
             let bias = self.input(2)?;
-            self.part("bias", "BiasAdd", &[x, bias], &[FLOAT])
+            // A sum that is called a bias is fused with a convolution in groups, which the fused kernel refuses.
+            let grouped = matches!(&self.node.op, Op::Conv2d(conv) if conv.groups > 1);
+            let op = if grouped { "AddV2" } else { "BiasAdd" };
+            self.part("bias", op, &[x, bias], &[FLOAT])
         } else {
             x
         };
@@ -237,12 +251,7 @@ impl Call<'_> {
 
     fn outputs(&mut self) -> Result<Vec<String>, FormatError> {
         match &self.node.op {
-            Op::Conv2d(op) => {
-                let (x, w) = (self.input(0)?, self.weight(1, &[1, 2, 3, 0])?);
-                let window = self.window(op.stride, op.dilation, op.padding, 1);
-                let y = self.add("Conv2D", &[x, w], &window);
-                self.finished(y, op.activation)
-            }
+            Op::Conv2d(op) => self.conv(op),
             Op::DepthwiseConv2d(op) => self.depthwise(op),
             Op::TransposeConv2d(op) => self.transpose_conv(op),
             Op::FullyConnected(op) => {
@@ -289,33 +298,8 @@ impl Call<'_> {
                 }
                 Ok(vec![self.add("Softmax", &[x], &[FLOAT])])
             }
-            Op::MaxPool2d(op) => {
-                let mut attributes = self.window(op.stride, [1, 1], op.padding, 0);
-                attributes.push(("ksize", list(&[1, op.kernel[0], op.kernel[1], 1])));
-                let x = self.input(0)?;
-                let y = self.add("MaxPool", &[x], &attributes);
-                Ok(vec![self.clamped(y, op.activation)])
-            }
-            Op::AveragePool2d(op) => {
-                let [_, h, w, _] = self.image();
-                let same = Padding::same([h, w], op.kernel, op.stride, [1, 1]);
-                if op.padding != Padding::NONE && op.padding != same {
-                    return Err(self.refuse(
-                        format!("TensorFlow averages with padding SAME or VALID, not {:?}", op.padding),
-                        "export it as `.onnx`",
-                    ));
-                }
-                let padding = if op.padding == Padding::NONE { "VALID" } else { "SAME" };
-                let attributes = [
-                    FLOAT,
-                    ("ksize", list(&[1, op.kernel[0], op.kernel[1], 1])),
-                    ("strides", list(&[1, op.stride[0], op.stride[1], 1])),
-                    ("padding", text(padding)),
-                ];
-                let x = self.input(0)?;
-                let y = self.add("AvgPool", &[x], &attributes);
-                Ok(vec![self.clamped(y, op.activation)])
-            }
+            Op::MaxPool2d(op) => self.max_pool(op),
+            Op::AveragePool2d(op) => self.average_pool(op),
             Op::Mean(op) => self.reduction("Mean", &op.axes, op.keep_dims),
             Op::ReduceSum(op) => self.reduction("Sum", &op.axes, op.keep_dims),
             Op::ReduceMax(op) => self.reduction("Max", &op.axes, op.keep_dims),
@@ -446,87 +430,6 @@ impl Call<'_> {
         }
     }
 
-    /// `[N, H, W, C]` of the first input of an operator that takes nothing else.
-    fn image(&self) -> [usize; 4] {
-        self.graph.tensor(self.node.inputs[0]).ty.shape.nhwc().unwrap_or([1; 4])
-    }
-
-    /// The attributes of a sliding window; input `kernel` is the filter `[O, kh, kw, I]`, 0 where there is none.
-    fn window(
-        &self,
-        stride: [usize; 2],
-        dilation: [usize; 2],
-        padding: Padding,
-        kernel: usize,
-    ) -> Vec<(&'static str, Value)> {
-        let [_, h, w, _] = self.image();
-        let size = match (kernel, &self.node.op) {
-            (0, Op::MaxPool2d(op)) => op.kernel,
-            _ => [self.dims(kernel)[1], self.dims(kernel)[2]],
-        };
-        let mut attributes = vec![FLOAT, ("strides", list(&[1, stride[0], stride[1], 1]))];
-        if dilation != [1, 1] {
-            attributes.push(("dilations", list(&[1, dilation[0], dilation[1], 1])));
-        }
-        attributes.extend(edges(padding, Padding::same([h, w], size, stride, dilation)));
-        attributes
-    }
-
-    fn depthwise(&mut self, op: &ir::ops::DepthwiseConv2d) -> Result<Vec<String>, FormatError> {
-        if op.stride[0] != op.stride[1] || op.dilation != [1, 1] {
-            let problem = format!(
-                "TensorFlow has no depthwise convolution of stride {:?}, dilation {:?}",
-                op.stride, op.dilation
-            );
-            return Err(self.refuse(problem, "export it as `.onnx` or `.tflite`"));
-        }
-        let (channels, dims) = (self.dims(0)[3], self.dims(1).to_vec());
-        let weight = self.graph.constant_data(self.node.inputs[1]).and_then(Constant::as_f32);
-        let Some(values) = weight else {
-            return Err(self.refuse("its weights are computed, or no floats", "export it as `.tflite`"));
-        };
-        let name = &self.graph.tensor(self.node.inputs[1]).name;
-        let shape = [dims[1], dims[2], channels, dims[3] / channels];
-        let w = self.nodes.floats(name, &shape, values);
-        let x = self.input(0)?;
-        let window = self.window(op.stride, op.dilation, op.padding, 1);
-        let y = self.add("DepthwiseConv2dNative", &[x, w], &window);
-        self.finished(y, op.activation)
-    }
-
-    fn transpose_conv(&mut self, op: &ir::ops::TransposeConv2d) -> Result<Vec<String>, FormatError> {
-        let out = self.output_dims().to_vec();
-        let w = self.weight(1, &[1, 2, 0, 3])?;
-        let x = self.input(0)?;
-        // The number of samples is known when it runs.
-        let shape = self.part("shape_of_input", "Shape", std::slice::from_ref(&x), &[FLOAT]);
-        let (zero, one) = (self.ints("zero", &[0]), self.ints("one", &[1]));
-        let attributes = [("T", Value::Type(dtype::INT32)), ("Index", Value::Type(dtype::INT32))];
-        let samples = self.part(
-            "samples",
-            "StridedSlice",
-            &[shape, zero.clone(), one.clone(), one],
-            &attributes,
-        );
-        let rest = self.ints("rest", &[out[1] as i64, out[2] as i64, out[3] as i64]);
-        let axis = self.nodes.ints(&format!("{}/axis", self.node.name), &[], &[0]);
-        let kinds = [
-            ("T", Value::Type(dtype::INT32)),
-            ("N", int(2)),
-            ("Tidx", Value::Type(dtype::INT32)),
-        ];
-        let sizes = self.part("sizes", "ConcatV2", &[samples, rest, axis], &kinds);
-        let kernel = [self.dims(1)[1], self.dims(1)[2]];
-        let mut attributes = vec![FLOAT, ("strides", list(&[1, op.stride[0], op.stride[1], 1]))];
-        // The padding is that of the convolution from the output to the input.
-        attributes.extend(edges(
-            op.padding,
-            Padding::same([out[1], out[2]], kernel, op.stride, [1, 1]),
-        ));
-        let y = self.add("Conv2DBackpropInput", &[sizes, w, x], &attributes);
-        self.finished(y, op.activation)
-    }
-
     /// Source: `tf.nn.gelu`.
     fn gelu(&mut self, approximate: bool) -> Result<Vec<String>, FormatError> {
         let x = self.input(0)?;
@@ -547,25 +450,5 @@ impl Call<'_> {
         let gate = self.part("gate", "AddV2", &[inner, one], &[FLOAT]);
         let halved = self.part("halved", "Mul", &[x, half], &[FLOAT]);
         Ok(vec![self.add("Mul", &[halved, gate], &[FLOAT])])
-    }
-}
-
-/// `padding` in TensorFlow's words; `same` is what `SAME` would mean.
-fn edges(padding: Padding, same: Padding) -> Vec<(&'static str, Value)> {
-    let Padding {
-        top,
-        bottom,
-        left,
-        right,
-    } = padding;
-    if padding == Padding::NONE {
-        vec![("padding", text("VALID"))]
-    } else if padding == same {
-        vec![("padding", text("SAME"))]
-    } else {
-        vec![
-            ("padding", text("EXPLICIT")),
-            ("explicit_paddings", list(&[0, 0, top, bottom, left, right, 0, 0])),
-        ]
     }
 }

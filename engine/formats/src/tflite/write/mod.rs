@@ -3,6 +3,7 @@
 //! The tensors of the graph come first, in its order; constants that TFLite wants as tensors where the graph has
 //! attributes (shapes, axes, paddings) follow, equal ones shared. Buffer 0 is empty, as the schema demands.
 
+mod gate;
 mod layout;
 mod ops;
 mod sparse;
@@ -74,7 +75,9 @@ fn prepare<'g>(graph: &'g Graph, options: &WriteOptions) -> Result<Emitter<'g>, 
 fn finish(mut emitter: Emitter<'_>, options: &WriteOptions) -> Result<Vec<u8>, FormatError> {
     let graph = emitter.graph;
     for node in graph.nodes() {
+        let first = emitter.operators.len();
         emitter.node(node)?;
+        gate::check(&emitter, node, first)?;
     }
     let model = emitter.model(options)?;
     let bytes = Writer::root(&model, IDENTIFIER);

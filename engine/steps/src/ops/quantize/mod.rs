@@ -182,7 +182,7 @@ pub struct QuantizeOp;
 impl Op for QuantizeOp {
     type Params = Quantize;
     const NAME: &'static str = "quantize";
-    const REVISION: u32 = 4;
+    const REVISION: u32 = 5;
     const SUMMARY: &'static str = "Stores and computes a model's numbers in fewer bits.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }";
