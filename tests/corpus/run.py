@@ -28,6 +28,25 @@ class Failed(Exception):
         self.word, self.reason = word, reason
 
 
+class Worker:
+    """A process that runs files in their runtimes, started again after one that took it down."""
+
+    def __init__(self, python):
+        self.python, self.process = python, None
+
+    def ask(self, task):
+        """`ok`, or why not."""
+        if self.process is None or self.process.poll() is not None:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+            self.process = subprocess.Popen([self.python, RUNTIMES], **pipes)
+        self.process.stdin.write(json.dumps(task) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        if answer:
+            return answer.removeprefix("no ")
+        return f"the runtime ended the process (exit code {self.process.wait()})"
+
+
 class Case:
     """One model file, with a folder for what is made of it."""
 
@@ -64,17 +83,12 @@ class Case:
     def run(self, kind, model, inputs, names=None):
         """Outputs of another runtime; an abort is a failure like an exception."""
         given, made = self.folder / "given.npz", self.folder / "made.npz"
-        np.savez(given, **{f"x{i}": value for i, value in enumerate(inputs)})
-        made.unlink(missing_ok=True)
-        python, environment = sys.executable, dict(os.environ)
-        if kind == "saved-model":
-            python = self.options.tensorflow
-            environment["CORPUS_NAMES"] = str(self.folder / "names.npz")
-            np.savez(environment["CORPUS_NAMES"], **names)
-        done = subprocess.run([python, RUNTIMES, kind, str(model), given, made], capture_output=True, text=True, env=environment, timeout=600, check=False)
-        if done.returncode != 0 or not made.exists():
-            lines = done.stderr.strip().splitlines()
-            raise Failed("unloadable", f"exit code {done.returncode}: {lines[-1][:300] if lines else ''}")
+        values = {f"x{i}": value for i, value in enumerate(inputs)}
+        np.savez(given, **values, **(names if kind == "saved-model" else {}))
+        worker = self.options.workers[kind == "saved-model"]
+        answer = worker.ask([kind, str(model), str(given), str(made)])
+        if answer != "ok":
+            raise Failed("unloadable", answer)
         with np.load(made) as arrays:
             return [arrays[f"y{i}"] for i in range(len(arrays.files))]
 
@@ -262,6 +276,7 @@ def main():
     parser.add_argument("--timeout", type=float, default=300, help="seconds for one call of our program")
     parser.add_argument("--json", type=Path, help="rows with their reasons")
     options = parser.parse_args()
+    options.workers = [Worker(sys.executable), Worker(options.tensorflow)]
     rows, failed = {}, 0
     for path in files(options.folders + (shipped() if options.shipped else [])):
         if not re.search(options.only, str(path)):

@@ -92,7 +92,7 @@ impl Used<'_> {
                 let [x, w] = [self.input(activations)?, self.input(weights)?];
                 self.weighted(code.builtin, x, w, channel)?;
                 match self.inputs.get(bias).copied().flatten() {
-                    Some(bias) => biased(x, bias),
+                    Some(bias) => self.biased(code.builtin, x, w, bias),
                     None if bias_optional => Ok(()),
                     None => Err(("it needs a bias".into(), "lower the graph first, which adds zeros")),
                 }
@@ -245,6 +245,35 @@ impl Used<'_> {
         Ok(())
     }
 
+    /// A bias is in the type of the accumulator, and its zero is 0. A fully connected layer with one scale compares its steps with those
+    /// of the products: `GetQuantizedConvolutionMultipler` in `kernel_util.cc`.
+    fn biased(&self, builtin: Builtin, x: &FileTensor, w: &FileTensor, bias: &FileTensor) -> Result<(), Complaint> {
+        match x.ty.element {
+            F32 => return one_of(bias, &[F32]),
+            I16 => one_of(bias, &[I64, I32])?,
+            _ => one_of(bias, &[I32])?,
+        }
+        let scales = bias.quantization.as_ref();
+        if scales.is_some_and(|q| q.zero_points.iter().any(|&z| z != 0)) {
+            return Err((format!("the bias `{}` has a zero point", bias.name), QUANTIZE_AGAIN));
+        }
+        if builtin != Builtin::FULLY_CONNECTED || scaled(w)?.scales.len() > 1 {
+            return Ok(());
+        }
+        let product = whole(x)?.scale.get() * whole(w)?.scale.get();
+        let step = scales
+            .and_then(|q| q.channel(0))
+            .map_or(0.0, |params| params.scale.get());
+        if (product - step).abs() / whole(self.output()?)?.scale.get() <= 0.02 {
+            return Ok(());
+        }
+        let problem = format!(
+            "the bias `{}` is in steps of {step:e}, products in {product:e}",
+            bias.name
+        );
+        Err((problem, QUANTIZE_AGAIN))
+    }
+
     fn mat_mul(&self) -> Result<(), Complaint> {
         let [a, b, output] = [self.input(0)?, self.input(1)?, self.output()?];
         let known = matches!(
@@ -303,20 +332,6 @@ impl Used<'_> {
         }
         Ok(())
     }
-}
-
-/// A bias is in the type of the accumulator, and its zero is 0.
-fn biased(x: &FileTensor, bias: &FileTensor) -> Result<(), Complaint> {
-    match x.ty.element {
-        F32 => one_of(bias, &[F32])?,
-        I16 => one_of(bias, &[I64, I32])?,
-        _ => one_of(bias, &[I32])?,
-    }
-    let zeros = bias.quantization.as_ref().map_or(&[][..], |q| q.zero_points.as_slice());
-    if zeros.iter().any(|&z| z != 0) {
-        return Err((format!("the bias `{}` has a zero point", bias.name), QUANTIZE_AGAIN));
-    }
-    Ok(())
 }
 
 fn one_of(tensor: &FileTensor, elements: &[ElementType]) -> Result<(), Complaint> {
