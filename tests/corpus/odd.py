@@ -35,7 +35,9 @@ def networks():
             for scales in ((1.7, 2.3), (0.6, 0.7), (2.0, 3.0), (1.3, 0.4)):
                 value = {"s": np.array([1, 1, *scales], np.float32)}
                 name = f"resize_{mode}_{transformation}_{scales[0]}_{scales[1]}"
-                for rounding in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil") if mode == "nearest" else ("floor",):
+                roundings = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"] if mode == "nearest" else ["floor"]
+                # Half-way cases of this one lie on either side by the last bit.
+                for rounding in roundings[2:] if mode == "nearest" and transformation == "half_pixel_symmetric" else roundings:
                     resize = node("Resize", ["x", "", "s"], ["y0"], mode=mode, coordinate_transformation_mode=transformation, nearest_mode=rounding)
                     yield f"{name}_{rounding}", [resize], X, value, 17, 1
         for sizes in ((15, 11), (4, 3), (9, 14)):
