@@ -7,6 +7,7 @@ use ir::ops::{
 };
 use ir::{Constant, ElementType, Graph, Quantization, Scale, TensorId, TensorType};
 
+#[expect(clippy::unnecessary_wraps, reason = "as tensors hold it")]
 fn scale(step: f32, zero_point: i32) -> Option<Quantization> {
     Some(Quantization::per_tensor(Scale::new(step).unwrap(), zero_point))
 }

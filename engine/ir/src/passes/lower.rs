@@ -156,6 +156,7 @@ fn zero_bias(input: &Tensor, weights: &Tensor, channels: usize) -> Option<(Const
 
 /// The real values of a stored constant that LiteRT's `DEQUANTIZE` does not take, such as a bias of 32-bit integers, become a
 /// constant themselves.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every rule")]
 pub fn dequantized_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
     let node = graph.node(id);
     let (Op::Dequantize(_), Some(stored)) = (&node.op, graph.constant_data(node.inputs[0])) else {

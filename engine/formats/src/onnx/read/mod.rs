@@ -322,7 +322,8 @@ fn custom<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(), Format
     let domain = node.proto.domain.as_str();
     let version = match domain {
         "" | "ai.onnx" => node.opset,
-        other => importer.versions.get(other).copied().unwrap_or(1),
+        // 1, as which most have never been anything else, need not be said.
+        other => importer.versions.get(other).copied().filter(|&v| v > 1).unwrap_or(0),
     };
     let kept = proto::Kept {
         input: node

@@ -306,7 +306,7 @@ impl Signature {
                     attribute.name, self.since
                 ));
             };
-            if wanted.chars().next() != Some(kind(attribute.kind)) {
+            if !wanted.starts_with(kind(attribute.kind)) {
                 return Err(format!("its attribute `{}` is of another kind", attribute.name));
             }
         }
