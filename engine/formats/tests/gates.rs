@@ -2,7 +2,7 @@
 
 use formats::{onnx, tensorflow, tflite};
 use ir::ops::{
-    Abs, Activation, Add, Concat, Conv2d, Custom, DepthwiseConv2d, Dequantize, Exp, Identity, MatMul, Mean, Padding,
+    Activation, Add, Concat, Conv2d, Custom, DepthwiseConv2d, Dequantize, Function, Identity, MatMul, Mean, Padding,
     Quantize, Resize, Softmax, Split,
 };
 use ir::{Constant, ElementType, Graph, Quantization, Scale, TensorId, TensorType};
@@ -70,7 +70,7 @@ fn integer_weights_are_symmetric() {
 fn kernels_are_asked_for_their_types() {
     let mut graph = Graph::new("g");
     let x = input(&mut graph, ElementType::I32, &[1, 4], None);
-    let y = graph.add("y", Exp {}, &[x]).unwrap();
+    let y = graph.add("y", Function::Exp, &[x]).unwrap();
     graph.set_outputs(&[y]);
     insta::assert_snapshot!(refused(&graph), @"tflite: node `y`: LiteRT would not run its EXP: `y` is i32, it takes f32, i16, i8; compute it in 32-bit floats, or write another format");
 
@@ -151,7 +151,7 @@ fn products_of_many_dimensions_are_refused() {
 fn guest(name: &str, version: u8) -> Graph {
     let mut graph = Graph::new("g");
     let x = graph.input("x", TensorType::f32([1, 4]));
-    let abs = graph.add("abs", Abs {}, &[x]).unwrap();
+    let abs = graph.add("abs", Function::Abs, &[x]).unwrap();
     let op = Custom {
         domain: "ai.onnx".into(),
         name: name.into(),
@@ -193,7 +193,7 @@ fn what_is_carried_decides_the_version_of_an_onnx_file() {
 fn onnx_operators_are_asked_for_their_types() {
     let mut graph = Graph::new("g");
     let x = input(&mut graph, ElementType::I32, &[1, 4], None);
-    let y = graph.add("y", Exp {}, &[x]).unwrap();
+    let y = graph.add("y", Function::Exp, &[x]).unwrap();
     graph.set_outputs(&[y]);
     insta::assert_snapshot!(onnx::write(&graph).unwrap_err(), @"onnx: node `y` (Exp): input `x` is int32, it takes double, float, float16; compute it in 32-bit floats, or write another format");
 }
@@ -202,7 +202,7 @@ fn onnx_operators_are_asked_for_their_types() {
 fn tensorflow_operators_are_asked_for_their_types() {
     let mut graph = Graph::new("g");
     let x = input(&mut graph, ElementType::I32, &[1, 4], None);
-    let y = graph.add("y", Exp {}, &[x]).unwrap();
+    let y = graph.add("y", Function::Exp, &[x]).unwrap();
     graph.set_outputs(&[y]);
     insta::assert_snapshot!(tensorflow::write(&graph).unwrap_err(), @"tensorflow: node `y` (Exp): computes with type 3; compute it in 32-bit floats, or write another format");
     // Integers that are moved are written as what they are.

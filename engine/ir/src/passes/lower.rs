@@ -220,7 +220,7 @@ pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::{Conv2d, DepthwiseConv2d, Dequantize, Div, Swish};
+    use crate::ops::{Conv2d, DepthwiseConv2d, Dequantize, Div, Function};
     use crate::{Constant, ElementType, Graph, Quantization, Scale, TensorType};
 
     #[test]

@@ -81,6 +81,7 @@ const OPERATORS: &[Operator] = &[
     computes("Rsqrt", &[T]),
     computes("Sigmoid", &[T]),
     computes("Softmax", &[T]),
+    computes("Softplus", &[T]),
     computes("Sqrt", &[T]),
     computes("Sub", &[T, T]),
     computes("Sum", &[T, Kind::Of("Tidx")]),
