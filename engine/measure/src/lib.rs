@@ -19,7 +19,9 @@ pub mod sizes;
 pub mod trtexec;
 
 pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
-pub use classification::{BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, MeanMetrics, Metrics, Tally, argmax};
+pub use classification::{
+    BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, Judgement, MeanMetrics, Metrics, Tally, argmax,
+};
 pub use error::MeasureError;
 pub use figure::{Direction, Figure, Unit};
 pub use latency::{Benchmark, Clock, Protocol, Summary, Timings};

@@ -92,18 +92,25 @@ impl ConfusionMatrix {
         self.counts.iter().map(|row| row[class]).sum()
     }
 
-    /// One class against all others.
-    pub(super) fn one_against_rest(&self, class: usize) -> OneAgainstRest {
-        let true_positive = self.counts[class][class];
-        let false_positive = self.predicted(class) - true_positive;
-        let false_negative = self.support(class) - true_positive;
-        let true_negative = self.samples() - true_positive - false_positive - false_negative;
-        OneAgainstRest {
-            true_positive,
-            false_positive,
-            false_negative,
-            true_negative,
+    /// Each class against all others. One walk over the matrix: with sums for each class anew, a thousand classes would take seconds.
+    pub(super) fn each_against_rest(&self) -> Vec<OneAgainstRest> {
+        let mut predicted = vec![0_u64; self.classes.len()];
+        for row in &self.counts {
+            predicted.iter_mut().zip(row).for_each(|(sum, count)| *sum += count);
         }
+        let samples: u64 = predicted.iter().sum();
+        let table = |(class, predicted): (usize, u64)| {
+            let true_positive = self.counts[class][class];
+            let false_positive = predicted - true_positive;
+            let false_negative = self.support(class) - true_positive;
+            OneAgainstRest {
+                true_positive,
+                false_positive,
+                false_negative,
+                true_negative: samples - true_positive - false_positive - false_negative,
+            }
+        };
+        predicted.into_iter().enumerate().map(table).collect()
     }
 }
 
@@ -122,6 +129,16 @@ pub(super) fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 impl OneAgainstRest {
+    /// Samples of the class.
+    pub(super) fn support(&self) -> u64 {
+        self.true_positive + self.false_negative
+    }
+
+    /// Samples decided for the class.
+    pub(super) fn predicted(&self) -> u64 {
+        self.true_positive + self.false_positive
+    }
+
     pub(super) fn precision(self) -> f64 {
         ratio(self.true_positive, self.true_positive + self.false_positive)
     }

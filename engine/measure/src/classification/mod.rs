@@ -25,7 +25,7 @@ use confusion::{OneAgainstRest, ratio};
 pub use confusion::ConfusionMatrix;
 pub use interval::Interval;
 pub(crate) use tally::rank;
-pub use tally::{Tally, argmax};
+pub use tally::{Judgement, Tally, argmax};
 
 /// Metrics of one class against the rest, each 0..1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -142,22 +142,22 @@ impl Metrics {
         if samples == 0 {
             return Err(MeasureError::NoSamples);
         }
-        let per_class: Vec<ClassMetrics> = (0..n)
-            .map(|class| {
-                let rest = confusion.one_against_rest(class);
-                ClassMetrics {
-                    name: confusion.classes()[class].clone(),
-                    support: confusion.support(class),
-                    precision: rest.precision(),
-                    sensitivity: rest.sensitivity(),
-                    specificity: rest.specificity(),
-                    f1: rest.f1(),
-                    g_mean: rest.g_mean(),
-                }
+        let tables = confusion.each_against_rest();
+        let per_class: Vec<ClassMetrics> = tables
+            .iter()
+            .enumerate()
+            .map(|(class, rest)| ClassMetrics {
+                name: confusion.classes()[class].clone(),
+                support: rest.support(),
+                precision: rest.precision(),
+                sensitivity: rest.sensitivity(),
+                specificity: rest.specificity(),
+                f1: rest.f1(),
+                g_mean: rest.g_mean(),
             })
             .collect();
         let mean = |metric: fn(&ClassMetrics) -> f64| per_class.iter().map(metric).sum::<f64>() / n as f64;
-        let count = |empty: &dyn Fn(usize) -> bool| (0..n).filter(|&class| empty(class)).count() as u64;
+        let count = |of: fn(&OneAgainstRest) -> u64| tables.iter().filter(|rest| of(rest) == 0).count() as u64;
         Ok(Self {
             samples,
             arithmetic: arithmetic.into(),
@@ -171,11 +171,11 @@ impl Metrics {
                 f1: mean(|class| class.f1),
                 g_mean: geometric_mean(per_class.iter().map(|class| class.sensitivity)),
             },
-            binary: (n == 2).then(|| binary(&confusion)),
+            binary: (n == 2).then(|| binary(&confusion.classes()[1], tables[1])),
             zero_division: ZeroDivision {
                 value: 0.0,
-                without_support: count(&|class| confusion.support(class) == 0),
-                never_predicted: count(&|class| confusion.predicted(class) == 0),
+                without_support: count(OneAgainstRest::support),
+                never_predicted: count(OneAgainstRest::predicted),
             },
             per_class,
             confusion,
@@ -245,8 +245,7 @@ impl Metrics {
     }
 }
 
-fn binary(confusion: &ConfusionMatrix) -> BinaryMetrics {
-    let rest = confusion.one_against_rest(1);
+fn binary(positive: &str, rest: OneAgainstRest) -> BinaryMetrics {
     let OneAgainstRest {
         true_positive,
         false_positive,
@@ -254,7 +253,7 @@ fn binary(confusion: &ConfusionMatrix) -> BinaryMetrics {
         true_negative,
     } = rest;
     BinaryMetrics {
-        positive: confusion.classes()[1].clone(),
+        positive: positive.to_owned(),
         true_positive,
         false_positive,
         false_negative,

@@ -25,7 +25,39 @@ pub(crate) fn rank<T: PartialOrd + Copy>(row: &[T], index: usize) -> usize {
         .count()
 }
 
+/// What a model made of one sample: all that its tally needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judgement {
+    label: usize,
+    decision: usize,
+    /// Whether the sample's class is among the five best.
+    top5: bool,
+}
+
+impl Judgement {
+    /// The decision that scores make, one per class, quantized or not; `sample` is its number in messages.
+    pub fn of<T: PartialOrd + Copy>(sample: u64, label: usize, scores: &[T]) -> Result<Self, MeasureError> {
+        if let Some(class) = scores.iter().position(|score| score.partial_cmp(score).is_none()) {
+            return Err(MeasureError::NotANumber { sample, class });
+        }
+        let decision = argmax(scores).ok_or(MeasureError::TooFewClasses(0))?;
+        check_labels(sample, [label, decision], scores.len())?;
+        let top5 = rank(scores, label) < 5;
+        Ok(Self { label, decision, top5 })
+    }
+}
+
+fn check_labels(sample: u64, labels: [usize; 2], classes: usize) -> Result<(), MeasureError> {
+    let outside = labels.into_iter().find(|&index| index >= classes);
+    outside.map_or(Ok(()), |label| {
+        Err(MeasureError::LabelOutOfRange { sample, label, classes })
+    })
+}
+
 /// Counts decisions sample by sample. Tallies of parts can be merged in any order: they hold counts only.
+///
+/// A tally holds a count for each pair of classes, so there is one for all samples: threads make [`Judgement`]s, one of them
+/// [`counts`](Tally::count) them.
 #[derive(Debug, Clone)]
 pub struct Tally {
     confusion: ConfusionMatrix,
@@ -44,47 +76,31 @@ impl Tally {
         }
     }
 
+    /// Counts a sample; an error if it was judged over more classes.
+    pub fn count(&mut self, judged: Judgement) -> Result<(), MeasureError> {
+        let Judgement { label, decision, top5 } = judged;
+        let classes = self.confusion.classes.len();
+        check_labels(self.samples, [label, decision], classes)?;
+        self.confusion.counts[label][decision] += 1;
+        self.samples += 1;
+        self.top5 = self.top5.map(|hits| hits + u64::from(top5));
+        Ok(())
+    }
+
     /// Adds a sample by its scores, one per class, quantized or not.
     pub fn add_scores<T: PartialOrd + Copy>(&mut self, label: usize, scores: &[T]) -> Result<(), MeasureError> {
-        let classes = self.confusion.classes.len();
-        if scores.len() != classes {
-            return Err(MeasureError::ScoreCount {
-                sample: self.samples,
-                found: scores.len(),
-                classes,
-            });
+        let (sample, found, classes) = (self.samples, scores.len(), self.confusion.classes.len());
+        if found != classes {
+            return Err(MeasureError::ScoreCount { sample, found, classes });
         }
-        if let Some(class) = scores.iter().position(|score| score.partial_cmp(score).is_none()) {
-            return Err(MeasureError::NotANumber {
-                sample: self.samples,
-                class,
-            });
-        }
-        let decision = argmax(scores).ok_or(MeasureError::TooFewClasses(0))?;
-        self.count(label, decision)?;
-        let hit = u64::from(rank(scores, label) < 5);
-        self.top5 = self.top5.map(|hits| hits + hit);
-        Ok(())
+        self.count(Judgement::of(sample, label, scores)?)
     }
 
     /// Adds a sample by its decision alone, for models that do not score each class; top-5 is then unknown.
     pub fn add_decision(&mut self, label: usize, decision: usize) -> Result<(), MeasureError> {
-        self.count(label, decision)?;
+        let top5 = false;
+        self.count(Judgement { label, decision, top5 })?;
         self.top5 = None;
-        Ok(())
-    }
-
-    fn count(&mut self, label: usize, decision: usize) -> Result<(), MeasureError> {
-        let classes = self.confusion.classes.len();
-        if let Some(label) = [label, decision].into_iter().find(|&index| index >= classes) {
-            return Err(MeasureError::LabelOutOfRange {
-                sample: self.samples,
-                label,
-                classes,
-            });
-        }
-        self.confusion.counts[label][decision] += 1;
-        self.samples += 1;
         Ok(())
     }
 

@@ -7,11 +7,11 @@
 //! quality: { evaluate: { model: { each: [base, int8] }, data: test } }
 //! ```
 
-use measure::Tally;
+use measure::{Judgement, Tally};
 use models::KernelSet;
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
-use runtime::{Executable, Value};
+use runtime::{Executable, Outputs, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,23 +54,21 @@ impl Op for EvaluateOp {
         let outputs = executable.outputs();
         let scores = outputs.first().map_or(0, |o| o.ty.shape.elements());
         let classes = class_names(&dataset.data.classes, scores)?;
-        // Each sample's tally is a count, so that the merged result does not depend on the order of the threads.
-        let parts = feeder.map(context, |sample, values| {
-            let mut part = Tally::new(classes.clone());
-            let label = labels[sample] as usize;
-            match values.get(0) {
-                Value::F32(v) => part.add_scores(label, v),
-                Value::I8(v) => part.add_scores(label, v),
-                Value::U8(v) => part.add_scores(label, v),
-                Value::I16(v) => part.add_scores(label, v),
-                Value::I32(v) => part.add_scores(label, v),
+        let mut tally = Tally::new(classes);
+        let judgement = |sample: usize, outputs: &Outputs<'_>| {
+            let (number, label) = (sample as u64, labels[sample] as usize);
+            match outputs.get(0) {
+                Value::F32(v) => Judgement::of(number, label, v),
+                Value::I8(v) => Judgement::of(number, label, v),
+                Value::U8(v) => Judgement::of(number, label, v),
+                Value::I16(v) => Judgement::of(number, label, v),
+                Value::I32(v) => Judgement::of(number, label, v),
             }
-            .map(|()| part)
+        };
+        feeder.each(context, judgement, |judged| {
+            tally.count(judged?)?;
+            Ok(())
         })?;
-        let mut tally = Tally::new(classes.clone());
-        for part in parts {
-            tally.merge(&part?)?;
-        }
         let metrics = tally.finish(executable.arithmetic())?;
         context.log(&format!(
             "accuracy {:.2} % of {}",
@@ -91,4 +89,55 @@ fn class_names(known: &[String], scores: usize) -> Result<Vec<String>, StepError
     Ok((0..scores)
         .map(|i| known.get(i).cloned().unwrap_or_else(|| format!("class {i}")))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use data::{Samples, Values};
+    use report::Document;
+
+    use crate::contract::artifact::{Artifact, LoadedDataset};
+    use crate::tests::fixtures::{network, noise, run_on};
+
+    use super::*;
+
+    /// What evaluation finds on more samples than pass at once; `change` may spoil their values.
+    fn evaluated(threads: usize, change: impl FnOnce(&mut [f32])) -> Result<measure::Metrics, String> {
+        let LoadedDataset { mut data, transform } = noise(1500);
+        let shape = data.samples.shape().to_vec();
+        let Values::F32(mut values) = data.samples.into_values() else {
+            panic!("noise is floats")
+        };
+        change(&mut values);
+        data.samples = Samples::new(shape, Values::F32(values)).unwrap();
+        data.labels = Some((0..1500).map(|i| i % 5).collect());
+        data.classes = (0..5).map(|i| format!("class {i}")).collect();
+        let dataset = Arc::new(LoadedDataset { data, transform });
+        let dataset = Artifact::new(ArtifactKind::Dataset, BTreeMap::new(), Some(dataset));
+        let output = run_on(threads, "evaluate", &network(), dataset).map_err(|e| e.to_string())?;
+        match output.document {
+            Some(Document::Metrics(metrics)) => Ok(metrics),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_sample_counts_once_whatever_the_number_of_threads() {
+        let metrics = evaluated(1, |_| ()).unwrap();
+        assert_eq!(metrics.samples, 1500);
+        assert!(metrics.per_class.iter().all(|class| class.support == 300));
+        assert_eq!(evaluated(3, |_| ()).unwrap(), metrics);
+    }
+
+    #[test]
+    fn a_sample_whose_scores_are_no_numbers_is_named() {
+        let spoil = |values: &mut [f32]| {
+            let len = values.len() / 1500;
+            values[1200 * len..1201 * len].fill(f32::NAN);
+        };
+        insta::assert_snapshot!(evaluated(2, spoil).unwrap_err(), @"sample 1200: output 0 is not a number; the model overflows or its weights hold NaN");
+    }
 }

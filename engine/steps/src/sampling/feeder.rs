@@ -1,5 +1,7 @@
 //! From stored samples to a model's inputs: transform, check of shapes, quantization at integer edges.
 
+use std::ops::Range;
+
 use data::transform::Prepared;
 use data::{Dataset, LoadedDataset, Values};
 use ir::{ElementType, QuantParams};
@@ -7,6 +9,9 @@ use runtime::{Executable, InputBuffers, Outputs};
 
 use crate::StepError;
 use crate::contract::Context;
+
+/// Samples of a part: enough to keep all threads busy, few enough that the outputs of a part are small beside a model.
+const PART: usize = 1024;
 
 /// Feeds the samples of a dataset to a model with one input.
 pub struct Feeder<'a> {
@@ -70,6 +75,11 @@ impl<'a> Feeder<'a> {
         self
     }
 
+    /// How many values the model takes of a sample.
+    pub fn elements(&self) -> usize {
+        self.dataset.samples.sample_len()
+    }
+
     /// How many samples are fed.
     pub fn len(&self) -> usize {
         self.order.map_or(self.dataset.len(), <[usize]>::len)
@@ -111,22 +121,45 @@ impl<'a> Feeder<'a> {
         }
     }
 
-    /// Runs the model on every sample over the threads of the current pool; results in sample order.
-    pub fn map<R: Send>(
+    /// The fed samples in parts that [`Feeder::pass`] takes: what is made of one part is in memory at once.
+    pub fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let len = self.len();
+        (0..len).step_by(PART).map(move |start| start..(start + PART).min(len))
+    }
+
+    /// Runs the model on a part of the samples over the threads of the current pool; results in sample order.
+    pub fn pass<R: Send>(
         &self,
+        part: Range<usize>,
         context: &Context<'_>,
         read: impl Fn(usize, &Outputs<'_>) -> R + Sync,
     ) -> Result<Vec<R>, StepError> {
+        let (start, all) = (part.start, self.len() as u64);
+        let hooks = runtime::Hooks {
+            progress: &|done, _| context.progress(start as u64 + done, all),
+            cancelled: context.cancelled,
+        };
+        let feed = |i: usize, buffers: &mut InputBuffers| self.feed(start + i, buffers);
+        let see = |i: usize, outputs: &Outputs<'_>| read(self.sample(start + i), outputs);
+        let results = runtime::map_samples(self.executable, part.len(), feed, see, hooks);
+        context.check_cancelled()?;
+        Ok(results?)
+    }
+
+    /// Runs the model on all samples, part by part: `read` sees the outputs on the threads of the current pool, `take` gets what
+    /// it made of them in sample order.
+    pub fn each<R: Send>(
+        &self,
+        context: &Context<'_>,
+        read: impl Fn(usize, &Outputs<'_>) -> R + Sync,
+        mut take: impl FnMut(R) -> Result<(), StepError>,
+    ) -> Result<(), StepError> {
         if self.is_empty() {
             return Err(StepError::Params("the dataset has no samples".into()));
         }
-        let hooks = runtime::Hooks {
-            progress: context.progress,
-            cancelled: context.cancelled,
-        };
-        let feed = |i: usize, buffers: &mut InputBuffers| self.feed(i, buffers);
-        let results = runtime::map_samples(self.executable, self.len(), feed, |i, o| read(self.sample(i), o), hooks);
-        context.check_cancelled()?;
-        Ok(results?)
+        for part in self.parts() {
+            self.pass(part, context, &read)?.into_iter().try_for_each(&mut take)?;
+        }
+        Ok(())
     }
 }

@@ -181,6 +181,25 @@ pub fn run_keeping(
     with_intermediates(threads, intermediates, |context| op.run(params, &inputs, context))
 }
 
+/// Runs an op without parameters on a model and a dataset.
+pub fn run_on(threads: usize, op: &str, model: &Graph, dataset: Artifact) -> Result<Output, StepError> {
+    let op: &Registered = crate::find(op).unwrap();
+    let mut inputs = Inputs::default();
+    let model = Artifact::new(ArtifactKind::Model, BTreeMap::new(), Some(Arc::new(model.clone())));
+    for (port, artifact) in [("model", model), ("data", dataset)] {
+        let labelled = Labelled {
+            step: port.into(),
+            variant: port.into(),
+            coordinates: Vec::new(),
+            artifact: Arc::new(artifact),
+        };
+        inputs.ports.insert(port.into(), vec![labelled]);
+    }
+    let params = op.complete(&serde_json::json!({}), &["model", "data"]);
+    let params = params.map_err(StepError::Params)?;
+    with_context(threads, |context| op.run(params, &inputs, context))
+}
+
 /// The message of a step that fails.
 pub fn refused(op: &str, params: Value, samples: Option<usize>) -> String {
     match run_with(1, op, params, &[("model", &network())], samples, None) {

@@ -10,6 +10,7 @@
 mod layer_pairs;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use data::LoadedDataset;
 use ir::Graph;
@@ -106,25 +107,19 @@ impl Op for VerifyOp {
             by_layer(&model, &reference, &dataset, &order, &mut tally, context)?;
         }
         let real = |executable: &Executable, value: Value<'_>| dequantized(executable, value);
-        let expected = original_feed.map(context, |_, o| real(&original, o.get(0)))?;
-        let found = match params.runtime {
-            VerifyRuntime::Own => candidate_feed.map(context, |_, o| real(&candidate, o.get(0)))?,
-            VerifyRuntime::Tract => {
-                let second = SecondOpinion::new(&model)?;
-                let elements = model.tensor(model.inputs()[0]).ty.shape.elements();
-                let mut sample = vec![0.0; elements];
-                let mut found = Vec::with_capacity(order.len());
-                for i in 0..order.len() {
-                    context.check_cancelled()?;
-                    candidate_feed.float(i, &mut sample);
-                    found.push(second.run(&sample)?);
-                    context.progress(i as u64, order.len() as u64);
-                }
-                found
-            }
+        let second = match params.runtime {
+            VerifyRuntime::Own => None,
+            VerifyRuntime::Tract => Some(SecondOpinion::new(&model)?),
         };
-        for (expected, found) in expected.iter().zip(&found) {
-            tally.add(expected, found)?;
+        for part in original_feed.parts() {
+            let expected = original_feed.pass(part.clone(), context, |_, o| real(&original, o.get(0)))?;
+            let found = match &second {
+                None => candidate_feed.pass(part, context, |_, o| real(&candidate, o.get(0)))?,
+                Some(second) => opinions(second, &candidate_feed, part, context)?,
+            };
+            for (expected, found) in expected.iter().zip(&found) {
+                tally.add(expected, found)?;
+            }
         }
         let name = inputs
             .all("reference")
@@ -160,6 +155,23 @@ impl Op for VerifyOp {
             Document::Agreement(agreement),
         ))
     }
+}
+
+/// What a second engine makes of a part of the samples.
+fn opinions(
+    second: &SecondOpinion,
+    feeder: &Feeder<'_>,
+    part: Range<usize>,
+    context: &Context<'_>,
+) -> Result<Vec<Vec<f32>>, StepError> {
+    let mut sample = vec![0.0; feeder.elements()];
+    part.map(|i| {
+        context.check_cancelled()?;
+        feeder.float(i, &mut sample);
+        context.progress(i as u64, feeder.len() as u64);
+        second.run(&sample)
+    })
+    .collect()
 }
 
 /// Adds what every pair of layers makes of the samples.
