@@ -45,10 +45,14 @@ fn ranges(prepared: &Graph) -> Result<TensorRanges, Box<dyn Error>> {
     let (mut workspace, mut input) = (executable.workspace(), executable.input_buffers());
     let mut ranges = TensorRanges::new();
     for i in 0..SAMPLES {
-        let Some(data::Sample::F32(values)) = samples.data.samples.get(i) else {
-            return Err("noise is made of floats".into());
-        };
-        input.f32(0).copy_from_slice(values);
+        samples.data.samples.with(i, |sample| match sample {
+            data::Sample::F32(values) => input.f32(0).copy_from_slice(values),
+            data::Sample::U8(bytes) => input
+                .f32(0)
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(to, &byte)| *to = byte.into()),
+        })?;
         executable.run_observed(&mut workspace, &input.values(), &mut |tensor, values| {
             if let Some(seen) = Range::of(values) {
                 let range = ranges.entry(tensor.to_owned()).or_insert(seen);

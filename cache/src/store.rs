@@ -140,6 +140,16 @@ impl Store {
         Ok(path)
     }
 
+    /// The blob's file, to be read in part; with `verify` as [`Store::verified`].
+    ///
+    /// Errors: those of [`Store::read`]; without `verify` damage is not found.
+    pub fn open_file(&self, blob: &BlobRef, verify: bool) -> Result<File, CacheError> {
+        if verify {
+            self.verified(blob)?;
+        }
+        self.open_blob(blob)
+    }
+
     /// Where the blob's file is, if it is stored. Unverified and read-only: for people, see [`Store::verified`].
     pub fn path(&self, digest: &Digest) -> PathBuf {
         self.layout.blob(digest)

@@ -179,9 +179,10 @@ def shared_networks(shared, pipeline, folder, count):
         if complaint:
             sys.exit(f"the CIFAR images cannot be read: {complaint}")
         record = json.loads((folder / split / "record.json").read_text())
-        digest = record["instances"][0]["blobs"]["samples.npy"]
-        blob = Path(pipeline.environment["PIPELINE_CACHE"]) / "v1/cas/sha256" / digest[:2] / digest
-        splits[split] = np.load(blob).astype(np.float32)
+        blobs = record["instances"][0]["blobs"]
+        digests = [blobs[name] for name in sorted(blobs) if name.startswith("samples-")]
+        store = Path(pipeline.environment["PIPELINE_CACHE"]) / "v1/cas/sha256"
+        splits[split] = np.concatenate([np.load(store / digest[:2] / digest) for digest in digests]).astype(np.float32)
     models = [shared / "models/mlperf-tiny/pretrainedResnet.h5", shared / "models/resnet8-cifar-jpeg.h5"]
     for path in models:
         yield Network(path.stem, path, [splits["test"]], splits["train"])

@@ -88,7 +88,7 @@ steps:
 #[test]
 fn pictures_that_do_not_decode_fail_by_name() {
     let run = pictures("").run_to(1, &[]);
-    insta::assert_snapshot!(run.error("all"), @"dog/2.jpg: neither JPEG nor PNG by its first bytes (and 1 more of 5 images fail); repair or remove it, or set `on-error: skip`");
+    insta::assert_snapshot!(run.error("all"), @"dog/2.jpg: no JPEG, PNG, GIF, BMP, WebP or TIFF by its first bytes (and 1 more of 5 images fail); repair or remove it, or set `on-error: skip`");
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn pictures_that_do_not_decode_can_be_skipped() {
     let run = pictures(", on-error: skip").run(&[]);
     insta::assert_snapshot!(run.instance("all").log.join("\n"), @"
     3 of 5 samples, each 24×40×3
-    skipped dog/2.jpg: neither JPEG nor PNG by its first bytes
+    skipped dog/2.jpg: no JPEG, PNG, GIF, BMP, WebP or TIFF by its first bytes
     skipped dog/3.jpg: JPEG does not decode: I/O errors Not enough bytes, expected 162 but found 160
 
-    warning: 2 of 5 images do not decode and were left out
+    warning: 2 of 5 files do not decode and were left out
     ");
 }
 
@@ -110,11 +110,11 @@ fn an_empty_class_folder_is_noticed() {
     let run = lab.run(&[]);
     insta::assert_snapshot!(run.instance("all").log.join("\n"), @"
     3 of 5 samples, each 24×40×3
-    skipped owl: class folder holds no image
-    skipped dog/2.jpg: neither JPEG nor PNG by its first bytes
+    skipped owl: class folder holds no sample
+    skipped dog/2.jpg: no JPEG, PNG, GIF, BMP, WebP or TIFF by its first bytes
     skipped dog/3.jpg: JPEG does not decode: I/O errors Not enough bytes, expected 162 but found 160
 
-    warning: 2 of 5 images do not decode and were left out
+    warning: 2 of 5 files do not decode and were left out
     ");
 }
 

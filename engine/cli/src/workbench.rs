@@ -12,7 +12,8 @@ use measure::Machine;
 use recipe::ArtifactKind;
 use report::{Document, RecipeFacts};
 use serde_json::Value;
-use steps::contract::{Artifact, Decoded, ReadBlob};
+use steps::contract::artifact::{Memory, in_memory};
+use steps::contract::{Artifact, Decoded};
 use steps::{Context, Inputs, Labelled, Output, SourceFiles};
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -135,6 +136,7 @@ impl<'a> Workbench<'a> {
             memory: &measure::memory::ThisProcess,
             machine: &self.machine,
             intermediates: &steps::contract::NothingKept,
+            shelf: &Memory,
         };
         let output = registered.run(params, inputs, &context).or_exit(Exit::StepFailed)?;
         Ok(made(output))
@@ -167,10 +169,7 @@ fn made(output: Output) -> Made {
         decoded,
         document,
     } = output;
-    let blobs = blobs.into_iter().map(|(name, bytes)| {
-        let read: ReadBlob = Box::new(move || Ok(bytes.clone()));
-        (name, read)
-    });
+    let blobs = blobs.into_iter().map(|(name, bytes)| (name, in_memory(bytes)));
     Made {
         artifact: Arc::new(Artifact::new(kind, blobs.collect(), decoded)),
         document,

@@ -1,99 +1,100 @@
 //! A dataset as named blobs, as it is stored between steps.
 //!
-//! `samples.npy` (`uint8` or `float32`, sample axis first), `labels.npy` (`uint32`, absent for unlabelled data) and
-//! `dataset.json` (names of classes and samples, what was skipped). The arrays can be opened with NumPy.
+//! `samples-00000.npy`, … (`uint8` or `float32`, sample axis first, a few MiB each) are put on a shelf while they are made.
+//! Beside them lie `dataset.json` (shape of all, how many samples a piece holds, names of classes, what was skipped),
+//! `labels.npy` (`uint32`, absent for unlabelled data) and `names.json` (the samples' names, for people). Arrays can be opened with NumPy.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Dataset, Samples, Values};
+use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::npy::{self, Data};
+use crate::samples::{Kind, Samples, Stored, piece_name};
 
-/// Name of the blob that holds the samples.
-pub const SAMPLES: &str = "samples.npy";
 /// Name of the blob that holds the labels.
 pub const LABELS: &str = "labels.npy";
-/// Name of the blob that holds the names.
-pub const NAMES: &str = "dataset.json";
+/// Name of the blob that says what there is.
+pub const FACTS: &str = "dataset.json";
+/// Name of the blob that holds the samples' names.
+pub const NAMES: &str = "names.json";
 
-/// The parts of a dataset that are text.
+/// What the arrays do not say.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Texts {
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Facts {
+    shape: Vec<usize>,
+    floats: bool,
+    /// Samples of each piece but the last.
+    each: usize,
     classes: Vec<String>,
-    names: Vec<String>,
     skipped: Vec<(String, String)>,
 }
 
-/// The blobs of a dataset by name.
-pub fn to_blobs(dataset: &Dataset) -> Vec<(&'static str, Vec<u8>)> {
+/// Whether a blob of this name holds a piece of the samples: it is read in part, and never whole.
+pub fn is_piece(name: &str) -> bool {
+    name.starts_with("samples-")
+}
+
+/// The blobs beside the pieces, by name.
+pub fn to_blobs(dataset: &Dataset, names: &[String]) -> Vec<(&'static str, Vec<u8>)> {
     let Dataset {
         samples,
         labels,
         classes,
-        names,
         skipped,
     } = dataset;
-    let samples = match samples.values() {
-        Values::U8(bytes) => npy::write::<u8>(samples.shape(), bytes),
-        Values::F32(floats) => npy::write(samples.shape(), floats),
-    };
-    let names = Texts {
+    let facts = Facts {
+        shape: samples.shape().to_vec(),
+        floats: samples.kind() == Kind::F32,
+        each: samples.each(),
         classes: classes.clone(),
-        names: names.clone(),
         skipped: skipped.clone(),
     };
-    let names = serde_json::to_vec(&names).expect("lists of strings have a JSON form");
-    let mut blobs = vec![(SAMPLES, samples), (NAMES, names)];
+    let json = |lists: Result<Vec<u8>, serde_json::Error>| lists.expect("numbers and strings have a JSON form");
+    let mut blobs = vec![
+        (FACTS, json(serde_json::to_vec(&facts))),
+        (NAMES, json(serde_json::to_vec(names))),
+    ];
     if let Some(labels) = labels {
         blobs.push((LABELS, npy::write(&[labels.len()], labels)));
     }
     blobs
 }
 
-/// The dataset whose blobs `take` hands out by name (`None`: there is no such blob). Samples of `uint8` are used where
-/// they lie in their blob.
-pub fn from_blobs(mut take: impl FnMut(&str) -> Option<Vec<u8>>) -> Result<Dataset, DataError> {
-    let mut required = |name: &str| {
-        take(name).ok_or_else(|| DataError::NoSuchFile {
+/// The dataset whose blobs `find` knows by name (`None`: there is no such blob). Pieces are touched when a sample is asked for.
+pub fn from_blobs(find: impl Fn(&str) -> Option<Arc<dyn Stored>>) -> Result<Dataset, DataError> {
+    let required = |name: &str| {
+        find(name).ok_or_else(|| DataError::NoSuchFile {
             name: name.to_owned(),
             near: None,
         })
     };
-    let (shape, data) = npy::read(required(SAMPLES)?, SAMPLES)?.into_parts();
-    let values = match data {
-        Data::U8(bytes) => Values::U8(bytes),
-        Data::F32(floats) => Values::F32(floats),
-        other => {
-            return Err(DataError::malformed(
-                SAMPLES,
-                format!("{} found, uint8 or float32 expected", other.type_name()),
-            ));
-        }
-    };
-    let samples = Samples::new(shape, values)
-        .ok_or_else(|| DataError::malformed(SAMPLES, "a scalar found, an axis of samples expected"))?;
-    let Texts {
+    let read = |blob: Arc<dyn Stored>, name: &str| blob.read().map_err(|why| DataError::malformed(name, why));
+    let facts = read(required(FACTS)?, FACTS)?;
+    let Facts {
+        shape,
+        floats,
+        each,
         classes,
-        names,
         skipped,
-    } = serde_json::from_slice(&required(NAMES)?).map_err(|error| DataError::malformed(NAMES, error.to_string()))?;
-    if names.len() != samples.len() {
-        let why = format!(
-            "{} names found, one for each of {} samples expected",
-            names.len(),
-            samples.len()
-        );
-        return Err(DataError::malformed(NAMES, why));
-    }
-    let labels = take(LABELS)
-        .map(|bytes| read_labels(bytes, samples.len(), classes.len()))
+    } = serde_json::from_slice(&facts).map_err(|error| DataError::malformed(FACTS, error.to_string()))?;
+    let samples = *shape
+        .first()
+        .filter(|_| each > 0)
+        .ok_or_else(|| DataError::malformed(FACTS, "a scalar found, an axis of samples expected"))?;
+    let pieces: Vec<Arc<dyn Stored>> = (0..samples.div_ceil(each))
+        .map(|index| required(&piece_name(index)))
+        .collect::<Result<_, _>>()?;
+    let labels = find(LABELS)
+        .map(|blob| read_labels(read(blob, LABELS)?, samples, classes.len()))
         .transpose()?;
+    let kind = if floats { Kind::F32 } else { Kind::U8 };
     Ok(Dataset {
-        samples,
+        samples: Samples::in_pieces(shape, kind, each, pieces),
         labels,
         classes,
-        names,
         skipped,
     })
 }
@@ -125,50 +126,75 @@ fn read_labels(bytes: Vec<u8>, samples: usize, classes: usize) -> Result<Vec<u32
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
 
-    fn dataset(values: Values, labels: Option<Vec<u32>>) -> Dataset {
-        Dataset {
-            samples: Samples::new(vec![2, 1, 2], values).expect("four values"),
+    use super::*;
+    use crate::samples::{Memory, Shelf, Values};
+
+    type Blobs = BTreeMap<String, Vec<u8>>;
+
+    /// Three samples of two values in pieces of two.
+    fn blobs(floats: bool, labels: Option<Vec<u32>>) -> Blobs {
+        let piece = |values: &[u8]| {
+            let shape = [values.len() / 2, 2];
+            if floats {
+                npy::write(&shape, &values.iter().map(|&v| f32::from(v) / 2.0).collect::<Vec<_>>())
+            } else {
+                npy::write(&shape, values)
+            }
+        };
+        let pieces = [piece(&[1, 2, 3, 4]), piece(&[5, 6])];
+        let stored = pieces.iter().map(|bytes| Memory.put("", bytes.clone()));
+        let kind = if floats { Kind::F32 } else { Kind::U8 };
+        let dataset = Dataset {
+            samples: Samples::in_pieces(vec![3, 2], kind, 2, stored.collect::<Result<_, _>>().expect("memory")),
             labels,
             classes: vec!["cat".into(), "dog".into()],
-            names: vec!["1.png".into(), "2.png".into()],
-            skipped: vec![("3.png".into(), "image file is empty".into())],
-        }
+            skipped: vec![("4.png".into(), "image file is empty".into())],
+        };
+        let names = ["1.png", "2.png", "3.png"].map(String::from);
+        let rest = to_blobs(&dataset, &names);
+        let rest = rest.into_iter().map(|(name, bytes)| (name.to_owned(), bytes));
+        let pieces = pieces.into_iter().enumerate();
+        pieces.map(|(i, bytes)| (piece_name(i), bytes)).chain(rest).collect()
     }
 
-    /// Reads blobs after `change` of one of them.
-    fn read(dataset: &Dataset, changed: &str, change: impl Fn(Vec<u8>) -> Option<Vec<u8>>) -> Result<Dataset, String> {
-        let mut blobs: std::collections::BTreeMap<_, _> = to_blobs(dataset).into_iter().collect();
-        from_blobs(|name| {
-            let blob = blobs.remove(name)?;
-            if name == changed { change(blob) } else { Some(blob) }
-        })
-        .map_err(|error| error.to_string())
+    fn open(blobs: &Blobs) -> Result<Dataset, DataError> {
+        from_blobs(|name| Some(Arc::new(Arc::new(blobs.get(name)?.clone()))))
     }
 
     #[test]
-    fn a_dataset_survives_its_blobs() {
-        for labels in [None, Some(vec![1, 0])] {
-            for values in [
-                Values::U8(vec![1, 2, 3, 4].into()),
-                Values::F32(vec![0.5, 1.0, 1.5, 2.0]),
-            ] {
-                let dataset = dataset(values, labels.clone());
-                assert_eq!(read(&dataset, "", Some), Ok(dataset));
-            }
+    fn a_dataset_is_found_again_by_its_blobs() {
+        for labels in [None, Some(vec![1, 0, 1])] {
+            let dataset = open(&blobs(false, labels.clone())).expect("sound");
+            assert_eq!((&dataset.labels, dataset.samples.shape()), (&labels, &[3, 2][..]));
+            assert_eq!((dataset.classes.len(), dataset.skipped.len()), (2, 1));
+            let all = dataset.samples.to_values().expect("sound");
+            assert_eq!(all, Values::U8(vec![1, 2, 3, 4, 5, 6].into()));
         }
+        let halves = open(&blobs(true, None)).expect("sound").samples;
+        assert_eq!(
+            halves.to_values().expect("sound"),
+            Values::F32(vec![0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
+        );
     }
 
     #[test]
     fn blobs_that_do_not_fit_together_are_refused() {
-        let dataset = dataset(Values::U8(vec![1, 2, 3, 4].into()), Some(vec![1, 0]));
-        let refused = |name, change: fn(Vec<u8>) -> Option<Vec<u8>>| read(&dataset, name, change).expect_err("refused");
-        insta::assert_snapshot!(refused(SAMPLES, |_| None), @"`samples.npy`: no such file in the data");
-        insta::assert_snapshot!(refused(SAMPLES, |_| Some(npy::write(&[4], &[1i32, 2, 3, 4]))), @"samples.npy: int32 found, uint8 or float32 expected");
-        insta::assert_snapshot!(refused(SAMPLES, |_| Some(npy::write(&[3], &[1u8, 2, 3]))), @"dataset.json: 2 names found, one for each of 3 samples expected");
-        insta::assert_snapshot!(refused(LABELS, |_| Some(npy::write(&[2], &[0u32, 2]))), @"labels.npy: label 2 of sample 1 is not in 0..2");
-        insta::assert_snapshot!(refused(LABELS, |_| Some(npy::write(&[1], &[0u32]))), @"labels.npy: uint32 of shape [1] found, uint32 of [2] expected");
-        insta::assert_snapshot!(refused(NAMES, |_| Some(b"[]".to_vec())), @"dataset.json: invalid length 0, expected struct Texts with 3 elements at line 1 column 2");
+        let refused = |name: &str, bytes: Option<Vec<u8>>| {
+            let mut blobs = blobs(false, Some(vec![1, 0, 1]));
+            match bytes {
+                Some(bytes) => blobs.insert(name.to_owned(), bytes),
+                None => blobs.remove(name),
+            };
+            let read = open(&blobs).and_then(|dataset| dataset.samples.to_values());
+            read.expect_err("refused").to_string()
+        };
+        insta::assert_snapshot!(refused("samples-00001.npy", None), @"`samples-00001.npy`: no such file in the data");
+        insta::assert_snapshot!(refused("samples-00001.npy", Some(npy::write(&[1, 2], &[1i32, 2]))), @"samples-00001.npy: not an array of uint8 of shape [1, 2]");
+        insta::assert_snapshot!(refused("samples-00000.npy", Some(npy::write(&[1, 2], &[1u8, 2]))), @"samples-00000.npy: not an array of uint8 of shape [2, 2]");
+        insta::assert_snapshot!(refused(LABELS, Some(npy::write(&[3], &[0u32, 2, 0]))), @"labels.npy: label 2 of sample 1 is not in 0..2");
+        insta::assert_snapshot!(refused(LABELS, Some(npy::write(&[1], &[0u32]))), @"labels.npy: uint32 of shape [1] found, uint32 of [3] expected");
+        insta::assert_snapshot!(refused(FACTS, Some(b"[]".to_vec())), @"dataset.json: invalid length 0, expected struct Facts with 5 elements at line 1 column 2");
     }
 }

@@ -5,10 +5,10 @@ use std::ops::Deref;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::samples::Samples;
 use crate::spec::Format;
 
 /// Samples with their labels, in a fixed order.
-#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// The arrays; the first axis counts samples.
     pub samples: Samples,
@@ -16,8 +16,6 @@ pub struct Dataset {
     pub labels: Option<Vec<u32>>,
     /// Names of all classes of the data (also of those without a kept sample), in label order.
     pub classes: Vec<String>,
-    /// Per sample its file name, or `file#index` in files of many.
-    pub names: Vec<String>,
     /// Samples and class folders left out because of `on-error: skip`: name and reason.
     pub skipped: Vec<(String, String)>,
 }
@@ -45,92 +43,6 @@ impl Dataset {
         }
         self.classes = classes.to_vec();
     }
-}
-
-/// One array of samples: `[N, H, W, C]` for images, `[N, …]` for anything else.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Samples {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) values: Values,
-}
-
-/// The numbers of [`Samples`], in C order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Values {
-    /// Raw bytes, as images have.
-    U8(Bytes),
-    /// Floats.
-    F32(Vec<f32>),
-}
-
-impl Samples {
-    /// Samples of `shape` (with the leading sample axis), or `None` if the number of values is another.
-    pub fn new(shape: Vec<usize>, values: Values) -> Option<Self> {
-        let len = match &values {
-            Values::U8(bytes) => bytes.len(),
-            Values::F32(floats) => floats.len(),
-        };
-        let expected = shape
-            .iter()
-            .try_fold(1usize, |product, &side| product.checked_mul(side))?;
-        (!shape.is_empty() && expected == len).then_some(Self { shape, values })
-    }
-
-    /// Shape with the leading sample axis.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// Shape of one sample.
-    pub fn sample_shape(&self) -> &[usize] {
-        &self.shape[1..]
-    }
-
-    /// Number of samples.
-    pub fn len(&self) -> usize {
-        self.shape[0]
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Number of values of one sample.
-    pub fn sample_len(&self) -> usize {
-        self.sample_shape().iter().product()
-    }
-
-    /// All values.
-    pub fn values(&self) -> &Values {
-        &self.values
-    }
-
-    /// The values, given away.
-    pub fn into_values(self) -> Values {
-        self.values
-    }
-
-    /// The values of sample `index`, or `None` past the end.
-    pub fn get(&self, index: usize) -> Option<Sample<'_>> {
-        if index >= self.len() {
-            return None;
-        }
-        let range = index * self.sample_len()..(index + 1) * self.sample_len();
-        Some(match &self.values {
-            Values::U8(bytes) => Sample::U8(&bytes[range]),
-            Values::F32(floats) => Sample::F32(&floats[range]),
-        })
-    }
-}
-
-/// The values of one sample.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Sample<'a> {
-    /// Bytes.
-    U8(&'a [u8]),
-    /// Floats.
-    F32(&'a [f32]),
 }
 
 /// Bytes that may begin inside a larger buffer, so that an array is used where it was read, behind its header.
@@ -190,6 +102,8 @@ pub struct Report {
     pub loaded: usize,
     /// Samples loaded per class, in label order; empty for unlabelled data.
     pub per_class: Vec<usize>,
+    /// Per sample its file name, or `file#index` in files of many.
+    pub names: Vec<String>,
     /// Shape of one sample.
     pub sample_shape: Vec<usize>,
     /// Files that belong to no sample.
@@ -201,6 +115,7 @@ pub struct Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::Values;
 
     #[test]
     fn classes_are_numbered_in_the_order_asked_for() {
@@ -208,7 +123,6 @@ mod tests {
             samples: Samples::new(vec![3, 1], Values::F32(vec![0.0; 3])).expect("three values"),
             labels: Some(vec![3, 1, 3]),
             classes: ["bird", "cat", "dog", "ship"].map(String::from).to_vec(),
-            names: ["1", "2", "3"].map(String::from).to_vec(),
             skipped: vec![],
         };
         dataset.renumber(&["ship", "cat"].map(String::from));

@@ -107,7 +107,7 @@ pub enum DataError {
         near: Option<String>,
     },
     /// A class folder without a single image.
-    #[error("{place}: class folder holds no image (jpg, jpeg, png); remove it, or set `on-error: skip`")]
+    #[error("{place}: class folder holds no sample; remove it, or set `on-error: skip`")]
     EmptyClass {
         /// The folder.
         place: String,
@@ -171,6 +171,14 @@ pub enum DataError {
         place: String,
         /// How much.
         bytes: u64,
+    },
+    /// A piece of the samples could not be stored.
+    #[error("{name}: cannot be stored: {why}")]
+    Shelf {
+        /// Name of the piece.
+        name: String,
+        /// The refusal.
+        why: String,
     },
 }
 

@@ -1,8 +1,10 @@
 //! Readers of dataset formats: each lists the samples of a tree, so that sampling can choose before anything is decoded.
 
+mod audio;
 mod cifar;
 mod folder;
 mod idx;
+mod list;
 mod numpy;
 
 use std::borrow::Cow;
@@ -27,7 +29,7 @@ pub(crate) struct Listing<'a> {
 /// Where the samples are.
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
-    /// One image file each.
+    /// One image or sound file each.
     Files(Vec<String>),
     /// Files of many samples of one shape.
     Records(Records<'a>),
@@ -104,7 +106,9 @@ pub fn detect(tree: &Tree) -> Result<Format, DataError> {
         (Format::Cifar100, cifar::is_cifar100(tree)),
         (Format::Idx, idx::is_idx(tree)),
         (Format::Numpy, numpy::is_numpy(tree)),
+        (Format::List, list::is_known(tree)),
         (Format::ImageFolder, folder::is_folder(tree)),
+        (Format::Audio, audio::is_audio(tree)),
     ];
     known
         .iter()
@@ -114,18 +118,20 @@ pub fn detect(tree: &Tree) -> Result<Format, DataError> {
             unknown(
                 tree,
                 "fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), \
-         NumPy arrays (x_train.npy) or images in class folders (train/dog/1.jpg)",
+         NumPy arrays (x_train.npy), images or WAV files in class folders (train/dog/1.jpg)",
             )
         })
 }
 
 /// Lists the samples of `spec.split` in the given format.
-pub(crate) fn list<'a>(tree: &'a Tree, spec: &Spec, format: Format) -> Result<Listing<'a>, DataError> {
+pub(crate) fn list<'a>(tree: &'a Tree, spec: &'a Spec, format: Format) -> Result<Listing<'a>, DataError> {
     match format {
         Format::Auto => list(tree, spec, detect(tree)?),
         Format::Cifar10 => cifar::list(tree, spec, cifar::Variant::Ten),
         Format::Cifar100 => cifar::list(tree, spec, cifar::Variant::Hundred),
         Format::ImageFolder => folder::list(tree, spec),
+        Format::List => list::list(tree, spec),
+        Format::Audio => audio::list(tree, spec),
         Format::Idx => idx::list(tree, spec),
         Format::Numpy => numpy::list(tree, spec),
     }

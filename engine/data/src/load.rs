@@ -1,16 +1,20 @@
 //! From a tree and settings to a dataset: list, sample, decode.
 //!
-//! Samples keep the order of the listing (split, class, name), drawn or not. Each is decoded straight into its place of the
-//! result, in parallel, so that order and bytes do not depend on the number of threads.
+//! Samples keep the order of the listing (split, class, name), drawn or not. Each is decoded straight into its place in a piece of
+//! the result, in parallel, so that order and bytes do not depend on the number of threads. While one piece is decoded, the one before is put on
+//! the shelf: memory does not grow with the number of samples.
 
 use rayon::prelude::*;
 
-use crate::dataset::{Dataset, Report, Samples, Values};
+use crate::audio::Analysis;
+use crate::dataset::{Dataset, Report};
 use crate::error::DataError;
 use crate::formats::{self, Listing, PartValues, Records, Source};
 use crate::image::{self, Pixels, Preparation};
+use crate::npy;
 use crate::resize::Picture;
 use crate::sample::{Amount, Sampling, Sharing, sample};
+use crate::samples::{Kind, Samples, Shelf, Stored, piece_name, reserve};
 use crate::spec::{Color, Format, OnError, Spec};
 use crate::suggest::nearest;
 use crate::tree::Tree;
@@ -18,13 +22,16 @@ use crate::tree::Tree;
 /// Samples that one task decodes at least; smaller ones would cost more to hand out than to do.
 const LEAST_PER_TASK: usize = 16;
 
-/// Loads what `spec` asks for, with an account of what was found.
-pub fn load(tree: &Tree, spec: &Spec) -> Result<(Dataset, Report), DataError> {
+/// Bytes of a piece: many samples, and little beside a model.
+const PIECE: usize = 8 << 20;
+
+/// Loads what `spec` asks for onto a shelf, with an account of what was found.
+pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Report), DataError> {
     spec.check()?;
-    let format = if spec.format == Format::Auto {
-        formats::detect(tree)?
-    } else {
-        spec.format
+    let format = match spec.format {
+        Format::Auto if spec.list.is_some() => Format::List,
+        Format::Auto => formats::detect(tree)?,
+        named => named,
     };
     let Listing {
         splits,
@@ -54,7 +61,8 @@ pub fn load(tree: &Tree, spec: &Spec) -> Result<(Dataset, Report), DataError> {
     }
     let mut warnings = Vec::new();
     let mut picks = pick(spec, available, &classes, labels.as_deref(), &mut warnings)?;
-    let (samples, failures) = decode(tree, spec, &source, &picks)?;
+    let analysis = (format == Format::Audio).then(|| Analysis::new(spec.spectrogram.unwrap_or_default()));
+    let (samples, failures) = decode(tree, spec, &source, &picks, analysis.as_ref(), shelf)?;
     let total = picks.len();
     if let Some((first, why)) = failures.first()
         && (spec.on_error == OnError::Fail || failures.len() == total)
@@ -69,7 +77,7 @@ pub fn load(tree: &Tree, spec: &Spec) -> Result<(Dataset, Report), DataError> {
     }
     if !failures.is_empty() {
         warnings.push(format!(
-            "{} of {total} images do not decode and were left out",
+            "{} of {total} files do not decode and were left out",
             failures.len()
         ));
     }
@@ -90,17 +98,16 @@ pub fn load(tree: &Tree, spec: &Spec) -> Result<(Dataset, Report), DataError> {
         available,
         loaded: picks.len(),
         per_class,
+        names: picks.iter().map(|&index| source.name(index)).collect(),
         sample_shape: samples.sample_shape().to_vec(),
         other_files,
         warnings,
     };
-    let names = picks.iter().map(|&index| source.name(index)).collect();
     Ok((
         Dataset {
             samples,
             labels,
             classes,
-            names,
             skipped,
         },
         report,
@@ -201,7 +208,14 @@ enum Refusal {
 type Refusals = Vec<(usize, Refusal)>;
 
 /// Decodes the picked samples.
-fn decode(tree: &Tree, spec: &Spec, source: &Source<'_>, picks: &[usize]) -> Result<(Samples, Failures), DataError> {
+fn decode(
+    tree: &Tree,
+    spec: &Spec,
+    source: &Source<'_>,
+    picks: &[usize],
+    analysis: Option<&Analysis>,
+    shelf: &dyn Shelf,
+) -> Result<(Samples, Failures), DataError> {
     let color = match source {
         Source::Files(_) => Some(spec.color.unwrap_or(Color::Rgb)),
         Source::Records(_) => spec.color,
@@ -212,14 +226,17 @@ fn decode(tree: &Tree, spec: &Spec, source: &Source<'_>, picks: &[usize]) -> Res
         crop: spec.crop,
     };
     match source {
-        Source::Files(files) => decode_all(source, picks, |index| {
+        Source::Files(files) => decode_all(source, picks, shelf, |index| {
             let bytes = tree.read(&files[index]).map_err(|error| error.to_string())?;
-            preparation.apply(Pixels::U8(image::decode(&bytes)?))
+            match analysis {
+                Some(analysis) => analysis.of(&bytes).map(Pixels::F32),
+                None => preparation.apply(Pixels::U8(image::decode(&bytes)?)),
+            }
         }),
-        Source::Records(records) if preparation.is_nothing() && !records.planar => copy_all(records, picks),
+        Source::Records(records) if preparation.is_nothing() && !records.planar => copy_all(records, picks, shelf),
         Source::Records(records) => {
             let [height, width, channels] = picture_shape(records)?;
-            let prepared = decode_all(source, picks, |index| {
+            let prepared = decode_all(source, picks, shelf, |index| {
                 preparation.apply(records.pixels(index, height, width, channels))
             });
             prepared.and_then(|(samples, failures)| match failures.into_iter().next() {
@@ -289,80 +306,59 @@ impl Records<'_> {
 }
 
 /// Copies stored samples as they are.
-fn copy_all(records: &Records<'_>, picks: &[usize]) -> Result<(Samples, Failures), DataError> {
+fn copy_all(records: &Records<'_>, picks: &[usize], shelf: &dyn Shelf) -> Result<(Samples, Failures), DataError> {
     let len: usize = records.shape.iter().product();
     let floats = records
         .parts
         .iter()
         .any(|part| matches!(part.values, PartValues::Floats(_)));
-    let values = if floats {
-        let mut values = reserve::<f32>(picks.len(), len)?;
-        for &index in picks {
+    let gathered = if floats {
+        gather(picks, &records.shape, Kind::F32, shelf, |index, place: &mut [f32]| {
             let (part, index) = records.find(index);
             match &part.values {
-                PartValues::Floats(floats) => values.extend_from_slice(&floats[index * len..(index + 1) * len]),
+                PartValues::Floats(floats) => place.copy_from_slice(&floats[index * len..(index + 1) * len]),
                 PartValues::Bytes { data, start, stride } => {
-                    values.extend(
-                        data[start + index * stride..][..len]
-                            .iter()
-                            .map(|&byte| f32::from(byte)),
-                    );
+                    let bytes = &data[start + index * stride..][..len];
+                    place
+                        .iter_mut()
+                        .zip(bytes)
+                        .for_each(|(to, &byte)| *to = f32::from(byte));
                 }
             }
-        }
-        Values::F32(values)
+            Ok(())
+        })
     } else {
-        let mut values = reserve::<u8>(picks.len(), len)?;
-        for &index in picks {
+        gather(picks, &records.shape, Kind::U8, shelf, |index, place: &mut [u8]| {
             let (part, index) = records.find(index);
             if let PartValues::Bytes { data, start, stride } = &part.values {
-                values.extend_from_slice(&data[start + index * stride..][..len]);
+                place.copy_from_slice(&data[start + index * stride..][..len]);
             }
-        }
-        Values::U8(values.into())
+            Ok(())
+        })
     };
-    let shape = [&[picks.len()], &records.shape[..]].concat();
-    Ok((collected(shape, values), Vec::new()))
-}
-
-/// Room for `count` samples of `len` values.
-fn reserve<T>(count: usize, len: usize) -> Result<Vec<T>, DataError> {
-    let mut values = Vec::new();
-    let refused = |bytes| DataError::Memory {
-        place: "samples".into(),
-        bytes,
-    };
-    let total = count.checked_mul(len).ok_or_else(|| refused(u64::MAX))?;
-    values
-        .try_reserve_exact(total)
-        .map_err(|_| refused(total as u64 * size_of::<T>() as u64))?;
-    Ok(values)
-}
-
-fn collected(shape: Vec<usize>, values: Values) -> Samples {
-    Samples::new(shape, values).expect("every sample put its values in")
+    Ok((gathered?.0, Vec::new()))
 }
 
 /// Decodes the picked samples by `one`. The first that decodes gives the shape that all must have.
 fn decode_all(
     source: &Source<'_>,
     picks: &[usize],
+    shelf: &dyn Shelf,
     one: impl Fn(usize) -> Result<Pixels, String> + Sync,
 ) -> Result<(Samples, Failures), DataError> {
-    let Some((first, shape, floats)) = picks.iter().find_map(|&index| {
-        let pixels = one(index).ok()?;
-        Some((index, pixels.shape(), matches!(pixels, Pixels::F32(_))))
-    }) else {
-        let failures: Failures = picks
-            .iter()
-            .enumerate()
-            .filter_map(|(place, &index)| Some((place, one(index).err()?)))
-            .collect();
-        return Ok((collected(vec![0], Values::U8(Vec::new().into())), failures));
+    let mut failures = Failures::new();
+    let first = picks.iter().enumerate().find_map(|(place, &index)| match one(index) {
+        Ok(pixels) => Some((index, pixels.shape(), matches!(pixels, Pixels::F32(_)))),
+        Err(why) => {
+            failures.push((place, why));
+            None
+        }
+    });
+    let Some((first, shape, floats)) = first else {
+        return Ok((Samples::in_pieces(vec![0], Kind::U8, 1, Vec::new()), failures));
     };
-    let len: usize = shape.iter().product();
-    let (values, refusals) = if floats {
-        let (values, refusals) = fill(picks, len, |index, place: &mut [f32]| {
+    let (samples, refusals) = if floats {
+        gather(picks, &shape, Kind::F32, shelf, |index, place: &mut [f32]| {
             match one(index).map_err(Refusal::Broken)? {
                 Pixels::F32(picture) if picture.shape() == shape => {
                     place.copy_from_slice(&picture.pixels);
@@ -370,10 +366,9 @@ fn decode_all(
                 }
                 other => Err(Refusal::OtherShape(other.shape())),
             }
-        })?;
-        (Values::F32(values), refusals)
+        })?
     } else {
-        let (values, refusals) = fill(picks, len, |index, place: &mut [u8]| {
+        gather(picks, &shape, Kind::U8, shelf, |index, place: &mut [u8]| {
             match one(index).map_err(Refusal::Broken)? {
                 Pixels::U8(picture) if picture.shape() == shape => {
                     place.copy_from_slice(&picture.pixels);
@@ -381,10 +376,9 @@ fn decode_all(
                 }
                 other => Err(Refusal::OtherShape(other.shape())),
             }
-        })?;
-        (Values::U8(values.into()), refusals)
+        })?
     };
-    let mut failures = Failures::new();
+    failures.clear();
     for (place, refusal) in refusals {
         match refusal {
             Refusal::Broken(why) => failures.push((place, why)),
@@ -400,8 +394,51 @@ fn decode_all(
             }
         }
     }
-    let shape = [&[picks.len() - failures.len()], &shape[..]].concat();
-    Ok((collected(shape, values), failures))
+    Ok((samples, failures))
+}
+
+/// Fills piece after piece with the samples of `shape` that `one` writes; leaves out those that it refuses and lists them by position.
+fn gather<T: npy::Element + Default + Send + Sync>(
+    picks: &[usize],
+    shape: &[usize],
+    kind: Kind,
+    shelf: &dyn Shelf,
+    one: impl Fn(usize, &mut [T]) -> Result<(), Refusal> + Sync,
+) -> Result<(Samples, Refusals), DataError> {
+    let len: usize = shape.iter().product();
+    let each = (PIECE / (len * size_of::<T>())).clamp(1, picks.len().max(1));
+    let mut stored: Vec<std::sync::Arc<dyn Stored>> = Vec::new();
+    let (mut full, mut open): (Option<Vec<T>>, Vec<T>) = (None, Vec::new());
+    let mut refusals = Refusals::new();
+    let mut next = 0;
+    while next < picks.len() || full.is_some() {
+        let room = each - open.len() / len;
+        let batch = &picks[next..(next + room).min(picks.len())];
+        let (done, number) = (full.take(), stored.len());
+        let put = || {
+            done.map(|values| {
+                let shape = [&[values.len() / len], shape].concat();
+                let name = piece_name(number);
+                let put = shelf.put(&name, npy::write(&shape, &values));
+                put.map_err(|why| DataError::Shelf { name, why })
+            })
+        };
+        let (put, filled) = rayon::join(put, || fill(batch, len, &one));
+        stored.extend(put.transpose()?);
+        let (values, refused) = filled?;
+        if open.is_empty() {
+            open = values;
+        } else {
+            open.extend(values);
+        }
+        refusals.extend(refused.into_iter().map(|(place, refusal)| (next + place, refusal)));
+        next += batch.len();
+        if open.len() == each * len || (next == picks.len() && !open.is_empty()) {
+            full = Some(std::mem::take(&mut open));
+        }
+    }
+    let shape = [&[picks.len() - refusals.len()], shape].concat();
+    Ok((Samples::in_pieces(shape, kind, each, stored), refusals))
 }
 
 /// Fills one array with the samples that `one` writes; leaves out those that it refuses and lists them by position.
@@ -410,7 +447,7 @@ fn fill<T: Copy + Default + Send>(
     len: usize,
     one: impl Fn(usize, &mut [T]) -> Result<(), Refusal> + Sync,
 ) -> Result<(Vec<T>, Refusals), DataError> {
-    let mut values = reserve(picks.len(), len)?;
+    let mut values = reserve(picks.len() * len)?;
     values.resize(picks.len() * len, T::default());
     let refusals: Refusals = values
         .par_chunks_exact_mut(len)

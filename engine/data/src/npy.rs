@@ -210,6 +210,11 @@ pub fn read(bytes: Vec<u8>, place: &str) -> Result<Array, DataError> {
     Ok(Array { shape, data })
 }
 
+/// The header of an array of `shape`, in C order, as [`write`] writes it.
+pub(crate) fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
+    header::write(descr, shape)
+}
+
 /// Reads the arrays of an `.npz` file by name, without their `.npy`.
 pub fn read_npz(bytes: Vec<u8>, place: &str) -> Result<Vec<(String, Array)>, DataError> {
     let tree = Tree::from_bytes(place, bytes)?;

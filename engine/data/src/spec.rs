@@ -3,10 +3,17 @@
 //! These types are the vocabulary of the `dataset` step: their derived JSON schema drives its checks and
 //! completion. [`Spec::check`] finds what the schema cannot say.
 
+mod lists;
+mod spectrogram;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::pattern::{Condition, Pattern};
+
+pub use lists::{ClassNames, Columns, Lists};
+pub use spectrogram::{MelScale, Spectrogram};
 
 /// What to load and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +52,34 @@ pub struct Spec {
     pub color: Option<Color>,
     /// Order of the axes in the stored arrays (format `numpy`). Loaded samples are always channels-last.
     pub layout: Layout,
+    /// Files of labels in the data (format `list`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<Lists>,
+    /// Where the listed images lie, such as `images/{name}.jpg`; without it they are found by their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<String>,
+    /// What the columns of the list mean; a header or the cells may show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// The number of the first class in the list.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub first_label: i64,
+    /// What the listed classes are called, in label order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_names: Option<ClassNames>,
+    /// What the name of a file says, such as `{class}_{index}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which sounds are the test split, by what their names say, such as `index < 5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
+    /// How sounds become pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectrogram: Option<Spectrogram>,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// Format of a dataset's files.
@@ -59,8 +94,12 @@ pub enum Format {
     Cifar10,
     /// CIFAR-100 binary: `train.bin`, `test.bin`, `fine_label_names.txt`. Labels are the fine ones.
     Cifar100,
-    /// JPEG or PNG files as `<split>/<class>/<name>` or `<class>/<name>`; classes in alphabetical order.
+    /// JPEG, PNG, GIF, BMP, WebP or TIFF files as `<split>/<class>/<name>` or `<class>/<name>`; classes in alphabetical order.
     ImageFolder,
+    /// Images that label files list: `name label` lines, tables, JSON lines, or one number a line beside sorted names.
+    List,
+    /// WAV files as log-mel spectrograms.
+    Audio,
     /// MNIST-style IDX pairs: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, gzipped or not.
     Idx,
     /// NumPy arrays in an `.npz` or as `.npy` files: `x_train`/`y_train`/`x_test`/`y_test`, `x`/`y`, `images`/`labels`, ….
@@ -75,6 +114,8 @@ impl Format {
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
             Self::ImageFolder => "image-folder",
+            Self::List => "list",
+            Self::Audio => "audio",
             Self::Idx => "idx",
             Self::Numpy => "numpy",
         }
@@ -146,7 +187,7 @@ pub enum OnError {
 
 /// A new size for every image: exactly one of `shorter` and `to`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", from = "ResizeForm")]
 pub struct Resize {
     /// Length of the shorter side; the other follows, rounded down (as torchvision's `Resize(int)`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +198,42 @@ pub struct Resize {
     pub to: Option<[u32; 2]>,
     /// How new pixels are computed.
     pub method: Method,
+}
+
+/// How a recipe writes a [`Resize`].
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum ResizeForm {
+    /// `[height, width]`, whatever the proportions of the image.
+    To([u32; 2]),
+    /// One of `shorter` and `to`.
+    Full(ResizeFields),
+}
+
+/// The fields of a [`Resize`].
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ResizeFields {
+    /// Length of the shorter side; the other follows, rounded down (as torchvision's `Resize(int)`).
+    #[schemars(range(min = 1))]
+    shorter: Option<u32>,
+    /// `[height, width]`, whatever the proportions of the image.
+    to: Option<[u32; 2]>,
+    /// How new pixels are computed.
+    #[serde(default)]
+    method: Method,
+}
+
+impl From<ResizeForm> for Resize {
+    fn from(form: ResizeForm) -> Self {
+        match form {
+            ResizeForm::To(to) => Self {
+                to: Some(to),
+                ..Self::default()
+            },
+            ResizeForm::Full(ResizeFields { shorter, to, method }) => Self { shorter, to, method },
+        }
+    }
 }
 
 /// How a resized pixel is computed from its neighbours.
@@ -252,6 +329,64 @@ impl Spec {
                 (None, Some(sides)) => check_sides("resize.to", sides)?,
             }
         }
+        if let Some(columns) = &self.columns {
+            columns.check()?;
+        }
+        let name = self
+            .name
+            .as_ref()
+            .map(|name| Pattern::parse("name", name))
+            .transpose()?;
+        match (&self.test, &name) {
+            (Some(test), Some(name)) => drop(Condition::parse("test", test, name)?),
+            (Some(_), None) => {
+                return wrong(
+                    "test",
+                    "is a condition on fields of `name`; give a pattern such as {class}_{index}",
+                );
+            }
+            (None, _) => {}
+        }
+        if let Some(spectrogram) = &self.spectrogram {
+            spectrogram.check()?;
+        }
+        if self.format == Format::Audio && (self.resize.is_some() || self.crop.is_some() || self.color.is_some()) {
+            return wrong(
+                "format",
+                "audio has spectrograms and no pictures; remove `resize`, `crop` and `color`",
+            );
+        }
+        if let Some(images) = &self.images
+            && !Pattern::parse("images", images)?.has("name")
+        {
+            return wrong(
+                "images",
+                "lacks `{name}`: write it where the listed name stands, as in images/{name}.jpg",
+            );
+        }
+        if !matches!(self.format, Format::Audio | Format::Auto) {
+            for (key, given) in [
+                ("test", self.test.is_some()),
+                ("spectrogram", self.spectrogram.is_some()),
+            ] {
+                if given {
+                    return wrong(key, "is for sounds; set `format: audio`, or remove it");
+                }
+            }
+        }
+        if self.format != Format::List && self.format != Format::Auto {
+            for (key, given) in [
+                ("list", self.list.is_some()),
+                ("columns", self.columns.is_some()),
+                ("images", self.images.is_some()),
+                ("first-label", self.first_label != 0),
+                ("class-names", self.class_names.is_some()),
+            ] {
+                if given {
+                    return wrong(key, "says how label files are read; set `format: list`, or remove it");
+                }
+            }
+        }
         self.crop.map_or(Ok(()), |sides| check_sides("crop", sides))
     }
 }
@@ -289,6 +424,22 @@ mod tests {
         insta::assert_snapshot!(complaint(r#"{"resize": {"method": "bicubic"}}"#), @"resize: give `shorter: N` or `to: [height, width]`");
         insta::assert_snapshot!(complaint(r#"{"resize": {"shorter": 256, "to": [2, 3]}}"#), @"resize: `shorter` excludes `to`; give one of them");
         insta::assert_snapshot!(complaint(r#"{"crop": [224, 0]}"#), @"crop: side of 0 pixels is not in 1..=16384");
+    }
+
+    #[test]
+    fn settings_of_lists_are_checked_before_the_data_are_there() {
+        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": ["_", "id"]}"#), @"columns: none of name, label, class, split is among them");
+        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": ["label", "label"]}"#), @"columns: `label` stands twice");
+        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": {"names": "a"}}"#), @"columns: `names` is no meaning of a column; there are name, label, class, split");
+        insta::assert_snapshot!(complaint(r#"{"format": "list", "images": "a/{file}.jpg"}"#), @"images: lacks `{name}`: write it where the listed name stands, as in images/{name}.jpg");
+        insta::assert_snapshot!(complaint(r#"{"format": "cifar10", "first-label": 1}"#), @"first-label: says how label files are read; set `format: list`, or remove it");
+    }
+
+    #[test]
+    fn a_new_size_may_be_written_as_a_pair() {
+        let read = |json: &str| serde_json::from_str::<Resize>(json).expect("well-formed");
+        assert_eq!(read("[224, 200]"), read(r#"{"to": [224, 200], "method": "bilinear"}"#));
+        assert!(serde_json::from_str::<Resize>(r#"{"longer": 3}"#).is_err());
     }
 
     #[test]

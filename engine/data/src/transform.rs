@@ -6,7 +6,7 @@
 //! results equal those of the framework that defines the expression.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Dataset;
 use crate::error::DataError;
@@ -19,18 +19,51 @@ pub struct Transform {
     pub operations: Vec<Operation>,
 }
 
-/// One float operation. The list holds one number for all channels, or one per channel.
+/// One float operation, with one number for all channels or a list of one per channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// `x + v`.
-    Add(Vec<f32>),
+    Add(
+        #[serde(deserialize_with = "one_or_many")]
+        #[schemars(with = "OneOrMany")]
+        Vec<f32>,
+    ),
     /// `x − v`.
-    Sub(Vec<f32>),
+    Sub(
+        #[serde(deserialize_with = "one_or_many")]
+        #[schemars(with = "OneOrMany")]
+        Vec<f32>,
+    ),
     /// `x · v`.
-    Mul(Vec<f32>),
+    Mul(
+        #[serde(deserialize_with = "one_or_many")]
+        #[schemars(with = "OneOrMany")]
+        Vec<f32>,
+    ),
     /// `x / v`.
-    Div(Vec<f32>),
+    Div(
+        #[serde(deserialize_with = "one_or_many")]
+        #[schemars(with = "OneOrMany")]
+        Vec<f32>,
+    ),
+}
+
+/// How a recipe writes the numbers of an operation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OneOrMany {
+    /// One number for all channels.
+    One(f32),
+    /// One per channel.
+    Many(Vec<f32>),
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(number) => vec![number],
+        OneOrMany::Many(numbers) => numbers,
+    })
 }
 
 impl Operation {
@@ -218,6 +251,11 @@ mod tests {
         assert_eq!(serde_json::to_string(&Transform::keras_tf()).expect("plain"), json);
         assert_eq!(
             serde_json::from_str::<Transform>(json).expect("known"),
+            Transform::keras_tf()
+        );
+        let short = r#"[{"div":127.5},{"sub":1}]"#;
+        assert_eq!(
+            serde_json::from_str::<Transform>(short).expect("numbers"),
             Transform::keras_tf()
         );
     }

@@ -1,10 +1,10 @@
 //! A set of named files, wherever they lie: in a folder, in an archive, in several of these.
 //!
 //! A [`Tree`] gives a folder, a file, a `.tar`, `.tar.gz`, `.zip`, `.npz` or `.gz` the same face. Archives are
-//! recognized by content and never unpacked to disk: an entry is read from where it lies. Archives inside the
+//! recognized by content and never unpacked file by file: an entry is read from where it lies. Archives inside the
 //! given folder or archive (one level) are opened in place of themselves, so that a folder holding
 //! `cifar10-train.tar.gz` and `cifar10-test.tar.gz` looks like the folder into which they were unpacked.
-//! Files named like images (`.jpg`, `.jpeg`, `.png`) are taken for what their name says and not examined.
+//! Files named like images (`.jpg`, `.png`, `.gif`, …) are taken for what their name says and not examined.
 //!
 //! Names use `/`, are relative and sorted by bytes. Entries that would leave their folder (`..`, absolute paths, drives), links
 //! and devices are refused by name; numbers and sizes are bounded by [`Limits`].
@@ -30,8 +30,8 @@ pub struct Limits {
     pub entries: usize,
     /// Bytes of one file, unpacked.
     pub entry_bytes: u64,
-    /// Bytes of archives that must be unpacked in memory (`.tar.gz`, archives inside archives).
-    pub memory_bytes: u64,
+    /// Bytes of archives that must be unpacked before their files can be read (`.tar.gz`, archives inside archives).
+    pub unpacked_bytes: u64,
 }
 
 /// What a packed file may grow to whatever its size, and how many times its size: zeros grow a thousandfold, data that anybody
@@ -49,7 +49,7 @@ impl Default for Limits {
         Self {
             entries: 4_000_000,
             entry_bytes: 8 << 30,
-            memory_bytes: 8 << 30,
+            unpacked_bytes: 64 << 30,
         }
     }
 }
@@ -148,17 +148,22 @@ impl Tree {
         }
     }
 
-    /// Unpacks a file in memory, within what all of them may take.
-    fn unpack(&mut self, name: &str, content: &Content) -> Result<Vec<u8>, DataError> {
-        let most = self.limits.memory_bytes.min(in_proportion(self.given));
-        let bytes = content.read(name, most.saturating_sub(self.unpacked))?.into_owned();
-        self.unpacked += bytes.len() as u64;
-        Ok(bytes)
+    /// Unpacks a file, within what all of them may take.
+    fn unpack(&mut self, name: &str, content: &Content) -> Result<Content, DataError> {
+        let most = self.limits.unpacked_bytes.min(in_proportion(self.given));
+        let unpacked = content.unpacked(name, most.saturating_sub(self.unpacked))?;
+        self.unpacked += unpacked.len;
+        Ok(unpacked)
     }
 
     /// Names of all files, sorted by bytes.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
+    }
+
+    /// The file of this name.
+    pub fn name(&self, name: &str) -> Option<&str> {
+        self.files.get_key_value(name).map(|(name, _)| name.as_str())
     }
 
     /// Names of the folders that were listed as such, sorted by bytes; a folder without files is only seen here.
@@ -288,10 +293,14 @@ impl Tree {
     }
 }
 
-/// Whether a file is named like an image that is read here.
+/// Endings of image files, of those that are not read here, too: they are refused or skipped by name and never passed over.
+const IMAGE_NAMES: [&str; 20] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "webp", "tif", "tiff", "pnm", "ppm", "pgm", "pbm",
+    "heic", "heif", "avif", "jp2", "jxl",
+];
+
+/// Whether a file is named like an image.
 pub(crate) fn has_image_name(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    ["jpg", "jpeg", "png"]
-        .iter()
-        .any(|image| extension.eq_ignore_ascii_case(image))
+    IMAGE_NAMES.iter().any(|image| extension.eq_ignore_ascii_case(image))
 }

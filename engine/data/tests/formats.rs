@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{bytes, cifar_record, golden, gzip, idx, load, png, refused, tar, zip};
+use common::{bytes, cifar_record, golden, gzip, idx, load, png, refused, tar, values, zip};
 use data::{Format, Values, npy};
 
 fn cifar() -> Vec<u8> {
@@ -43,7 +43,7 @@ fn cifar10_planes_become_pixels() {
     assert_eq!(dataset.samples.shape(), [3, 32, 32, 3]);
     assert_eq!(dataset.labels, Some(vec![2, 0, 1]));
     assert_eq!(dataset.classes, ["airplane", "automobile", "bird"]);
-    assert_eq!(dataset.names[1], "cifar-10-batches-bin/data_batch_1.bin#1");
+    assert_eq!(report.names[1], "cifar-10-batches-bin/data_batch_1.bin#1");
     assert_eq!(bytes(&dataset, 1)[..6], [4, 5, 6, 4, 5, 6]);
 }
 
@@ -73,7 +73,7 @@ fn class_folders_are_labels_in_alphabetical_order() {
     assert_eq!(report.format, Format::ImageFolder);
     assert_eq!(dataset.classes, ["cat", "dog"]);
     assert_eq!(
-        dataset.names,
+        report.names,
         ["pets/train/cat/1.png", "pets/train/cat/2.PNG", "pets/train/dog/1.png"]
     );
     assert_eq!(dataset.labels, Some(vec![0, 0, 1]));
@@ -111,7 +111,7 @@ fn folders_may_lack_splits_or_classes() {
 fn wrong_folders_are_refused() {
     let mut files = pets();
     files.push(("pets/train/emu/", Vec::new()));
-    insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/train/emu: class folder holds no image (jpg, jpeg, png); remove it, or set `on-error: skip`");
+    insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/train/emu: class folder holds no sample; remove it, or set `on-error: skip`");
     let (dataset, _) = load(tar(&files), r#"{"split": "train", "on-error": "skip"}"#).expect("skipped");
     assert_eq!((dataset.classes.len(), dataset.skipped.len()), (3, 1));
     files.pop();
@@ -119,9 +119,9 @@ fn wrong_folders_are_refused() {
     files.push(("pets/train/dog/2.png", png(4, 2, [0; 3])));
     insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/train/dog/2.png: image is 2×4×3 but pets/train/cat/1.png is 2×3×3 (height×width×channels); set `resize` or `crop` to make them equal");
     files.push(("pets/stray.png", png(4, 2, [0; 3])));
-    insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/stray.png: image lies 1 folders deep, others 3; expected <split>/<class>/<image> or <class>/<image>");
-    insta::assert_snapshot!(refused(tar(&[("a.txt", Vec::new())]), "{}"), @"archive: 1 files (a.txt): fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), NumPy arrays (x_train.npy) or images in class folders (train/dog/1.jpg)");
-    insta::assert_snapshot!(refused(tar(&[("a.txt", Vec::new())]), r#"{"format": "image-folder"}"#), @"archive: 1 files (a.txt): no images; expected train/dog/1.jpg or dog/1.jpg (jpg, jpeg, png)");
+    insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/stray.png: file lies 1 folders deep, others 3; expected <split>/<class>/<file> or <class>/<file>");
+    insta::assert_snapshot!(refused(tar(&[("a.txt", Vec::new())]), "{}"), @"archive: 1 files (a.txt): fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), NumPy arrays (x_train.npy), images or WAV files in class folders (train/dog/1.jpg)");
+    insta::assert_snapshot!(refused(tar(&[("a.txt", Vec::new())]), r#"{"format": "image-folder"}"#), @"archive: 1 files (a.txt): no images; expected train/dog/1.jpg or dog/1.jpg");
 }
 
 #[test]
@@ -133,16 +133,16 @@ fn images_that_do_not_decode_fail_or_are_listed() {
     insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/train/cat/3.jpg: JPEG does not decode: Exhausted data in the image (and 1 more of 5 images fail); repair or remove it, or set `on-error: skip`");
     let (dataset, report) = load(tar(&files), r#"{"split": "train", "on-error": "skip"}"#).expect("skipped");
     assert_eq!(
-        dataset.names,
+        report.names,
         ["pets/train/cat/1.png", "pets/train/cat/2.PNG", "pets/train/dog/1.png"]
     );
     assert_eq!(bytes(&dataset, 2)[..3], [10, 20, 30]);
     assert_eq!(dataset.labels, Some(vec![0, 0, 1]));
     let skipped: Vec<&str> = dataset.skipped.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(skipped, ["pets/train/cat/3.jpg", "pets/train/dog/0.png"]);
-    insta::assert_snapshot!(report.warnings.join("\n"), @"2 of 5 images do not decode and were left out");
+    insta::assert_snapshot!(report.warnings.join("\n"), @"2 of 5 files do not decode and were left out");
     let only_broken = tar(&[("a/1.png", b"text".to_vec())]);
-    insta::assert_snapshot!(refused(only_broken, r#"{"on-error": "skip"}"#), @"a/1.png: neither JPEG nor PNG by its first bytes; repair or remove it, or set `on-error: skip`");
+    insta::assert_snapshot!(refused(only_broken, r#"{"on-error": "skip"}"#), @"a/1.png: no JPEG, PNG, GIF, BMP, WebP or TIFF by its first bytes; repair or remove it, or set `on-error: skip`");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn images_of_different_size_are_made_equal() {
     insta::assert_snapshot!(refused(tar(&files), r#"{"resize": {"shorter": 4}}"#), @"a/2.png: image is 4×9×3 but a/1.png is 4×6×3 (height×width×channels); set `resize` or `crop` to make them equal");
     insta::assert_snapshot!(refused(tar(&files), r#"{"crop": [3, 3]}"#), @"a/1.png: image of 2×3 is smaller than the crop of 3×3; repair or remove it, or set `on-error: skip`");
     let (dataset, _) = load(tar(&files), r#"{"resize": {"to": [5, 6], "method": "tf-bilinear"}}"#).expect("floats");
-    assert!(matches!(dataset.samples.values(), Values::F32(floats) if floats[0] == 5.0 && floats.len() == 180));
+    assert!(matches!(values(&dataset), Values::F32(floats) if floats[0] == 5.0 && floats.len() == 180));
 }
 
 #[test]
@@ -190,12 +190,13 @@ fn draws_are_nested_and_keep_their_order() {
     let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), png(1, 1, [1; 3]))).collect();
     let draw = |count: usize| {
         let json = format!(r#"{{"count": {count}, "seed": 3, "stratified": true}}"#);
-        load(tar(&files), &json).expect("a draw").0
+        let (dataset, report) = load(tar(&files), &json).expect("a draw");
+        (dataset.labels, report.names)
     };
-    let (small, large) = (draw(6), draw(15));
-    assert!(small.names.iter().all(|name| large.names.contains(name)));
-    assert!(large.names.is_sorted());
-    assert_eq!(small.labels, Some(vec![0, 0, 1, 1, 2, 2]));
+    let ((labels, small), (_, large)) = (draw(6), draw(15));
+    assert!(small.iter().all(|name| large.contains(name)));
+    assert!(large.is_sorted());
+    assert_eq!(labels, Some(vec![0, 0, 1, 1, 2, 2]));
     let (dogs, _) = load(tar(&files), r#"{"classes": ["b"], "fraction": 0.5}"#).expect("one class");
     assert_eq!((dogs.labels, dogs.classes.len()), (Some(vec![1; 5]), 3));
     let (_, report) = load(tar(&files), r#"{"count": 1}"#).expect("one sample");
@@ -227,10 +228,10 @@ fn idx_pairs_are_found_by_name() {
     );
     assert_eq!(
         (train.samples.shape(), bytes(&train, 1)),
-        (&[2, 1, 2, 1][..], &[3, 4][..])
+        (&[2, 1, 2, 1][..], vec![3, 4])
     );
     assert_eq!((train.labels, train.classes.len()), (Some(vec![0, 3]), 4));
-    let (all, _) = load(zip(&files), r#"{"split": "all"}"#).expect("a dataset");
+    let (_, all) = load(zip(&files), r#"{"split": "all"}"#).expect("a dataset");
     assert_eq!(
         all.names,
         [
@@ -279,11 +280,11 @@ fn float_arrays_and_planes_are_read() {
     ];
     let (dataset, _) = load(zip(&files), r#"{"layout": "chw"}"#).expect("a dataset");
     assert_eq!(
-        (dataset.samples.shape(), dataset.labels),
-        (&[2, 1, 2, 3][..], Some(vec![2, 0]))
+        (dataset.samples.shape(), &dataset.labels),
+        (&[2, 1, 2, 3][..], &Some(vec![2, 0]))
     );
     let expected = vec![0., 2., 4., 1., 3., 5., 6., 8., 10., 7., 9., 11.];
-    assert_eq!(dataset.samples.into_values(), Values::F32(expected));
+    assert_eq!(values(&dataset), Values::F32(expected));
 }
 
 #[test]
@@ -314,7 +315,30 @@ fn the_number_of_threads_changes_nothing() {
             .num_threads(threads)
             .build()
             .expect("a pool");
-        pool.install(|| load(tar(&files), "{}").expect("a dataset").0)
+        let (dataset, report) = pool.install(|| load(tar(&files), "{}").expect("a dataset"));
+        (values(&dataset), dataset.labels, report)
     };
     assert_eq!(on(1), on(3));
+}
+
+/// Ten samples of 512×512 pixels make a piece; those that are left out leave no gap in it.
+#[test]
+fn samples_of_several_pieces_stand_in_their_order() {
+    let names: Vec<String> = (0..34).map(|index| format!("{index:02}.png")).collect();
+    let broken = |index: usize| matches!(index, 0 | 7 | 10 | 33);
+    let picture = |index: usize| match broken(index) {
+        true => b"text".to_vec(),
+        false => png(1, 1, [index as u8; 3]),
+    };
+    let files: Vec<(&str, Vec<u8>)> = names.iter().map(String::as_str).zip((0..34).map(picture)).collect();
+    let (dataset, report) =
+        load(tar(&files), r#"{"resize": {"to": [512, 512]}, "on-error": "skip"}"#).expect("a dataset");
+    assert_eq!(dataset.samples.shape(), [30, 512, 512, 3]);
+    let kept = (0..34).filter(|&index| !broken(index));
+    for (place, index) in kept.enumerate().collect::<Vec<_>>().into_iter().rev() {
+        assert!(bytes(&dataset, place).iter().all(|&level| usize::from(level) == index));
+        assert_eq!(report.names[place], names[index]);
+    }
+    let skipped: Vec<&str> = dataset.skipped.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(skipped, ["00.png", "07.png", "10.png", "33.png"]);
 }

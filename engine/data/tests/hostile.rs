@@ -62,12 +62,12 @@ proptest! {
         if let Ok(tree) = Tree::from_bytes(named, file.clone()) {
             let on_error = if skip { "skip" } else { "fail" };
             let spec = common::spec(&format!(r#"{{"split": "all", "on-error": "{on_error}", "resize": {{"to": [4, 4]}}}}"#));
-            if let Ok((dataset, _)) = data::load(&tree, &spec) {
-                prop_assert_eq!(dataset.names.len(), dataset.samples.len());
+            if let Ok((dataset, report)) = data::load(&tree, &spec, &data::Memory) {
+                prop_assert_eq!(report.names.len(), dataset.samples.len());
                 prop_assert!(dataset.labels.iter().flatten().all(|&label| (label as usize) < dataset.classes.len()));
             }
             let plain = common::spec("{}");
-            let _ = data::load(&tree, &plain);
+            let _ = data::load(&tree, &plain, &data::Memory);
         }
         let _ = npy::read(file, "a.npy");
     }

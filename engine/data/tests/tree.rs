@@ -155,7 +155,7 @@ fn bombs_are_bounded() {
     fs::write(&path, gzip(&tar(&[("zeros", vec![0; 1 << 20])]))).expect("written");
     let open = |limits| Tree::open_within(std::slice::from_ref(&path), limits);
     let small = Limits {
-        memory_bytes: 1 << 16,
+        unpacked_bytes: 1 << 16,
         ..Limits::default()
     };
     insta::assert_snapshot!(open(small).expect_err("too large").to_string(), @"bomb.tar.gz: unpacked size in bytes exceeds the limit of 65536");
@@ -176,6 +176,19 @@ fn bombs_are_bounded() {
             .to_string()
             .contains("number of entries exceeds the limit of 2")
     );
+}
+
+/// What does not fit into the memory set aside for it is unpacked to a file that nobody sees.
+#[test]
+fn large_archives_are_read_like_small_ones() {
+    let zeros = vec![0; 65 << 20];
+    let files = [("a.bin", zeros), ("z/b.txt", b"behind".to_vec())];
+    let tree = Tree::from_bytes("a.tar.gz", gzip(&tar(&files))).expect("an archive");
+    assert_eq!(*tree.read("z/b.txt").expect("a file"), *b"behind");
+    assert_eq!(tree.read("a.bin").expect("a file").len(), 65 << 20);
+    let nested = zip(&[("inner.tar", tar(&files))]);
+    let tree = Tree::from_bytes("outer.zip", nested).expect("an archive");
+    assert_eq!(*tree.read("z/b.txt").expect("a file"), *b"behind");
 }
 
 #[test]

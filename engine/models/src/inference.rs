@@ -47,12 +47,10 @@ pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, ModelError> {
 
 fn unlabelled(shape: Vec<usize>, values: Values) -> Option<LoadedDataset> {
     let samples = Samples::new(shape, values)?;
-    let names = (0..samples.len()).map(|i| format!("#{i}")).collect();
     let data = Dataset {
         samples,
         labels: None,
         classes: Vec::new(),
-        names,
         skipped: Vec::new(),
     };
     Some(LoadedDataset {
@@ -104,8 +102,10 @@ pub fn infer(
             "the arrays hold different numbers of samples: {counts:?}"
         )));
     }
-    let feed =
-        |i: usize, buffers: &mut InputBuffers| fed.iter().enumerate().for_each(|(at, feed)| feed.copy(i, at, buffers));
+    let feed = |i: usize, buffers: &mut InputBuffers| {
+        fed.iter().enumerate().for_each(|(at, feed)| feed.copy(i, at, buffers));
+        Ok::<_, ModelError>(())
+    };
     let hooks = Hooks {
         progress: &|_, _| {},
         cancelled: &|| false,
@@ -346,9 +346,12 @@ mod tests {
     #[test]
     fn noise_is_shaped_for_the_model_and_always_the_same() {
         let (one, two) = (noise(&relu(), 4).unwrap(), noise(&relu(), 4).unwrap());
-        assert_eq!(one.data, two.data);
+        assert_eq!(
+            one.data.samples.to_values().unwrap(),
+            two.data.samples.to_values().unwrap()
+        );
         assert_eq!(one.data.samples.shape(), [4, 2, 1]);
-        let Values::F32(values) = one.data.samples.values() else {
+        let Values::F32(values) = one.data.samples.to_values().unwrap() else {
             panic!("noise is floats")
         };
         assert!(values.iter().all(|v| (0.0..1.0).contains(v)) && values[0] != values[1]);

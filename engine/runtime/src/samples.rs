@@ -25,20 +25,20 @@ pub struct Hooks<'a> {
 /// whatever the number of threads.
 ///
 /// # Errors
-/// [`RuntimeError::Cancelled`].
-pub fn map_samples<R: Send>(
+/// Those of `feed`; [`RuntimeError::Cancelled`].
+pub fn map_samples<R: Send, E: From<RuntimeError> + Send>(
     executable: &Executable,
     count: usize,
-    feed: impl Fn(usize, &mut InputBuffers) + Sync,
+    feed: impl Fn(usize, &mut InputBuffers) -> Result<(), E> + Sync,
     read: impl Fn(usize, &Outputs<'_>) -> R + Sync,
     hooks: Hooks<'_>,
-) -> Result<Vec<R>, RuntimeError> {
+) -> Result<Vec<R>, E> {
     let chunk = count.div_ceil(8 * rayon::current_num_threads()).clamp(1, CHUNK);
     let done = AtomicU64::new(0);
     // Workspaces that no thread uses at the moment; there are never more than threads.
     let idle: Mutex<Vec<(Workspace, InputBuffers)>> = Mutex::default();
     let locked = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-    let run = |start: usize| -> Result<Vec<R>, RuntimeError> {
+    let run = |start: usize| -> Result<Vec<R>, E> {
         let found = locked().pop();
         let (mut workspace, mut inputs) = found.unwrap_or_else(|| (executable.workspace(), executable.input_buffers()));
         let samples = start..(start + chunk).min(count);
@@ -46,9 +46,9 @@ pub fn map_samples<R: Send>(
         let mut results = Vec::with_capacity(samples.len());
         for sample in samples {
             if (hooks.cancelled)() {
-                return Err(RuntimeError::Cancelled);
+                return Err(RuntimeError::Cancelled.into());
             }
-            feed(sample, &mut inputs);
+            feed(sample, &mut inputs)?;
             executable.run(&mut workspace, &inputs.values())?;
             results.push(read(sample, &Outputs::new(executable, &workspace)));
         }

@@ -309,7 +309,10 @@ fn samples_come_back_in_order_whatever_the_number_of_threads() {
     };
     let results = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let feed = |i: usize, buffers: &mut runtime::InputBuffers| buffers.f32(0).fill(i as f32);
+        let feed = |i: usize, buffers: &mut runtime::InputBuffers| {
+            buffers.f32(0).fill(i as f32);
+            Ok::<_, runtime::RuntimeError>(())
+        };
         let read =
             |i: usize, outputs: &runtime::Outputs<'_>| (i, outputs.get(1).len(), format!("{:?}", outputs.get(1)));
         pool.install(|| map_samples(&executable, 300, feed, read, hooks))
@@ -328,10 +331,26 @@ fn a_cancelled_run_stops() {
         progress: &|_, _| (),
         cancelled: &|| true,
     };
-    let stopped = map_samples(&executable, 5, |_, _| (), |_, _| (), hooks).unwrap_err();
+    let feed = |_: usize, _: &mut runtime::InputBuffers| Ok::<_, runtime::RuntimeError>(());
+    let stopped = map_samples(&executable, 5, feed, |_, _| (), hooks).unwrap_err();
     assert_eq!(stopped, runtime::RuntimeError::Cancelled);
-    let none: Vec<()> = map_samples(&executable, 0, |_, _| (), |_, _| (), hooks).unwrap();
+    let none: Vec<()> = map_samples(&executable, 0, feed, |_, _| (), hooks).unwrap();
     assert!(none.is_empty());
+}
+
+#[test]
+fn a_sample_that_cannot_be_fed_ends_the_run() {
+    let executable = Executable::new(&layered(), Options::default()).unwrap();
+    let hooks = Hooks {
+        progress: &|_, _| (),
+        cancelled: &|| false,
+    };
+    let feed = |i: usize, _: &mut runtime::InputBuffers| {
+        let gone = runtime::RuntimeError::Isa(format!("sample {i}"));
+        if i == 3 { Err(gone) } else { Ok(()) }
+    };
+    let stopped = map_samples(&executable, 5, feed, |_, _| (), hooks).unwrap_err();
+    assert_eq!(stopped, runtime::RuntimeError::Isa("sample 3".into()));
 }
 
 #[test]

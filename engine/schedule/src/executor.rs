@@ -10,6 +10,7 @@ use cache::Store;
 use measure::Machine;
 use report::RecipeFacts;
 use serde_json::Value;
+use steps::contract::artifact::Shelf;
 use steps::{Context, Inputs, Output, Registered, StepError};
 
 use crate::intermediates::Intermediates;
@@ -30,6 +31,8 @@ pub(crate) struct Task<'a> {
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
     /// Whether the user has asked to stop.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Takes blobs of the output as they are made.
+    pub shelf: &'a dyn Shelf,
 }
 
 /// Carries out steps.
@@ -63,6 +66,7 @@ impl Executor for Local<'_> {
             memory: &measure::memory::ThisProcess,
             machine: self.machine,
             intermediates: &Intermediates(self.store),
+            shelf: task.shelf,
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(task.threads).build();
         let pool = pool.map_err(|e| StepError::Params(format!("cannot start {} threads: {e}", task.threads)))?;

@@ -1,6 +1,5 @@
 //! One instance on its thread: takes the key's lock, looks again, has the op carried out, stores the blobs, then the record.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +9,7 @@ use cache::{Action, CacheError, Lookup, Record, Store};
 use steps::contract::{Artifact, DOCUMENT};
 use steps::{Inputs, Output, StepError};
 
+use crate::blobs::StoreShelf;
 use crate::event::{Event, Observer};
 use crate::executor::{Executor, Task};
 use crate::plan::Node;
@@ -104,7 +104,8 @@ impl Job<'_> {
         }
         let started = Instant::now();
         let log = Mutex::new(Vec::new());
-        let output = match self.execute(inputs, &log) {
+        let shelf = StoreShelf::new(store, &self.damaged);
+        let output = match self.execute(inputs, &log, &shelf) {
             Ok(output) => output,
             Err(StepError::Cancelled) => return Ok(Outcome::Interrupted),
             Err(_) if self.cancelled.load(Ordering::Relaxed) => return Ok(Outcome::Interrupted),
@@ -121,7 +122,7 @@ impl Job<'_> {
             decoded,
             document,
         } = output;
-        let mut stored_blobs = BTreeMap::new();
+        let mut stored_blobs = shelf.into_blobs();
         for (name, bytes) in &blobs {
             stored_blobs.insert(name.clone(), store.put(bytes)?);
         }
@@ -168,7 +169,12 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn execute(&self, inputs: &Inputs, log: &Mutex<Vec<String>>) -> Result<Output, StepError> {
+    fn execute(
+        &self,
+        inputs: &Inputs,
+        log: &Mutex<Vec<String>>,
+        shelf: &StoreShelf<'_>,
+    ) -> Result<Output, StepError> {
         let id = &self.node.instance.id;
         let say = |line: &str| {
             self.observer.event(&Event::Log { id, line });
@@ -182,6 +188,7 @@ impl Job<'_> {
             log: &say,
             progress: &|done, total| self.observer.event(&Event::Progress { id, done, total }),
             cancelled: &|| self.cancelled.load(Ordering::Relaxed),
+            shelf,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! This crate decides *when* a step runs and *whether* it must; what a step computes is the business of `steps`, what is
 //! stored is that of `cache`. Results depend neither on the number of threads nor on the order in which steps finish.
 
+mod blobs;
 mod board;
 mod budget;
 mod coordinator;

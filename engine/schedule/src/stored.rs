@@ -1,13 +1,16 @@
 //! Artifacts in the store: what is written of a step's output, and read by those that need it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use cache::{Record, Store};
 use recipe::ArtifactKind;
 use report::Document;
 use serde::{Deserialize, Serialize};
-use steps::contract::{Artifact, Decoded, ReadBlob};
+use steps::contract::artifact::is_piece;
+use steps::contract::{Artifact, Decoded};
+
+use crate::blobs::recorded;
 
 /// What is stored beside the blobs of a record.
 #[derive(Default, Serialize, Deserialize)]
@@ -18,9 +21,10 @@ pub(crate) struct Notes {
     pub document: Option<Document>,
 }
 
-/// Bytes of all blobs.
+/// Bytes that a reader of the record holds in memory. Samples are read one by one.
 pub(crate) fn stored_bytes(record: &Record) -> u64 {
-    record.blobs.values().map(|b| b.size).sum()
+    let held = record.blobs.iter().filter(|(name, _)| !is_piece(name));
+    held.map(|(_, blob)| blob.size).sum()
 }
 
 /// The artifact of a record, whose blobs are read when needed; a damaged one is noted in `damaged`.
@@ -31,15 +35,7 @@ pub(crate) fn stored(
     decoded: Option<Decoded>,
     damaged: &Arc<AtomicBool>,
 ) -> Artifact {
-    let blobs = record.blobs.iter().map(|(name, blob)| {
-        let (store, blob, damaged) = (store.clone(), *blob, damaged.clone());
-        let read: ReadBlob = Box::new(move || {
-            store.read(&blob).map_err(|error| {
-                damaged.store(true, Ordering::Relaxed);
-                error.to_string()
-            })
-        });
-        (name.clone(), read)
-    });
+    let blobs = record.blobs.iter();
+    let blobs = blobs.map(|(name, blob)| (name.clone(), recorded(store, *blob, damaged)));
     Artifact::new(kind, blobs.collect(), decoded)
 }

@@ -167,8 +167,8 @@ fn dataset(bytes: &[u8]) -> String {
             ..data::Spec::default()
         };
         let load = |spec| {
-            told(data::load(&tree, spec), |(dataset, report)| {
-                assert_eq!(dataset.len(), dataset.samples.len(), "names and samples");
+            told(data::load(&tree, spec, &data::Memory), |(dataset, report)| {
+                assert_eq!(report.names.len(), dataset.samples.len(), "names and samples");
                 format!("{} of {} samples", report.loaded, report.available)
             })
         };

@@ -6,7 +6,7 @@ use crate::table::{Align, Table};
 use crate::terminal::Terminal;
 
 /// Files that are read and written, with how they are recognized or chosen.
-const FORMATS: [(&str, &str, &str); 14] = [
+const FORMATS: [(&str, &str, &str); 16] = [
     ("keras", "reads", "Keras models, .h5 and .keras, by content"),
     (
         "saved-model",
@@ -26,7 +26,17 @@ const FORMATS: [(&str, &str, &str); 14] = [
         "state dicts, .safetensors, by content, for an architecture",
     ),
     ("c-array", "writes", "the TensorFlow Lite file as C source, .c and .h"),
-    ("image-folder", "reads", "JPEG and PNG images in folders by class"),
+    (
+        "image-folder",
+        "reads",
+        "JPEG, PNG, GIF, BMP, WebP and TIFF images in folders by class",
+    ),
+    (
+        "list",
+        "reads",
+        "images with label files: tables, JSON lines, numbers beside sorted names",
+    ),
+    ("audio", "reads", "WAV files as log-mel spectrograms"),
     ("cifar10, cifar100", "reads", "CIFAR's binary batches"),
     ("idx", "reads", "MNIST's IDX files"),
     ("numpy", "reads", ".npz and .npy arrays"),

@@ -14,12 +14,12 @@ pub(super) fn is_folder(tree: &Tree) -> bool {
     images(tree).next().is_some()
 }
 
-fn images(tree: &Tree) -> impl Iterator<Item = &str> {
+pub(super) fn images(tree: &Tree) -> impl Iterator<Item = &str> {
     tree.names().filter(|name| has_image_name(name) && !is_hidden(name))
 }
 
 /// Files that file managers leave behind.
-fn is_hidden(name: &str) -> bool {
+pub(super) fn is_hidden(name: &str) -> bool {
     name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
 }
 
@@ -95,18 +95,20 @@ impl Structure {
 pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataError> {
     let files: Vec<&str> = images(tree).collect();
     if files.is_empty() {
-        return Err(unknown(
-            tree,
-            "no images; expected train/dog/1.jpg or dog/1.jpg (jpg, jpeg, png)",
-        ));
+        return Err(unknown(tree, "no images; expected train/dog/1.jpg or dog/1.jpg"));
     }
+    list_files(tree, spec, files)
+}
+
+/// Lists files by the folders above them.
+pub(super) fn list_files<'a>(tree: &'a Tree, spec: &Spec, files: Vec<&'a str>) -> Result<Listing<'a>, DataError> {
     let paths: Vec<Vec<&str>> = files.iter().map(|name| folders(name)).collect();
     let structure = Structure::find(&paths, spec.split.as_ref());
     let mut by_split: BySplit<Vec<(&str, &str)>> = BySplit::new();
     for (name, path) in files.iter().zip(&paths) {
         if path.len() != structure.depth() {
             let why = format!(
-                "image lies {} folders deep, others {}; expected <split>/<class>/<image> or <class>/<image>",
+                "file lies {} folders deep, others {}; expected <split>/<class>/<file> or <class>/<file>",
                 path.len(),
                 structure.depth()
             );
@@ -141,7 +143,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
                         place: (*name).to_owned(),
                     });
                 }
-                OnError::Skip => skipped.push(((*name).to_owned(), "class folder holds no image".to_owned())),
+                OnError::Skip => skipped.push(((*name).to_owned(), "class folder holds no sample".to_owned())),
             }
         }
     }

@@ -8,7 +8,7 @@ use tar::EntryType;
 use zip::CompressionMethod;
 
 use super::Tree;
-use super::content::{Coding, Container, Content};
+use super::content::{Coding, Container, Content, FileRange};
 use super::name::normalize;
 use crate::error::DataError;
 
@@ -76,7 +76,7 @@ pub(super) fn add(
         Kind::Gzip => {
             let zipped = match content.coding {
                 Coding::Stored => content,
-                _ => Content::of_memory(tree.unpack(&name, &content)?),
+                _ => tree.unpack(&name, &content)?,
             };
             let unzipped = Content {
                 coding: Coding::Gzip,
@@ -84,8 +84,8 @@ pub(super) fn add(
             };
             let head = unzipped.peek(&name, HEAD)?;
             if kind(&head) == Kind::Tar {
-                let bytes = tree.unpack(&name, &unzipped)?;
-                add_tar(tree, &Content::of_memory(bytes), &Inside::of(&name, origin, levels))
+                let archive = tree.unpack(&name, &unzipped)?;
+                add_tar(tree, &archive, &Inside::of(&name, origin, levels))
             } else {
                 let name = name.strip_suffix(".gz").map(str::to_owned).unwrap_or(name);
                 tree.add_file(name, unzipped, origin)
@@ -142,11 +142,11 @@ impl Inside {
 /// The content as the whole of its container, so that positions in the archive are positions in the container.
 fn from_start(tree: &mut Tree, name: &str, content: Content) -> Result<Content, DataError> {
     match (&content.container, &content.coding) {
-        (Container::Disk(_), Coding::Stored) if content.start == 0 => Ok(content),
+        (Container::Disk(_) | Container::Unpacked(_), Coding::Stored) if content.start == 0 => Ok(content),
         (Container::Memory(buffer), Coding::Stored) if content.start == 0 && content.len == buffer.len() as u64 => {
             Ok(content)
         }
-        _ => Ok(Content::of_memory(tree.unpack(name, &content)?)),
+        _ => tree.unpack(name, &content),
     }
 }
 
@@ -158,6 +158,10 @@ macro_rules! over_reader {
             Container::Disk(path) => {
                 let file = fs::File::open(path).map_err(|error| DataError::io(&*$inside.origin, error))?;
                 $list($tree, BufReader::new(file), $archive, $inside)
+            }
+            Container::Unpacked(file) => {
+                let range = FileRange::new(file, $archive.start, $archive.len);
+                $list($tree, BufReader::new(range), $archive, $inside)
             }
         }
     };

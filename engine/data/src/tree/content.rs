@@ -1,9 +1,10 @@
 //! Where the bytes of a tree's file lie, and how they are read: a range of a file on disk or of a buffer, stored,
-//! deflated or gzipped.
+//! deflated or gzipped. What must be unpacked before it can be read at random goes to memory if it is small, to a nameless temporary file otherwise.
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use crate::error::DataError;
 
 /// Deflate expands by at most this factor (RFC 1951: 258 bytes for two bits, and headers).
 const MOST_EXPANSION: u64 = 1032;
+
+/// The most that is unpacked to memory.
+const MOST_IN_MEMORY: u64 = 64 << 20;
 
 /// A range of bytes and its coding.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Content {
 #[derive(Clone, Debug)]
 pub(super) enum Container {
     Disk(Arc<Path>),
+    /// A temporary file that vanishes with its last user.
+    Unpacked(Arc<fs::File>),
     Memory(Arc<Vec<u8>>),
 }
 
@@ -64,6 +70,66 @@ impl Content {
             len,
             coding: Coding::Stored,
         }
+    }
+
+    /// The decoded bytes as the whole of a container.
+    pub fn unpacked(&self, place: &str, limit: u64) -> Result<Self, DataError> {
+        let mut stream = self.stream(place)?;
+        let mut head = Vec::new();
+        let mut part = (&mut stream).take(MOST_IN_MEMORY.min(limit.saturating_add(1)));
+        part.read_to_end(&mut head).map_err(|error| broken(place, &error))?;
+        if (head.len() as u64) < MOST_IN_MEMORY {
+            if head.len() as u64 > limit {
+                return Err(too_large(place, limit));
+            }
+            let mut crc = Crc::new();
+            crc.update(&head);
+            self.check(place, head.len() as u64, crc.sum())?;
+            return Ok(Self::of_memory(head));
+        }
+        let full = |error| DataError::io(format!("{place}: cannot be unpacked to a temporary file"), error);
+        let mut file = tempfile::tempfile().map_err(full)?;
+        let mut crc = Crc::new();
+        let (mut chunk, mut len) = (head, 0_u64);
+        while !chunk.is_empty() {
+            len += chunk.len() as u64;
+            if len > limit {
+                return Err(too_large(place, limit));
+            }
+            crc.update(&chunk);
+            file.write_all(&chunk).map_err(full)?;
+            chunk.clear();
+            let mut part = (&mut stream).take(1 << 20);
+            part.read_to_end(&mut chunk).map_err(|error| broken(place, &error))?;
+        }
+        self.check(place, len, crc.sum())?;
+        Ok(Self {
+            container: Container::Unpacked(Arc::new(file)),
+            start: 0,
+            len,
+            coding: Coding::Stored,
+        })
+    }
+
+    /// Whether the decoded bytes are as many as were stated, and the same.
+    fn check(&self, place: &str, len: u64, crc: u32) -> Result<(), DataError> {
+        let (expected, sum) = match self.coding {
+            Coding::Stored => (Some(self.len), None),
+            Coding::Deflate { len, crc } => (Some(len), Some(crc)),
+            Coding::Gzip | Coding::Unknown(_) => (None, None),
+        };
+        if let Some(expected) = expected
+            && len != expected
+        {
+            return Err(DataError::malformed(
+                place,
+                format!("{expected} bytes expected, {len} found"),
+            ));
+        }
+        if sum.is_some_and(|sum| sum != crc) {
+            return Err(DataError::malformed(place, "checksum differs: the archive is damaged"));
+        }
+        Ok(())
     }
 
     /// All bytes, decoded; `place` names the file in errors.
@@ -104,21 +170,11 @@ impl Content {
         if bytes.len() as u64 > limit {
             return Err(too_large(place, limit));
         }
-        if let Some(expected) = expected
-            && bytes.len() as u64 != expected
-        {
-            return Err(DataError::malformed(
-                place,
-                format!("{expected} bytes expected, {} found", bytes.len()),
-            ));
+        let mut crc = Crc::new();
+        if matches!(self.coding, Coding::Deflate { .. }) {
+            crc.update(&bytes);
         }
-        if let Coding::Deflate { crc, .. } = self.coding {
-            let mut found = Crc::new();
-            found.update(&bytes);
-            if found.sum() != crc {
-                return Err(DataError::malformed(place, "checksum differs: the archive is damaged"));
-            }
-        }
+        self.check(place, bytes.len() as u64, crc.sum())?;
         Ok(Cow::Owned(bytes))
     }
 
@@ -144,6 +200,7 @@ impl Content {
                 let file = open().map_err(|error| DataError::io(place, error))?;
                 Box::new(BufReader::new(file.take(self.len)))
             }
+            Container::Unpacked(file) => Box::new(BufReader::new(FileRange::new(file, self.start, self.len))),
         };
         Ok(match &self.coding {
             Coding::Stored => Box::new(raw),
@@ -172,6 +229,46 @@ impl Content {
                 format!("ends at byte {end} of an archive of {} bytes: truncated", buffer.len()),
             )
         })
+    }
+}
+
+/// A range of a file that others read at the same time.
+pub(super) struct FileRange<'a> {
+    file: &'a fs::File,
+    start: u64,
+    len: u64,
+    at: u64,
+}
+
+impl<'a> FileRange<'a> {
+    pub fn new(file: &'a fs::File, start: u64, len: u64) -> Self {
+        Self {
+            file,
+            start,
+            len,
+            at: 0,
+        }
+    }
+}
+
+impl Read for FileRange<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.len.saturating_sub(self.at).min(buffer.len() as u64) as usize;
+        let count = self.file.read_at(&mut buffer[..left], self.start + self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for FileRange<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.len.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }
 

@@ -82,7 +82,7 @@ pub fn spec(json: &str) -> Spec {
 /// Loads from an archive in memory.
 pub fn load(archive: Vec<u8>, json: &str) -> Result<(Dataset, Report), String> {
     let tree = Tree::from_bytes("archive", archive).map_err(|error| error.to_string())?;
-    data::load(&tree, &spec(json)).map_err(|error| error.to_string())
+    data::load(&tree, &spec(json), &data::Memory).map_err(|error| error.to_string())
 }
 
 pub fn refused(archive: Vec<u8>, json: &str) -> String {
@@ -93,11 +93,17 @@ pub fn refused(archive: Vec<u8>, json: &str) -> String {
 }
 
 /// Bytes of sample `index`.
-pub fn bytes(dataset: &Dataset, index: usize) -> &[u8] {
-    match dataset.samples.get(index) {
-        Some(data::Sample::U8(bytes)) => bytes,
-        other => panic!("bytes expected, found {other:?}"),
-    }
+pub fn bytes(dataset: &Dataset, index: usize) -> Vec<u8> {
+    let read = dataset.samples.with(index, |sample| match sample {
+        data::Sample::U8(bytes) => bytes.to_vec(),
+        data::Sample::F32(floats) => panic!("bytes expected, found {floats:?}"),
+    });
+    read.expect("a sample")
+}
+
+/// All values.
+pub fn values(dataset: &Dataset) -> data::Values {
+    dataset.samples.to_values().expect("samples in memory")
 }
 
 pub fn golden(name: &str) -> Vec<u8> {

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+pub use data::blob::is_piece;
 use data::LoadedDataset;
+pub use data::{Memory, ReadAt, Shelf, Stored};
 use formats::tensorflow::{Files, GRAPH, ImportOptions};
 use ir::Graph;
 use recipe::ArtifactKind;
@@ -16,8 +18,13 @@ use crate::StepError;
 /// A decoded value: a [`Graph`] or a [`LoadedDataset`].
 pub type Decoded = Arc<dyn Any + Send + Sync>;
 
-/// Reads the bytes of one blob.
-pub type ReadBlob = Box<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
+/// The bytes of one blob, read when they are needed.
+pub type Blob = Arc<dyn Stored>;
+
+/// A blob in memory.
+pub fn in_memory(bytes: Vec<u8>) -> Blob {
+    Arc::new(Arc::new(bytes))
+}
 
 /// The blob that holds the document of an artifact.
 pub const DOCUMENT: &str = "document.json";
@@ -26,13 +33,13 @@ pub const DOCUMENT: &str = "document.json";
 pub struct Artifact {
     /// What it is.
     pub kind: ArtifactKind,
-    blobs: BTreeMap<String, ReadBlob>,
+    blobs: BTreeMap<String, Blob>,
     decoded: OnceLock<Decoded>,
 }
 
 impl Artifact {
     /// An artifact whose blobs are read when they are needed.
-    pub fn new(kind: ArtifactKind, blobs: BTreeMap<String, ReadBlob>, decoded: Option<Decoded>) -> Self {
+    pub fn new(kind: ArtifactKind, blobs: BTreeMap<String, Blob>, decoded: Option<Decoded>) -> Self {
         let cell = OnceLock::new();
         if let Some(value) = decoded {
             let _ = cell.set(value);
@@ -51,8 +58,8 @@ impl Artifact {
 
     /// The bytes of a blob.
     pub fn blob(&self, name: &str) -> Result<Vec<u8>, StepError> {
-        let read = self.blobs.get(name).ok_or_else(|| self.broken(name, "is missing"))?;
-        read().map_err(|problem| self.broken(name, &problem))
+        let blob = self.blobs.get(name).ok_or_else(|| self.broken(name, "is missing"))?;
+        blob.read().map_err(|problem| self.broken(name, &problem))
     }
 
     /// A JSON blob.
@@ -98,21 +105,10 @@ impl Artifact {
     /// The dataset.
     pub fn dataset(&self) -> Result<Arc<LoadedDataset>, StepError> {
         self.decode(|| {
-            let mut broken = None;
-            let data = data::blob::from_blobs(|name| {
-                self.blobs
-                    .contains_key(name)
-                    .then(|| self.blob(name))?
-                    .map_err(|e| broken = Some(e))
-                    .ok()
-            });
-            match broken {
-                Some(error) => Err(error),
-                None => Ok(LoadedDataset {
-                    data: data?,
-                    transform: self.json("transform.json")?,
-                }),
-            }
+            Ok(LoadedDataset {
+                data: data::blob::from_blobs(|name| self.blobs.get(name).cloned())?,
+                transform: self.json("transform.json")?,
+            })
         })
     }
 

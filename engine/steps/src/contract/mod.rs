@@ -10,7 +10,7 @@ mod op;
 pub mod parameters;
 mod ranges;
 
-pub use artifact::{Artifact, DOCUMENT, Decoded, ReadBlob};
+pub use artifact::{Artifact, Blob, DOCUMENT, Decoded};
 pub use error::StepError;
 pub use intermediates::{IntermediateResults, Key, NothingKept, Numbers};
 pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFiles};

@@ -122,6 +122,8 @@ pub struct Context<'a> {
     pub machine: &'a measure::Machine,
     /// Intermediate results of this and other steps.
     pub intermediates: &'a dyn IntermediateResults,
+    /// Takes blobs of the output that would be too much to hold until the step ends.
+    pub shelf: &'a dyn data::Shelf,
 }
 
 impl Context<'_> {
@@ -169,7 +171,7 @@ impl Context<'_> {
 pub struct Output {
     /// Its kind.
     pub kind: ArtifactKind,
-    /// Named blobs.
+    /// Named blobs, beside those that were put on the shelf.
     pub blobs: Vec<(String, Vec<u8>)>,
     /// The value that the blobs hold, to spare the next step the decoding.
     pub decoded: Option<Decoded>,

@@ -164,15 +164,15 @@ pub fn learn(
         let all: Vec<usize> = (0..data.data.len()).collect();
         let labels = data.data.labels.iter().flatten().flat_map(|label| label.to_le_bytes());
         let labels = Sha256::digest(labels.collect::<Vec<u8>>());
-        json!([crate::sampling::digest(data, &all), models::hex(&labels)])
+        Ok::<_, StepError>(json!([crate::sampling::digest(data, &all)?, models::hex(&labels)]))
     };
     let key = Key {
         what: "training",
         revision: REVISION,
         facts: json!({
             "model": models::identity(&graph)?,
-            "data": digest(&dataset),
-            "validation": validation.as_deref().map(digest),
+            "data": digest(&dataset)?,
+            "validation": validation.as_deref().map(digest).transpose()?,
             "training": format!("{training:?} {keep:?} {pruning:?} {grids:?}"),
             "teacher": samples.teacher(),
         }),
@@ -240,7 +240,9 @@ fn run(
     {
         context.log(&format!("goes on after epoch {}", trainer.epochs()));
     }
-    Ok(trainer.run(samples, train, held, &mut hooks)?)
+    let learned = trainer.run(samples, train, held, &mut hooks);
+    samples.check()?;
+    Ok(learned?)
 }
 
 /// What a final softmax or sigmoid reads, or the first output.
@@ -267,13 +269,19 @@ pub fn scores_of(model: &Graph, samples: &LoadedDataset, context: &Context<'_>) 
         .and_then(Quantization::whole);
     let real = |q: i32| stored.map_or(q as f32, |params| params.dequantize(q));
     let feeder = Feeder::new(&executable, samples)?;
-    feeder.map(context, |_, outputs| match outputs.get(0) {
+    let read = |_: usize, outputs: &runtime::Outputs<'_>| match outputs.get(0) {
         Value::F32(values) => values.to_vec(),
         Value::I8(values) => values.iter().map(|&q| real(q.into())).collect(),
         Value::U8(values) => values.iter().map(|&q| real(q.into())).collect(),
         Value::I16(values) => values.iter().map(|&q| real(q.into())).collect(),
         Value::I32(values) => values.iter().map(|&q| real(q)).collect(),
-    })
+    };
+    let mut all = Vec::with_capacity(feeder.len());
+    feeder.each(context, read, |scores: Vec<f32>| {
+        all.push(scores);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// Whether a model ends in a sigmoid.

@@ -1,7 +1,9 @@
 //! A dataset as the trainer sees it.
 
+use std::sync::OnceLock;
+
 use data::transform::Prepared;
-use data::{Amount, LoadedDataset, Sampling, Sharing, Values};
+use data::{Amount, LoadedDataset, Sample, Sampling, Sharing};
 use learn::{Distillation, Loss, Outcome, Target};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +18,8 @@ pub(super) struct Labelled<'a> {
     teacher: Option<(Distillation, Vec<Vec<f32>>)>,
     /// Samples of a second dataset, numbered behind the first's.
     validation: Option<Box<Labelled<'a>>>,
+    /// Why a sample could not be read.
+    unread: OnceLock<String>,
 }
 
 impl<'a> Labelled<'a> {
@@ -60,6 +64,7 @@ impl<'a> Labelled<'a> {
             loss,
             teacher: None,
             validation: None,
+            unread: OnceLock::new(),
         })
     }
 
@@ -124,11 +129,25 @@ impl<'a> Labelled<'a> {
         }
     }
 
+    /// Writes a sample as the model's input. One that cannot be read is not a number anywhere, which ends training; [`Labelled::check`] says why.
     fn write(&self, sample: usize, to: &mut [f32]) {
-        let (start, len) = (sample * to.len(), to.len());
-        match self.dataset.data.samples.values() {
-            Values::U8(bytes) => self.prepared.apply_u8(&bytes[start..start + len], to),
-            Values::F32(values) => self.prepared.apply_f32(&values[start..start + len], to),
+        let write = |sample: Sample<'_>| match sample {
+            Sample::U8(bytes) => self.prepared.apply_u8(bytes, to),
+            Sample::F32(values) => self.prepared.apply_f32(values, to),
+        };
+        let written = self.dataset.data.samples.with(sample, write);
+        if let Err(problem) = written {
+            to.fill(f32::NAN);
+            let _ = self.unread.set(problem.to_string());
+        }
+    }
+
+    /// An error if a sample could not be read.
+    pub(super) fn check(&self) -> Result<(), StepError> {
+        let other = self.validation.as_deref().and_then(|other| other.unread.get());
+        match self.unread.get().or(other) {
+            Some(problem) => Err(StepError::Params(problem.clone())),
+            None => Ok(()),
         }
     }
 }

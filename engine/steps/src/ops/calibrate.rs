@@ -100,7 +100,7 @@ impl Op for CalibrateOp {
             },
         )?;
         let feeder = Feeder::new(&executable, &dataset)?.only(&drawn.indices);
-        let samples = crate::sampling::digest(&dataset, &drawn.indices);
+        let samples = crate::sampling::digest(&dataset, &drawn.indices)?;
         let facts = serde_json::json!({ "network": models::identity(&model)?, "samples": samples });
         let choice = Choice {
             method: params.method,

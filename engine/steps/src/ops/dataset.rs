@@ -1,15 +1,21 @@
 //! `dataset`: samples and labels from files, archives or folders.
 //!
-//! The samples that are kept are drawn first and decoded then; the result holds them as stored (bytes for images), with the
-//! transform that turns a value into a model's input beside them.
+//! The samples that are kept are drawn first and decoded then, piece by piece of a few MiB, so that memory does not grow with their
+//! number. The result holds them as stored (bytes for images), with the transform that turns a value into a model's input beside them.
 //!
 //! ```yaml
 //! train: { dataset: { source: cifar, split: train, fraction: 0.1, stratified: true, seed: 7 } }
+//! pets: { dataset: { source: pets, split: test, resize: [224, 224], normalize: imagenet } }
+//! flowers: { dataset: { source: flowers, format: list, list: { train: train.csv, test: test.csv }, images: "jpg/{name}.jpg" } }
 //! ```
 
 use std::sync::Arc;
 
-use data::{Color, Format, Layout, LoadedDataset, OnError, Resize, Spec, Split, Transform};
+use data::transform::Operation;
+use data::{
+    ClassNames, Color, Columns, Format, Layout, Lists, LoadedDataset, OnError, Resize, Shelf, Spec, Spectrogram, Split,
+    Stored, Transform,
+};
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,9 +70,64 @@ pub struct Dataset {
     /// Order of the axes in stored arrays; samples are channels-last afterwards.
     #[serde(default)]
     pub layout: Layout,
-    /// What happens to each value before a model sees it: `[{ sub: [127] }, { div: [128] }]`.
+    /// Files of labels in the data, by name or by split: `annotations/trainval.txt`, `{ train: a.csv, test: b.csv }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<Lists>,
+    /// `list`: where the images lie, such as `images/{name}.jpg`; without it they are found by their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<String>,
+    /// `list`: what its columns mean, `[name, label, _]` or `{ name: Filename, class: Breed }`; a header or the cells may show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// `list`: the number of the first class.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_label: i64,
+    /// `list`: what the classes are called, in label order: names, or a file in the data with a name a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_names: Option<ClassNames>,
+    /// What the name of a file says, without its ending: `{class}_{index}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `audio`: which sounds are the test split, by what `name` finds in their names: `index < 5`, `speaker = theo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
+    /// `audio`: how sounds become log-mel spectrograms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectrogram: Option<Spectrogram>,
+    /// What happens to each value before a model sees it: `[{ sub: 127 }, { div: [128, 128, 127] }]`.
     #[serde(default)]
     pub transform: Transform,
+    /// A transform by its name. Excludes `transform`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<Normalize>,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// Transforms that many networks were trained with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalize {
+    /// torchvision's for ImageNet: `(x / 255 − (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)`.
+    Imagenet,
+    /// To 0..1: `x / 255`.
+    Unit,
+    /// To −1..1: `x / 127.5 − 1`, Keras' for MobileNets.
+    Symmetric,
+}
+
+impl Normalize {
+    fn transform(self) -> Transform {
+        match self {
+            Self::Imagenet => Transform::torchvision(vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]),
+            Self::Unit => Transform {
+                operations: vec![Operation::Div(vec![255.0])],
+            },
+            Self::Symmetric => Transform::keras_tf(),
+        }
+    }
 }
 
 impl Dataset {
@@ -84,7 +145,30 @@ impl Dataset {
             crop: self.crop,
             color: self.color,
             layout: self.layout,
+            list: self.list.clone(),
+            images: self.images.clone(),
+            columns: self.columns.clone(),
+            first_label: self.first_label,
+            class_names: self.class_names.clone(),
+            name: self.name.clone(),
+            test: self.test.clone(),
+            spectrogram: self.spectrogram,
         }
+    }
+
+    fn transform(&self) -> Transform {
+        self.normalize
+            .map_or_else(|| self.transform.clone(), Normalize::transform)
+    }
+}
+
+/// The shelf of a step that may be stopped between two pieces.
+struct Stopping<'a>(&'a Context<'a>);
+
+impl Shelf for Stopping<'_> {
+    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<Arc<dyn Stored>, String> {
+        self.0.check_cancelled().map_err(|stop| stop.to_string())?;
+        self.0.shelf.put(name, bytes)
     }
 }
 
@@ -94,7 +178,7 @@ pub struct DatasetOp;
 impl Op for DatasetOp {
     type Params = Dataset;
     const NAME: &'static str = "dataset";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Reads samples and labels from files, archives or folders.";
     const PRODUCES: ArtifactKind = ArtifactKind::Dataset;
     const EXAMPLE: &'static str = "test: { dataset: { source: cifar, split: test } }";
@@ -103,13 +187,17 @@ impl Op for DatasetOp {
         if params.renumber && params.classes.is_none() {
             return Err("renumber: numbers the classes listed under `classes`; list them, or remove it".into());
         }
+        if params.normalize.is_some() && !params.transform.is_identity() {
+            return Err("normalize: excludes `transform`; give one of them".into());
+        }
         params.spec().check().map_err(|e| e.to_string())
     }
 
     fn run(params: &Dataset, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let tree = data::Tree::open_named(inputs.source("source")?.files.iter().cloned())?;
         context.check_cancelled()?;
-        let (mut dataset, report) = data::load(&tree, &params.spec())?;
+        let shelf = Stopping(context);
+        let (mut dataset, report) = data::load(&tree, &params.spec(), &shelf)?;
         if let Some(classes) = params.classes.as_ref().filter(|_| params.renumber) {
             dataset.renumber(classes);
         }
@@ -126,15 +214,15 @@ impl Op for DatasetOp {
         for warning in &report.warnings {
             context.log(&format!("warning: {warning}"));
         }
-        let mut blobs: Vec<(String, Vec<u8>)> = data::blob::to_blobs(&dataset)
+        let mut blobs: Vec<(String, Vec<u8>)> = data::blob::to_blobs(&dataset, &report.names)
             .into_iter()
             .map(|(name, bytes)| (name.to_owned(), bytes))
             .collect();
-        let transform = serde_json::to_vec(&params.transform).map_err(|e| StepError::Encode(e.to_string()))?;
+        let transform = serde_json::to_vec(&params.transform()).map_err(|e| StepError::Encode(e.to_string()))?;
         blobs.push(("transform.json".into(), transform));
         let decoded = Arc::new(LoadedDataset {
             data: dataset,
-            transform: params.transform.clone(),
+            transform: params.transform(),
         });
         Ok(Output {
             kind: ArtifactKind::Dataset,

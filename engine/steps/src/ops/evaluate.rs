@@ -99,7 +99,9 @@ mod tests {
     use data::{Samples, Values};
     use report::Document;
 
-    use crate::contract::artifact::{Artifact, LoadedDataset};
+    use data::LoadedDataset;
+
+    use crate::contract::Artifact;
     use crate::tests::fixtures::{network, noise, run_on};
 
     use super::*;
@@ -108,7 +110,7 @@ mod tests {
     fn evaluated(threads: usize, change: impl FnOnce(&mut [f32])) -> Result<measure::Metrics, String> {
         let LoadedDataset { mut data, transform } = noise(1500);
         let shape = data.samples.shape().to_vec();
-        let Values::F32(mut values) = data.samples.into_values() else {
+        let Values::F32(mut values) = data.samples.to_values().unwrap() else {
             panic!("noise is floats")
         };
         change(&mut values);

@@ -260,7 +260,7 @@ fn moving_average(samples: impl Iterator<Item = Range>, momentum: f64) -> Range 
 fn observed_names(executable: &Executable, feeder: &Feeder<'_>) -> Result<Vec<String>, StepError> {
     let mut names = Vec::new();
     let mut input = executable.input_buffers();
-    feeder.feed(0, &mut input);
+    feeder.feed(0, &mut input)?;
     executable.run_observed(&mut executable.workspace(), &input.values(), &mut |name, _| {
         names.push(name.to_owned());
     })?;
@@ -286,7 +286,7 @@ fn histograms(
             let mut input = executable.input_buffers();
             for i in start..(start + chunk).min(feeder.len()) {
                 context.check_cancelled()?;
-                feeder.feed(i, &mut input);
+                feeder.feed(i, &mut input)?;
                 let mut tensor = 0;
                 executable.run_observed(&mut workspace, &input.values(), &mut |_, values| {
                     counts[tensor].add(values);
@@ -319,7 +319,7 @@ fn each_sample<S: Send>(
         .into_par_iter()
         .map_init(scratch, |(workspace, input), i| {
             context.check_cancelled()?;
-            feeder.feed(i, input);
+            feeder.feed(i, input)?;
             let (mut state, mut failed) = (start(i), None);
             let observed: Result<(), RuntimeError> =
                 executable.run_observed(workspace, &input.values(), &mut |name, values| {

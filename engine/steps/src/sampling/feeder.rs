@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use data::transform::Prepared;
-use data::{Dataset, LoadedDataset, Values};
+use data::{Dataset, LoadedDataset, Sample};
 use ir::{ElementType, QuantParams};
 use runtime::{Executable, InputBuffers, Outputs};
 
@@ -96,21 +96,27 @@ impl<'a> Feeder<'a> {
     }
 
     /// Writes the `i`-th sample as the model's float input.
-    pub fn float(&self, i: usize, to: &mut [f32]) {
-        let (start, len) = (self.sample(i) * to.len(), to.len());
-        match self.dataset.samples.values() {
-            Values::U8(bytes) => self.prepared.apply_u8(&bytes[start..start + len], to),
-            Values::F32(values) => self.prepared.apply_f32(&values[start..start + len], to),
-        }
+    ///
+    /// # Errors
+    /// The sample's piece of the dataset cannot be read.
+    pub fn float(&self, i: usize, to: &mut [f32]) -> Result<(), StepError> {
+        let write = |sample: Sample<'_>| match sample {
+            Sample::U8(bytes) => self.prepared.apply_u8(bytes, to),
+            Sample::F32(values) => self.prepared.apply_f32(values, to),
+        };
+        Ok(self.dataset.samples.with(self.sample(i), write)?)
     }
 
     /// Writes the `i`-th sample into the buffers of the model's input.
-    pub fn feed(&self, i: usize, buffers: &mut InputBuffers) {
+    ///
+    /// # Errors
+    /// Those of [`Feeder::float`].
+    pub fn feed(&self, i: usize, buffers: &mut InputBuffers) -> Result<(), StepError> {
         match self.edge {
-            None => self.float(i, buffers.f32(0)),
+            None => self.float(i, buffers.f32(0))?,
             Some((element, params)) => {
                 let mut values = vec![0.0; self.dataset.samples.sample_len()];
-                self.float(i, &mut values);
+                self.float(i, &mut values)?;
                 let stored = values.into_iter().map(|v| params.quantize(v, element));
                 match element {
                     ElementType::I8 => buffers.i8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i8),
@@ -119,6 +125,7 @@ impl<'a> Feeder<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     /// The fed samples in parts that [`Feeder::pass`] takes: what is made of one part is in memory at once.
@@ -143,7 +150,7 @@ impl<'a> Feeder<'a> {
         let see = |i: usize, outputs: &Outputs<'_>| read(self.sample(start + i), outputs);
         let results = runtime::map_samples(self.executable, part.len(), feed, see, hooks);
         context.check_cancelled()?;
-        Ok(results?)
+        results
     }
 
     /// Runs the model on all samples, part by part: `read` sees the outputs on the threads of the current pool, `take` gets what

@@ -77,7 +77,7 @@ impl<'a> LayerProblems<'a> {
         if self.identity.is_none() {
             self.identity = Some(models::identity(self.original)?);
         }
-        let samples = self.samples.digest();
+        let samples = self.samples.digest()?;
         let facts = json!({ "network": self.identity, "layer": layer.node.index(), "samples": samples, "more": more });
         Ok(Key { what, revision, facts })
     }

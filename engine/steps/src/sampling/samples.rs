@@ -96,8 +96,15 @@ impl<'a> Samples<'a> {
     }
 
     /// The digest of all that a network sees.
-    pub(crate) fn digest(&self) -> &str {
-        self.digest.get_or_init(|| digest(self.dataset, &self.order))
+    ///
+    /// # Errors
+    /// A sample cannot be read.
+    pub(crate) fn digest(&self) -> Result<&str, StepError> {
+        if let Some(known) = self.digest.get() {
+            return Ok(known);
+        }
+        let fresh = digest(self.dataset, &self.order)?;
+        Ok(self.digest.get_or_init(|| fresh))
     }
 
     /// The draw in parts that pass at once.
@@ -154,21 +161,20 @@ impl<'a> Samples<'a> {
 }
 
 /// SHA-256 of all that a network sees of some samples: their values, their transform and their places in the dataset.
-pub(crate) fn digest(dataset: &LoadedDataset, order: &[usize]) -> String {
+pub(crate) fn digest(dataset: &LoadedDataset, order: &[usize]) -> Result<String, StepError> {
     let mut hasher = Sha256::new();
     let shape = dataset.data.samples.sample_shape();
     hasher.update(format!("{:?} {shape:?}", dataset.transform));
     for &place in order {
         hasher.update(place.to_le_bytes());
-        match dataset.data.samples.get(place) {
-            Some(Sample::U8(values)) => hasher.update(values),
-            Some(Sample::F32(values)) => {
+        dataset.data.samples.with(place, |sample| match sample {
+            Sample::U8(values) => hasher.update(values),
+            Sample::F32(values) => {
                 hasher.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
             }
-            None => {}
-        }
+        })?;
     }
-    models::hex(&hasher.finalize())
+    Ok(models::hex(&hasher.finalize()))
 }
 
 /// Sums of the values of each channel and of their squares, and how many values a channel has.

@@ -156,8 +156,11 @@ impl Way<'_> {
         };
         let feed = |i: usize, buffers: &mut InputBuffers| match (&feeder, stop) {
             (Some(feeder), _) => feeder.feed(i, buffers),
-            (None, Some(stop)) => buffers.clone_from(&stop.values[batch.start + i]),
-            (None, None) => {}
+            (None, Some(stop)) => {
+                buffers.clone_from(&stop.values[batch.start + i]);
+                Ok(())
+            }
+            (None, None) => Ok(()),
         };
         let see = |i: usize, outputs: &Outputs<'_>| {
             let values: Vec<_> = self

@@ -11,7 +11,8 @@ use recipe::ArtifactKind;
 use serde_json::Value;
 
 use crate::StepError;
-use crate::contract::{Artifact, Context, Inputs, IntermediateResults, Labelled, Output, Ranges, ReadBlob, Registered};
+use crate::contract::artifact::in_memory;
+use crate::contract::{Artifact, Context, Inputs, IntermediateResults, Labelled, Output, Ranges, Registered};
 
 /// Convolution, depthwise and 1×1 convolution around a residual addition, mean, fully connected layer, softmax.
 pub fn network() -> Graph {
@@ -100,6 +101,7 @@ pub fn with_intermediates<R: Send>(
         memory: &measure::memory::ThisProcess,
         machine: &machine,
         intermediates,
+        shelf: &data::Memory,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| work(&context))
@@ -172,8 +174,7 @@ pub fn run_keeping(
     }
     if let Some(ranges) = ranges {
         let bytes = serde_json::to_vec(ranges).unwrap();
-        let read: ReadBlob = Box::new(move || Ok(bytes.clone()));
-        let blobs = BTreeMap::from([("ranges.json".to_owned(), read)]);
+        let blobs = BTreeMap::from([("ranges.json".to_owned(), in_memory(bytes))]);
         put("ranges", Artifact::new(ArtifactKind::Ranges, blobs, None));
     }
     let ports: Vec<&str> = inputs.ports.keys().map(String::as_str).collect();

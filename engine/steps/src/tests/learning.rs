@@ -9,7 +9,8 @@ use recipe::ArtifactKind;
 use report::Document;
 use serde_json::{Value, json};
 
-use crate::contract::{Artifact, Inputs, Labelled, Output, Ranges, ReadBlob};
+use crate::contract::artifact::in_memory;
+use crate::contract::{Artifact, Inputs, Labelled, Output, Ranges};
 use crate::tests::fixtures::{network, refused, values, weights, with_context};
 use crate::{StepError, find};
 
@@ -27,7 +28,6 @@ fn spots(count: usize) -> LoadedDataset {
         samples: Samples::new(vec![count, 6, 6, 4], Values::F32(values)).unwrap(),
         labels: Some((0..count).map(|i| (i % CLASSES) as u32).collect()),
         classes: (0..CLASSES).map(|i| i.to_string()).collect(),
-        names: (0..count).map(|i| i.to_string()).collect(),
         skipped: Vec::new(),
     };
     LoadedDataset {
@@ -96,8 +96,7 @@ fn whole(
     }
     if let Some(ranges) = ranges {
         let bytes = serde_json::to_vec(ranges).unwrap();
-        let read: ReadBlob = Box::new(move || Ok(bytes.clone()));
-        let blobs = BTreeMap::from([("ranges.json".to_owned(), read)]);
+        let blobs = BTreeMap::from([("ranges.json".to_owned(), in_memory(bytes))]);
         put("ranges", Artifact::new(ArtifactKind::Ranges, blobs, None));
     }
     let op = find(op).unwrap();

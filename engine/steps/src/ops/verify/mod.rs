@@ -167,9 +167,9 @@ fn opinions(
     let mut sample = vec![0.0; feeder.elements()];
     part.map(|i| {
         context.check_cancelled()?;
-        feeder.float(i, &mut sample);
+        feeder.float(i, &mut sample)?;
         context.progress(i as u64, feeder.len() as u64);
-        second.run(&sample)
+        Ok(second.run(&sample)?)
     })
     .collect()
 }
@@ -213,7 +213,7 @@ type Observed = Vec<(String, Vec<f32>)>;
 
 fn observed(executable: &Executable, feeder: &Feeder<'_>, i: usize) -> Result<Observed, StepError> {
     let mut input = executable.input_buffers();
-    feeder.feed(i, &mut input);
+    feeder.feed(i, &mut input)?;
     let mut seen = Vec::new();
     executable.run_observed(&mut executable.workspace(), &input.values(), &mut |name, values| {
         seen.push((name.to_owned(), values.to_vec()));

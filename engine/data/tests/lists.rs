@@ -1,0 +1,198 @@
+//! Label files in the layouts in which data sets come, and image files that are not what their names say.
+
+mod common;
+
+use common::{bytes, golden, load, png, refused, tar};
+
+fn annotation(rows: &[&str]) -> Vec<u8> {
+    format!("#Image CLASS-ID SPECIES BREED ID\n{}\n", rows.join("\n")).into_bytes()
+}
+
+/// Oxford-IIIT Pet's files: two archives, MATLAB files beside the images, trimaps beside the lists.
+fn pets() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("images/Abyssinian_1.jpg", png(2, 2, [1; 3])),
+        ("images/Abyssinian_1.mat", vec![0; 3]),
+        ("images/american_bulldog_10.jpg", png(2, 2, [2; 3])),
+        ("images/american_bulldog_2.jpg", png(2, 2, [3; 3])),
+        ("images/beagle_7.jpg", png(2, 2, [4; 3])),
+        ("annotations/README", b"see the page".to_vec()),
+        ("annotations/list.txt", annotation(&["beagle_7 3 2 2"])),
+        (
+            "annotations/trainval.txt",
+            annotation(&["Abyssinian_1 1 1 1", "american_bulldog_10 2 2 1"]),
+        ),
+        (
+            "annotations/test.txt",
+            annotation(&["american_bulldog_2 2 2 1", "beagle_7 3 2 2"]),
+        ),
+        ("annotations/trimaps/beagle_7.png", png(2, 2, [0; 3])),
+    ]
+}
+
+#[test]
+fn the_pets_are_known_by_their_layout() {
+    let (test, report) = load(tar(&pets()), r#"{"split": "test"}"#).expect("a dataset");
+    assert_eq!(
+        (report.format.name(), report.splits.join(" ")),
+        ("list", "train test".into())
+    );
+    assert_eq!(report.names, ["images/american_bulldog_2.jpg", "images/beagle_7.jpg"]);
+    assert_eq!(test.labels, Some(vec![1, 2]));
+    assert_eq!(test.classes, ["Abyssinian", "american_bulldog", "beagle"]);
+    assert_eq!(bytes(&test, 0)[0], 3);
+    let moved: Vec<(String, Vec<u8>)> = pets()
+        .into_iter()
+        .map(|(name, file)| (format!("pets/{name}"), file))
+        .collect();
+    let moved: Vec<(&str, Vec<u8>)> = moved.iter().map(|(name, file)| (name.as_str(), file.clone())).collect();
+    let (train, _) = load(tar(&moved), r#"{"split": "train"}"#).expect("a folder around it");
+    assert_eq!(train.labels, Some(vec![0, 1]));
+}
+
+#[test]
+fn a_listed_image_that_is_missing_is_named_or_skipped() {
+    let mut files = pets();
+    files.retain(|(name, _)| *name != "images/beagle_7.jpg");
+    insta::assert_snapshot!(refused(tar(&files), r#"{"split": "test"}"#), @"annotations/test.txt:3: no file `images/beagle_7.jpg` in the data");
+    let (test, _) = load(tar(&files), r#"{"split": "test", "on-error": "skip"}"#).expect("skipped");
+    assert_eq!(test.labels, Some(vec![1]));
+    assert_eq!(test.skipped[0].0, "annotations/test.txt:3");
+}
+
+fn images() -> Vec<(&'static str, Vec<u8>)> {
+    ["val/b.jpg", "val/a.jpg", "val/c.jpg"]
+        .into_iter()
+        .map(|name| (name, png(1, 1, [name.as_bytes()[4]; 3])))
+        .collect()
+}
+
+/// The labels of three images that `file` lists, and the names of the classes.
+fn listed(name: &'static str, file: &str, json: &str) -> Result<(Vec<u32>, Vec<String>), String> {
+    let mut files = images();
+    files.push((name, file.as_bytes().to_vec()));
+    let (dataset, report) = load(
+        tar(&files),
+        &format!(r#"{{"format": "list", "list": "{name}", {json}}}"#),
+    )?;
+    let levels: Vec<u8> = (0..dataset.len()).map(|index| bytes(&dataset, index)[0]).collect();
+    let names: Vec<u8> = report.names.iter().map(|name| name.as_bytes()[4]).collect();
+    assert_eq!(levels, names);
+    Ok((dataset.labels.expect("labels"), dataset.classes))
+}
+
+#[test]
+fn numbers_alone_belong_to_the_images_by_name() {
+    let (labels, classes) = listed("val.txt", "2\n0\n1\n", r#""seed": 0"#).expect("a list");
+    assert_eq!((labels, classes.len()), (vec![2, 0, 1], 3));
+    let (labels, classes) = listed(
+        "val.txt",
+        "3\n1\n1\n",
+        r#""first-label": 1, "class-names": ["x", "y", "z"]"#,
+    )
+    .expect("a list");
+    assert_eq!((labels, classes.join(" ")), (vec![2, 0, 0], "x y z".into()));
+    insta::assert_snapshot!(listed("val.txt", "1\n2\n", r#""seed": 0"#).unwrap_err(), @"val.txt: 2 labels found, one for each of 3 images expected");
+    insta::assert_snapshot!(listed("val.txt", "0\n1\n2\n", r#""first-label": 1"#).unwrap_err(), @"val.txt:1: label 0 is not in 1..; set `first-label` to the number of the first class");
+    insta::assert_snapshot!(listed("val.txt", "0\n1\n2\n", r#""class-names": ["x", "y"]"#).unwrap_err(), @"val.txt:3: a label of 3 classes, `class-names` holds 2");
+}
+
+#[test]
+fn tables_say_what_they_hold_by_headers_keys_or_settings() {
+    let two = (vec![1, 0], vec!["cat".to_owned(), "dog".to_owned()]);
+    let csv = "filename,width,class\nval/a.jpg,1,dog\n\"c.jpg\",1,cat\n";
+    assert_eq!(listed("labels.csv", csv, r#""seed": 0"#), Ok(two.clone()));
+    let tsv = "Breed\tPhoto\ndog\ta\ncat\tc\n";
+    let columns = r#""columns": {"name": "Photo", "class": "Breed"}"#;
+    assert_eq!(listed("labels.tsv", tsv, columns), Ok(two.clone()));
+    let lines = "{\"image\": \"a.jpg\", \"label\": 1, \"class\": \"dog\"}\n{\"image\": \"c.jpg\", \"label\": 0, \"class\": \"cat\"}\n";
+    assert_eq!(listed("labels.jsonl", lines, r#""seed": 0"#), Ok(two.clone()));
+    assert_eq!(listed("labels.txt", "a.jpg dog\nc.jpg cat\n", r#""seed": 0"#), Ok(two));
+    let positions = r#""columns": ["_", "name", "label"], "images": "val/{name}.jpg", "first-label": 5"#;
+    let numbered = (vec![1, 0], vec!["0".to_owned(), "1".to_owned()]);
+    assert_eq!(
+        listed("labels.txt", "id;name;label\nx;a;6\ny;c;5\n", positions),
+        Ok(numbered)
+    );
+}
+
+#[test]
+fn splits_may_be_a_column_or_files() {
+    let mut files = images();
+    files.push(("all.csv", b"name,class,split\na,x,train\nb,y,test\nc,x,test\n".to_vec()));
+    let (test, report) = load(tar(&files), r#"{"list": "all.csv", "split": "test"}"#).expect("a list");
+    assert_eq!(
+        (test.labels, report.splits.join(" ")),
+        (Some(vec![1, 0]), "train test".into())
+    );
+    files.push(("a.txt", b"a 0\n".to_vec()));
+    files.push(("b.txt", b"b 1\nc 0\n".to_vec()));
+    let (val, report) = load(
+        tar(&files),
+        r#"{"list": {"train": "a.txt", "val": "b.txt"}, "split": "val"}"#,
+    )
+    .expect("lists");
+    assert_eq!(
+        (val.labels, report.splits.join(" ")),
+        (Some(vec![1, 0]), "train val".into())
+    );
+}
+
+#[test]
+fn lists_that_do_not_fit_are_refused() {
+    let wrong = |file: &str, json: &str| listed("list.txt", file, json).expect_err("refused");
+    insta::assert_snapshot!(wrong("a 1 2\nb 1 2\n", r#""seed": 0"#), @"columns: list.txt: what its columns mean does not show (a, 1, 2); say so, such as [name, label]");
+    insta::assert_snapshot!(wrong("a 1\nd 1\n", r#""seed": 0"#), @"list.txt:2: no file `d` in the data");
+    insta::assert_snapshot!(wrong("a 1\nb\n", r#""seed": 0"#), @"list.txt:2: 1 columns found, the label is expected in column 2");
+    insta::assert_snapshot!(wrong("a 1\nb x\n", r#""columns": ["name", "label"]"#), @"list.txt:2: `x` is not a number; a label is expected in this column");
+    insta::assert_snapshot!(wrong("x,y\na,1\n", r#""columns": {"name": "z"}"#), @"columns: list.txt has no column `z`; it has x, y");
+    insta::assert_snapshot!(wrong("# nothing\n", r#""seed": 0"#), @"list.txt: holds no rows");
+    insta::assert_snapshot!(refused(tar(&images()), r#"{"format": "list"}"#), @"list: missing; name the file of labels in the data, such as annotations/trainval.txt");
+    insta::assert_snapshot!(refused(tar(&images()), r#"{"list": "vall.txt"}"#), @"`vall.txt`: no such file in the data");
+}
+
+/// Pictures of Pillow (12×9, saved by tests/golden/images.py), each named `.jpg`, and what Pillow's `convert("RGB")` makes of them.
+#[test]
+fn images_are_told_by_content_and_read_as_pillow_reads_them() {
+    let expected = data::npy::read_npz(golden("images.npz"), "images.npz").expect("golden arrays");
+    assert!(expected.len() >= 14, "{} pictures", expected.len());
+    let mut wrong = Vec::new();
+    for (name, array) in expected {
+        let file = golden(&format!("images/{name}"));
+        let data::npy::Data::U8(pixels) = array.data() else {
+            panic!("bytes expected")
+        };
+        // Lossy formats round in other places than libjpeg and libwebp.
+        let most = if name.contains("jpeg") || name.contains("lossy") {
+            5
+        } else {
+            0
+        };
+        match load(tar(&[("a/1.jpg", file)]), "{}") {
+            Ok((dataset, _)) if dataset.samples.shape()[1..] == *array.shape() => {
+                let found = bytes(&dataset, 0);
+                let off = found.iter().zip(pixels.iter()).map(|(&a, &b)| a.abs_diff(b)).max();
+                if off > Some(most) {
+                    wrong.push(format!("{name}: {off:?}"));
+                }
+            }
+            Ok((dataset, _)) => wrong.push(format!("{name}: {:?}", dataset.samples.shape())),
+            Err(why) => wrong.push(format!("{name}: {why}")),
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn formats_that_are_not_read_are_named_and_not_passed_over() {
+    let heic = [&[0, 0, 0, 24][..], b"ftypheic", &[0; 20]].concat();
+    let files = [
+        ("a/1.png", png(1, 1, [1; 3])),
+        ("a/2.heic", heic),
+        ("b/1.webp", b"RIFF".to_vec()),
+    ];
+    insta::assert_snapshot!(refused(tar(&files), "{}"), @"a/2.heic: HEIC and AVIF images are not read; convert them to JPEG or PNG (and 1 more of 3 images fail); repair or remove it, or set `on-error: skip`");
+    let (dataset, _) = load(tar(&files), r#"{"on-error": "skip"}"#).expect("skipped");
+    let skipped: Vec<&str> = dataset.skipped.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(skipped, ["a/2.heic", "b/1.webp"]);
+}
