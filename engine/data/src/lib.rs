@@ -16,6 +16,7 @@
 //! the number of threads; decoding runs on the rayon pool of the caller.
 
 mod audio;
+pub mod augment;
 pub mod blob;
 mod dataset;
 mod error;
@@ -32,6 +33,7 @@ mod suggest;
 pub mod transform;
 pub mod tree;
 
+pub use augment::{Augmentation, Augmenter};
 pub use dataset::{Bytes, Dataset, Report};
 pub use error::DataError;
 pub use formats::detect;
