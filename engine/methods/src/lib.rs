@@ -24,7 +24,9 @@ pub mod prune;
 pub mod quantize;
 pub mod reconstruct;
 pub mod shrink;
+mod thin;
 
 pub use error::MethodError;
 pub use gram::{Gram, Problem, Restriction, add_product};
 pub use layer::{Layer, layers};
+pub use thin::{Thin, outputs};

@@ -169,12 +169,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn execute(
-        &self,
-        inputs: &Inputs,
-        log: &Mutex<Vec<String>>,
-        shelf: &StoreShelf<'_>,
-    ) -> Result<Output, StepError> {
+    fn execute(&self, inputs: &Inputs, log: &Mutex<Vec<String>>, shelf: &StoreShelf<'_>) -> Result<Output, StepError> {
         let id = &self.node.instance.id;
         let say = |line: &str| {
             self.observer.event(&Event::Log { id, line });

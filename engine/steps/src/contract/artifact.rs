@@ -4,8 +4,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-pub use data::blob::is_piece;
 use data::LoadedDataset;
+pub use data::blob::is_piece;
 pub use data::{Memory, ReadAt, Shelf, Stored};
 use formats::tensorflow::{Files, GRAPH, ImportOptions};
 use ir::Graph;

@@ -23,6 +23,9 @@ use crate::sampling::{Samples, Walk, Way};
 /// Output positions of a sample that count, at most.
 const POSITIONS: usize = 100;
 
+/// Inputs below which a layer's own matrix is no burden.
+const WIDE: usize = 2048;
+
 /// Raised whenever the same network and samples would give another Hessian: other positions, other kernels.
 const HESSIAN_REVISION: u32 = 1;
 
@@ -44,6 +47,14 @@ pub struct LayerProblem {
     pub rows: Vec<Vec<f64>>,
     /// What each row should become if every value were allowed.
     pub targets: Vec<Vec<f64>>,
+}
+
+/// What samples show before a layer with more inputs than samples, one sample a row.
+pub struct Shown {
+    /// The layer's inputs in the network as compressed so far.
+    pub now: Array2<f32>,
+    /// The same in the original network; none where they are the same.
+    pub then: Option<Array2<f32>>,
 }
 
 /// The problems of layers, in the order of their nodes.
@@ -109,6 +120,54 @@ impl<'a> LayerProblems<'a> {
             problems,
             rows,
             targets,
+        }))
+    }
+
+    /// Whether a layer has so many inputs, more than samples show, that its problem is better solved from these ([`methods::Thin`]).
+    pub fn is_thin(&self, current: &Graph, layer: &Layer) -> bool {
+        let Some(patches) = Patches::of(current, layer).filter(|patches| patches.groups() == 1) else {
+            return false;
+        };
+        let positions = patches.positions(0, POSITIONS).len();
+        patches.columns() > WIDE.max(positions * self.samples.len()) && shortcut(current, layer).is_none()
+    }
+
+    /// What samples show before a layer; otherwise as [`LayerProblems::of`].
+    pub fn show(&mut self, current: &Graph, layer: &Layer, same: bool) -> Result<Option<Shown>, StepError> {
+        let samples = self.samples;
+        let Some(patches) = Patches::of(current, layer) else {
+            return Ok(None);
+        };
+        let mut after = self.after.way(current, Some(layer.node), &seen(current, layer, None))?;
+        let mut before = if same {
+            None
+        } else {
+            let seen = seen(self.original, layer, None);
+            Some(self.before.way(self.original, Some(layer.node), &seen)?)
+        };
+        let (mut now, mut then) = (Vec::new(), Vec::new());
+        for batch in samples.batches() {
+            let add = |way: &mut Way<'_>, to: &mut Vec<f32>| -> Result<(), StepError> {
+                let view = View::of(way, batch.clone(), &patches, layer.rows)?;
+                to.extend_from_slice(&view.inputs[0]);
+                Ok(())
+            };
+            add(&mut after, &mut now)?;
+            if let Some(before) = &mut before {
+                add(before, &mut then)?;
+            }
+        }
+        self.after.go(after);
+        let same = before.is_none();
+        match before {
+            Some(before) => self.before.go(before),
+            None => self.before = self.after.clone(),
+        }
+        let columns = patches.columns();
+        let all = |rows: Vec<f32>| Array2::from_shape_vec((rows.len() / columns, columns), rows).expect("whole rows");
+        Ok(Some(Shown {
+            now: all(now),
+            then: (!same).then(|| all(then)),
         }))
     }
 

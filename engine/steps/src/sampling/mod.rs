@@ -11,7 +11,7 @@ pub mod trial;
 mod walk;
 
 pub use feeder::Feeder;
-pub use layer_problem::{LayerProblem, LayerProblems, rows, set_rows};
+pub use layer_problem::{LayerProblem, LayerProblems, Shown, rows, set_rows};
 pub(crate) use layer_problem::{default_count, default_damping};
 pub(crate) use samples::digest;
 pub use samples::{Samples, channel_sums};
