@@ -454,7 +454,6 @@ impl<T: Number> Planner<'_, T> {
         let wanted: Vec<usize> = (0..self.shared.len())
             .map(|i| if self.wants_shared[i] { self.shared[i].len() } else { 0 })
             .collect();
-        let spare = largest.max(wanted.iter().copied().max().unwrap_or(0));
         let shards = SHARDS.min(batch);
         let capacity = batch.div_ceil(shards);
         let sample: usize = self.lens.iter().copied().chain(slots.lens()).sum();
@@ -462,10 +461,7 @@ impl<T: Number> Planner<'_, T> {
         let bytes = |batch: usize| {
             let shards = SHARDS.min(batch);
             let samples = batch.div_ceil(shards) * shards;
-            (samples
-                .saturating_mul(sample + spare / 4)
-                .saturating_add(shards * fixed))
-            .saturating_mul(size_of::<T>())
+            (samples.saturating_mul(sample + largest).saturating_add(shards * fixed)).saturating_mul(size_of::<T>())
         };
         if bytes(batch) > self.settings.memory {
             let fits = (1..batch).rev().find(|&b| bytes(b) <= self.settings.memory);
@@ -484,7 +480,7 @@ impl<T: Number> Planner<'_, T> {
             gradients: zeros(&mut slots.lens().map(|len| len * capacity)),
             shared: zeros(&mut wanted.iter().copied()),
             scratch: vec![T::ZERO; scratch],
-            spare: vec![T::ZERO; spare * capacity],
+            spare: vec![T::ZERO; largest * capacity],
             sums: norms.iter().map(|n| vec![[0.0; 2]; n.norm.channels()]).collect(),
             draws: Vec::with_capacity(capacity),
             outcome: crate::Outcome::default(),

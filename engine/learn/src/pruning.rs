@@ -65,7 +65,8 @@ impl Pruning {
             for &p in &self.parameters {
                 order.extend(all[p].latent.iter().enumerate().map(|(i, w)| (w.abs(), p, i)));
             }
-            let gone = count(order.len());
+            let zeros = order.iter().filter(|(size, ..)| *size == 0.0).count();
+            let gone = count(order.len()).max(zeros);
             for &p in &self.parameters {
                 let len = all[p].latent.len();
                 all[p].form = Form::Masked(vec![1.0; len]);
@@ -76,7 +77,8 @@ impl Pruning {
         } else {
             for &p in &self.parameters {
                 let order: Vec<(f32, usize)> = all[p].latent.iter().enumerate().map(|(i, w)| (w.abs(), i)).collect();
-                let gone = count(order.len());
+                let zeros = order.iter().filter(|(size, _)| *size == 0.0).count();
+                let gone = count(order.len()).max(zeros);
                 let len = order.len();
                 all[p].form = Form::Masked(vec![1.0; len]);
                 for i in least(order, gone, |&(size, i)| (size, 0, i), |&(_, i)| i) {
@@ -157,6 +159,8 @@ mod tests {
         let mut each = both();
         schedule.apply(&mut each, 0.5);
         assert_eq!([zeros(&each[0]), zeros(&each[1])], [2, 2]);
+        schedule.apply(&mut each, 0.25);
+        assert_eq!([zeros(&each[0]), zeros(&each[1])], [2, 2], "zeros stay zeros");
         schedule.global = true;
         let mut together = both();
         schedule.apply(&mut together, 0.5);

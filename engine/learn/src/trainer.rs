@@ -181,8 +181,9 @@ impl<'a> Trainer<'a> {
         let batches = train.len().div_ceil(self.program.batch()) as u64;
         let steps = batches * self.options.epochs as u64;
         let mut order = train.to_vec();
-        let mut stopped_early = false;
-        for number in self.curve.len() + 1..=self.options.epochs {
+        let mut stopped_early = self.curve.len() < self.options.epochs && self.is_stale(self.curve.len());
+        let rest = if stopped_early { 0 } else { self.options.epochs };
+        for number in self.curve.len() + 1..=rest {
             order.copy_from_slice(train);
             shuffle(&mut order, self.options.seed, number);
             let train = self.epoch(samples, &order, number, steps, hooks)?;

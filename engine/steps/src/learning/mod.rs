@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use self::params::{LossName, NormsName, Training};
 use self::samples::Labelled;
 use crate::StepError;
-use crate::contract::{Context, Inputs, Key, Output};
+use crate::contract::{Artifact, Context, Inputs, Key, Output};
 use crate::sampling::Feeder;
 
 /// Raised whenever the same training would go on in another way.
@@ -96,7 +96,7 @@ pub fn learn(
     context: &Context<'_>,
 ) -> Result<Outcome, StepError> {
     let dataset = inputs.one("data")?.dataset()?;
-    let validation = inputs.optional("validation").map(|v| v.dataset()).transpose()?;
+    let validation = inputs.optional("validation").map(Artifact::dataset).transpose()?;
     let scores = scores(model);
     let graph = model.part(model.inputs(), &[scores])?;
     let elements = input_elements(&graph)?;
@@ -148,6 +148,11 @@ pub fn learn(
             ..schedule.pruning
         }
     });
+    if pruning.as_ref().is_some_and(|pruning| pruning.parameters.is_empty()) {
+        return Err(StepError::Params(
+            "prune: none of its layers learns; name layers that do".into(),
+        ));
+    }
     let options = learn::Options {
         epochs: training.epochs,
         seed: training.seed,
@@ -180,7 +185,7 @@ pub fn learn(
     let trainer = Trainer::new(&mut program, &mut parameters, pruning.as_ref(), &options);
     let learned = run(trainer, &key, &options, &samples, [&train, &held], context)?;
     let (graph, effect) = outcome(model, &program)?;
-    if effect.iter().all(|row| !row.took_effect) {
+    if !effect.iter().any(|row| row.took_effect && row.requested == "trained") {
         return Err(StepError::NoEffect(
             "training changed no weight: the learning rate is 0, or too small to move any".into(),
         ));
@@ -357,11 +362,12 @@ fn outcome(model: &Graph, program: &Program<f32>) -> Result<(Graph, Vec<EffectRo
         }
         let moved = off.sqrt() / all.sqrt().max(f64::MIN_POSITIVE);
         let zeros = values.iter().filter(|&&v| v == 0.0).count();
+        let learns = program.trained().any(|(i, _)| i == index);
         let reader = trained.consumers(id).next().map(|n| trained.node(n).name.clone());
         effect.push(EffectRow {
             layer: reader.unwrap_or_default(),
             tensor: name.to_owned(),
-            requested: "trained".into(),
+            requested: if learns { "trained" } else { "measured along" }.into(),
             actual: format!("moved by {:.2} % of its norm", 100.0 * moved.min(1e6)),
             took_effect: off > 0.0,
             reason: (zeros > 0).then(|| format!("{zeros} of {} values are zero", values.len())),

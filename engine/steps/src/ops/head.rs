@@ -95,7 +95,7 @@ fn classifier(model: &Graph, place: Option<&String>) -> Result<NodeId, StepError
                 .zip(hits)
                 .filter(|(_, hit)| *hit)
                 .map(|(l, _)| l.node)
-                .last()
+                .next_back()
         }
         None => layers.iter().map(|l| l.node).max_by_key(|id| id.index()),
     };

@@ -130,7 +130,9 @@ fn stored(integer: &Graph) -> HashMap<&str, &Tensor> {
     }
     // What is quantized from a float tensor stands for it.
     for node in integer.nodes() {
-        if let ir::Op::Quantize(_) = node.op {
+        if let ir::Op::Quantize(_) = node.op
+            && !integer.tensor(node.inputs[0]).is_quantized()
+        {
             all.insert(&integer.tensor(node.inputs[0]).name, integer.tensor(node.output()));
         }
     }
