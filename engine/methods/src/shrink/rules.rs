@@ -133,7 +133,7 @@ impl Walk<'_> {
             }
             Op::Div(_) if self.is_constant(node.inputs[1]) => self.binary(node),
             // At zero these are not finite: a channel that is set to zero would not stay without effect.
-            Op::Div(_) | Op::Pow(_) | Op::Function(Function::Log) | Op::Function(Function::Rsqrt) => {
+            Op::Div(_) | Op::Pow(_) | Op::Function(Function::Log | Function::Rsqrt) => {
                 self.refuse(node, "is not finite for channels of zeros");
             }
             op if op.reads() == Reads::Function => self.pass(node),

@@ -59,13 +59,11 @@ pub(super) fn build(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     if let Some((_, build)) = entries().find(|(names, _)| names.contains(&op)) {
         return build(call);
     }
-    match functions::find(|f| matches!(f.tensorflow, TensorFlow::Operator(name) if name == op)) {
-        Some(function) => elementwise::function(call, function),
-        None => {
-            let fix = format!("operators that are read: {}", known().join(", "));
-            Err(call.unsupported("this operator is not read", fix))
-        }
+    if let Some(function) = functions::find(|f| matches!(f.tensorflow, TensorFlow::Operator(name) if name == op)) {
+        return elementwise::function(call, function);
     }
+    let fix = format!("operators that are read: {}", known().join(", "));
+    Err(call.unsupported("this operator is not read", fix))
 }
 
 /// Refuses tensors that are not channels-last.
