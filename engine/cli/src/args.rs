@@ -385,6 +385,7 @@ pub enum ProfileArg {
     Tensorrt,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
     /// The model to read: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml, Keras' .json) with --weights

@@ -45,6 +45,7 @@ impl OnnxProfile {
 }
 
 /// What a caller may decide about a file, beside its format.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileOptions {
     /// For whom an ONNX file is written.

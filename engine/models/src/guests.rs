@@ -46,10 +46,13 @@ pub fn check(model: &Graph, format: FileFormat, keep: bool, log: &dyn Fn(&str)) 
         ));
         return Ok(());
     }
-    let lines: String = foreign
-        .iter()
-        .map(|entry| format!("\n  {}: {}", line(entry), help(entry.0.1)))
-        .collect();
+    let mut lines = String::new();
+    for entry in &foreign {
+        lines.push_str("\n  ");
+        lines.push_str(&line(entry));
+        lines.push_str(": ");
+        lines.push_str(help(entry.0.1));
+    }
     Err(ModelError::Refused(format!(
         "{} has no such operators; keep-unknown writes them all the same, for runtimes that have been taught them:{lines}",
         runtimes(format)

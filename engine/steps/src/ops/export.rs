@@ -17,6 +17,7 @@ use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
 
 /// Parameters of `export`.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Export {
