@@ -326,9 +326,12 @@ fn the_number_of_threads_changes_nothing() {
 fn samples_of_several_pieces_stand_in_their_order() {
     let names: Vec<String> = (0..34).map(|index| format!("{index:02}.png")).collect();
     let broken = |index: usize| matches!(index, 0 | 7 | 10 | 33);
-    let picture = |index: usize| match broken(index) {
-        true => b"text".to_vec(),
-        false => png(1, 1, [index as u8; 3]),
+    let picture = |index: usize| {
+        if broken(index) {
+            b"text".to_vec()
+        } else {
+            png(1, 1, [index as u8; 3])
+        }
     };
     let files: Vec<(&str, Vec<u8>)> = names.iter().map(String::as_str).zip((0..34).map(picture)).collect();
     let (dataset, report) =
