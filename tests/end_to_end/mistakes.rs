@@ -275,3 +275,34 @@ fn options_that_fit_nothing_are_named() {
     3 mistakes
     ");
 }
+
+#[test]
+fn parameters_that_do_nothing_or_cannot_be_are_found_before_anything_runs() {
+    let cases = [
+        (
+            "calibrate: { model: native, data: test, momentum: 0.5 }",
+            "momentum is for method moving-average",
+        ),
+        (
+            "calibrate: { model: native, data: test, percentile: 99 }",
+            "percentile is for method percentile",
+        ),
+        (
+            "dataset: { source: digits, transform: [{ div: [0] }] }",
+            "divides by zero",
+        ),
+        (
+            "verify: { model: native, reference: native, data: test, max-abs-error: -1 }",
+            "-1 is below 0",
+        ),
+        (
+            "verify: { model: native, reference: native, data: test, min-top1: 90 }",
+            "90 is not in 0..1",
+        ),
+    ];
+    for (step, words) in cases {
+        let lab = Lab::with_steps(&format!("  x: {{ {step} }}\n"));
+        let call = lab.call(&["check", "recipe.yaml"]).expect(2);
+        assert!(call.stderr.contains(words), "{step}: {call}");
+    }
+}

@@ -112,6 +112,23 @@ impl Transform {
         self.operations.is_empty()
     }
 
+    /// Refuses what no number of channels makes right.
+    ///
+    /// # Errors
+    ///
+    /// When an operation holds NaN or infinity, or divides by zero.
+    pub fn check(&self) -> Result<(), DataError> {
+        for operation in &self.operations {
+            let values = operation.values();
+            let zero = matches!(operation, Operation::Div(_)) && values.contains(&0.0);
+            if zero || values.iter().any(|value| !value.is_finite()) {
+                let why = format!("{values:?} holds a value that is not finite or divides by zero");
+                return Err(DataError::Setting { key: "transform", why });
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the transform ready for samples of `channels` channels (the last axis).
     ///
     /// # Errors
@@ -127,12 +144,8 @@ impl Transform {
                 );
                 return Err(DataError::Setting { key: "transform", why });
             }
-            let zero = matches!(operation, Operation::Div(_)) && values.contains(&0.0);
-            if zero || values.iter().any(|value| !value.is_finite()) {
-                let why = format!("{values:?} holds a value that is not finite or divides by zero");
-                return Err(DataError::Setting { key: "transform", why });
-            }
         }
+        self.check()?;
         let run = |x: f32, channel| {
             self.operations
                 .iter()

@@ -69,6 +69,11 @@ fn default_momentum() -> f64 {
     0.99
 }
 
+/// Whether a number is another one than was there.
+fn differs(number: f64, from: f64) -> bool {
+    number.to_bits() != from.to_bits()
+}
+
 /// The op.
 pub struct CalibrateOp;
 
@@ -84,6 +89,12 @@ impl Op for CalibrateOp {
         match (params.count, params.fraction) {
             (Some(_), Some(_)) => Err("count and fraction exclude each other: keep one".into()),
             (None, Some(0.0)) => Err("fraction 0 leaves no samples to calibrate with".into()),
+            _ if params.method != Method::MovingAverage && differs(params.momentum, default_momentum()) => {
+                Err("momentum is for method moving-average: remove it, or change the method".into())
+            }
+            _ if params.method != Method::Percentile && differs(params.percentile, default_percentile()) => {
+                Err("percentile is for method percentile: remove it, or change the method".into())
+            }
             _ => Ok(()),
         }
     }

@@ -190,6 +190,7 @@ impl Op for DatasetOp {
         if params.normalize.is_some() && !params.transform.is_identity() {
             return Err("normalize: excludes `transform`; give one of them".into());
         }
+        params.transform.check().map_err(|e| e.to_string())?;
         params.spec().check().map_err(|e| e.to_string())
     }
 

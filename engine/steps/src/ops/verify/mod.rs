@@ -87,6 +87,16 @@ impl Op for VerifyOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Agreement;
     const EXAMPLE: &'static str = "same: { verify: { model: int8, reference: base, data: test, per-layer: true } }";
 
+    fn check(params: &Verify, _ports: &[&str]) -> Result<(), String> {
+        if let Some(limit) = params.max_abs_error.filter(|limit| *limit < 0.0) {
+            return Err(format!("max-abs-error: {limit} is below 0, where no error is"));
+        }
+        match params.min_top1.filter(|share| !(0.0..=1.0).contains(share)) {
+            Some(share) => Err(format!("min-top1: {share} is not in 0..1, as shares are")),
+            None => Ok(()),
+        }
+    }
+
     fn run(params: &Verify, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let (model, reference) = (
             inputs.one("model")?.model_or_file()?,
