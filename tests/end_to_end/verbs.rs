@@ -19,6 +19,15 @@ fn a_model_is_converted_inspected_and_compared() {
     lab.call(&["verify", "half.tflite", "digits.h5", "--max-abs-error", "1e-9"])
         .expect(1);
     lab.call(&["bench", "half.tflite", "--runs", "5"]).expect(0);
+    let json = lab
+        .call(&["bench", "half.tflite", "--runs", "5", "--ops", "--json"])
+        .expect(0);
+    let times: serde_json::Value = serde_json::from_str(&json.stdout).expect("bench --ops --json prints JSON");
+    let shares = times["operators"].as_array().expect("a list of operators");
+    let sum: f64 = shares.iter().filter_map(|operator| operator["share"].as_f64()).sum();
+    assert!((sum - 1.0).abs() < 1e-6, "{json}");
+    let table = lab.call(&["bench", "half.tflite", "--runs", "5", "--ops"]).expect(0);
+    assert!(table.stdout.contains("conv2d"), "{table}");
 }
 
 #[test]

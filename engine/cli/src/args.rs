@@ -111,7 +111,7 @@ Examples:
     #[command(after_help = "Example:\n  pipeline verify model.h5 model.tflite --input x_test.npy --per-layer")]
     Verify(VerifyArgs),
     /// Time a model
-    #[command(after_help = "Example:\n  pipeline bench model.tflite --runs 200")]
+    #[command(after_help = "Examples:\n  pipeline bench model.tflite --runs 200\n  pipeline bench model.tflite --ops")]
     Bench(BenchArgs),
     /// Run a model on NumPy arrays
     #[command(after_help = "\
@@ -492,6 +492,9 @@ pub struct BenchArgs {
     /// Which kernels run it
     #[arg(long, value_enum, default_value_t = KernelsArg::Fast)]
     pub kernels: KernelsArg,
+    /// Where the time goes: each operator, its share and its kernel
+    #[arg(long)]
+    pub ops: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

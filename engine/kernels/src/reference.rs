@@ -41,6 +41,7 @@ pub use fully_connected::{fully_connected_f32, fully_connected_i8, fully_connect
 pub use hard_swish::{HardSwishParams, hard_swish_i8};
 pub use hybrid::{conv2d_hybrid, depthwise_conv2d_hybrid, fully_connected_hybrid};
 pub use layer_norm::layer_norm_f32;
+pub(crate) use layer_norm::layer_norm_rows;
 pub use layout::{concat, gather, pad, reshape, slice, split, transpose};
 pub use matmul::{MatMulParams, mat_mul_f32, mat_mul_i8};
 pub use mean::{MeanParams, mean_f32, mean_i8, mean_i16};
@@ -57,6 +58,7 @@ pub use relu::{
     LeakyReluParams, PReluParams, ReluParams, leaky_relu_i8, leaky_relu_i16, prelu_f32, prelu_i8, relu_f32, relu_i8,
     relu_i16,
 };
+pub(crate) use resize::{Between, ONE as ONE_PIXEL};
 pub use resize::{resize_bilinear_f32, resize_bilinear_i8, resize_bilinear_i16, resize_nearest};
 pub use sigmoid::{SigmoidParams, logistic_i16, tanh_i16};
 pub use softmax::{Softmax16Params, SoftmaxParams, softmax_f32, softmax_i8, softmax_i16};

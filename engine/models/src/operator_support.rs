@@ -289,6 +289,14 @@ mod tests {
     }
 
     #[test]
+    fn no_operator_is_left_to_the_plain_kernels() {
+        let mut page = String::new();
+        table(&mut page, &NUMBERS);
+        let slow: Vec<&str> = page.lines().filter(|row| row.contains("plain")).collect();
+        assert!(slow.is_empty(), "{slow:#?}");
+    }
+
+    #[test]
     fn a_cell_counts_what_came_of_the_examples() {
         assert_eq!(cell(vec![Some("yes"), Some("yes")]), "yes");
         assert_eq!(cell(vec![Some("yes"), None]), "yes 1 of 2");

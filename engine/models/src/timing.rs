@@ -1,8 +1,11 @@
 //! How long a network takes to load and to run, one sample at a time on one thread.
 
+use std::time::Duration;
+
 use ir::Graph;
 use measure::{Benchmark, Clock, Machine, MemoryGauge, Protocol};
-use runtime::Executable;
+use runtime::{Executable, Spent};
+use serde::Serialize;
 
 use crate::{KernelSet, ModelError};
 
@@ -63,6 +66,60 @@ pub fn time(
         threads: 1,
         machine: machine.clone(),
     })
+}
+
+/// What one operator takes.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Operator {
+    /// Name of the node.
+    pub node: String,
+    /// Its operator.
+    pub op: &'static str,
+    /// The kernel, or what became of it.
+    pub kernel: String,
+    /// Milliseconds in the median, those of conversions included.
+    pub ms: f64,
+    /// What of them is spent on bringing its inputs into another form.
+    pub conversion_ms: f64,
+    /// Part of the time of all operators.
+    pub share: f64,
+    /// Multiply-adds.
+    pub macs: u64,
+    /// Billions of operations a second, two for each multiply-add.
+    pub gops: Option<f64>,
+}
+
+/// Times a model's operators, in the order of its nodes.
+pub fn operators(
+    graph: &Graph,
+    protocol: Protocol,
+    kernels: KernelSet,
+    clock: &dyn Clock,
+) -> Result<Vec<Operator>, ModelError> {
+    let executable = Executable::new(graph, kernels.into())?;
+    let inputs = executable.input_buffers();
+    let spent = runtime::profile(&executable, &inputs, [protocol.warmup, protocol.runs], &|| clock.now())?;
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let total: f64 = spent.iter().map(|node| ms(node.kernels + node.conversions)).sum();
+    let operator = |Spent {
+                        row,
+                        kernels,
+                        conversions,
+                    }: Spent| {
+        let all = ms(kernels + conversions);
+        Operator {
+            node: row.node,
+            op: row.op,
+            kernel: row.kernel,
+            ms: all,
+            conversion_ms: ms(conversions),
+            share: if total > 0.0 { all / total } else { 0.0 },
+            macs: row.macs,
+            gops: (row.macs > 0 && kernels > Duration::ZERO).then(|| 2e-6 * row.macs as f64 / ms(kernels)),
+        }
+    };
+    Ok(spent.into_iter().map(operator).collect())
 }
 
 fn kernel_name(set: KernelSet) -> &'static str {

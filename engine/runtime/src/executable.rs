@@ -63,6 +63,17 @@ pub struct PlanRow {
     pub op: &'static str,
     /// The kernel: `reference`, `fast` with an instruction set, `alias` where nothing is left to do, `folded` into a constant.
     pub kernel: String,
+    /// Multiply-adds of one run.
+    pub macs: u64,
+}
+
+/// One call of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanStep {
+    /// The node that it is made for, as an index into [`Executable::describe`].
+    pub row: usize,
+    /// Whether it brings a tensor into another form, for a kernel of the node.
+    pub is_conversion: bool,
 }
 
 /// A graph ready to run. Immutable; threads share it, each with its own [`Workspace`].
@@ -214,6 +225,30 @@ impl Executable {
     /// How each node is computed, in order.
     pub fn describe(&self) -> Vec<PlanRow> {
         self.plan.rows.clone()
+    }
+
+    /// The calls of kernels that a run consists of, in order.
+    pub fn steps(&self) -> impl Iterator<Item = PlanStep> {
+        self.program().steps.iter().map(|step| step.purpose)
+    }
+
+    /// Like [`Executable::run`], and calls `done` after each step with its index.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_stepwise(
+        &self,
+        workspace: &mut Workspace,
+        inputs: &[Value<'_>],
+        done: &mut dyn FnMut(usize),
+    ) -> Result<(), RuntimeError> {
+        self.check(workspace, inputs)?;
+        self.program().run(&mut workspace.slots, inputs, |steps, _| {
+            if let Some(step) = steps.checked_sub(1) {
+                done(step);
+            }
+        });
+        Ok(())
     }
 
     fn program(&self) -> &Program {

@@ -4,16 +4,17 @@
 //! for, and its producer writes inside it. Then steps are laid out in order; where a reader wants another form of a tensor
 //! than its producer made (a plain kernel after a fast one, say), a conversion is put before it, once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ir::{Constant, ElementType, Graph, Node, NodeId, Op, Tensor, TensorId};
 use kernels::fast::{Border, Isa, Plane};
 
 use crate::buffer::Store;
 use crate::fold::fold;
-use crate::lower::{self, Context, Form, Lowered, Read, Scratch};
+use crate::lower::{self, Context, Form, Lowered, Read};
+use crate::padding::unpadded;
 use crate::program::{Observed, Operand, Program, Run, Source, Step, Variable, image};
-use crate::{Kernels, Options, PlanRow, RuntimeError, fast, memory};
+use crate::{Kernels, Options, PlanRow, PlanStep, RuntimeError, fast, memory};
 
 /// A program with what can be said about it.
 pub(crate) struct Plan {
@@ -30,18 +31,25 @@ pub(crate) fn plan(graph: &Graph, options: &Options) -> Result<Plan, RuntimeErro
         borders: HashMap::new(),
         program: Program::default(),
         sources: HashMap::new(),
+        row: 0,
     };
-    let choices = planner.choose()?;
+    let mut choices = planner.choose()?;
+    if !options.observable {
+        drop_unread(graph, &mut choices);
+    }
+    planner.widen(&choices);
     let rows = graph.nodes().iter().zip(&choices).map(|(node, choice)| PlanRow {
         node: node.name.clone(),
         op: node.op.name(),
         kernel: choice.kernel.clone(),
+        macs: graph.node_macs(node),
     });
     let rows = rows.collect();
     for (i, &input) in graph.inputs().iter().enumerate() {
         planner.made(input, Form::Dense, Source::Input(i));
     }
-    for (node, choice) in graph.nodes().iter().zip(choices) {
+    for (row, (node, choice)) in graph.nodes().iter().zip(choices).enumerate() {
+        planner.row = row;
         planner.node(node, choice.work)?;
     }
     planner.outputs()?;
@@ -76,6 +84,8 @@ struct Planner<'g> {
     program: Program,
     /// Where a tensor is, by its (canonical) form.
     sources: HashMap<(TensorId, Form), Source>,
+    /// The node that is planned.
+    row: usize,
 }
 
 impl Planner<'_> {
@@ -84,52 +94,103 @@ impl Planner<'_> {
             Kernels::Fast => Some(self.options.isa.unwrap_or_else(Isa::detect)),
             Kernels::Reference => None,
         };
-        let sums = match isa {
-            Some(_) if !self.options.observable => sums(self.graph),
-            _ => HashMap::new(),
-        };
+        // What joins nodes leaves tensors out, which observers would miss.
+        let joining = isa.filter(|_| !self.options.observable);
+        let sums = joining.map_or_else(HashMap::new, |_| sums(self.graph));
         // Kernels that were made at a convolution and run at the sum after it.
         let mut merged: HashMap<NodeId, Choice> = HashMap::new();
         let mut choices: Vec<Choice> = Vec::new();
         for id in self.graph.node_ids() {
-            let (node, context) = (self.graph.node(id), self.context(id));
-            let sum = match sums.get(&id) {
-                Some(sum) => merge(&context, sum, isa)?.map(|choice| (sum.node, choice)),
-                None => None,
-            };
-            let choice = if let Some(choice) = merged.remove(&id) {
-                choice
-            } else if let Some((sum, choice)) = sum {
-                merged.insert(sum, choice);
-                Choice {
-                    kernel: format!("part of `{}`", self.graph.node(sum).name),
-                    work: Work::Nothing,
-                }
-            } else if let Some(constant) = fold(&context) {
-                self.folded.insert(node.output(), constant);
-                Choice {
-                    kernel: "folded".into(),
-                    work: Work::Nothing,
-                }
-            } else {
-                alone(&context, isa)?
+            let choice = match merged.remove(&id) {
+                Some(choice) => choice,
+                None => self.choice(id, isa, joining, sums.get(&id), &mut merged)?,
             };
             choices.push(choice);
         }
-        for choice in &choices {
+        Ok(choices)
+    }
+
+    fn choice(
+        &mut self,
+        id: NodeId,
+        isa: Option<Isa>,
+        joining: Option<Isa>,
+        sum: Option<&Sum>,
+        merged: &mut HashMap<NodeId, Choice>,
+    ) -> Result<Choice, RuntimeError> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let nothing = |kernel| Choice {
+            kernel,
+            work: Work::Nothing,
+        };
+        let context = self.context(node);
+        // All nodes are lowered as they are, so that what no kernel computes is refused, whatever becomes of it.
+        let plain = if let Some(constant) = fold(&context) {
+            self.folded.insert(node.output(), constant);
+            return Ok(nothing("folded".into()));
+        } else {
+            lower::lower(&context)?
+        };
+        if let Some(isa) = joining {
+            let gated = fast::gated(&context, isa)?.map(|kernel| (kernel, "its gate"));
+            let joined = match gated {
+                Some(gated) => Some(gated),
+                None => fast::spelled_batch_norm(&context, isa).map(|kernel| (kernel, "the product")),
+            };
+            if let Some((kernel, what)) = joined {
+                return Ok(Choice {
+                    kernel: format!("{}, with {what}", fast_name(isa)),
+                    work: Work::Kernels(vec![kernel]),
+                });
+            }
+        }
+        let wider = joining.and_then(|_| unpadded(graph, node));
+        let forms = wider.iter().map(|wider| (&wider.node, Some(wider.pad)));
+        for (form, pad) in forms.chain([(node, None)]) {
+            let context = self.context(form);
+            let with = |kernel: String| match pad {
+                Some(pad) => format!("{kernel}, with `{}`", graph.node(pad).name),
+                None => kernel,
+            };
+            let own = |kernels, kernel: String| Choice {
+                kernel: with(kernel),
+                work: Work::Kernels(kernels),
+            };
+            if let (Some(isa), Some(sum)) = (joining, sum)
+                && let Some(kernel) = merge(&context, sum, isa)?
+            {
+                let name = format!("{}, with `{}`", fast_name(isa), node.name);
+                merged.insert(sum.node, own(vec![kernel], name));
+                return Ok(nothing(format!("part of `{}`", graph.node(sum.node).name)));
+            }
+            if let (Some(isa), None) = (isa, alias(node))
+                && let Some(kernels) = fast::select(&context, isa)?
+            {
+                return Ok(own(kernels, fast_name(isa)));
+            }
+        }
+        Ok(Choice {
+            kernel: alias(node).unwrap_or("reference").into(),
+            work: alias(node).map_or(Work::Kernels(plain), |_| Work::Alias),
+        })
+    }
+
+    /// Notes the borders that readers need.
+    fn widen(&mut self, choices: &[Choice]) {
+        for choice in choices {
             let Work::Kernels(kernels) = &choice.work else { continue };
             for read in kernels.iter().filter_map(|kernel| kernel.reads.as_ref()).flatten() {
                 let border = self.borders.entry(read.tensor).or_default();
                 *border = border.union(read.border);
             }
         }
-        Ok(choices)
     }
 
-    fn context(&self, id: NodeId) -> Context<'_> {
+    fn context<'a>(&'a self, node: &'a Node) -> Context<'a> {
         Context {
             graph: self.graph,
-            node: self.graph.node(id),
+            node,
             folded: &self.folded,
             bytes: false,
         }
@@ -173,21 +234,30 @@ impl Planner<'_> {
         let output = node.outputs[kernel.output];
         let form = self.canonical(output, kernel.form);
         let variable = self.variable(output, form)?;
-        let scratch = kernel.scratch.map(|scratch| match scratch {
-            Scratch::Elements(store, len) => (store, len),
-            Scratch::BytesOfFirstRead => (Store::U8, operands.first().map_or(0, |o| o.plane.len())),
-        });
+        let first_read = operands.first().map_or(0, |operand| operand.plane.len());
         let mut writes = vec![variable];
-        if let Some((store, len)) = scratch {
-            writes.push(self.push(store, Plane::dense(1, len, 1), 0));
+        for scratch in kernel.scratch {
+            let len = first_read
+                .saturating_mul(scratch.of_first_read)
+                .saturating_add(scratch.elements);
+            writes.push(self.push(scratch.store, Plane::dense(1, len, 1), 0));
         }
-        self.step(operands, writes, kernel.run);
+        self.step(operands, writes, kernel.run, false);
         self.made(output, form, Source::Variable(variable));
         Ok(())
     }
 
-    fn step(&mut self, reads: Vec<Operand>, writes: Vec<usize>, run: Run) {
-        self.program.steps.push(Step { reads, writes, run });
+    fn step(&mut self, reads: Vec<Operand>, writes: Vec<usize>, run: Run, is_conversion: bool) {
+        let purpose = PlanStep {
+            row: self.row,
+            is_conversion,
+        };
+        self.program.steps.push(Step {
+            purpose,
+            reads,
+            writes,
+            run,
+        });
     }
 
     /// Notes where a tensor is from now on, and that observers see it.
@@ -233,7 +303,7 @@ impl Planner<'_> {
                     Source::Input(_) | Source::Constant(_) => dense_store(self.graph.tensor(id))?,
                 };
                 let run = fast::convert(from_store, self.program.variables[variable].store);
-                self.step(vec![from], vec![variable], run);
+                self.step(vec![from], vec![variable], run, true);
                 Source::Variable(variable)
             }
             None => self.constant(id, form),
@@ -322,7 +392,7 @@ impl Planner<'_> {
                 Source::Input(_) | Source::Constant(_) => {
                     let variable = self.variable(id, Form::Dense)?;
                     let store = self.program.variables[variable].store;
-                    self.step(vec![operand], vec![variable], fast::convert(store, store));
+                    self.step(vec![operand], vec![variable], fast::convert(store, store), true);
                     variable
                 }
             };
@@ -341,27 +411,32 @@ fn dense_store(tensor: &Tensor) -> Result<Store, RuntimeError> {
     })
 }
 
-/// The kernels of a node by itself.
-fn alone(context: &Context<'_>, isa: Option<Isa>) -> Result<Choice, RuntimeError> {
-    let reference = lower::lower(context)?;
-    if let Op::Reshape(_) | Op::Identity(_) | Op::Dropout(_) = context.node.op {
-        return Ok(Choice {
-            kernel: "alias".into(),
-            work: Work::Alias,
-        });
+/// What a node is called whose output is its input under another shape.
+fn alias(node: &Node) -> Option<&'static str> {
+    matches!(node.op, Op::Reshape(_) | Op::Identity(_) | Op::Dropout(_)).then_some("alias")
+}
+
+/// Leaves out the nodes whose outputs nothing reads: their readers do their work along.
+fn drop_unread(graph: &Graph, choices: &mut [Choice]) {
+    let mut read: HashSet<TensorId> = graph.outputs().iter().copied().collect();
+    for (node, Choice { kernel, work }) in graph.nodes().iter().zip(choices).rev() {
+        match work {
+            Work::Nothing => {}
+            _ if !node.outputs.iter().any(|output| read.contains(output)) => {
+                *kernel = "part of its readers".into();
+                *work = Work::Nothing;
+            }
+            Work::Alias => read.extend(&node.inputs),
+            Work::Kernels(kernels) => {
+                for kernel in kernels {
+                    match &kernel.reads {
+                        Some(reads) => read.extend(reads.iter().map(|read| read.tensor)),
+                        None => read.extend(&node.inputs),
+                    }
+                }
+            }
+        }
     }
-    if let Some(isa) = isa
-        && let Some(kernels) = fast::select(context, isa)?
-    {
-        return Ok(Choice {
-            kernel: fast_name(isa),
-            work: Work::Kernels(kernels),
-        });
-    }
-    Ok(Choice {
-        kernel: "reference".into(),
-        work: Work::Kernels(reference),
-    })
 }
 
 fn fast_name(isa: Isa) -> String {
@@ -406,13 +481,9 @@ fn sums(graph: &Graph) -> HashMap<NodeId, Sum> {
 }
 
 /// The kernel of a convolution with its sum; `None` where there is no such kernel.
-fn merge(conv: &Context<'_>, sum: &Sum, isa: Option<Isa>) -> Result<Option<Choice>, RuntimeError> {
-    let (Some(isa), Op::Conv2d(op)) = (isa, &conv.node.op) else {
-        return Ok(None);
-    };
-    let kernel = fast::conv_with_residual(conv, isa, op, sum.residual, sum.activation)?;
-    Ok(kernel.map(|kernel| Choice {
-        kernel: format!("{}, with `{}`", fast_name(isa), conv.node.name),
-        work: Work::Kernels(vec![kernel]),
-    }))
+fn merge(conv: &Context<'_>, sum: &Sum, isa: Isa) -> Result<Option<Lowered>, RuntimeError> {
+    match &conv.node.op {
+        Op::Conv2d(op) => fast::conv_with_residual(conv, isa, op, sum.residual, sum.activation),
+        _ => Ok(None),
+    }
 }

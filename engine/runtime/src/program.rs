@@ -7,6 +7,7 @@
 use ir::{Constant, QuantParams, Shape};
 use kernels::fast::{Plane, View, ViewMut};
 
+use crate::PlanStep;
 use crate::buffer::{Buffer, Scalar, Store, Value};
 
 /// A buffer of the plan: what is in it and where it lives.
@@ -71,6 +72,7 @@ pub(crate) type Run = Box<dyn Fn(&mut Args<'_>) + Send + Sync>;
 
 /// One kernel applied to buffers.
 pub(crate) struct Step {
+    pub(crate) purpose: PlanStep,
     pub(crate) reads: Vec<Operand>,
     /// Variables: the output, then scratch.
     pub(crate) writes: Vec<usize>,
@@ -228,6 +230,27 @@ impl<'a> Args<'a> {
             written(&mut output[0], output_plane.len()),
             written(&mut scratch[0], scratch_plane.len()),
         )
+    }
+
+    /// The elements of the output and of both scratches of the step.
+    pub(crate) fn output_and_two<T: Scalar, A: Scalar, B: Scalar>(&mut self) -> (&mut [T], &mut [A], &mut [B]) {
+        let planes = [0, 1, 2].map(|i| self.place.plane(self.step, i).len());
+        let (output, scratch) = self.taken.split_at_mut(1);
+        let (first, second) = scratch.split_at_mut(1);
+        (
+            written(&mut output[0], planes[0]),
+            written(&mut first[0], planes[1]),
+            written(&mut second[0], planes[2]),
+        )
+    }
+
+    /// The output as an image, and the elements of both scratches of the step.
+    pub(crate) fn output_view_and_two<T: Scalar, A: Scalar, B: Scalar>(
+        &mut self,
+    ) -> (ViewMut<'_, T>, &mut [A], &mut [B]) {
+        let plane = self.place.plane(self.step, 0);
+        let (output, first, second) = self.output_and_two();
+        (ViewMut::new(plane, output), first, second)
     }
 
     /// The output as an image, and the elements of the step's scratch.

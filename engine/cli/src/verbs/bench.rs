@@ -1,12 +1,16 @@
 //! `pipeline bench`: how fast a model loads and runs here.
 
-use measure::{Benchmark, Summary};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use measure::{Benchmark, Clock, Protocol, Summary};
 use models::KernelSet;
+use models::timing::Operator;
 use report::Document;
 use serde_json::json;
 
 use crate::args::{BenchArgs, KernelsArg};
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, OrExit, Outcome};
 use crate::table::{Align, Table};
 use crate::terminal::Terminal;
 use crate::units;
@@ -16,6 +20,16 @@ use crate::workbench::Workbench;
 pub fn bench(args: &BenchArgs, terminal: &Terminal) -> Outcome {
     let bench = Workbench::new(terminal);
     let model = bench.import(&args.model)?.artifact;
+    if args.ops {
+        let protocol = Protocol {
+            warmup: args.warmup,
+            runs: args.runs,
+        };
+        let graph = model.model().or_exit(Exit::StepFailed)?;
+        let watch = StopWatch(Instant::now());
+        let operators = models::timing::operators(&graph, protocol, kernel_set(args.kernels), &watch);
+        return by_operator(args, operators.or_exit(Exit::StepFailed)?, terminal);
+    }
     let params = json!({ "runs": args.runs, "warmup": args.warmup, "kernels": kernel_set(args.kernels) });
     let figures = bench
         .apply("benchmark", params, &[("model", &model)])?
@@ -30,6 +44,84 @@ pub fn bench(args: &BenchArgs, terminal: &Terminal) -> Outcome {
     };
     terminal.result(&text)?;
     Ok(Exit::Success)
+}
+
+/// Prints where the time goes.
+fn by_operator(args: &BenchArgs, mut operators: Vec<Operator>, terminal: &Terminal) -> Outcome {
+    operators.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+    let total: f64 = operators.iter().map(|operator| operator.ms).sum();
+    let text = if args.json {
+        serde_json::to_string_pretty(&json!({ "total-ms": total, "operators": operators }))? + "\n"
+    } else {
+        listed(&operators, total)
+    };
+    terminal.result(&text)?;
+    Ok(Exit::Success)
+}
+
+/// Time since it was started.
+struct StopWatch(Instant);
+
+impl Clock for StopWatch {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// The operators by kind, then one by one, the slowest first.
+fn listed(operators: &[Operator], total: f64) -> String {
+    let mut kinds: BTreeMap<(&str, &str), (usize, f64)> = BTreeMap::new();
+    for operator in operators {
+        let kernel = operator.kernel.split([',', '`']).next().unwrap_or_default().trim();
+        let (count, ms) = kinds.entry((operator.op, kernel)).or_default();
+        *count += 1;
+        *ms += operator.ms;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by(|(_, a), (_, b)| b.1.total_cmp(&a.1));
+    let share = |ms: f64| format!("{:.1}", if total > 0.0 { 100.0 * ms / total } else { 0.0 });
+    let mut by_kind = Table::new([
+        ("Operator", Align::Left),
+        ("Nodes", Align::Right),
+        ("ms", Align::Right),
+        ("%", Align::Right),
+        ("Kernel", Align::Left),
+    ]);
+    for ((op, kernel), (count, ms)) in kinds {
+        by_kind.row([
+            op.to_owned(),
+            count.to_string(),
+            format!("{ms:.4}"),
+            share(ms),
+            kernel.to_owned(),
+        ]);
+    }
+    by_kind.row([
+        "all".to_owned(),
+        operators.len().to_string(),
+        format!("{total:.4}"),
+        share(total),
+        String::new(),
+    ]);
+    let mut by_node = Table::new([
+        ("ms", Align::Right),
+        ("%", Align::Right),
+        ("GOP/s", Align::Right),
+        ("Operator", Align::Left),
+        ("Node", Align::Left),
+        ("Kernel", Align::Left),
+    ]);
+    for operator in operators.iter().filter(|operator| operator.ms > 0.0) {
+        by_node.row([
+            format!("{:.4}", operator.ms),
+            share(operator.ms),
+            operator.gops.map_or_else(String::new, |gops| format!("{gops:.1}")),
+            operator.op.to_owned(),
+            operator.node.clone(),
+            operator.kernel.clone(),
+        ]);
+    }
+    format!("{}\n{}", by_kind.render(), by_node.render())
 }
 
 /// The kernels that an option names.

@@ -48,6 +48,14 @@ impl Geometry {
         Walk::new(&self.window, input, self.shape.group_in_c())
     }
 
+    /// The output without a border.
+    pub(super) fn output(&self) -> Plane {
+        let Conv2dShape {
+            out_h, out_w, out_c, ..
+        } = self.shape;
+        Plane::dense(out_h, out_w, out_c)
+    }
+
     /// Where the pixels' first taps are in the input. Panics unless the planes fit the shape.
     pub(super) fn from(&self, input: &Plane, output: &Plane) -> Pixels {
         let Conv2dShape {
@@ -103,6 +111,13 @@ impl FloatConv {
         self.product
             .run(walk, (input.data(), from), (output.data(), to), residual);
     }
+
+    /// [`FloatConv::run`] without a residual, to pixels that may lie anywhere.
+    pub(super) fn run_to(&self, input: View<'_, f32>, (output, to): (&mut [f32], Pixels)) {
+        let from = self.geometry.from(input.plane(), &self.geometry.output());
+        let walk = self.geometry.walk(input.plane());
+        self.product.run(walk, (input.data(), from), (output, to), None);
+    }
 }
 
 /// An integer convolution: packed `i8` weights `OHWI`, bias, and requantization as
@@ -137,6 +152,14 @@ impl IntConv {
         );
         let walk = self.geometry.walk(input.plane());
         let output = Output::Bytes(&self.requantizer, output.data());
+        self.packed.run(walk, (input.data(), from), (output, to));
+    }
+
+    /// [`IntConv::run`], to pixels that may lie anywhere.
+    pub(super) fn run_to(&self, input: View<'_, u8>, (output, to): (&mut [u8], Pixels)) {
+        let from = self.geometry.from(input.plane(), &self.geometry.output());
+        let walk = self.geometry.walk(input.plane());
+        let output = Output::Bytes(&self.requantizer, output);
         self.packed.run(walk, (input.data(), from), (output, to));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::isa::{FloatIsa, Isa};
 use super::simd::{FloatTask, Floats};
-use crate::quantized::Quantization;
+use crate::quantized::{Integer, Quantization};
 
 /// `f32` to bytes, as [`quantize`](crate::reference::quantize) to `i8`.
 pub fn quantize(isa: Isa, quantization: Quantization, input: &[f32], output: &mut [u8]) {
@@ -18,6 +18,26 @@ pub fn quantize(isa: Isa, quantization: Quantization, input: &[f32], output: &mu
 pub fn dequantize(isa: Isa, quantization: Quantization, input: &[u8], output: &mut [f32]) {
     assert_eq!(input.len(), output.len(), "elements");
     FloatIsa::new(isa).run(Dequantize {
+        quantization,
+        input,
+        output,
+    });
+}
+
+/// `f32` to integers as a model stores them, as [`quantize`](crate::reference::quantize).
+pub fn quantize_stored<T: Integer>(isa: Isa, quantization: Quantization, input: &[f32], output: &mut [T]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    FloatIsa::new(isa).run(QuantizeStored {
+        quantization,
+        input,
+        output,
+    });
+}
+
+/// Integers as a model stores them to `f32`, as [`dequantize`](crate::reference::dequantize).
+pub fn dequantize_stored<T: Integer>(isa: Isa, quantization: Quantization, input: &[T], output: &mut [f32]) {
+    assert_eq!(input.len(), output.len(), "elements");
+    FloatIsa::new(isa).run(DequantizeStored {
         quantization,
         input,
         output,
@@ -73,6 +93,43 @@ impl FloatTask for Dequantize<'_> {
         let Quantization { scale, zero_point } = self.quantization;
         for (slot, &byte) in self.output.iter_mut().zip(self.input) {
             *slot = scale * (i32::from((byte ^ 0x80) as i8) - zero_point) as f32;
+        }
+    }
+}
+
+struct QuantizeStored<'a, T> {
+    quantization: Quantization,
+    input: &'a [f32],
+    output: &'a mut [T],
+}
+
+impl<T: Integer> FloatTask for QuantizeStored<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Floats>(self, _: S) {
+        let Quantization { scale, zero_point } = self.quantization;
+        for (slot, &x) in self.output.iter_mut().zip(self.input) {
+            *slot = T::saturate(((x / scale).round() as i32).saturating_add(zero_point));
+        }
+    }
+}
+
+struct DequantizeStored<'a, T> {
+    quantization: Quantization,
+    input: &'a [T],
+    output: &'a mut [f32],
+}
+
+impl<T: Integer> FloatTask for DequantizeStored<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Floats>(self, _: S) {
+        let Quantization { scale, zero_point } = self.quantization;
+        for (slot, &q) in self.output.iter_mut().zip(self.input) {
+            let q: i32 = q.into();
+            *slot = scale * (q - zero_point) as f32;
         }
     }
 }

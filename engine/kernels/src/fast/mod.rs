@@ -16,33 +16,54 @@
 )]
 
 mod aligned;
+mod axes;
 mod backward;
 mod conv;
 mod convert;
 mod dense;
 mod depthwise;
 mod elementwise;
+mod fold;
+mod function;
 mod hybrid;
 mod isa;
+mod layout;
 mod matmul;
+mod norm;
 mod plane;
 mod pool;
 mod product;
 mod requantize;
+mod resize;
+mod short;
 mod simd;
+mod softmax;
+mod transpose_conv;
 
 pub use aligned::{Aligned, Element};
 pub use backward::{ConvGradient, DenseGradient, DepthwiseGradient};
 pub use conv::{FloatConv, IntConv};
-pub use convert::{dequantize, from_bytes, quantize, to_bytes};
+pub use convert::{dequantize, dequantize_stored, from_bytes, quantize, quantize_stored, to_bytes};
 pub use dense::{FloatDense, IntDense};
 pub use depthwise::{FloatDepthwise, IntDepthwise};
-pub use elementwise::{ByteMap, IntAdd, IntMul, add_f32, clamp_f32, mul_f32, sub_f32};
-pub use hybrid::{HybridConv, HybridDense};
+pub use elementwise::{
+    Binary, ByteMap, ByteZip, Gate, Lookup, Meeting, ShortZip, Stored, binary_f32, clamp_f32, gated_f32, unary_f32,
+};
+pub use fold::Folding;
+pub use hybrid::{HybridConv, HybridDense, HybridDepthwise};
 pub use isa::{Isa, vectorized};
-pub use matmul::{mat_mul_f32, mat_mul_scratch};
+pub use layout::Move;
+pub use matmul::{mat_mul_f32, mat_mul_int, mat_mul_int_scratch, mat_mul_scratch};
+pub use norm::{batch_norm_f32, layer_norm_f32};
 pub use plane::{Border, Plane, View, ViewMut};
-pub use pool::{average_pool_f32, average_pool_int, global_mean_f32, global_mean_int, max_pool_f32, max_pool_int};
+pub use pool::{
+    average_pool_f32, average_pool_int, average_pool_short, global_mean_f32, global_mean_int, max_pool_f32,
+    max_pool_int, max_pool_short,
+};
+pub use resize::{FloatResize, IntResize};
+pub use short::{ShortConv, ShortDense, ShortDepthwise};
+pub use softmax::{ByteSoftmax, ShortSoftmax, softmax_f32};
+pub use transpose_conv::{FloatTransposeConv, IntTransposeConv, ShortTransposeConv, border_of_transpose_conv};
 
 #[cfg(test)]
 mod tests;

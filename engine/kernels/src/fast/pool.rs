@@ -41,6 +41,22 @@ pub fn average_pool_int(isa: Isa, shape: &Pool2dShape, clamp: ClampInt, input: V
     pool(isa, AverageInt(clamp), shape, input, output);
 }
 
+/// Largest value under the window, as [`max_pool2d_i16`](crate::reference::max_pool2d_i16).
+pub fn max_pool_short(isa: Isa, shape: &Pool2dShape, clamp: ClampInt, input: View<'_, i16>, output: ViewMut<'_, i16>) {
+    pool(isa, MaxShort(clamp), shape, input, output);
+}
+
+/// Mean of the values under the window, as [`average_pool2d_i16`](crate::reference::average_pool2d_i16).
+pub fn average_pool_short(
+    isa: Isa,
+    shape: &Pool2dShape,
+    clamp: ClampInt,
+    input: View<'_, i16>,
+    output: ViewMut<'_, i16>,
+) {
+    pool(isa, AverageShort(clamp), shape, input, output);
+}
+
 /// Mean of each channel, as [`mean_f32`](crate::reference::mean_f32) over height and width.
 pub fn global_mean_f32(isa: Isa, input: View<'_, f32>, output: &mut [f32]) {
     global(isa, MeanFloat, input, output);
@@ -139,6 +155,46 @@ impl Gather for AverageInt {
         let sum = sum - BIAS * count;
         let half = if sum > 0 { count / 2 } else { -(count / 2) };
         self.0.apply::<i8>((sum + half).checked_div(count).unwrap_or(0)) as u8 ^ 0x80
+    }
+}
+
+struct MaxShort(ClampInt);
+
+impl Gather for MaxShort {
+    type Value = i16;
+    type Sum = i16;
+
+    const START: i16 = i16::MIN;
+
+    #[inline(always)]
+    fn add(&self, sum: i16, value: i16) -> i16 {
+        sum.max(value)
+    }
+
+    #[inline(always)]
+    fn finish(&self, sum: i16, _: usize) -> i16 {
+        self.0.apply(sum.into())
+    }
+}
+
+struct AverageShort(ClampInt);
+
+impl Gather for AverageShort {
+    type Value = i16;
+    type Sum = i32;
+
+    const START: i32 = 0;
+
+    #[inline(always)]
+    fn add(&self, sum: i32, value: i16) -> i32 {
+        sum.wrapping_add(i32::from(value))
+    }
+
+    #[inline(always)]
+    fn finish(&self, sum: i32, count: usize) -> i16 {
+        let count = count as i32;
+        let half = if sum > 0 { count / 2 } else { -(count / 2) };
+        self.0.apply(sum.wrapping_add(half).checked_div(count).unwrap_or(0))
     }
 }
 

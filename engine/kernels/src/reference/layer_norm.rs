@@ -4,6 +4,16 @@
 ///
 /// Mean and variance are summed in double precision, every eighth element apart. Source: Ba et al. 2016.
 pub fn layer_norm_f32(epsilon: f32, input: &[f32], scale: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+    layer_norm_rows(epsilon, input, scale, bias, output);
+}
+
+/// [`layer_norm_f32`], to be compiled for an instruction set.
+#[expect(
+    clippy::inline_always,
+    reason = "what is not inlined is compiled without the instruction set"
+)]
+#[inline(always)]
+pub(crate) fn layer_norm_rows(epsilon: f32, input: &[f32], scale: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
     assert_eq!(input.len(), output.len(), "elements");
     assert!(
         bias.is_none_or(|bias| bias.len() == scale.len()),
@@ -28,6 +38,11 @@ pub fn layer_norm_f32(epsilon: f32, input: &[f32], scale: &[f32], bias: Option<&
 }
 
 /// The sum of `f` over all elements; sums that do not wait for each other become vectors.
+#[expect(
+    clippy::inline_always,
+    reason = "what is not inlined is compiled without the instruction set"
+)]
+#[inline(always)]
 fn sum(row: &[f32], f: impl Fn(f32) -> f64) -> f64 {
     let (chunks, rest) = row.as_chunks::<8>();
     let mut sums = [0.0; 8];

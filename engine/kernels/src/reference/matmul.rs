@@ -32,7 +32,7 @@ impl MatMulParams {
     }
 
     /// An element of the output from its sum of products. The multiplication rounds twice, as that of convolutions.
-    fn requantize(&self, sum: i32) -> i8 {
+    pub fn requantize(&self, sum: i32) -> i8 {
         self.clamp
             .apply(self.multiplier.apply_double(sum).saturating_add(self.output_zero_point))
     }

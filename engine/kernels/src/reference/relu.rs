@@ -147,22 +147,23 @@ impl PReluParams {
             slope: QuantizedMultiplier::from_real(f64::from(input.scale * alpha.scale / output.scale)),
         }
     }
+
+    /// One element and its slope.
+    pub fn apply(&self, q: i8, alpha: i8) -> i8 {
+        let x = i32::from(q) - self.input_zero_point;
+        let scaled = if x >= 0 {
+            self.identity.apply_double(x)
+        } else {
+            self.slope.apply_double(x * (i32::from(alpha) - self.alpha_zero_point))
+        };
+        ClampInt::I8.apply(scaled.saturating_add(self.output_zero_point))
+    }
 }
 
 /// Integer parametric rectifier; `shape` broadcasts `alpha` over the input. Source: `reference_ops::Prelu` and
 /// `BroadcastPrelu4DSlow` (`prelu.h`).
 pub fn prelu_i8(shape: &Broadcast, params: &PReluParams, input: &[i8], alpha: &[i8], output: &mut [i8]) {
-    zip(shape, input, alpha, output, |q, alpha| {
-        let x = i32::from(q) - params.input_zero_point;
-        let scaled = if x >= 0 {
-            params.identity.apply_double(x)
-        } else {
-            params
-                .slope
-                .apply_double(x * (i32::from(alpha) - params.alpha_zero_point))
-        };
-        ClampInt::I8.apply(scaled.saturating_add(params.output_zero_point))
-    });
+    zip(shape, input, alpha, output, |q, alpha| params.apply(q, alpha));
 }
 
 /// Float parametric rectifier: `x` from zero on, `alpha · x` below. Source: `ApplyPrelu` (`kernels/activations.cc`).

@@ -85,19 +85,20 @@ fn resize_bilinear<T: Integer>(shape: &Resize2dShape, input: &[T], output: &mut 
 }
 
 /// One pixel in fixed-point coordinates.
-const ONE: i64 = 1 << 10;
+pub(crate) const ONE: i64 = 1 << 10;
 
 /// Where between two input pixels an output pixel lies. The fraction counts from `lower` and may leave `0..1` at an
 /// edge, where both pixels are the same one.
-struct Between<T> {
-    lower: usize,
-    upper: usize,
-    fraction: T,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Between<T> {
+    pub(crate) lower: usize,
+    pub(crate) upper: usize,
+    pub(crate) fraction: T,
 }
 
 impl Between<f32> {
     /// Source: `ComputeInterpolationValues`.
-    fn real(at: usize, input: usize, output: usize, coordinates: ResizeCoordinates) -> Self {
+    pub(crate) fn real(at: usize, input: usize, output: usize, coordinates: ResizeCoordinates) -> Self {
         let at = at as f32;
         let ratio = input as f32 / output as f32;
         let from = match coordinates {
@@ -117,7 +118,7 @@ impl Between<f32> {
 
 impl Between<i64> {
     /// Source: `ComputeInterpolationValuesInteger`.
-    fn fixed(at: usize, input: usize, output: usize, coordinates: ResizeCoordinates) -> Self {
+    pub(crate) fn fixed(at: usize, input: usize, output: usize, coordinates: ResizeCoordinates) -> Self {
         let (at, input, output) = (at as i64, input as i64, output as i64);
         let ratio = (ONE * input + output / 2) / output;
         let from = match coordinates {

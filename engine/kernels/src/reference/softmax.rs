@@ -33,6 +33,27 @@ impl SoftmaxParams {
             least_difference: -((largest / 2.0_f64.powi(multiplier.shift)).floor() as i32),
         }
     }
+
+    /// The exponential of an element `difference` from the row's largest, as `Q0.31`; `None` where it is nothing.
+    pub fn exponential(&self, difference: i32) -> Option<i32> {
+        (difference >= self.least_difference)
+            .then(|| exp_on_negative_values(self.multiplier.apply_double(difference), DIFFERENCE_BITS))
+    }
+
+    /// What an exponential adds to the sum, as `Q12.19`.
+    pub fn summand(exponential: i32) -> i32 {
+        rounding_divide_by_pot(exponential, SUM_BITS as u32)
+    }
+
+    /// What each exponential becomes in a row whose summands add up to `sum`.
+    pub fn shares(sum: i32) -> impl Fn(i32) -> i8 {
+        let (scale, bits_over_unit) = reciprocal(sum, SUM_BITS);
+        let exponent = (bits_over_unit + 31 - 8).clamp(0, 31) as u32;
+        move |exponential| {
+            let product = saturating_rounding_doubling_high_mul(scale, exponential);
+            i8::saturate(rounding_divide_by_pot(product, exponent) + i32::from(i8::MIN))
+        }
+    }
 }
 
 /// Integer softmax of rows of `depth` elements.
@@ -44,24 +65,14 @@ pub fn softmax_i8(depth: usize, params: &SoftmaxParams, input: &[i8], output: &m
     assert_eq!(input.len(), output.len(), "elements");
     for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
         let max = input.iter().copied().max().map_or(0, i32::from);
-        let exponential = |q: i8| {
-            let difference = i32::from(q) - max;
-            (difference >= params.least_difference)
-                .then(|| exp_on_negative_values(params.multiplier.apply_double(difference), DIFFERENCE_BITS))
-        };
-        let sum = input.iter().filter_map(|&q| exponential(q)).fold(0_i32, |sum, e| {
-            sum.wrapping_add(rounding_divide_by_pot(e, SUM_BITS as u32))
-        });
-        let (scale, bits_over_unit) = reciprocal(sum, SUM_BITS);
-        let exponent = (bits_over_unit + 31 - 8).clamp(0, 31) as u32;
+        let exponential = |q: i8| params.exponential(i32::from(q) - max);
+        let sum = input
+            .iter()
+            .filter_map(|&q| exponential(q))
+            .fold(0_i32, |sum, e| sum.wrapping_add(SoftmaxParams::summand(e)));
+        let share = SoftmaxParams::shares(sum);
         for (&q, slot) in input.iter().zip(output) {
-            *slot = match exponential(q) {
-                Some(e) => {
-                    let share = rounding_divide_by_pot(saturating_rounding_doubling_high_mul(scale, e), exponent);
-                    i8::saturate(share + i32::from(i8::MIN))
-                }
-                None => i8::MIN,
-            };
+            *slot = exponential(q).map_or(i8::MIN, &share);
         }
     }
 }
@@ -87,6 +98,26 @@ impl Softmax16Params {
             reciprocal: Lines::new([0.0, 1.0 / 65535.0 * 65535.0], unit, |x| 1.0 / (1.0 + x)),
         }
     }
+
+    /// The exponential of an element `difference` from the row's largest, as `Q0.15`.
+    pub fn exponential(&self, difference: i32) -> i16 {
+        let scaled = self.multiplier.apply_double(difference);
+        self.exponential.at(i16::saturate(scaled.saturating_add(32767)))
+    }
+
+    /// What each exponential becomes in a row whose exponentials add up to `sum`.
+    pub fn shares(&self, sum: i32) -> impl Fn(i16) -> i16 {
+        let headroom = sum.leading_zeros().clamp(1, 30);
+        let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
+        let reciprocal = self
+            .reciprocal
+            .at(i16::saturate(shifted as i32 - (1 << 15) - (1 << 16)));
+        let shift = 31 - headroom;
+        move |exponential| {
+            let share = (i64::from(exponential) * i64::from(reciprocal) + (1 << (shift - 1))) >> shift;
+            share.clamp(0, i16::MAX.into()) as i16
+        }
+    }
 }
 
 /// Softmax of rows of `depth` 16-bit integers.
@@ -99,19 +130,12 @@ pub fn softmax_i16(depth: usize, params: &Softmax16Params, input: &[i16], output
         let max = input.iter().copied().max().map_or(0, i32::from);
         let mut sum = 0_i32;
         for (&q, slot) in input.iter().zip(&mut *output) {
-            let difference = params.multiplier.apply_double(i32::from(q) - max);
-            *slot = params.exponential.at(i16::saturate(difference.saturating_add(32767)));
+            *slot = params.exponential(i32::from(q) - max);
             sum = sum.wrapping_add((*slot).into());
         }
-        let headroom = sum.leading_zeros().clamp(1, 30);
-        let shifted = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
-        let reciprocal = params
-            .reciprocal
-            .at(i16::saturate(shifted as i32 - (1 << 15) - (1 << 16)));
-        let shift = 31 - headroom;
+        let share = params.shares(sum);
         for slot in output {
-            let share = (i64::from(*slot) * i64::from(reciprocal) + (1 << (shift - 1))) >> shift;
-            *slot = share.clamp(0, i16::MAX.into()) as i16;
+            *slot = share(*slot);
         }
     }
 }

@@ -89,8 +89,8 @@ pub(super) fn transpose(context: &Context<'_>, op: &Transpose) -> Result<Vec<Low
 pub(super) fn pad(context: &Context<'_>, op: &Pad) -> Result<Vec<Lowered>, RuntimeError> {
     let store = context.store()?;
     let value = match op.mode {
-        PadMode::Zero => real(context, 0.0)?,
-        PadMode::Value(value) => real(context, value)?,
+        PadMode::Zero => stored(context, 0.0)?,
+        PadMode::Value(value) => stored(context, value)?,
         PadMode::Reflect => return Ok(for_store!(store, T => Lowered::new(mirror::<T>(context, op, 1)))),
         PadMode::Symmetric => return Ok(for_store!(store, T => Lowered::new(mirror::<T>(context, op, 0)))),
     };
@@ -101,7 +101,7 @@ pub(super) fn pad(context: &Context<'_>, op: &Pad) -> Result<Vec<Lowered>, Runti
 }
 
 /// A real number as it is stored in the output: itself, or quantized.
-fn real(context: &Context<'_>, value: f32) -> Result<f32, RuntimeError> {
+pub(crate) fn stored(context: &Context<'_>, value: f32) -> Result<f32, RuntimeError> {
     let output = context.output();
     if !output.is_quantized() {
         return Ok(value);
@@ -148,20 +148,7 @@ fn mirror<T: Scalar>(context: &Context<'_>, op: &Pad, edge: usize) -> Run {
 }
 
 pub(super) fn resize(context: &Context<'_>, op: &Resize) -> Result<Vec<Lowered>, RuntimeError> {
-    let ([batch, in_h, in_w, channels], [_, out_h, out_w, _]) = (context.nhwc(0)?, context.out_nhwc()?);
-    let shape = Resize2dShape {
-        batch,
-        in_h,
-        in_w,
-        channels,
-        out_h,
-        out_w,
-        coordinates: match op.coordinates {
-            Coordinates::HalfPixel => ResizeCoordinates::HalfPixel,
-            Coordinates::AlignCorners => ResizeCoordinates::AlignCorners,
-            Coordinates::Asymmetric => ResizeCoordinates::Asymmetric,
-        },
-    };
+    let shape = resize_shape(context, op)?;
     Ok(match op.interpolation {
         Interpolation::Nearest => for_store!(context.store()?, T => Lowered::new(Box::new(move |args| {
             reference::resize_nearest::<T>(&shape, args.get(0), args.output());
@@ -175,5 +162,23 @@ pub(super) fn resize(context: &Context<'_>, op: &Resize) -> Result<Vec<Lowered>,
         Interpolation::Bilinear => Lowered::new(Box::new(move |args| {
             reference::resize_bilinear_i8(&shape, args.get(0), args.output());
         })),
+    })
+}
+
+/// The geometry of a resizing node.
+pub(crate) fn resize_shape(context: &Context<'_>, op: &Resize) -> Result<Resize2dShape, RuntimeError> {
+    let ([batch, in_h, in_w, channels], [_, out_h, out_w, _]) = (context.nhwc(0)?, context.out_nhwc()?);
+    Ok(Resize2dShape {
+        batch,
+        in_h,
+        in_w,
+        channels,
+        out_h,
+        out_w,
+        coordinates: match op.coordinates {
+            Coordinates::HalfPixel => ResizeCoordinates::HalfPixel,
+            Coordinates::AlignCorners => ResizeCoordinates::AlignCorners,
+            Coordinates::Asymmetric => ResizeCoordinates::Asymmetric,
+        },
     })
 }

@@ -87,24 +87,7 @@ pub(super) fn depthwise(context: &Context<'_>, op: &DepthwiseConv2d) -> Result<V
 }
 
 pub(super) fn transpose_conv(context: &Context<'_>, op: &TransposeConv2d) -> Result<Vec<Lowered>, RuntimeError> {
-    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (context.nhwc(0)?, context.nhwc(1)?);
-    let [_, out_h, out_w, _] = context.out_nhwc()?;
-    let [stride_h, stride_w] = op.stride;
-    let shape = TransposeConv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        out_c,
-        k_h,
-        k_w,
-        stride_h,
-        stride_w,
-        pad_top: op.padding.top,
-        pad_left: op.padding.left,
-    };
+    let shape = transpose_conv_shape(context, op)?;
     let clamp = activation(op.activation).clamp_f32();
     match context.weighted()? {
         Arithmetic::Float => Ok(Lowered::new(Box::new(move |args| {
@@ -128,6 +111,31 @@ pub(super) fn transpose_conv(context: &Context<'_>, op: &TransposeConv2d) -> Res
         }
         Arithmetic::Hybrid => Err(context.types("f32 for all of them, or i8, i8 and i32, or i16, i8 and i64")),
     }
+}
+
+/// The geometry of a transposed convolution.
+pub(crate) fn transpose_conv_shape(
+    context: &Context<'_>,
+    op: &TransposeConv2d,
+) -> Result<TransposeConv2dShape, RuntimeError> {
+    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (context.nhwc(0)?, context.nhwc(1)?);
+    let [_, out_h, out_w, _] = context.out_nhwc()?;
+    let [stride_h, stride_w] = op.stride;
+    Ok(TransposeConv2dShape {
+        batch,
+        in_h,
+        in_w,
+        in_c,
+        out_h,
+        out_w,
+        out_c,
+        k_h,
+        k_w,
+        stride_h,
+        stride_w,
+        pad_top: op.padding.top,
+        pad_left: op.padding.left,
+    })
 }
 
 pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Result<Vec<Lowered>, RuntimeError> {
@@ -167,12 +175,17 @@ pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Res
     })
 }
 
+/// What an integer product of matrices needs beside its shape.
+pub(crate) fn mat_mul_params(context: &Context<'_>) -> Result<MatMulParams, RuntimeError> {
+    let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
+    Ok(MatMulParams::new(a, b, context.output_quantization()?))
+}
+
 pub(super) fn mat_mul(context: &Context<'_>, op: &MatMul) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = mat_mul_shape(context, op)?;
     context.not_wide()?;
     if context.plain()? != Arithmetic::Float {
-        let (a, b) = (context.input_quantization(0)?, context.input_quantization(1)?);
-        let params = MatMulParams::new(a, b, context.output_quantization()?);
+        let params = mat_mul_params(context)?;
         return Ok(Lowered::new(Box::new(move |args| {
             reference::mat_mul_i8(&shape, &params, args.get(0), args.get(1), args.output());
         })));
@@ -191,7 +204,7 @@ pub(crate) fn mat_mul_shape(context: &Context<'_>, op: &MatMul) -> Result<MatMul
 /// A dynamic-range kernel with room for `len` quantized activations.
 fn hybrid(len: usize, run: Run) -> Vec<Lowered> {
     vec![Lowered {
-        scratch: Some(Scratch::Elements(Store::I8, len)),
+        scratch: vec![Scratch::elements(Store::I8, len)],
         ..Lowered::part(0, run)
     }]
 }
@@ -209,7 +222,7 @@ fn wide(context: &Context<'_>, run: Run) -> Vec<Lowered> {
 }
 
 /// The bias of a layer with 16-bit activations: 64-bit integers, or 32-bit ones.
-fn wide_bias(context: &Context<'_>) -> Result<Option<Vec<i64>>, RuntimeError> {
+pub(crate) fn wide_bias(context: &Context<'_>) -> Result<Option<Vec<i64>>, RuntimeError> {
     if context.node.inputs.len() < 3 {
         return Ok(None);
     }

@@ -17,12 +17,14 @@ use kernels::fast::Border;
 
 pub(crate) use binary::{add_params, mul_params};
 pub(crate) use context::{Arithmetic, Context};
+pub(crate) use layout::{resize_shape, stored};
 pub(crate) use linear::{
-    conv_shape, depthwise_shape, fully_connected_shape, linear_params, mat_mul_shape, weight_scales,
+    conv_shape, depthwise_shape, fully_connected_shape, linear_params, mat_mul_params, mat_mul_shape,
+    transpose_conv_shape, weight_scales, wide_bias,
 };
-pub(crate) use reduce::pool_shape;
+pub(crate) use reduce::{batch_norm_params, pool_shape};
 pub use unary::formula;
-pub(crate) use unary::integer_map;
+pub(crate) use unary::{integer_map, wide_map};
 
 use crate::RuntimeError;
 use crate::buffer::Store;
@@ -58,12 +60,31 @@ impl Read {
     }
 }
 
-/// Elements that a kernel needs for itself while it runs.
+/// Elements that a kernel needs for itself while it runs: some, and some for each element of the buffer of its first read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scratch {
-    Elements(Store, usize),
-    /// As many bytes as the buffer of the first read has elements.
-    BytesOfFirstRead,
+pub(crate) struct Scratch {
+    pub(crate) store: Store,
+    pub(crate) elements: usize,
+    pub(crate) of_first_read: usize,
+}
+
+impl Scratch {
+    pub(crate) fn elements(store: Store, elements: usize) -> Self {
+        Scratch {
+            store,
+            elements,
+            of_first_read: 0,
+        }
+    }
+
+    /// So many for each element of the first read.
+    pub(crate) fn of_first_read(store: Store, of_first_read: usize) -> Self {
+        Scratch {
+            store,
+            elements: 0,
+            of_first_read,
+        }
+    }
 }
 
 /// The kernel of one output of a node.
@@ -74,7 +95,7 @@ pub(crate) struct Lowered {
     pub(crate) output: usize,
     /// How it writes it.
     pub(crate) form: Form,
-    pub(crate) scratch: Option<Scratch>,
+    pub(crate) scratch: Vec<Scratch>,
     pub(crate) run: Run,
 }
 
@@ -90,7 +111,7 @@ impl Lowered {
             reads: None,
             output,
             form: Form::Dense,
-            scratch: None,
+            scratch: Vec::new(),
             run,
         }
     }

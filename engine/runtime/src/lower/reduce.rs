@@ -158,16 +158,27 @@ pub(super) fn softmax(context: &Context<'_>, op: &Softmax) -> Result<Vec<Lowered
 }
 
 pub(super) fn batch_norm(context: &Context<'_>, op: &BatchNorm) -> Result<Vec<Lowered>, RuntimeError> {
+    let params = batch_norm_params(context, op)?;
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::batch_norm_f32(&params, args.get(0), args.output());
+    })))
+}
+
+/// What a batch normalization comes to.
+pub(crate) fn batch_norm_params(context: &Context<'_>, op: &BatchNorm) -> Result<BatchNormParams, RuntimeError> {
     context.float_only()?;
     let statistic = |i: usize| {
         let name = &context.input(i).name;
         let constant = context.constant(i).and_then(ir::Constant::as_f32);
         constant.ok_or_else(|| context.unsupported(format!("`{name}` is not a constant")))
     };
-    let params = BatchNormParams::new(statistic(1)?, statistic(2)?, statistic(3)?, statistic(4)?, op.epsilon);
-    Ok(Lowered::new(Box::new(move |args| {
-        reference::batch_norm_f32(&params, args.get(0), args.output());
-    })))
+    Ok(BatchNormParams::new(
+        statistic(1)?,
+        statistic(2)?,
+        statistic(3)?,
+        statistic(4)?,
+        op.epsilon,
+    ))
 }
 
 pub(super) fn layer_norm(context: &Context<'_>, op: &LayerNorm) -> Result<Vec<Lowered>, RuntimeError> {

@@ -18,7 +18,10 @@ pub(super) fn lower(context: &Context<'_>, function: Function) -> Result<Vec<Low
             let map = integer_map(context)?;
             return Ok(Lowered::new(Box::new(move |args| map(args.get(0), args.output()))));
         }
-        Arithmetic::Integer16 => return wide(context, function),
+        Arithmetic::Integer16 => {
+            let map = wide_map(context, function)?;
+            return Ok(Lowered::new(Box::new(move |args| map(args.get(0), args.output()))));
+        }
         Arithmetic::Float | Arithmetic::Hybrid => {}
     }
     if let Some(clamp) = function.clamp() {
@@ -63,8 +66,14 @@ pub fn formula(function: Function) -> Unary {
     }
 }
 
+/// A kernel from `i16` to `i16`, element by element.
+pub(crate) type WideMap = Box<dyn Fn(&[i16], &mut [i16]) + Send + Sync>;
+
 /// The kernel of a function of 16-bit integers.
-fn wide(context: &Context<'_>, function: Function) -> Result<Vec<Lowered>, RuntimeError> {
+///
+/// # Errors
+/// There is none for the function, or the tensors have no scales, or zero points.
+pub(crate) fn wide_map(context: &Context<'_>, function: Function) -> Result<WideMap, RuntimeError> {
     context.has_form()?;
     context.symmetric()?;
     let (input, output) = (context.input_quantization(0)?, context.output_quantization()?);
@@ -72,29 +81,21 @@ fn wide(context: &Context<'_>, function: Function) -> Result<Vec<Lowered>, Runti
         Function::Relu | Function::Relu6 | Function::ReluN1To1 => {
             let clamp = function.clamp().unwrap_or_default();
             let params = ReluParams::new_i16(input, output, activation(clamp));
-            Lowered::new(Box::new(move |args| {
-                reference::relu_i16(&params, args.get(0), args.output());
-            }))
+            Box::new(move |x, y| reference::relu_i16(&params, x, y))
         }
         Function::LeakyRelu { alpha } => {
             let params = LeakyReluParams::new(input, output, alpha);
-            Lowered::new(Box::new(move |args| {
-                reference::leaky_relu_i16(&params, args.get(0), args.output());
-            }))
+            Box::new(move |x, y| reference::leaky_relu_i16(&params, x, y))
         }
         Function::Sigmoid => {
             context.unit_i16()?;
             let params = SigmoidParams::logistic(input);
-            Lowered::new(Box::new(move |args| {
-                reference::logistic_i16(&params, args.get(0), args.output());
-            }))
+            Box::new(move |x, y| reference::logistic_i16(&params, x, y))
         }
         Function::Tanh => {
             context.unit_i16()?;
             let params = SigmoidParams::tanh(input);
-            Lowered::new(Box::new(move |args| {
-                reference::tanh_i16(&params, args.get(0), args.output());
-            }))
+            Box::new(move |x, y| reference::tanh_i16(&params, x, y))
         }
         Function::Elu { .. }
         | Function::HardSwish

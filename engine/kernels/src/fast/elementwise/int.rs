@@ -1,192 +1,400 @@
-//! Elementwise bytes.
+//! Functions of two integers.
 #![expect(
     unsafe_code,
     reason = "vectors are loaded and stored through pointers into slices of checked length"
 )]
 
-use super::{Run, runs};
+use super::Meeting;
 use crate::fast::isa::{IntIsa, Isa};
 use crate::fast::plane::{View, ViewMut};
 use crate::fast::requantize::{BIAS, mode};
 use crate::fast::simd::{ByteRange, GENERAL, IntTask, Ints, Mode, RECTIFIED, SMALL, Task};
-use crate::quantized::QuantizedMultiplier;
+use crate::quantized::{ClampInt, QuantizedMultiplier};
 use crate::reference::{AddParams, MulParams};
 
-/// An integer sum or difference of two images in different units, as [`add_i8`](crate::reference::add_i8) and
-/// [`sub_i8`](crate::reference::sub_i8) define them.
+/// A function of two tensors of bytes, `q + 128` of an `i8`.
 #[derive(Debug, Clone)]
-pub struct IntAdd {
-    isa: IntIsa,
-    params: AddParams,
-    subtract: bool,
-}
+pub struct ByteZip(Zip);
 
-/// An integer product of two images, as [`mul_i8`](crate::reference::mul_i8) defines it.
+/// A function of two tensors of 16-bit integers.
 #[derive(Debug, Clone)]
-pub struct IntMul {
+pub struct ShortZip(Zip);
+
+#[derive(Debug, Clone)]
+struct Zip {
     isa: IntIsa,
-    params: MulParams,
-}
-
-impl IntAdd {
-    /// The sum `a + b` on `isa`, which must be available.
-    pub fn sum(isa: Isa, params: &AddParams) -> Self {
-        Self {
-            isa: IntIsa::new(isa),
-            params: *params,
-            subtract: false,
-        }
-    }
-
-    /// The difference `a − b` on `isa`, which must be available.
-    pub fn difference(isa: Isa, params: &AddParams) -> Self {
-        Self {
-            isa: IntIsa::new(isa),
-            params: *params,
-            subtract: true,
-        }
-    }
-
-    /// Computes all elements. `b` has the size of `a`, or is one pixel.
-    pub fn run(&self, a: View<'_, u8>, b: View<'_, u8>, to: ViewMut<'_, u8>) {
-        let params = &self.params;
-        let range = ByteRange::new(params.output_zero_point, params.clamp);
-        let factors = [params.a_multiplier, params.b_multiplier, params.output_multiplier];
-        let zeros = [params.a_zero_point + BIAS, params.b_zero_point + BIAS];
-        let function = Function::Sum {
-            subtract: self.subtract,
-        };
-        self.isa.run(Zip {
-            function,
-            factors,
-            zeros,
-            range,
-            a,
-            b,
-            to,
-        });
-    }
-}
-
-impl IntMul {
-    /// The product `a · b` on `isa`, which must be available.
-    pub fn new(isa: Isa, params: &MulParams) -> Self {
-        Self {
-            isa: IntIsa::new(isa),
-            params: *params,
-        }
-    }
-
-    /// Computes all elements. `b` has the size of `a`, or is one pixel.
-    pub fn run(&self, a: View<'_, u8>, b: View<'_, u8>, to: ViewMut<'_, u8>) {
-        let params = &self.params;
-        let range = ByteRange::new(params.output_zero_point, params.clamp);
-        let factors = [QuantizedMultiplier::ZERO, QuantizedMultiplier::ZERO, params.multiplier];
-        let zeros = [params.a_zero_point + BIAS, params.b_zero_point + BIAS];
-        self.isa.run(Zip {
-            function: Function::Product,
-            factors,
-            zeros,
-            range,
-            a,
-            b,
-            to,
-        });
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Function {
-    Sum { subtract: bool },
-    Product,
-}
-
-struct Zip<'a> {
+    meeting: Meeting,
     function: Function,
+}
+
+#[derive(Debug, Clone)]
+enum Function {
+    Arithmetic(Arithmetic),
+    Minimum,
+    Maximum,
+    /// The results for all pairs, those of one `b` together.
+    Table(Vec<u8>),
+}
+
+/// Sums and products in different units.
+#[derive(Debug, Clone, Copy)]
+struct Arithmetic {
+    kind: u8,
+    left_shift: u32,
     /// Of `a`, of `b` and of the result.
     factors: [QuantizedMultiplier; 3],
     zeros: [i32; 2],
     range: ByteRange,
-    a: View<'a, u8>,
-    b: View<'a, u8>,
-    to: ViewMut<'a, u8>,
-}
-
-impl IntTask for Zip<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Ints>(self, simd: S) {
-        match (self.function, mode(&self.factors[2..], &self.range)) {
-            (Function::Product, GENERAL) => simd.call(InMode::<PRODUCT, GENERAL>(self)),
-            (Function::Product, SMALL) => simd.call(InMode::<PRODUCT, SMALL>(self)),
-            (Function::Product, _) => simd.call(InMode::<PRODUCT, RECTIFIED>(self)),
-            (Function::Sum { subtract: false }, GENERAL) => simd.call(InMode::<SUM, GENERAL>(self)),
-            (Function::Sum { subtract: false }, SMALL) => simd.call(InMode::<SUM, SMALL>(self)),
-            (Function::Sum { subtract: false }, _) => simd.call(InMode::<SUM, RECTIFIED>(self)),
-            (Function::Sum { subtract: true }, _) => simd.call(InMode::<DIFFERENCE, GENERAL>(self)),
-        }
-    }
 }
 
 const SUM: u8 = 0;
 const DIFFERENCE: u8 = 1;
 const PRODUCT: u8 = 2;
 
-/// [`Zip`] for one function and one mode of requantization of its result.
-struct InMode<'a, const FUNCTION: u8, const MODE: Mode>(Zip<'a>);
+impl Arithmetic {
+    fn sum(kind: u8, params: &AddParams) -> Self {
+        Self {
+            kind,
+            left_shift: params.left_shift,
+            factors: [params.a_multiplier, params.b_multiplier, params.output_multiplier],
+            zeros: [params.a_zero_point, params.b_zero_point],
+            range: range(params.output_zero_point, params.clamp),
+        }
+    }
 
-impl<S: Ints, const FUNCTION: u8, const MODE: Mode> Task<S> for InMode<'_, FUNCTION, MODE> {
+    fn product(params: &MulParams) -> Self {
+        Self {
+            kind: PRODUCT,
+            left_shift: 0,
+            factors: [QuantizedMultiplier::ZERO, QuantizedMultiplier::ZERO, params.multiplier],
+            zeros: [params.a_zero_point, params.b_zero_point],
+            range: range(params.output_zero_point, params.clamp),
+        }
+    }
+
+    /// The same of bytes `q + 128`.
+    fn of_bytes(mut self) -> Self {
+        self.zeros = self.zeros.map(|zero| zero + BIAS);
+        self.range.zero += BIAS;
+        self.range.low += BIAS;
+        self.range.high += BIAS;
+        self
+    }
+}
+
+fn range(zero: i32, clamp: ClampInt) -> ByteRange {
+    ByteRange {
+        zero,
+        low: clamp.min,
+        high: clamp.max,
+    }
+}
+
+impl ByteZip {
+    fn new(isa: Isa, meeting: &Meeting, function: Function) -> Self {
+        Self(Zip {
+            isa: IntIsa::new(isa),
+            meeting: *meeting,
+            function,
+        })
+    }
+
+    /// The sum `a + b`, as [`add_i8`](crate::reference::add_i8) defines it, on `isa`, which must be available.
+    pub fn sum(isa: Isa, meeting: &Meeting, params: &AddParams) -> Self {
+        Self::new(
+            isa,
+            meeting,
+            Function::Arithmetic(Arithmetic::sum(SUM, params).of_bytes()),
+        )
+    }
+
+    /// The difference `a − b`, as [`sub_i8`](crate::reference::sub_i8) defines it.
+    pub fn difference(isa: Isa, meeting: &Meeting, params: &AddParams) -> Self {
+        Self::new(
+            isa,
+            meeting,
+            Function::Arithmetic(Arithmetic::sum(DIFFERENCE, params).of_bytes()),
+        )
+    }
+
+    /// The product `a · b`, as [`mul_i8`](crate::reference::mul_i8) defines it.
+    pub fn product(isa: Isa, meeting: &Meeting, params: &MulParams) -> Self {
+        Self::new(
+            isa,
+            meeting,
+            Function::Arithmetic(Arithmetic::product(params).of_bytes()),
+        )
+    }
+
+    /// The smaller of each pair.
+    pub fn minimum(isa: Isa, meeting: &Meeting) -> Self {
+        Self::new(isa, meeting, Function::Minimum)
+    }
+
+    /// The larger of each pair.
+    pub fn maximum(isa: Isa, meeting: &Meeting) -> Self {
+        Self::new(isa, meeting, Function::Maximum)
+    }
+
+    /// Any function, as a table of its 65,536 results.
+    pub fn table(isa: Isa, meeting: &Meeting, function: impl Fn(i8, i8) -> i8) -> Self {
+        let integer = |byte: u8| (byte ^ 0x80) as i8;
+        let row = |b: u8| (0..=u8::MAX).map(move |a| (a, b));
+        let results = (0..=u8::MAX)
+            .flat_map(row)
+            .map(|(a, b)| function(integer(a), integer(b)) as u8 ^ 0x80);
+        let table = Function::Table(results.collect());
+        Self::new(isa, meeting, table)
+    }
+
+    /// Computes all elements.
+    pub fn run(&self, a: View<'_, u8>, b: View<'_, u8>, to: ViewMut<'_, u8>) {
+        self.0.run(a, b, to);
+    }
+}
+
+impl ShortZip {
+    fn new(isa: Isa, meeting: &Meeting, function: Function) -> Self {
+        Self(Zip {
+            isa: IntIsa::new(isa),
+            meeting: *meeting,
+            function,
+        })
+    }
+
+    /// The sum `a + b`, as [`add_i16`](crate::reference::add_i16) defines it, on `isa`, which must be available.
+    pub fn sum(isa: Isa, meeting: &Meeting, params: &AddParams) -> Self {
+        Self::new(isa, meeting, Function::Arithmetic(Arithmetic::sum(SUM, params)))
+    }
+
+    /// The difference `a − b`, as [`sub_i16`](crate::reference::sub_i16) defines it.
+    pub fn difference(isa: Isa, meeting: &Meeting, params: &AddParams) -> Self {
+        Self::new(isa, meeting, Function::Arithmetic(Arithmetic::sum(DIFFERENCE, params)))
+    }
+
+    /// The product `a · b`, as [`mul_i16`](crate::reference::mul_i16) defines it. Zero points are 0.
+    pub fn product(isa: Isa, meeting: &Meeting, params: &MulParams) -> Self {
+        Self::new(isa, meeting, Function::Arithmetic(Arithmetic::product(params)))
+    }
+
+    /// The smaller of each pair.
+    pub fn minimum(isa: Isa, meeting: &Meeting) -> Self {
+        Self::new(isa, meeting, Function::Minimum)
+    }
+
+    /// The larger of each pair.
+    pub fn maximum(isa: Isa, meeting: &Meeting) -> Self {
+        Self::new(isa, meeting, Function::Maximum)
+    }
+
+    /// Computes all elements.
+    pub fn run(&self, a: View<'_, i16>, b: View<'_, i16>, to: ViewMut<'_, i16>) {
+        self.0.run(a, b, to);
+    }
+}
+
+/// An element type of integer tensors, as vectors of `i32`.
+trait Stored: Copy + Ord {
+    /// # Safety
+    /// `n` elements at `from` are readable, `1 <= n <= INT_LANES`.
+    unsafe fn load<S: Ints>(simd: S, from: *const Self, n: usize) -> S::V;
+
+    /// # Safety
+    /// `n` elements at `to` are writable, `1 <= n <= INT_LANES`.
+    unsafe fn store<S: Ints>(simd: S, to: *mut Self, n: usize, x: S::V, range: &ByteRange);
+
+    fn wide(self) -> i32;
+
+    /// The result for a pair by a table; types of which there are too many values have none.
+    fn look_up(table: &[u8], a: Self, b: Self) -> Self;
+}
+
+impl Stored for u8 {
+    #[inline(always)]
+    unsafe fn load<S: Ints>(simd: S, from: *const Self, n: usize) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { simd.load_bytes(from, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Ints>(simd: S, to: *mut Self, n: usize, x: S::V, range: &ByteRange) {
+        // SAFETY: the caller's promise.
+        unsafe { simd.store_bytes(to, n, x, range) }
+    }
+
+    #[inline(always)]
+    fn wide(self) -> i32 {
+        self.into()
+    }
+
+    #[inline(always)]
+    fn look_up(table: &[u8], a: Self, b: Self) -> Self {
+        table[usize::from(b) * 256 + usize::from(a)]
+    }
+}
+
+impl Stored for i16 {
+    #[inline(always)]
+    unsafe fn load<S: Ints>(simd: S, from: *const Self, n: usize) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { simd.load_shorts(from, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Ints>(simd: S, to: *mut Self, n: usize, x: S::V, range: &ByteRange) {
+        // SAFETY: the caller's promise.
+        unsafe { simd.store_shorts(to, n, x, range) }
+    }
+
+    #[inline(always)]
+    fn wide(self) -> i32 {
+        self.into()
+    }
+
+    fn look_up(_: &[u8], _: Self, _: Self) -> Self {
+        unreachable!("only bytes have tables")
+    }
+}
+
+impl Zip {
+    fn run<T: Stored>(&self, a: View<'_, T>, b: View<'_, T>, to: ViewMut<'_, T>) {
+        self.isa.run(Task2 { zip: self, a, b, to });
+    }
+}
+
+/// A call.
+struct Task2<'a, T> {
+    zip: &'a Zip,
+    a: View<'a, T>,
+    b: View<'a, T>,
+    to: ViewMut<'a, T>,
+}
+
+impl<T: Stored> IntTask for Task2<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Ints>(self, simd: S) {
+        match &self.zip.function {
+            Function::Minimum => self.each(Ord::min),
+            Function::Maximum => self.each(Ord::max),
+            Function::Table(table) => self.each(|a, b| T::look_up(table, a, b)),
+            &Function::Arithmetic(arithmetic) => {
+                match (arithmetic.kind, mode(&arithmetic.factors[2..], &arithmetic.range)) {
+                    (PRODUCT, GENERAL) => simd.call(InMode::<T, PRODUCT, GENERAL>(self, arithmetic)),
+                    (PRODUCT, SMALL) => simd.call(InMode::<T, PRODUCT, SMALL>(self, arithmetic)),
+                    (PRODUCT, _) => simd.call(InMode::<T, PRODUCT, RECTIFIED>(self, arithmetic)),
+                    (SUM, GENERAL) => simd.call(InMode::<T, SUM, GENERAL>(self, arithmetic)),
+                    (SUM, SMALL) => simd.call(InMode::<T, SUM, SMALL>(self, arithmetic)),
+                    (SUM, _) => simd.call(InMode::<T, SUM, RECTIFIED>(self, arithmetic)),
+                    _ => simd.call(InMode::<T, DIFFERENCE, GENERAL>(self, arithmetic)),
+                }
+            }
+        }
+    }
+}
+
+impl<T: Stored> Task2<'_, T> {
+    #[inline(always)]
+    fn each(self, function: impl Fn(T, T) -> T) {
+        let Self { zip, a, b, mut to } = self;
+        let walk = zip.meeting.walk(a.plane(), b.plane(), to.plane());
+        for run in walk.runs() {
+            let [a_len, b_len] = run.lens();
+            let (a, b) = (&a.data()[run.a..][..a_len], &b.data()[run.b..][..b_len]);
+            let to = &mut to.data()[run.to..][..run.len];
+            match run.repeats {
+                [false, false] => {
+                    for ((slot, &a), &b) in to.iter_mut().zip(a).zip(b) {
+                        *slot = function(a, b);
+                    }
+                }
+                [false, true] => {
+                    let b = b[0];
+                    for (slot, &a) in to.iter_mut().zip(a) {
+                        *slot = function(a, b);
+                    }
+                }
+                [true, false] => {
+                    let a = a[0];
+                    for (slot, &b) in to.iter_mut().zip(b) {
+                        *slot = function(a, b);
+                    }
+                }
+                [true, true] => to.fill(function(a[0], b[0])),
+            }
+        }
+    }
+}
+
+/// [`Arithmetic`] of one kind and one mode of requantization of its result.
+struct InMode<'a, T, const KIND: u8, const MODE: Mode>(Task2<'a, T>, Arithmetic);
+
+impl<S: Ints, T: Stored, const KIND: u8, const MODE: Mode> Task<S> for InMode<'_, T, KIND, MODE> {
     type Out = ();
 
     #[inline(always)]
     fn run(self, simd: S) {
-        let Zip {
-            function: _,
-            factors,
-            zeros,
-            range,
-            a,
-            b,
-            mut to,
-        } = self.0;
+        let Self(
+            Task2 { zip, a, b, mut to },
+            Arithmetic {
+                kind: _,
+                left_shift,
+                factors,
+                zeros,
+                range,
+            },
+        ) = self;
         let (zero_a, zero_b) = (simd.splat_int(zeros[0]), simd.splat_int(zeros[1]));
+        let shift = simd.splat_int(1 << left_shift);
         let [by_a, by_b, by_result] = [
             splat(simd, factors[0]),
             splat(simd, factors[1]),
             splat(simd, factors[2]),
         ];
-        for Run {
-            a: from_a,
-            b: from_b,
-            to: at,
-            len,
-        } in runs(a.plane(), b.plane(), to.plane())
-        {
-            let (a, b) = (&a.data()[from_a..][..len], &b.data()[from_b..][..len]);
-            let to = &mut to.data()[at..][..len];
-            for i in (0..len).step_by(S::INT_LANES) {
-                let n = (len - i).min(S::INT_LANES);
-                // SAFETY: all three slices have `len` elements, and `i + n <= len`.
+        let walk = zip.meeting.walk(a.plane(), b.plane(), to.plane());
+        for run in walk.runs() {
+            let [a_len, b_len] = run.lens();
+            let (a, b) = (&a.data()[run.a..][..a_len], &b.data()[run.b..][..b_len]);
+            let to = &mut to.data()[run.to..][..run.len];
+            // An operand that repeats is brought to the common unit once.
+            let one_a = common::<S, KIND>(simd, simd.splat_int(a[0].wide()), zero_a, shift, &by_a);
+            let one_b = common::<S, KIND>(simd, simd.splat_int(b[0].wide()), zero_b, shift, &by_b);
+            for i in (0..run.len).step_by(S::INT_LANES) {
+                let n = (run.len - i).min(S::INT_LANES);
+                // SAFETY: `to`, and an operand that does not repeat, have `len` elements, and `i + n <= len`.
                 unsafe {
-                    let a = simd.sub_int(simd.load_bytes(a.as_ptr().add(i), n), zero_a);
-                    let b = simd.sub_int(simd.load_bytes(b.as_ptr().add(i), n), zero_b);
-                    let raw = if FUNCTION == PRODUCT {
-                        simd.mul_int(a, b)
+                    let a = if run.repeats[0] {
+                        one_a
                     } else {
-                        let a = simd.rescale::<GENERAL>(simd.shift_left_20(a), &by_a);
-                        let b = simd.rescale::<GENERAL>(simd.shift_left_20(b), &by_b);
-                        if FUNCTION == DIFFERENCE {
-                            simd.sub_int(a, b)
-                        } else {
-                            simd.add_int(a, b)
-                        }
+                        common::<S, KIND>(simd, T::load(simd, a.as_ptr().add(i), n), zero_a, shift, &by_a)
                     };
-                    simd.store_bytes(to.as_mut_ptr().add(i), n, simd.rescale::<MODE>(raw, &by_result), &range);
+                    let b = if run.repeats[1] {
+                        one_b
+                    } else {
+                        common::<S, KIND>(simd, T::load(simd, b.as_ptr().add(i), n), zero_b, shift, &by_b)
+                    };
+                    let joined = match KIND {
+                        PRODUCT => simd.mul_int(a, b),
+                        DIFFERENCE => simd.sub_int(a, b),
+                        _ => simd.add_int(a, b),
+                    };
+                    let result = simd.rescale::<MODE>(joined, &by_result);
+                    T::store(simd, to.as_mut_ptr().add(i), n, result, &range);
                 }
             }
         }
     }
+}
+
+/// An operand without its zero point, for a sum in the common unit.
+#[inline(always)]
+fn common<S: Ints, const KIND: u8>(simd: S, x: S::V, zero: S::V, shift: S::V, by: &S::Rescale) -> S::V {
+    let x = simd.sub_int(x, zero);
+    if KIND == PRODUCT {
+        return x;
+    }
+    simd.rescale::<GENERAL>(simd.mul_int(x, shift), by)
 }
 
 /// The same factor in all lanes.
@@ -197,38 +405,4 @@ fn splat<S: Ints>(simd: S, factor: QuantizedMultiplier) -> S::Rescale {
     let (multiplier, left, right) = ([factor.multiplier; 16], [shift.max(0); 16], [(-shift).max(0); 16]);
     // SAFETY: no vector has more than 16 lanes.
     unsafe { simd.load_rescale(multiplier.as_ptr(), left.as_ptr(), right.as_ptr()) }
-}
-
-/// Any function of one `i8` as a table: activations, and requantization.
-#[derive(Clone)]
-pub struct ByteMap([u8; 256]);
-
-impl ByteMap {
-    /// The table of `function`.
-    pub fn new(function: impl Fn(i8) -> i8) -> Self {
-        Self(std::array::from_fn(|byte| {
-            function((byte as u8 ^ 0x80) as i8) as u8 ^ 0x80
-        }))
-    }
-
-    /// Looks up all elements.
-    pub fn run(&self, x: View<'_, u8>, mut to: ViewMut<'_, u8>) {
-        for Run {
-            a: from,
-            b: _,
-            to: at,
-            len,
-        } in runs(x.plane(), x.plane(), to.plane())
-        {
-            for (slot, &x) in to.data()[at..][..len].iter_mut().zip(&x.data()[from..][..len]) {
-                *slot = self.0[usize::from(x)];
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for ByteMap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("ByteMap").finish_non_exhaustive()
-    }
 }

@@ -38,6 +38,8 @@ pub(in crate::fast) enum Output<'a> {
     Bytes(&'a Requantizer, &'a mut [u8]),
     /// Scaled to real numbers.
     Reals(&'a Scaler<'a>, &'a mut [f32]),
+    /// As they are.
+    Sums(&'a mut [i32]),
 }
 
 /// [`Output`] without its length, for the tiles of one call.
@@ -45,6 +47,7 @@ pub(in crate::fast) enum Output<'a> {
 enum Sink<'a> {
     Bytes(&'a Requantizer, *mut u8),
     Reals(&'a Scaler<'a>, *mut f32),
+    Sums(*mut i32),
 }
 
 impl Output<'_> {
@@ -52,6 +55,7 @@ impl Output<'_> {
         match self {
             Self::Bytes(_, output) => output.len(),
             Self::Reals(_, output) => output.len(),
+            Self::Sums(output) => output.len(),
         }
     }
 }
@@ -98,6 +102,7 @@ impl PackedInts {
                 assert_eq!(scaler.lanes(), self.bias.len(), "lanes of the scaler");
                 Sink::Reals(scaler, output.as_mut_ptr())
             }
+            Output::Sums(output) => Sink::Sums(output.as_mut_ptr()),
         };
         self.isa.run(Sweep {
             packed: self,
@@ -317,9 +322,63 @@ impl<S: Ints, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, ROWS
             match sink {
                 Sink::Bytes(requantizer, output) => requantizer.finish(simd, panel, &sums, output, to),
                 Sink::Reals(scaler, output) => scaler.finish(simd, panel, &sums, output, to),
+                Sink::Sums(output) => simd.call(StoreTile {
+                    panel,
+                    acc: &sums,
+                    output,
+                    to,
+                }),
             }
         }
     }
+}
+
+/// The sums of a tile, stored as they are: row `r` at `to[r] + panel.channel`, where [`Tile`] has checked that they fit.
+struct StoreTile<'a, V, const VECTORS: usize> {
+    panel: &'a Panel,
+    acc: &'a [[V; VECTORS]],
+    output: *mut i32,
+    to: &'a [u32],
+}
+
+impl<S: Ints, const VECTORS: usize> Task<S> for StoreTile<'_, S::V, VECTORS> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, simd: S) {
+        for (acc, &to) in self.acc.iter().zip(self.to) {
+            let mut sums = [0_i32; MOST_LANES];
+            for (v, &acc) in acc.iter().enumerate() {
+                // SAFETY: a panel has at most `MOST_LANES` lanes.
+                unsafe { simd.store_int(sums.as_mut_ptr().add(v * S::INT_LANES), acc) }
+            }
+            let in_order = if VECTORS == 4 {
+                unshuffled(&sums, S::INT_LANES)
+            } else {
+                sums
+            };
+            // SAFETY: the panel's channels are writable; a panel has no more channels than lanes.
+            unsafe {
+                let to = self.output.add(to as usize + self.panel.channel);
+                to.copy_from_nonoverlapping(in_order.as_ptr(), self.panel.channels);
+            }
+        }
+    }
+}
+
+/// The most lanes of a panel: four vectors of 16.
+pub(in crate::fast) const MOST_LANES: usize = 64;
+
+/// The lanes of a quad in the order of their channels: [`quad_channel`].
+#[inline(always)]
+pub(in crate::fast) fn unshuffled<T: Copy + Default>(quad: &[T; MOST_LANES], lanes: usize) -> [T; MOST_LANES] {
+    let mut channels = [T::default(); MOST_LANES];
+    for (q, vector) in quad[..4 * lanes].chunks_exact(lanes).enumerate() {
+        for (i, four) in vector.chunks_exact(4).enumerate() {
+            channels[16 * i + 4 * q..][..4].copy_from_slice(four);
+        }
+    }
+    channels
 }
 
 /// One step of the inner loop: four activations per row times four weights per lane.

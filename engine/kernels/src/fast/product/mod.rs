@@ -9,7 +9,7 @@ mod float;
 mod int;
 
 pub(super) use float::{FloatProduct, Residual};
-pub(super) use int::{Output, PackedInts};
+pub(super) use int::{MOST_LANES, Output, PackedInts, unshuffled};
 
 use super::plane::{Plane, Window};
 

@@ -221,12 +221,6 @@ impl Ints for Avx2 {
     }
 
     #[inline(always)]
-    fn shift_left_20(self, x: Self::V) -> Self::V {
-        // SAFETY: `self` proves the feature.
-        unsafe { _mm256_slli_epi32(x, 20) }
-    }
-
-    #[inline(always)]
     unsafe fn load_int(self, from: *const i32) -> Self::V {
         // SAFETY: `self` proves the feature; the caller's promise.
         unsafe { _mm256_loadu_si256(from.cast()) }
@@ -248,6 +242,38 @@ impl Ints for Avx2 {
             let mut bytes = [0_u8; 8];
             std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), n);
             _mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.as_ptr().cast()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_shorts(self, from: *const i16, n: usize) -> Self::V {
+        // SAFETY: `self` proves the feature; eight integers are read from `from` or from `shorts`, into which `n` are copied.
+        unsafe {
+            if n == 8 {
+                return _mm256_cvtepi16_epi32(_mm_loadu_si128(from.cast()));
+            }
+            let mut shorts = [0_i16; 8];
+            std::ptr::copy_nonoverlapping(from, shorts.as_mut_ptr(), n);
+            _mm256_cvtepi16_epi32(_mm_loadu_si128(shorts.as_ptr().cast()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_shorts(self, to: *mut i16, n: usize, x: Self::V, range: &ByteRange) {
+        // SAFETY: `self` proves the feature; `n` of eight integers are written.
+        unsafe {
+            // Clamping before the zero point is added, so that the sum cannot overflow.
+            let x = _mm256_max_epi32(x, _mm256_set1_epi32(range.low - range.zero));
+            let x = _mm256_min_epi32(x, _mm256_set1_epi32(range.high - range.zero));
+            let x = _mm256_add_epi32(x, _mm256_set1_epi32(range.zero));
+            let shorts = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+            if n == 8 {
+                _mm_storeu_si128(to.cast(), shorts);
+            } else {
+                let mut copy = [0_i16; 8];
+                _mm_storeu_si128(copy.as_mut_ptr().cast(), shorts);
+                std::ptr::copy_nonoverlapping(copy.as_ptr(), to, n);
+            }
         }
     }
 

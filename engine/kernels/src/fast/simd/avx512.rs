@@ -209,12 +209,6 @@ impl Ints for Vnni {
     }
 
     #[inline(always)]
-    fn shift_left_20(self, x: Self::V) -> Self::V {
-        // SAFETY: `self` proves the feature.
-        unsafe { _mm512_slli_epi32(x, 20) }
-    }
-
-    #[inline(always)]
     unsafe fn load_int(self, from: *const i32) -> Self::V {
         // SAFETY: `self` proves the feature; the caller's promise.
         unsafe { _mm512_loadu_si512(from.cast()) }

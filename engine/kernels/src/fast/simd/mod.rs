@@ -163,8 +163,6 @@ pub(super) trait Ints: Simd {
 
     fn mul_int(self, a: Self::V, b: Self::V) -> Self::V;
 
-    fn shift_left_20(self, x: Self::V) -> Self::V;
-
     /// # Safety
     /// `INT_LANES` elements at `from` are readable.
     unsafe fn load_int(self, from: *const i32) -> Self::V;
@@ -178,6 +176,39 @@ pub(super) trait Ints: Simd {
     /// # Safety
     /// `n` bytes at `from` are readable, `1 <= n <= INT_LANES`.
     unsafe fn load_bytes(self, from: *const u8, n: usize) -> Self::V;
+
+    /// The first `n` lanes from 16-bit integers, 0 in the others.
+    ///
+    /// # Safety
+    /// `n` elements at `from` are readable, `1 <= n <= INT_LANES`.
+    #[inline(always)]
+    unsafe fn load_shorts(self, from: *const i16, n: usize) -> Self::V {
+        let mut lanes = [0; 16];
+        // SAFETY: no vector has more than 16 lanes; only lanes below `n` are read.
+        unsafe {
+            for (i, lane) in lanes.iter_mut().enumerate().take(n) {
+                *lane = from.add(i).read().into();
+            }
+            self.load_int(lanes.as_ptr())
+        }
+    }
+
+    /// Stores `x + zero`, clamped, as 16-bit integers: lanes in order. The range is within those of `i16`.
+    ///
+    /// # Safety
+    /// `n` elements at `to` are writable, `1 <= n <= INT_LANES`.
+    #[inline(always)]
+    unsafe fn store_shorts(self, to: *mut i16, n: usize, x: Self::V, range: &ByteRange) {
+        let mut lanes = [0; 16];
+        // SAFETY: no vector has more than 16 lanes; only elements below `n` are written.
+        unsafe {
+            self.store_int(lanes.as_mut_ptr(), x);
+            for (i, &lane) in lanes.iter().enumerate().take(n) {
+                let value = lane.saturating_add(range.zero).max(range.low).min(range.high);
+                to.add(i).write(value as i16);
+            }
+        }
+    }
 
     /// Factors from three arrays: multipliers and shifts to the left and to the right.
     ///

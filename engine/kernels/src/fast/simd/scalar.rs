@@ -155,11 +155,6 @@ impl Ints for Scalar {
     }
 
     #[inline(always)]
-    fn shift_left_20(self, x: Self::V) -> Self::V {
-        x.map(|x| x << 20)
-    }
-
-    #[inline(always)]
     unsafe fn load_int(self, from: *const i32) -> Self::V {
         // SAFETY: the caller's promise; arrays have the alignment of their elements.
         unsafe { from.cast::<Self::V>().read() }

@@ -37,6 +37,15 @@ proptest! {
             prop_assert_eq!(&bytes, &biased(&expected));
             prop_assert_eq!(&reals_back, &expected_reals);
         }
+        let (mut wide, mut wide_reals) = (vec![0_i16; len], vec![0.0; len]);
+        reference::quantize(quantization, &reals, &mut wide);
+        reference::dequantize(quantization, &wide, &mut wide_reals);
+        for isa in Isa::available() {
+            let (mut shorts, mut back) = (vec![0_i16; len], vec![0.0; len]);
+            fast::quantize_stored(isa, quantization, &reals, &mut shorts);
+            fast::dequantize_stored(isa, quantization, &shorts, &mut back);
+            prop_assert_eq!((shorts, back), (wide.clone(), wide_reals.clone()));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::shape::DepthwiseConv2dShape;
 use proptest::prelude::*;
 
 /// Depthwise convolutions: square kernels of the specialized sizes as often as others, narrow and wide images.
-fn shapes() -> impl Strategy<Value = DepthwiseConv2dShape> {
+pub(super) fn shapes() -> impl Strategy<Value = DepthwiseConv2dShape> {
     let kernels = prop_oneof![Just((3_usize, 3_usize)), Just((5, 5)), (1..6_usize, 1..6_usize),];
     let sizes = (1..6_usize, 1..20_usize, kernels, 1..4_usize, 1..4_usize);
     let steps = (
@@ -48,7 +48,7 @@ fn shapes() -> impl Strategy<Value = DepthwiseConv2dShape> {
     )
 }
 
-fn planes(shape: &DepthwiseConv2dShape, extra: Border, around: Border) -> (Plane, Plane) {
+pub(super) fn planes(shape: &DepthwiseConv2dShape, extra: Border, around: Border) -> (Plane, Plane) {
     let border = widen(Border::of_depthwise(shape), extra);
     let input = Plane::dense(shape.in_h, shape.in_w, shape.in_c).with_border(border);
     (

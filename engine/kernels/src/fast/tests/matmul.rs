@@ -1,8 +1,9 @@
 //! Matrix products: the fast kernel equals the plain one, whatever the shapes.
 
-use super::support::Draw;
-use crate::fast::{Isa, mat_mul_f32, mat_mul_scratch};
-use crate::reference;
+use super::support::{Draw, biased};
+use crate::fast::{Isa, mat_mul_f32, mat_mul_int, mat_mul_int_scratch, mat_mul_scratch};
+use crate::quantized::Quantization;
+use crate::reference::{self, MatMulParams};
 use crate::shape::MatMulShape;
 
 #[test]
@@ -34,6 +35,20 @@ fn products_equal_the_reference() {
                 let mut found = vec![f32::NAN; expected.len()];
                 mat_mul_f32(isa, &shape, &x, &y, &mut scratch, &mut found);
                 assert_eq!(found, expected, "{a:?} {b:?} {adjoint_a} {adjoint_b} {isa:?}");
+            }
+            let params = MatMulParams::new(
+                Quantization::new(0.03, -128),
+                Quantization::new(0.02, 127),
+                Quantization::new(0.5, 3),
+            );
+            let (x, y) = (draw.bytes(x.len()), draw.bytes(y.len()));
+            let mut expected = vec![0; shape.output_len()];
+            reference::mat_mul_i8(&shape, &params, &x, &y, &mut expected);
+            for isa in Isa::available() {
+                let mut scratch = vec![9; mat_mul_int_scratch(&shape)];
+                let mut found = vec![0; expected.len()];
+                mat_mul_int(isa, &shape, &params, &biased(&x), &biased(&y), &mut scratch, &mut found);
+                assert_eq!(found, biased(&expected), "{a:?} {b:?} {adjoint_a} {adjoint_b} {isa:?}");
             }
         }
     }

@@ -44,7 +44,15 @@ proptest! {
         reference::max_pool2d_f32(&shape, clamp_f32, &floats, &mut expected_f32[0]);
         reference::average_pool2d_f32(&shape, clamp_f32, &floats, &mut expected_f32[1]);
 
+        let shorts = draw.shorts(shape.input_len());
+        let wide = Activation::Relu6.clamp_i16(Quantization::new(0.001, 0));
+        let mut expected_shorts = vec![vec![0; shape.output_len()]; 2];
+        reference::max_pool2d_i16(&shape, wide, &shorts, &mut expected_shorts[0]);
+        reference::average_pool2d_i16(&shape, wide, &shorts, &mut expected_shorts[1]);
+
         let input = Plane::dense(shape.in_h, shape.in_w, shape.channels).with_border(extra);
+        let short_buffer = framed(&input, &shorts, i16::MAX);
+        let short = View::new(&input, &short_buffer);
         let output = Plane::dense(shape.out_h, shape.out_w, shape.channels).with_border(around);
         let (int_buffer, float_buffer) = (framed(&input, &biased(&ints), 255), framed(&input, &floats, 1e9));
         let (int, float) = (View::new(&input, &int_buffer), View::new(&input, &float_buffer));
@@ -57,6 +65,9 @@ proptest! {
             let max = written(&output, [0.0, 99.0], |to| fast::max_pool_f32(isa, &shape, clamp_f32, float, to));
             let average = written(&output, [0.0, 99.0], |to| fast::average_pool_f32(isa, &shape, clamp_f32, float, to));
             prop_assert_eq!(&[max, average], &expected_f32[..]);
+            let max = written(&output, [0, 99], |to| fast::max_pool_short(isa, &shape, wide, short, to));
+            let average = written(&output, [0, 99], |to| fast::average_pool_short(isa, &shape, wide, short, to));
+            prop_assert_eq!(&[max, average], &expected_shorts[..]);
         }
     }
 

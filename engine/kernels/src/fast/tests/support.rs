@@ -33,6 +33,16 @@ impl Draw {
         (0..n).map(|_| byte(self.next())).collect()
     }
 
+    /// 16-bit integers, the extremes more often than the others.
+    pub(super) fn shorts(&mut self, n: usize) -> Vec<i16> {
+        let short = |x: u64| match x % 16 {
+            0 => i16::MIN,
+            1 => i16::MAX,
+            _ => (x >> 8) as i16,
+        };
+        (0..n).map(|_| short(self.next())).collect()
+    }
+
     /// Floats in −1..1.
     pub(super) fn floats(&mut self, n: usize) -> Vec<f32> {
         (0..n)

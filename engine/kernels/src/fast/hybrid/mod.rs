@@ -7,17 +7,22 @@
     reason = "stores outputs through pointers; bounds are checked once per call"
 )]
 
+mod depthwise;
+mod dynamic;
+
+pub use depthwise::HybridDepthwise;
+
 use super::Isa;
 use super::conv::Geometry;
 use super::dense::{channels, rows};
 use super::isa::FloatIsa;
 use super::plane::{View, ViewMut};
-use super::product::{Output, PackedInts, Panel, Pixels, Walk};
+use super::product::{MOST_LANES, Output, PackedInts, Panel, Pixels, Walk, unshuffled};
 use super::requantize::BIAS;
-use super::simd::{FloatTask, Floats, Ints, Task};
+use super::simd::{Ints, Task};
 use crate::quantized::{ClampF32, Quantization};
-use crate::reference::{quantize_dynamic, quantize_dynamic_symmetric};
 use crate::shape::{Conv2dShape, FullyConnectedShape};
+use dynamic::{Dynamic, ToBytes};
 
 /// A dynamic-range convolution.
 #[derive(Debug, Clone)]
@@ -147,15 +152,6 @@ impl HybridDense {
     }
 }
 
-/// Which integers a range of activations becomes.
-#[derive(Debug, Clone, Copy)]
-enum Dynamic {
-    /// −128 ..= 127, with a zero point.
-    Asymmetric,
-    /// −127 ..= 127.
-    Symmetric,
-}
-
 /// Which of the products of a sum, the scale of its weights and the scale of the activations comes first.
 #[derive(Debug, Clone, Copy)]
 enum Order {
@@ -227,74 +223,7 @@ impl Layer {
 
     /// Quantizes activations as [`quantize_dynamic`] and [`quantize_dynamic_symmetric`] do, to bytes.
     fn quantize(&self, dynamic: Dynamic, input: &[f32], output: &mut [u8]) -> Quantization {
-        self.isa.run(Quantize { dynamic, input, output })
-    }
-}
-
-struct Quantize<'a> {
-    dynamic: Dynamic,
-    input: &'a [f32],
-    output: &'a mut [u8],
-}
-
-impl FloatTask for Quantize<'_> {
-    type Out = Quantization;
-
-    #[inline(always)]
-    fn run<S: Floats>(self, _: S) -> Quantization {
-        const LANES: usize = 32;
-        let Self { dynamic, input, output } = self;
-        // Minimum and maximum do not depend on the order, so many at a time will do.
-        let (mut low, mut high) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let mut chunks = input.chunks_exact(LANES);
-        for chunk in &mut chunks {
-            for ((low, high), &x) in low.iter_mut().zip(&mut high).zip(chunk) {
-                *low = if x < *low { x } else { *low };
-                *high = if x > *high { x } else { *high };
-            }
-        }
-        let (mut least, mut greatest) = (0.0_f32, 0.0_f32);
-        for &x in low.iter().chain(&high).chain(chunks.remainder()) {
-            least = least.min(x);
-            greatest = greatest.max(x);
-        }
-        // The reference's rule needs the two ends of the range only.
-        let (quantization, inverse) = match dynamic {
-            Dynamic::Asymmetric => {
-                let quantization = quantize_dynamic(&[least, greatest], &mut [0; 2]);
-                (
-                    quantization,
-                    if quantization.scale == 0.0 {
-                        0.0
-                    } else {
-                        1.0 / quantization.scale
-                    },
-                )
-            }
-            Dynamic::Symmetric => {
-                let quantization = quantize_dynamic_symmetric(&[least, greatest], &mut [0; 2]);
-                (quantization, 127.0 / greatest.max(-least))
-            }
-        };
-        if least == greatest {
-            output.fill(BIAS as u8);
-            return quantization;
-        }
-        let lowest = match dynamic {
-            Dynamic::Asymmetric => -128,
-            Dynamic::Symmetric => -127,
-        };
-        for (slot, &x) in output.iter_mut().zip(input) {
-            let rounded = (x * inverse).round();
-            // What `as` does, in steps that vectorize: not-a-number becomes 0, and nothing beyond these limits survives the clamp.
-            let rounded = if rounded.is_nan() { 0.0 } else { rounded };
-            let rounded = if rounded > -1024.0 { rounded } else { -1024.0 };
-            let rounded = if rounded < 1024.0 { rounded } else { 1024.0 };
-            // SAFETY: it is within -1024 ..= 1024.
-            let q = unsafe { rounded.to_int_unchecked::<i32>() } + quantization.zero_point;
-            *slot = (q.clamp(lowest, 127) + BIAS) as u8;
-        }
-        quantization
+        self.isa.run(ToBytes { dynamic, input, output })
     }
 }
 
@@ -392,19 +321,4 @@ impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
             }
         }
     }
-}
-
-/// The most lanes of a panel: four vectors of 16.
-const MOST_LANES: usize = 64;
-
-/// The lanes of a quad in the order of their channels: [`quad_channel`](super::simd::quad_channel).
-#[inline(always)]
-fn unshuffled(quad: &[f32; MOST_LANES], lanes: usize) -> [f32; MOST_LANES] {
-    let mut channels = [0.0; MOST_LANES];
-    for (q, vector) in quad[..4 * lanes].chunks_exact(lanes).enumerate() {
-        for (i, four) in vector.chunks_exact(4).enumerate() {
-            channels[16 * i + 4 * q..][..4].copy_from_slice(four);
-        }
-    }
-    channels
 }
