@@ -31,9 +31,7 @@ fn the_quickstart_runs_and_writes_its_files() {
             files.keys()
         );
     }
-    let page = files
-        .iter()
-        .find(|(path, _)| path.ends_with("README.md") || path.ends_with("report.md"));
+    let page = files.iter().find(|(path, _)| path.ends_with("report.md"));
     let (_, page) = page.unwrap_or_else(|| panic!("no report among {:?}", files.keys()));
     let page = String::from_utf8_lossy(page);
     for word in ["Handwritten digits, four ways", "float32", "float16", "dynamic", "int8"] {

@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use report::{Entry, ReportInput};
-use schedule::RunRecord;
+use schedule::{RunRecord, SCHEMA};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::outputs::RECORD;
-
-/// The layout of run records that this program reads.
-const RUN_LAYOUT: &str = "pipeline/run-v1";
 
 /// The input of a report: from the record of a run, or from the one that a report writes. A folder means the record in it.
 pub fn read(path: &Path) -> Result<ReportInput, Failure> {
@@ -46,8 +43,8 @@ fn parse(text: &[u8]) -> Result<ReportInput, String> {
         return serde_json::from_value(value).map_err(|e| format!("not the record of a report: {e}"));
     }
     match value.get("schema").and_then(serde_json::Value::as_str) {
-        Some(RUN_LAYOUT) => {}
-        Some(other) => return Err(format!("records of layout `{other}` are not known, `{RUN_LAYOUT}` is")),
+        Some(SCHEMA) => {}
+        Some(other) => return Err(format!("records of layout `{other}` are not known, `{SCHEMA}` is")),
         None => return Err("neither the record of a run nor that of a report".into()),
     }
     let record: RunRecord = serde_json::from_value(value).map_err(|e| format!("not the record of a run: {e}"))?;

@@ -69,7 +69,10 @@ impl Executor for Local<'_> {
             shelf: task.shelf,
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(task.threads).build();
-        let pool = pool.map_err(|e| StepError::Params(format!("cannot start {} threads: {e}", task.threads)))?;
+        let pool = pool.map_err(|e| StepError::Threads {
+            threads: task.threads,
+            problem: e.to_string(),
+        })?;
         let params = task.params.clone();
         let run = AssertUnwindSafe(|| pool.install(|| task.op.run(params, task.inputs, &context)));
         catch_unwind(run).unwrap_or_else(|panic| {
@@ -77,7 +80,7 @@ impl Executor for Local<'_> {
             let text = text
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
-            Err(StepError::Params(format!("internal error, please report it: {text}")))
+            Err(StepError::Internal(text.to_owned()))
         })
     }
 }

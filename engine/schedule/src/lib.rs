@@ -28,5 +28,5 @@ pub use error::EngineError;
 pub use event::{Event, Observer};
 pub use explain::{Explanation, Staleness};
 pub use job::Restore;
-pub use record::{InstanceRecord, RunRecord, SourceRecord, Status, WrittenFile, record_schema};
+pub use record::{InstanceRecord, RunRecord, SCHEMA, SourceRecord, Status, WrittenFile, record_schema};
 pub use sources::{Ingested, IngestedFile, IngestedSource, SourceError, foresee, ingest, ingest_needed};

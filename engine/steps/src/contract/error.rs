@@ -26,6 +26,17 @@ pub enum StepError {
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
+    /// The system gave no threads to run with.
+    #[error("cannot start {threads} threads: {problem}")]
+    Threads {
+        /// How many were wanted.
+        threads: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A panic: a fault of this program, with what it said.
+    #[error("internal error, please report it: {0}")]
+    Internal(String),
     /// Parameters that do not fit the inputs.
     #[error("{0}")]
     Params(String),
