@@ -1,7 +1,6 @@
 //! The graph: tensors and nodes in arenas, with typed ids and unique, stable names.
 
-use std::collections::HashMap;
-
+use crate::uses::{Kept, Uses};
 use crate::{Constant, ElementType, GraphError, InferError, Op, Quantization, TensorType};
 
 /// A tensor of one graph. Ids do not outlive [`Graph::apply`].
@@ -80,6 +79,7 @@ pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) inputs: Vec<TensorId>,
     pub(crate) outputs: Vec<TensorId>,
+    pub(crate) kept: Kept,
 }
 
 impl Graph {
@@ -128,6 +128,7 @@ impl Graph {
 
     /// A tensor, to change its quantization or data in place; [`Graph::verify`] says whether it still fits.
     pub fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
+        self.kept.forget_names();
         &mut self.tensors[id.index()]
     }
 
@@ -138,6 +139,7 @@ impl Graph {
 
     /// A node, to change its attributes in place; [`Graph::verify`] says whether it still fits.
     pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.kept.forget();
         &mut self.nodes[id.index()]
     }
 
@@ -148,27 +150,22 @@ impl Graph {
 
     /// The tensor called `name`.
     pub fn find(&self, name: &str) -> Option<TensorId> {
-        self.tensors
-            .iter()
-            .position(|t| t.name == name)
-            .map(|i| TensorId(i as u32))
+        self.kept.find(name, &self.tensors)
+    }
+
+    /// Who makes and who reads each tensor.
+    pub fn uses(&self) -> &Uses {
+        self.kept.uses(&self.tensors, &self.nodes)
     }
 
     /// The node that makes `tensor`; `None` for inputs and constants.
     pub fn producer(&self, tensor: TensorId) -> Option<NodeId> {
-        self.nodes
-            .iter()
-            .position(|n| n.outputs.contains(&tensor))
-            .map(|i| NodeId(i as u32))
+        self.uses().producer(tensor)
     }
 
     /// The nodes that read `tensor`, in topological order, each once.
     pub fn consumers(&self, tensor: TensorId) -> impl Iterator<Item = NodeId> + '_ {
-        self.nodes
-            .iter()
-            .enumerate()
-            .filter(move |(_, n)| n.inputs.contains(&tensor))
-            .map(|(i, _)| NodeId(i as u32))
+        self.uses().readers(tensor).iter().copied()
     }
 
     /// The only reader of `tensor`, when there is exactly one and the graph does not return the tensor itself.
@@ -180,8 +177,8 @@ impl Graph {
 
     /// `base`, or `base_1`, `base_2`, … : the first that no tensor and no node has.
     pub fn fresh_name(&self, base: &str) -> String {
-        let taken =
-            |name: &str| self.tensors.iter().any(|t| t.name == name) || self.nodes.iter().any(|n| n.name == name);
+        let (tensors, nodes) = (&self.tensors, &self.nodes);
+        let taken = |name: &str| self.kept.is_tensor(name, tensors, nodes) || self.kept.is_node(name, tensors, nodes);
         if !taken(base) {
             return base.to_owned();
         }
@@ -218,6 +215,7 @@ impl Graph {
     /// Adds a tensor that a node added later will make.
     pub fn push_tensor(&mut self, tensor: Tensor) -> TensorId {
         let id = TensorId(self.tensors.len() as u32);
+        self.kept.add_tensor(id, &tensor);
         self.tensors.push(tensor);
         id
     }
@@ -278,6 +276,7 @@ impl Graph {
     /// Adds a complete node after all others, its output tensors included already.
     pub fn push_node(&mut self, node: Node) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
+        self.kept.add_node(id, &node);
         self.nodes.push(node);
         id
     }
@@ -295,6 +294,7 @@ impl Graph {
     /// The outputs need an input of the graph that is not among `inputs`, or the graph has a cycle.
     pub fn part(&self, inputs: &[TensorId], outputs: &[TensorId]) -> Result<Graph, GraphError> {
         let mut part = self.clone();
+        part.kept.forget();
         for node in &mut part.nodes {
             for output in &mut node.outputs {
                 if inputs.contains(output) {
@@ -342,48 +342,68 @@ impl Graph {
     ///
     /// Inputs are kept even when nothing reads them.
     pub fn normalize(&mut self) -> Result<(), GraphError> {
-        let producer: HashMap<TensorId, usize> = self
-            .nodes
-            .iter()
-            .enumerate()
-            .flat_map(|(i, n)| n.outputs.iter().map(move |&o| (o, i)))
-            .collect();
-        // Depth-first from the outputs, in order: 1 = being visited, 2 = placed.
-        let mut state = vec![0u8; self.nodes.len()];
+        self.kept.forget();
+        let uses = self.uses();
         let mut needed = vec![false; self.nodes.len()];
-        let mut stack: Vec<usize> = self.outputs.iter().filter_map(|o| producer.get(o).copied()).collect();
-        while let Some(i) = stack.pop() {
-            if !std::mem::replace(&mut needed[i], true) {
-                stack.extend(self.nodes[i].inputs.iter().filter_map(|t| producer.get(t).copied()));
+        let makers = |ids: &[TensorId]| ids.iter().filter_map(|&id| uses.producer(id)).collect::<Vec<_>>();
+        let mut stack = makers(&self.outputs);
+        while let Some(id) = stack.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true) {
+                stack.extend(makers(&self.node(id).inputs));
             }
         }
-        let mut order = Vec::with_capacity(self.nodes.len());
-        for root in (0..self.nodes.len()).filter(|&i| needed[i]) {
+        let roots: Vec<NodeId> = self.node_ids().filter(|id| needed[id.index()]).collect();
+        let order = self.sorted(&roots)?;
+        let mut slots: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        self.nodes = order.into_iter().filter_map(|id| slots[id.index()].take()).collect();
+        self.drop_unused_tensors();
+        self.kept.forget();
+        Ok(())
+    }
+
+    /// These nodes and what they need, each behind what it needs and otherwise in this order.
+    pub(crate) fn sorted(&self, roots: &[NodeId]) -> Result<Vec<NodeId>, GraphError> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            Unseen,
+            Entered,
+            Placed,
+        }
+        let uses = self.uses();
+        let mut state = vec![State::Unseen; self.nodes.len()];
+        let mut order = Vec::with_capacity(roots.len());
+        for &root in roots {
             let mut work = vec![(root, false)];
-            while let Some((i, done)) = work.pop() {
+            while let Some((id, done)) = work.pop() {
                 if done {
-                    state[i] = 2;
-                    order.push(i);
-                } else if state[i] == 0 {
-                    state[i] = 1;
-                    work.push((i, true));
-                    for &t in self.nodes[i].inputs.iter().rev() {
-                        if let Some(&p) = producer.get(&t) {
-                            if state[p] == 1 {
-                                return Err(GraphError::Cycle {
-                                    node: self.nodes[p].name.clone(),
-                                });
-                            }
-                            work.push((p, false));
+                    state[id.index()] = State::Placed;
+                    order.push(id);
+                } else if state[id.index()] == State::Unseen {
+                    state[id.index()] = State::Entered;
+                    work.push((id, true));
+                    for maker in self.node(id).inputs.iter().rev().filter_map(|&t| uses.producer(t)) {
+                        if state[maker.index()] == State::Entered {
+                            return Err(GraphError::Cycle {
+                                node: self.node(maker).name.clone(),
+                            });
                         }
+                        work.push((maker, false));
                     }
                 }
             }
         }
-        let mut slots: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
-        self.nodes = order.into_iter().filter_map(|i| slots[i].take()).collect();
-        self.drop_unused_tensors();
-        Ok(())
+        Ok(order)
+    }
+
+    /// Exchanges the names of two tensors.
+    pub(crate) fn swap_names(&mut self, a: TensorId, b: TensorId) {
+        let name = std::mem::take(&mut self.tensors[a.index()].name);
+        self.tensors[a.index()].name = std::mem::replace(&mut self.tensors[b.index()].name, name);
+    }
+
+    /// Whether a node has this name.
+    pub(crate) fn has_node(&self, name: &str) -> bool {
+        self.kept.is_node(name, &self.tensors, &self.nodes)
     }
 
     fn drop_unused_tensors(&mut self) {

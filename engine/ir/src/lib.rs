@@ -8,6 +8,7 @@
 //! graph over many samples.
 
 mod constant;
+mod editor;
 mod error;
 mod graph;
 pub mod ops;
@@ -16,13 +17,15 @@ mod patch;
 mod quantization;
 mod shape;
 mod text;
+mod uses;
 mod verify;
 
 pub use constant::Constant;
 pub use error::{GraphError, InferError};
 pub use graph::{Graph, Node, NodeId, Tensor, TensorId};
 pub use ops::Op;
-pub use patch::Patch;
+pub use patch::{Change, Patch};
 pub use quantization::{QuantParams, Quantization, Scale};
 pub use shape::{ElementType, Shape, TensorType};
 pub use text::{GraphText, TensorText};
+pub use uses::Uses;

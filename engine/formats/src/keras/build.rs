@@ -48,8 +48,8 @@ pub(super) fn graph(model: &Model, stored: StoredWeights, options: &ImportOption
     let mut graph = build.graph;
     graph.set_outputs(&outputs);
     // An empty patch: drops layers that no output needs, and verifies.
-    let patch = Patch::new(&graph);
-    graph.apply(patch).map_err(graph_error)?;
+    let nothing = Patch::new(&graph).done();
+    graph.apply(nothing).map_err(graph_error)?;
     Ok(graph)
 }
 

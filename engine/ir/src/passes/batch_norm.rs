@@ -89,7 +89,7 @@ fn affine(graph: &Graph, id: NodeId) -> Option<Affine> {
 
 /// `scale·conv(x) + offset` becomes a convolution with scaled weights and another bias, when nothing else reads the
 /// convolution's result.
-pub fn fold_affine(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn fold_affine(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let Some(Affine {
         input,
         scale,
@@ -151,7 +151,7 @@ pub fn fold_affine(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferErro
 }
 
 /// A batch norm with no layer to fold into becomes `x · scale + offset`.
-pub fn batch_norm_to_mul_add(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn batch_norm_to_mul_add(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let Some((scale, offset)) = norm(graph, id) else {
         return Ok(None);
     };

@@ -6,7 +6,7 @@ use crate::{Graph, InferError, Node, NodeId, Op, Patch};
 /// `relu(conv(x))` becomes `conv(x)` with `activation: relu`, when nothing else reads the convolution's result.
 ///
 /// The fused node keeps the producer's name; its output takes the name of the clamp's output.
-pub fn fuse_activation(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn fuse_activation(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let clamp = graph.node(id);
     let Op::Function(function) = clamp.op else {
         return Ok(None);

@@ -7,7 +7,7 @@ use crate::{Graph, InferError, NodeId, Op, Patch};
 ///
 /// Pools are left alone: their own padding takes no part in the result, padded zeros do. The least number, or minus infinity, never is
 /// the greatest of a window that holds anything else, so that a max pool's own padding does the same.
-pub fn fuse_pad(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn fuse_pad(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let mut node = graph.node(id).clone();
     let mut kernel = None;
     let padding = match &mut node.op {

@@ -6,7 +6,7 @@ use crate::{Graph, InferError, NodeId, Op, Patch};
 ///
 /// A graph output that is a graph input or constant keeps its identity, so that its name survives.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every rule")]
-pub fn remove_identity(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn remove_identity(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let node = graph.node(id);
     let (input, output) = (node.inputs[0], node.output());
     let nothing = match &node.op {

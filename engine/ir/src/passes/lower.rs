@@ -14,7 +14,7 @@ fn floats(graph: &Graph, id: NodeId) -> bool {
 /// - `hard_sigmoid`: a product, a sum with a fused clamp at 0, and a minimum with 1
 /// - `softplus`: `max(x, 0) + ln(1 + e^(−|x|))`, which overflows nowhere
 /// - `mish`: `x · tanh(softplus(x))`
-pub fn function(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn function(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let node = graph.node(id);
     let Op::Function(function) = node.op else {
         return Ok(None);
@@ -79,7 +79,7 @@ pub fn function(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> 
 }
 
 /// `x / c` becomes `x · (1/c)`, which integer arithmetic has.
-pub fn div_by_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn div_by_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let node = graph.node(id);
     let Op::Div(div) = &node.op else { return Ok(None) };
     let Some(divisor) = graph.constant_data(node.inputs[1]) else {
@@ -107,7 +107,7 @@ pub fn div_by_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, Infer
 /// `DEPTHWISE_CONV_2D` read one that is not there.
 ///
 /// Source: `Prepare` in TensorFlow Lite's `kernels/conv.cc`, which asks for `has_bias`; `DepthwiseConvInitAccBuffer`.
-pub fn conv_bias(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn conv_bias(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let node = graph.node(id);
     let &[input, weights] = node.inputs.as_slice() else {
         return Ok(None);
@@ -157,7 +157,7 @@ fn zero_bias(input: &Tensor, weights: &Tensor, channels: usize) -> Option<(Const
 /// The real values of a stored constant that LiteRT's `DEQUANTIZE` does not take, such as a bias of 32-bit integers, become a
 /// constant themselves.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every rule")]
-pub fn dequantized_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn dequantized_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let node = graph.node(id);
     let (Op::Dequantize(_), Some(stored)) = (&node.op, graph.constant_data(node.inputs[0])) else {
         return Ok(None);
@@ -183,7 +183,7 @@ pub fn dequantized_constant(graph: &Graph, id: NodeId) -> Result<Option<Patch>, 
 }
 
 /// `layer_norm(x)` becomes `c · rsqrt(mean(c·c) + epsilon) · scale + bias` with `c = x − mean(x)`.
-pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let node = graph.node(id);
     let Op::LayerNorm(LayerNorm { axis, epsilon }) = node.op else {
         return Ok(None);

@@ -66,7 +66,7 @@ fn only_softmax(graph: &Graph, tensor: TensorId) -> bool {
 }
 
 /// Minus infinity in a mask becomes a finite number that hides as well, so that every value before the softmax is one.
-pub fn finite_mask(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn finite_mask(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let Some(found) = masked(graph, id) else {
         return Ok(None);
     };

@@ -15,10 +15,11 @@ mod raise;
 pub use layout::{Interface, channels_last, channels_last_with};
 pub use masks::{Masked, masked};
 
+use crate::editor::Editor;
 use crate::{Graph, GraphError, InferError, NodeId, Patch};
 
 /// Looks at one node: what to replace, or `None` when the pattern is not there.
-pub type Rule = fn(&Graph, NodeId) -> Result<Option<Patch>, InferError>;
+pub type Rule = for<'g> fn(&'g Graph, NodeId) -> Result<Option<Patch<'g>>, InferError>;
 
 /// The rules of [`fold`], by name.
 pub const FOLD: &[(&str, Rule)] = &[
@@ -74,29 +75,148 @@ pub fn raise(graph: &mut Graph) -> Result<Applied, GraphError> {
     run(graph, RAISE)
 }
 
-/// Applies each rule wherever it matches until none does.
+/// Applies each rule wherever it matches until none does, walking over the nodes as often as it takes: twice, mostly.
 pub fn run(graph: &mut Graph, rules: &[(&'static str, Rule)]) -> Result<Applied, GraphError> {
+    if !matches(graph, rules)? {
+        return Ok(Applied::new());
+    }
+    let mut sorted = graph.clone();
+    sorted.normalize()?;
+    let mut editor = Editor::new(sorted);
     let mut counts = vec![0; rules.len()];
     loop {
         let before: usize = counts.iter().sum();
         for (count, (_, rule)) in counts.iter_mut().zip(rules) {
-            while let Some(patch) = first_match(graph, *rule)? {
-                graph.apply(patch)?;
-                *count += 1;
+            loop {
+                let found = walk(&mut editor, *rule)?;
+                *count += found;
+                if found == 0 {
+                    break;
+                }
             }
         }
         if counts.iter().sum::<usize>() == before {
+            *graph = editor.finish()?;
             let names = rules.iter().map(|(name, _)| *name);
             return Ok(names.zip(counts).filter(|&(_, n)| n > 0).collect());
         }
     }
 }
 
-fn first_match(graph: &Graph, rule: Rule) -> Result<Option<Patch>, GraphError> {
-    for id in graph.node_ids() {
-        if let Some(patch) = rule(graph, id).map_err(|e| GraphError::from((graph.node(id), e)))? {
-            return Ok(Some(patch));
+/// Looks at every node once, and again at what a patch made; the number of patches.
+fn walk(editor: &mut Editor, rule: Rule) -> Result<usize, GraphError> {
+    let (mut found, mut position) = (0, 0);
+    while let Some((key, id)) = editor.at_or_after(position) {
+        match look(editor.graph(), rule, id)? {
+            None => position = key + 1,
+            Some(patch) => {
+                let change = patch.done();
+                let first = editor.apply(change)?;
+                position = first.map_or(key, |first| first.min(key));
+                found += 1;
+            }
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+fn matches(graph: &Graph, rules: &[(&'static str, Rule)]) -> Result<bool, GraphError> {
+    for (_, rule) in rules {
+        for id in graph.node_ids() {
+            if look(graph, *rule, id)?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn look(graph: &Graph, rule: Rule, id: NodeId) -> Result<Option<Patch<'_>>, GraphError> {
+    rule(graph, id).map_err(|e| GraphError::from((graph.node(id), e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Add, BatchNorm, Concat, Conv2d, Dropout, Function, LayerNorm, Mul};
+    use crate::{Constant, TensorId, TensorType};
+
+    fn f32s(dims: &[usize], value: f32) -> Constant {
+        Constant::f32(dims, vec![value; dims.iter().product()]).unwrap()
+    }
+
+    fn conv(g: &mut Graph, name: &str, x: TensorId) -> TensorId {
+        let weights = g.constant(format!("{name}/weights"), f32s(&[2, 1, 1, 2], 0.5));
+        g.add(name, Conv2d::default(), &[x, weights]).unwrap()
+    }
+
+    fn norm(g: &mut Graph, name: &str, x: TensorId) -> TensorId {
+        let parts = [0, 1, 2, 3].map(|i| g.constant(format!("{name}/{i}"), f32s(&[2], 1.0 + i as f32)));
+        let inputs = [&[x], &parts[..]].concat();
+        g.add(name, BatchNorm { epsilon: 1e-3 }, &inputs).unwrap()
+    }
+
+    /// Blocks of two branches whose nodes stand among each other, with every kind of function in them.
+    fn network() -> Graph {
+        let mut g = Graph::new("branches");
+        let mut x = g.input("x", TensorType::f32([1, 3, 3, 2]));
+        let functions = Function::all();
+        for (i, function) in functions.into_iter().enumerate() {
+            let name = |part: &str| format!("{i}/{part}");
+            let long = conv(&mut g, &name("long"), x);
+            let short = conv(&mut g, &name("short"), x);
+            let long = norm(&mut g, &name("long/norm"), long);
+            let short = norm(&mut g, &name("short/norm"), short);
+            let long = g.add(name("relu"), Function::Relu, &[long]).unwrap();
+            let short = g.add(name("drop"), Dropout { rate: 0.5 }, &[short]).unwrap();
+            let factor = g.constant(name("factor"), f32s(&[2], 0.25));
+            let long = conv(&mut g, &name("last"), long);
+            let short = norm(&mut g, &name("norm"), short);
+            let long = g.add(name("scaled"), Mul::default(), &[long, factor]).unwrap();
+            let short = g.add(name("function"), function, &[short]).unwrap();
+            let sum = g.add(name("sum"), Add::default(), &[long, short]).unwrap();
+            let gate = g.add(name("gate"), Function::Swish, &[sum]).unwrap();
+            let scale = g.constant(name("scale"), f32s(&[2], 1.5));
+            let layer = LayerNorm { axis: 3, epsilon: 1e-5 };
+            let normed = g.add(name("layer"), layer, &[sum, scale]).unwrap();
+            let both = g.add(name("both"), Concat { axis: 3 }, &[gate, normed]).unwrap();
+            let weights = g.constant(name("mix/weights"), f32s(&[2, 1, 1, 4], 0.1));
+            x = g.add(name("mix"), Conv2d::default(), &[both, weights]).unwrap();
+        }
+        g.set_outputs(&[x]);
+        g
+    }
+
+    /// The first match anywhere, applied and sorted and verified before the next is looked for.
+    fn one_after_the_other(graph: &mut Graph, rules: &[(&'static str, Rule)]) {
+        loop {
+            let before = graph.clone();
+            for (_, rule) in rules {
+                let first = |graph: &Graph| {
+                    let found = graph.node_ids().find_map(|id| rule(graph, id).unwrap());
+                    found.map(Patch::done)
+                };
+                while let Some(change) = first(graph) {
+                    graph.apply(change).unwrap();
+                }
+            }
+            if *graph == before {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn patches_together_make_what_they_make_one_after_the_other() {
+        for rules in [FOLD, LOWER, RAISE] {
+            let (mut together, mut single) = (network(), network());
+            run(&mut together, rules).unwrap();
+            one_after_the_other(&mut single, rules);
+            let names = |g: &Graph| g.nodes().iter().map(|n| n.name.clone()).collect::<Vec<_>>();
+            assert_eq!(names(&together), names(&single));
+            assert_eq!(together, single);
+        }
+        let mut graph = network();
+        assert!(lower(&mut graph).unwrap().len() > 2 && fold(&mut graph).unwrap().len() > 1);
+    }
 }

@@ -8,7 +8,7 @@ use crate::{Constant, ElementType, Graph, InferError, NodeId, Op, Patch, TensorI
 /// last dimensions. Scale and bias may be missing.
 ///
 /// Keras 3 and `tf.nn.batch_normalization` write norms so, the former with `−mean(x)` as a node of its own.
-pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let Some(norm) = Norm::at(graph, id) else {
         return Ok(None);
     };

@@ -7,7 +7,7 @@ use crate::{Constant, ElementType, Graph, InferError, Node, NodeId, Op, Patch, T
 /// dimensions. Scale and bias may be missing.
 ///
 /// The forms of this: those of [`super::lower`], of ONNX files older than `LayerNormalization`, and of TensorFlow's squared difference.
-pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch>, InferError> {
+pub fn layer_norm(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let Some(core) = Core::at(graph, id) else {
         return Ok(None);
     };

@@ -130,5 +130,6 @@ fn round_input(graph: &mut Graph, layer: &Layer, ranges: &Ranges) -> Result<(), 
     inputs[0] = real;
     let output = patch.node(&node.name, node.op.clone(), &inputs).map_err(wrong)?;
     patch.replace(node.output(), output);
-    Ok(graph.apply(patch)?)
+    let change = patch.done();
+    Ok(graph.apply(change)?)
 }

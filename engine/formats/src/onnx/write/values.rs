@@ -45,6 +45,9 @@ pub(super) struct Emitter<'g> {
     packed: HashSet<TensorId>,
     nodes: Vec<proto::Node>,
     stored: Vec<proto::Tensor>,
+    /// The names of both: of what is stored, and of what nodes make.
+    stored_names: HashSet<String>,
+    made_names: HashSet<String>,
     /// Tensors as they are stored or made: floats, or integers.
     raw: HashMap<TensorId, (String, Lies)>,
     /// Real values of tensors by layout.
@@ -71,6 +74,8 @@ impl<'g> Emitter<'g> {
             packed: packed(graph, options),
             nodes: Vec::new(),
             stored: Vec::new(),
+            stored_names: HashSet::new(),
+            made_names: HashSet::new(),
             raw: HashMap::new(),
             real: HashMap::new(),
             weights: HashMap::new(),
@@ -136,8 +141,7 @@ impl<'g> Emitter<'g> {
     /// Stores a constant that the graph does not have.
     pub fn store(&mut self, base: &str, data: &Constant) -> String {
         let name = self.fresh(base);
-        self.stored.push(tensor::stored(&name, data));
-        name
+        self.store_as(&name, true, data, false)
     }
 
     /// Stores a vector of 64-bit integers.
@@ -168,6 +172,7 @@ impl<'g> Emitter<'g> {
     }
 
     fn push(&mut self, name: String, op: &str, inputs: &[&str], output: &str, attribute: Vec<proto::Attribute>) {
+        self.made_names.insert(output.to_owned());
         self.nodes.push(proto::Node {
             input: inputs.iter().map(|&i| i.to_owned()).collect(),
             output: vec![output.to_owned()],
@@ -267,6 +272,7 @@ impl<'g> Emitter<'g> {
             self.made(id, name, lies);
         }
         self.push(node.name.clone(), op, inputs, "", attribute);
+        self.made_names.extend(outputs.iter().cloned());
         if let Some(last) = self.nodes.last_mut() {
             last.output = outputs;
         }
@@ -418,7 +424,7 @@ impl<'g> Emitter<'g> {
         let graph = self.graph;
         let (name, real) = (graph.tensor(stored).name.clone(), graph.tensor(id).name.clone());
         // The first form of a constant has its name.
-        let own = !self.stored.iter().any(|t| t.name == name);
+        let own = !self.stored_names.contains(&name);
         let bias = data.element() == ElementType::I32 && self.profile == Profile::TensorRt;
         let quantization = graph.tensor(stored).quantization.as_ref();
         if let (true, Some(quantization), Some(integers)) = (bias, quantization, data.as_i32()) {
@@ -454,12 +460,13 @@ impl<'g> Emitter<'g> {
         let name = if own { name.to_owned() } else { self.fresh(name) };
         let store = if packed { tensor::packed } else { tensor::stored };
         self.stored.push(store(&name, data));
+        self.stored_names.insert(name.clone());
         name
     }
 
     /// A node whose output has the name of a tensor of the graph where that is still free in the file.
     fn inner_named(&mut self, name: &str, op: &str, inputs: &[&str], attribute: Vec<proto::Attribute>) -> String {
-        let made = self.nodes.iter().any(|n| n.output.iter().any(|o| o == name));
+        let made = self.made_names.contains(name);
         let output = if made || !self.names.contains(name) {
             self.fresh(name)
         } else {
@@ -560,6 +567,7 @@ impl<'g> Emitter<'g> {
     }
 
     pub fn carried(&mut self, node: proto::Node) {
+        self.made_names.extend(node.output.iter().cloned());
         self.nodes.push(node);
     }
 

@@ -52,6 +52,7 @@ fn turn_input(graph: &mut Graph, input: TensorId) {
     graph.nodes.retain(|n| !through.contains(&n.output()));
     let reads = graph.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut());
     reads.filter(|id| through.contains(id)).for_each(|id| *id = input);
+    graph.kept.forget();
 }
 
 fn turn_output(graph: &mut Graph, i: usize) {
@@ -68,4 +69,5 @@ fn turn_output(graph: &mut Graph, i: usize) {
     let inner = std::mem::replace(&mut graph.tensors[stored.index()].name, name);
     graph.tensors[output.index()].name = inner;
     graph.outputs[i] = stored;
+    graph.kept.forget_names();
 }
