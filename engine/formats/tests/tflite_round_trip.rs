@@ -11,8 +11,6 @@ fn is_lowered_first(op: &Op) -> bool {
         Op::BatchNorm(_)
             | Op::LayerNorm(_)
             | Op::Function(Function::Swish | Function::HardSigmoid { .. } | Function::Softplus | Function::Mish)
-            | Op::Dropout(_)
-            | Op::Identity(_)
     )
 }
 
@@ -31,7 +29,13 @@ fn folded(mut graph: Graph) -> Graph {
 #[test]
 fn every_example_of_every_operator_is_read_back() {
     for example in Op::examples() {
-        let graph = example.graph().unwrap();
+        let mut graph = example.graph().unwrap();
+        graph.settle_samples();
+        if matches!(example.op, Op::Dropout(_) | Op::Identity(_)) {
+            let read = round_trip(&graph);
+            assert!(matches!(read.nodes()[0].op, Op::Reshape(_)), "another name of an input");
+            continue;
+        }
         if is_lowered_first(&example.op) {
             let error = tflite::write(&graph).unwrap_err().to_string();
             assert!(
@@ -59,7 +63,6 @@ fn every_example_of_every_operator_is_read_back() {
 fn lowered_operators_can_be_written() {
     for example in Op::examples().into_iter().filter(|e| is_lowered_first(&e.op)) {
         let mut graph = example.graph().unwrap();
-        // Folding keeps an identity that is the whole network.
         let last = graph
             .add("last", ops::Function::Relu, graph.outputs().to_vec().as_slice())
             .unwrap();

@@ -1,7 +1,7 @@
 //! The graph: tensors and nodes in arenas, with typed ids and unique, stable names.
 
 use crate::uses::{Kept, Uses};
-use crate::{Constant, ElementType, GraphError, InferError, Op, Quantization, TensorType};
+use crate::{Constant, ElementType, GraphError, InferError, Op, Quantization, Stated, TensorType};
 
 /// A tensor of one graph. Ids do not outlive [`Graph::apply`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +80,8 @@ pub struct Graph {
     pub(crate) inputs: Vec<TensorId>,
     pub(crate) outputs: Vec<TensorId>,
     pub(crate) kept: Kept,
+    /// What is said of the inputs, as many as there are or none.
+    pub(crate) stated: Vec<Stated>,
 }
 
 impl Graph {
@@ -199,6 +201,9 @@ impl Graph {
             data: None,
         });
         self.inputs.push(id);
+        if !self.stated.is_empty() {
+            self.stated.push(Stated::default());
+        }
         id
     }
 
@@ -308,6 +313,12 @@ impl Graph {
         }
         part.inputs = inputs.to_vec();
         part.outputs = outputs.to_vec();
+        part.stated.clear();
+        for (i, input) in inputs.iter().enumerate() {
+            if let Some(known) = self.inputs.iter().position(|known| known == input) {
+                part.state(i, self.stated(known));
+            }
+        }
         part.normalize()?;
         part.verify()?;
         Ok(part)

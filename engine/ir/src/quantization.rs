@@ -141,6 +141,25 @@ impl Quantization {
         })
     }
 
+    /// The real numbers that stored integers mean; `None` for what is no integers, or more of them than there are scales for.
+    pub fn real(&self, stored: &Constant) -> Option<Constant> {
+        let integers: Vec<i64> = match stored {
+            Constant::I8(values) => values.iter().map(|&q| q.into()).collect(),
+            Constant::U8(values) => values.iter().map(|&q| q.into()).collect(),
+            Constant::I16(values) => values.iter().map(|&q| q.into()).collect(),
+            Constant::I32(values) => values.iter().map(|&q| q.into()).collect(),
+            Constant::I64(values) => values.iter().copied().collect(),
+            Constant::F32(_) | Constant::F16(_) | Constant::Bool(_) => return None,
+        };
+        let dims = stored.dims();
+        let number = |(i, q): (usize, i64)| {
+            let QuantParams { scale, zero_point } = self.of_element(dims, i)?;
+            Some((f64::from(scale.get()) * (q - i64::from(zero_point)) as f64) as f32)
+        };
+        let numbers: Option<Vec<f32>> = integers.into_iter().enumerate().map(number).collect();
+        Constant::f32(dims, numbers?)
+    }
+
     /// The quantization of a tensor of `dims` whose dimensions are permuted: dimension `i` of the result was dimension `perm[i]`.
     #[must_use]
     pub fn permuted(&self, dims: &[usize], perm: &[usize]) -> Self {

@@ -17,7 +17,8 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::{Constant, Graph, GraphError, Node, Op, Quantization, Tensor, TensorId, TensorType};
+use crate::stated::is_default;
+use crate::{Constant, Graph, GraphError, Node, Op, Quantization, Stated, Tensor, TensorId, TensorType};
 
 /// A graph as text, its constants named but not contained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct GraphText {
     pub inputs: Vec<String>,
     /// Names of the tensors that a caller reads.
     pub outputs: Vec<String>,
+    /// What is said of inputs, by name, where it is not what most models mean.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub stated: IndexMap<String, Stated>,
     /// Every tensor by name.
     pub tensors: IndexMap<String, TensorText>,
     /// Every node by name, in topological order.
@@ -80,6 +84,10 @@ impl GraphText {
             name: graph.name.clone(),
             inputs: names(&graph.inputs),
             outputs: names(&graph.outputs),
+            stated: (graph.inputs.iter().enumerate())
+                .map(|(i, &id)| (graph.tensor(id).name.clone(), graph.stated(i)))
+                .filter(|(_, stated)| !is_default(stated))
+                .collect(),
             tensors: graph.tensors.iter().map(|t| (t.name.clone(), tensor(t))).collect(),
             nodes: graph.nodes.iter().map(|n| (n.name.clone(), node(n))).collect(),
         }
@@ -140,6 +148,14 @@ impl GraphText {
         }
         graph.inputs = find("inputs", &self.inputs)?;
         graph.outputs = find("outputs", &self.outputs)?;
+        for (name, &stated) in &self.stated {
+            let position = self.inputs.iter().position(|input| input == name);
+            let unknown = || GraphError::UnknownTensor {
+                place: "stated".into(),
+                name: name.clone(),
+            };
+            graph.state(position.ok_or_else(unknown)?, stated);
+        }
         graph.verify()?;
         Ok(graph)
     }

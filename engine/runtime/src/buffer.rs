@@ -58,7 +58,20 @@ pub enum Value<'a> {
     I32(&'a [i32]),
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    /// The first `len` elements, or all of them where there are fewer.
+    #[must_use]
+    pub fn first(self, len: usize) -> Value<'a> {
+        let len = len.min(self.len());
+        match self {
+            Value::F32(v) => Value::F32(&v[..len]),
+            Value::I8(v) => Value::I8(&v[..len]),
+            Value::U8(v) => Value::U8(&v[..len]),
+            Value::I16(v) => Value::I16(&v[..len]),
+            Value::I32(v) => Value::I32(&v[..len]),
+        }
+    }
+
     /// Number of elements.
     pub const fn len(&self) -> usize {
         match self {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ir::{ElementType, Graph, Quantization, Tensor, TensorId, TensorType};
+use ir::{ElementType, Graph, Place as Samples, Quantization, Tensor, TensorId, TensorType};
 use kernels::fast::{Isa, View};
 
 use crate::buffer::{Scalar, Store, Value};
@@ -43,6 +43,10 @@ pub struct Port {
     pub ty: TensorType,
     /// How stored integers map to real numbers.
     pub quantization: Option<Quantization>,
+    /// Where the samples of a run are in it.
+    pub samples: Samples,
+    /// Whether the model's own file has the channels first.
+    pub channels_first: bool,
 }
 
 /// What an executable occupies.
@@ -82,6 +86,7 @@ pub struct Executable {
     plan: Plan,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    batch: usize,
     arithmetic: String,
     weights: usize,
     observable: bool,
@@ -111,15 +116,21 @@ impl Executable {
         if let Some(isa) = options.isa.filter(|isa| !isa.is_available()) {
             return Err(RuntimeError::Isa(format!("{isa:?}").to_lowercase()));
         }
+        let samples = ir::Samples::of(graph);
         let ports = |port, ids: &[TensorId]| {
             ids.iter()
-                .map(|&id| Port::of(port, graph.tensor(id)))
+                .map(|&id| Port::of(port, graph, id, &samples))
                 .collect::<Result<Vec<_>, _>>()
         };
+        let mut inputs = ports("input", graph.inputs())?;
+        for (i, input) in inputs.iter_mut().enumerate() {
+            input.channels_first = graph.stated(i).channels_first;
+        }
         let executable = Executable {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            inputs: ports("input", graph.inputs())?,
+            inputs,
             outputs: ports("output", graph.outputs())?,
+            batch: samples.batch(),
             plan: planner::plan(graph, &options)?,
             arithmetic: arithmetic(graph),
             weights: weights(graph),
@@ -142,6 +153,11 @@ impl Executable {
         &self.outputs
     }
 
+    /// How many samples a run takes: 1 unless the model fixes another number.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
     /// Buffers for one thread. Runs allocate nothing beside them.
     pub fn workspace(&self) -> Workspace {
         Workspace {
@@ -156,7 +172,7 @@ impl Executable {
         InputBuffers::new(&self.inputs)
     }
 
-    /// Computes the outputs of one sample; read them with [`Executable::output`].
+    /// Computes the outputs of one run; read them with [`Executable::output`].
     ///
     /// # Errors
     /// The inputs are not of the number, types and lengths that [`Executable::inputs`] says.
@@ -280,12 +296,24 @@ impl Executable {
 }
 
 impl Port {
-    fn of(port: &'static str, tensor: &Tensor) -> Result<Self, RuntimeError> {
+    /// The dimensions of one sample: without the one that counts them.
+    pub fn sample_dims(&self) -> Vec<usize> {
+        let mut dims = self.ty.shape.dims().to_vec();
+        if let Samples::Along(axis) = self.samples {
+            dims.remove(axis);
+        }
+        dims
+    }
+
+    fn of(port: &'static str, graph: &Graph, id: TensorId, samples: &ir::Samples) -> Result<Self, RuntimeError> {
+        let tensor = graph.tensor(id);
         match Store::of(tensor.ty.element) {
             Some(_) => Ok(Port {
                 name: tensor.name.clone(),
                 ty: tensor.ty.clone(),
                 quantization: tensor.quantization.clone(),
+                samples: samples.place(id),
+                channels_first: false,
             }),
             None => Err(RuntimeError::Port {
                 port,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ir::{ElementType, Graph, GraphError, InferError, Op, TensorId, TensorType};
+use ir::ops::Identity;
+use ir::{ElementType, Graph, GraphError, InferError, Op, SampleAxis, Stated, TensorId, TensorType};
 
 use super::checkpoint::Variables;
 use super::flatten::{Flat, Primitive, Value};
@@ -39,7 +40,7 @@ pub(super) fn graph(
     }
     for (key, info) in inputs {
         let value = flat.value(&info.name)?;
-        let shape = sample_shape(key, info, options)?;
+        let (shape, samples) = input_shape(key, info, options)?;
         let element = match info.dtype {
             dtype::FLOAT | dtype::DOUBLE | dtype::HALF => ElementType::F32,
             dtype::INT32 => ElementType::I32,
@@ -54,6 +55,11 @@ pub(super) fn graph(
             }
         };
         let input = build.graph.input(key.clone(), TensorType::new(element, shape));
+        let stated = Stated {
+            samples,
+            ..Stated::default()
+        };
+        build.graph.state(build.graph.inputs().len() - 1, stated);
         build.made.insert(value, Made::Tensor(input));
     }
     let outputs: BTreeMap<&String, &TensorInfo> = signature.outputs.iter().collect();
@@ -69,17 +75,32 @@ pub(super) fn graph(
     }
     let mut ids = Vec::new();
     for (key, value) in outputs.keys().zip(&wanted) {
-        let Some(Made::Tensor(id)) = build.made.get(value) else {
-            return Err(malformed(format!("output `{key}`"), "does not depend on the input"));
+        let id = match build.made.get(value) {
+            Some(Made::Tensor(id)) => *id,
+            Some(Made::Known(known)) => {
+                let name = build.graph.fresh_name(key);
+                let constant = known.constant();
+                let problem = || malformed(format!("output `{key}`"), "is of a type that is not read");
+                build.graph.constant(name, constant.ok_or_else(problem)?)
+            }
+            None => return Err(malformed(format!("output `{key}`"), "is made by no node")),
         };
-        if build.graph.find(key).is_none() && !ids.contains(id) {
-            build.graph.tensor_mut(*id).name.clone_from(key);
+        let graph = &mut build.graph;
+        // An output of its own keeps its name: what is an input, or returned under another name already, is copied.
+        if graph.inputs().contains(&id) || ids.contains(&id) {
+            let name = graph.fresh_name(key);
+            ids.push(graph.add(name, Identity {}, &[id]).map_err(invalid)?);
+            continue;
         }
-        ids.push(*id);
+        if graph.find(key).is_none() {
+            graph.tensor_mut(id).name.clone_from(key);
+        }
+        ids.push(id);
     }
     build.graph.set_outputs(&ids);
     build.graph.normalize().map_err(invalid)?;
     build.graph.verify().map_err(invalid)?;
+    build.graph.settle_samples();
     Ok(build.graph)
 }
 
@@ -112,20 +133,31 @@ fn choose<'a>(
     Ok((name, signature))
 }
 
-/// The shape of an input for one sample.
-fn sample_shape(key: &str, info: &TensorInfo, options: &ImportOptions) -> Result<Vec<usize>, FormatError> {
+/// The shape of an input, an open batch being 1, and where its samples are. A given shape is that of one sample, or that of the
+/// whole input where it counts no samples.
+fn input_shape(key: &str, info: &TensorInfo, options: &ImportOptions) -> Result<(Vec<usize>, SampleAxis), FormatError> {
     let place = format!("input `{key}`");
     let stated = info.shape.as_ref().filter(|shape| !shape.unknown_rank);
     if let Some(given) = &options.input_shape {
-        return Ok(std::iter::once(1).chain(given.iter().copied()).collect());
+        if stated.is_some_and(|shape| shape.dims.len() == given.len()) {
+            return Ok((given.clone(), SampleAxis::Nowhere));
+        }
+        let batch = stated.and_then(|shape| usize::try_from(shape.dims.first()?.size).ok());
+        let shape = std::iter::once(batch.unwrap_or(1)).chain(given.iter().copied());
+        return Ok((shape.collect(), SampleAxis::First));
     }
     let open = || {
         let fix = "give `input-shape: [height, width, channels]`";
         unsupported(&place, "its shape is not fixed in the file", fix)
     };
     let dims = &stated.ok_or_else(open)?.dims;
-    let sample = dims.iter().skip(1).map(|d| usize::try_from(d.size).map_err(|_| open()));
-    std::iter::once(Ok(1)).chain(sample).collect()
+    let extent = |(i, size): (usize, i64)| match usize::try_from(size) {
+        Ok(fixed) => Ok(fixed),
+        Err(_) if i == 0 => Ok(1),
+        Err(_) => Err(open()),
+    };
+    let shape: Result<Vec<usize>, _> = dims.iter().map(|d| d.size).enumerate().map(extent).collect();
+    Ok((shape?, SampleAxis::First))
 }
 
 fn invalid(source: GraphError) -> FormatError {

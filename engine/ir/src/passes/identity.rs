@@ -4,7 +4,7 @@ use crate::{Graph, InferError, NodeId, Op, Patch};
 
 /// `y = identity(x)`, also dropout, a reshape to the same shape and a transpose that keeps the order: readers of `y` read `x`.
 ///
-/// A graph output that is a graph input or constant keeps its identity, so that its name survives.
+/// A graph output that is a graph input, a constant or another output keeps its identity, so that its name survives.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every rule")]
 pub fn remove_identity(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferError> {
     let node = graph.node(id);
@@ -15,7 +15,8 @@ pub fn remove_identity(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, I
         Op::Transpose(t) => t.perm.iter().enumerate().all(|(i, &p)| i == p),
         _ => false,
     };
-    if !nothing || (graph.outputs().contains(&output) && graph.producer(input).is_none()) {
+    let named = graph.producer(input).is_none() || graph.outputs().contains(&input);
+    if !nothing || (graph.outputs().contains(&output) && named) {
         return Ok(None);
     }
     let mut patch = Patch::new(graph);

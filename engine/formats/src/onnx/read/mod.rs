@@ -31,11 +31,12 @@ use crate::functions::{self, Onnx, spelling};
 /// What a caller may decide about an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// The dimensions of one sample (without the batch) as the file states them, for a model that leaves some open: `[3, 224, 224]`.
+    /// The dimensions of one sample (without the batch) as the file states them, for a model that leaves some open: `[3, 224, 224]`;
+    /// all of them for an input that has no batch.
     pub input_shape: Option<Vec<usize>>,
 }
 
-/// The graph of an ONNX file that holds all of its data; an open batch becomes 1.
+/// The graph of an ONNX file that holds all of its data; an open batch becomes 1, another stays as it is.
 ///
 /// # Errors
 /// See [`read_with`]; data in other files is refused.
@@ -104,6 +105,7 @@ pub fn read_with(
     if graph.nodes().iter().any(|node| matches!(node.op, Op::Transpose(_))) {
         passes::channels_last_with(&mut graph, Interface::AsStated).map_err(invalid)?;
     }
+    graph.settle_samples();
     Ok(graph)
 }
 

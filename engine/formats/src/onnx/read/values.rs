@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ir::ops::{Dequantize, Quantize, Reshape, Split, Transpose};
-use ir::{Constant, ElementType, Graph, Op, Quantization, Shape, Tensor, TensorId, TensorType};
+use ir::ops::{Dequantize, Identity, Quantize, Reshape, Split, Transpose};
+use ir::{Constant, ElementType, Graph, Op, Quantization, SampleAxis, Shape, Stated, Tensor, TensorId, TensorType};
 
 use super::{ImportOptions, Node};
 use crate::FormatError;
@@ -123,10 +123,13 @@ impl<'f> Importer<'f> {
             return Err(unsupported("inputs", problem, "fix the shapes in the model instead"));
         }
         for value in open {
-            let ty = input_type(value, options.input_shape.as_deref())?;
+            let (ty, mut samples) = input_type(value, options.input_shape.as_deref())?;
             let name = self.unique(&value.name);
             let rank = ty.shape.rank();
             let channels_first = rank == 4 && !only_transposed(file, &value.name);
+            if let (true, SampleAxis::At(axis)) = (channels_first, &mut samples) {
+                *axis = layout::to_first(rank)[*axis];
+            }
             let held = if channels_first {
                 let dims = layout::permute(ty.shape.dims(), &layout::to_last(rank));
                 Held::in_layout(
@@ -136,6 +139,11 @@ impl<'f> Importer<'f> {
             } else {
                 Held::stated(self.graph.input(name, ty))
             };
+            let stated = Stated {
+                samples,
+                channels_first,
+            };
+            self.graph.state(self.graph.inputs().len() - 1, stated);
             if self.values.insert(&value.name, Value::Made(held)).is_some() {
                 return Err(malformed(format!("input `{}`", value.name), "is declared twice"));
             }
@@ -168,7 +176,15 @@ impl<'f> Importer<'f> {
             } else {
                 self.in_last(held)
             };
-            outputs.push(self.unsigned_output(value, id?)?);
+            let id = self.unsigned_output(value, id?)?;
+            // An output of its own keeps its name: what is an input, or returned under another name already, is copied.
+            let known = self.graph.inputs().contains(&id) || outputs.contains(&id);
+            outputs.push(if known && self.graph.tensor(id).name != value.name {
+                let quantization = self.graph.tensor(id).quantization.clone();
+                self.append(&value.name, Identity {}, &[id], quantization)?
+            } else {
+                id
+            });
         }
         // The border keeps the file's names.
         for (value, &id) in file.output.iter().zip(&outputs) {
@@ -786,8 +802,9 @@ fn only_transposed(file: &proto::Graph, name: &str) -> bool {
     readers.peek().is_some() && readers.all(to_first) && file.output.iter().all(|o| o.name != name)
 }
 
-/// The type of an input: an open or named batch becomes 1, other open dimensions are taken from `given`.
-fn input_type(value: &proto::ValueInfo, given: Option<&[usize]>) -> Result<TensorType, FormatError> {
+/// The type of an input, and where its samples are: an open batch becomes 1, other open dimensions are taken from `given`, which
+/// states one sample, or the whole input where that counts no samples.
+fn input_type(value: &proto::ValueInfo, given: Option<&[usize]>) -> Result<(TensorType, SampleAxis), FormatError> {
     let place = format!("input `{}`", value.name);
     let tensor = value.ty.as_ref().and_then(|ty| ty.tensor.as_ref());
     let tensor = tensor.ok_or_else(|| unsupported(&place, "is no tensor", "sequences and maps are not read"))?;
@@ -812,23 +829,48 @@ fn input_type(value: &proto::ValueInfo, given: Option<&[usize]>) -> Result<Tenso
         .map(|d| d.map_or("?".to_owned(), |d| d.to_string()))
         .collect();
     let text = text.join(",");
-    if let Some(given) = given {
-        let agrees = |(&d, &g): (&Option<i64>, &usize)| g > 0 && d.is_none_or(|d| d as usize == g);
-        if given.len() + 1 != declared.len() || !declared[1..].iter().zip(given).all(agrees) {
-            let problem = format!("the given shape of a sample {given:?} does not fit the declared [{text}]");
-            return Err(malformed(place, problem));
-        }
+    let whole = given.is_some_and(|given| given.len() == declared.len());
+    let batch = if whole {
+        None
+    } else {
+        batch_dimension(tensor, &declared)
+    };
+    let mut of_sample = given.map(|given| given.iter().map(|&g| g as i64));
+    let mut dims = Vec::new();
+    let mut agrees = given.is_none_or(|given| whole || given.len() + 1 == declared.len());
+    for (i, &d) in declared.iter().enumerate() {
+        // The given shape has no extent for the dimension that counts samples.
+        let counts = i == batch.unwrap_or(0) && !whole;
+        let given = of_sample.as_mut().filter(|_| !counts).and_then(Iterator::next);
+        agrees &= given.is_none_or(|g| g > 0 && d.is_none_or(|d| d == g));
+        dims.push(d.or(given).or((Some(i) == batch).then_some(1)));
     }
-    let dims = declared.iter().enumerate().map(|(i, &d)| match (i, d, given) {
-        (_, Some(d), _) => Some(d),
-        (0, None, _) => Some(1),
-        (i, None, given) => given.map(|g| g[i - 1] as i64),
-    });
-    let dims: Option<Vec<i64>> = dims.collect();
+    if let (false, Some(given)) = (agrees, given) {
+        let problem = format!("the given shape of a sample {given:?} does not fit the declared [{text}]");
+        return Err(malformed(place, problem));
+    }
+    let samples = match batch {
+        _ if whole => SampleAxis::Nowhere,
+        Some(axis @ 1..) => SampleAxis::At(axis),
+        _ => SampleAxis::First,
+    };
+    let dims: Option<Vec<i64>> = dims.into_iter().collect();
     let dims = dims.ok_or_else(|| open(&place, &format!("is [{text}]")))?;
     let shape: Shape = tensor::shape(&dims)
         .ok_or_else(|| malformed(&place, format!("is [{text}], too large to be counted in 32 bits")))?;
-    Ok(TensorType::new(element, shape))
+    Ok((TensorType::new(element, shape), samples))
+}
+
+/// The open dimension that counts samples: the one that is named so, else the first.
+fn batch_dimension(tensor: &proto::TensorTypeInfo, declared: &[Option<i64>]) -> Option<usize> {
+    let dims = tensor.shape.iter().flat_map(|shape| &shape.dim).enumerate();
+    let named = |(i, dim): (usize, &proto::Dimension)| {
+        let name = dim.param.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let batch = name.contains("batch") || matches!(name.as_str(), "n" | "b" | "bs");
+        (batch && declared[i].is_none()).then_some(i)
+    };
+    let first = (declared.first() == Some(&None)).then_some(0);
+    dims.filter_map(named).next().or(first)
 }
 
 fn open(place: &str, problem: &str) -> FormatError {

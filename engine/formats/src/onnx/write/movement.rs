@@ -166,7 +166,7 @@ impl Emitter<'_> {
         self.put(node, "Identity", &[&x], Vec::new(), lies, Activation::None)
     }
 
-    /// `Reshape`, for any number of samples: the leading dimension is what remains.
+    /// `Reshape`; the dimension that counts samples is what remains.
     pub fn reshape(&mut self, node: &Node, op: &Reshape) -> Done {
         let input = node.inputs[0];
         // Where all but one dimension are 1, the order of elements is the same in both layouts.
@@ -180,8 +180,8 @@ impl Emitter<'_> {
             Lies::Plain
         };
         let mut shape: Vec<i64> = made.ordered(&op.shape).iter().map(|&d| d as i64).collect();
-        if let Some(leading) = shape.first_mut() {
-            *leading = -1;
+        if let Some(open) = self.open(node.output(), made) {
+            shape[open] = -1;
         }
         let shape = self.integers(&format!("{}/shape", node.name), &shape);
         self.put(node, "Reshape", &[&x, &shape], Vec::new(), made, Activation::None)

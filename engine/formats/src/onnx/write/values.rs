@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use ir::ops::Activation;
-use ir::{Constant, ElementType, Graph, Node, Op, Quantization, Scale, TensorId, TensorType};
+use ir::{Constant, ElementType, Graph, Node, Op, Place, Quantization, Samples, Scale, TensorId, TensorType};
 
 use super::{Profile, WriteOptions, attributes, place};
 use crate::onnx::{layout, proto, tensor, unsupported};
@@ -59,8 +59,8 @@ pub(super) struct Emitter<'g> {
     names: HashSet<String>,
     node_names: HashSet<String>,
     declared: Vec<proto::ValueInfo>,
-    /// Whether the leading dimension of inputs and outputs may be any number.
-    dynamic: bool,
+    /// Which dimensions count samples.
+    samples: Samples,
     /// The version of the standard operators that the file is written for.
     pub opset: i64,
 }
@@ -86,7 +86,7 @@ impl<'g> Emitter<'g> {
             names: graph.tensors().iter().map(|t| t.name.clone()).collect(),
             node_names: nodes.map(|n| n.name.clone()).collect(),
             declared: Vec::new(),
-            dynamic: any_batch(graph),
+            samples: Samples::of(graph),
             opset,
         };
         for &id in graph.inputs() {
@@ -522,6 +522,14 @@ impl<'g> Emitter<'g> {
         )
     }
 
+    /// The dimension of a tensor that counts samples where it lies so, if the file takes any number of them.
+    pub fn open(&self, id: TensorId, lies: Lies) -> Option<usize> {
+        match self.samples.place(id) {
+            Place::Along(axis) if self.samples.any_number() => Some(lies.axis(self.rank(id), axis)),
+            _ => None,
+        }
+    }
+
     /// Whether a tensor is at hand channels-first.
     pub fn is_first(&self, id: TensorId) -> bool {
         self.rank(id) == 4
@@ -563,7 +571,7 @@ impl<'g> Emitter<'g> {
     /// Declares the type of a value that nothing can infer.
     pub fn declare(&mut self, name: &str, ty: &TensorType) {
         let dims = ty.shape.dims();
-        self.declared.push(value_info(name, ty.element, dims, false));
+        self.declared.push(value_info(name, ty.element, dims, None));
     }
 
     pub fn carried(&mut self, node: proto::Node) {
@@ -571,10 +579,36 @@ impl<'g> Emitter<'g> {
         self.nodes.push(node);
     }
 
+    /// An output that is a constant: stored beside it, since some runtimes return only what a node makes.
+    fn returned_constant(&mut self, id: TensorId, border: Lies) -> Result<(), FormatError> {
+        let graph = self.graph;
+        let tensor = graph.tensor(id);
+        let perm = border.ordered(&(0..self.rank(id)).collect::<Vec<_>>());
+        let data = tensor.data.as_ref().and_then(|data| data.permuted(&perm));
+        let data = data.ok_or_else(|| {
+            let place = format!("output `{}`", tensor.name);
+            unsupported(place, "is made by no node", "report it: the graph is not sound")
+        })?;
+        // Whoever reads the constant under the output's name reads it under another.
+        if self.stored.iter().any(|stored| stored.name == tensor.name) {
+            let other = self.fresh(&format!("{}/stored", tensor.name));
+            let stored = self.stored.iter_mut().map(|stored| &mut stored.name);
+            let read = self.nodes.iter_mut().flat_map(|node| &mut node.input);
+            for name in stored.chain(read).filter(|name| **name == tensor.name) {
+                name.clone_from(&other);
+            }
+        }
+        let kept = self.store(&format!("{}/output", tensor.name), &data);
+        let node = self.fresh_node(&format!("{}/output", tensor.name));
+        self.push(node, "Identity", &[&kept], &tensor.name, Vec::new());
+        self.raw.insert(id, (tensor.name.clone(), border));
+        Ok(())
+    }
+
     /// The graph of the file.
     pub fn finish(mut self) -> Result<proto::Graph, FormatError> {
-        let (graph, dynamic) = (self.graph, self.dynamic);
-        let mut outputs = Vec::new();
+        let graph = self.graph;
+        let mut outputs: Vec<proto::ValueInfo> = Vec::new();
         for &id in graph.outputs() {
             let tensor = graph.tensor(id);
             let border = self.border(id);
@@ -596,29 +630,29 @@ impl<'g> Emitter<'g> {
                     self.raw.insert(id, (tensor.name.clone(), border));
                 }
                 Some(_) => {}
-                None => {
-                    // A constant as output, or one behind a `Dequantize`.
-                    let place = || {
-                        unsupported(
-                            format!("output `{}`", tensor.name),
-                            "is made by no node",
-                            "fold the graph first",
-                        )
-                    };
-                    let made = *self.producer.get(&id).ok_or_else(place)?;
-                    let perm: Vec<usize> = if border == Lies::First {
-                        layout::to_first(4)
-                    } else {
-                        (0..self.rank(id)).collect()
-                    };
-                    self.weights(made, id, &perm)?;
-                }
+                // A constant behind a `Dequantize`, or one by itself.
+                None => match self.producer.get(&id).copied() {
+                    Some(made) => {
+                        let perm: Vec<usize> = if border == Lies::First {
+                            layout::to_first(4)
+                        } else {
+                            (0..self.rank(id)).collect()
+                        };
+                        self.weights(made, id, &perm)?;
+                    }
+                    None => self.returned_constant(id, border)?,
+                },
+            }
+            // What is an input, or returned already, is returned as a copy.
+            let mut name = tensor.name.clone();
+            if graph.inputs().contains(&id) || outputs.iter().any(|output| output.name == name) {
+                name = self.inner(&format!("{name}/copy"), "Identity", &[&tensor.name], Vec::new());
             }
             outputs.push(value_info(
-                &tensor.name,
+                &name,
                 tensor.ty.element,
                 &border.ordered(tensor.ty.shape.dims()),
-                dynamic,
+                self.open(id, border),
             ));
         }
         let inputs = graph.inputs().iter().map(|&id| {
@@ -627,7 +661,7 @@ impl<'g> Emitter<'g> {
                 &tensor.name,
                 tensor.ty.element,
                 &self.border(id).ordered(tensor.ty.shape.dims()),
-                dynamic,
+                self.open(id, self.border(id)),
             )
         });
         Ok(proto::Graph {
@@ -655,16 +689,20 @@ pub(super) fn packed(graph: &Graph, options: &WriteOptions) -> HashSet<TensorId>
     }
 }
 
-/// A name with its type; a leading 1 may be any number `N`.
-fn value_info(name: &str, element: ElementType, dims: &[usize], dynamic: bool) -> proto::ValueInfo {
-    let dimension = |(i, &d): (usize, &usize)| match (i, d, dynamic) {
-        (0, 1, true) => proto::Dimension {
+/// A name with its type; the dimension `open` counts samples, any number `N` of them.
+fn value_info(name: &str, element: ElementType, dims: &[usize], open: Option<usize>) -> proto::ValueInfo {
+    let dimension = |(i, &d): (usize, &usize)| match d {
+        _ if open != Some(i) => proto::Dimension {
+            value: Some(d as i64),
+            param: None,
+        },
+        1 => proto::Dimension {
             value: None,
             param: Some("N".to_owned()),
         },
-        _ => proto::Dimension {
-            value: Some(d as i64),
-            param: None,
+        several => proto::Dimension {
+            value: None,
+            param: Some(format!("{several}N")),
         },
     };
     proto::ValueInfo {
@@ -678,32 +716,4 @@ fn value_info(name: &str, element: ElementType, dims: &[usize], dynamic: bool) -
             }),
         }),
     }
-}
-
-/// Whether the leading dimension passes through every operator untouched, so that many samples may be run at once.
-fn any_batch(graph: &Graph) -> bool {
-    let constant = |id: &TensorId| graph.tensor(*id).data.is_some();
-    let leads = |axes: &[usize]| axes.contains(&0);
-    let borders = graph.inputs().iter().chain(graph.outputs());
-    let counted = borders
-        .clone()
-        .all(|&id| graph.tensor(id).ty.shape.dims().first() == Some(&1));
-    counted
-        && graph.nodes().iter().all(|node| match &node.op {
-            Op::Concat(op) => op.axis != 0 && !node.inputs.iter().any(constant),
-            Op::Split(op) => op.axis != 0,
-            Op::Slice(op) => {
-                op.begin.first() == Some(&0) && op.end.first() == graph.tensor(node.inputs[0]).ty.shape.dims().first()
-            }
-            Op::Gather(op) => op.axis != 0 || constant(&node.inputs[0]),
-            Op::Transpose(op) => op.perm.first() == Some(&0),
-            Op::Mean(op) => !leads(&op.axes),
-            Op::ReduceSum(op) => !leads(&op.axes),
-            Op::ReduceMax(op) => !leads(&op.axes),
-            Op::ReduceMin(op) => !leads(&op.axes),
-            Op::Pad(op) => op.before.first() == Some(&0) && op.after.first() == Some(&0),
-            Op::LayerNorm(op) => op.axis != 0,
-            Op::Custom(_) => false,
-            _ => true,
-        })
 }

@@ -1,4 +1,5 @@
-//! A graph as a frozen SavedModel: one signature, `serving_default`, weights as constants, a batch of any size.
+//! A graph as a frozen SavedModel: one signature, `serving_default`, weights as constants, any number of samples
+//! where the network computes each for itself.
 //!
 //! | file | owns |
 //! |---|---|
@@ -17,7 +18,7 @@ mod windows;
 
 use std::collections::HashMap;
 
-use ir::{ElementType, Graph, Op, passes};
+use ir::{ElementType, Graph, Op, Samples, passes};
 use prost::Message;
 
 use self::nodes::Nodes;
@@ -51,6 +52,8 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
             fix,
         ));
     }
+    let samples = Samples::of(graph);
+    let shape = |id| TensorShape::open(graph.tensor(id).ty.shape.dims(), operators::open(&samples, id));
     let mut nodes = Nodes::default();
     let mut references: HashMap<ir::TensorId, String> = HashMap::new();
     let mut inputs = HashMap::new();
@@ -60,7 +63,7 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
             let problem = format!("is of type {}", tensor.ty.element);
             unsupported(format!("input `{}`", tensor.name), problem, "use a float input")
         })?;
-        let shape = TensorShape::open(tensor.ty.shape.dims());
+        let shape = shape(id);
         let attributes = [
             ("dtype", attribute::Value::Type(kind)),
             ("shape", attribute::Value::Shape(shape.clone())),
@@ -70,17 +73,30 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
         references.insert(id, name);
     }
     for node in graph.nodes() {
-        operators::write(graph, node, &mut nodes, &mut references)?;
+        operators::write(graph, &samples, node, &mut nodes, &mut references)?;
     }
     let mut outputs = HashMap::new();
     for &id in graph.outputs() {
         let tensor = graph.tensor(id);
         let reference = operators::reference(graph, id, &mut nodes, &mut references)?;
-        let kind = element(tensor.ty.element).unwrap_or(dtype::FLOAT);
-        let attributes = [("T", attribute::Value::Type(kind))];
-        let name = nodes.add("output", "Identity", &[reference], &attributes);
-        let shape = TensorShape::open(tensor.ty.shape.dims());
-        outputs.insert(tensor.name.clone(), info(&name, kind, shape));
+        let kind = element(tensor.ty.element).ok_or_else(|| {
+            let problem = format!("is of type {}", tensor.ty.element);
+            unsupported(format!("output `{}`", tensor.name), problem, "return floats")
+        })?;
+        let name = nodes.add(
+            "output",
+            "Identity",
+            &[reference],
+            &[("T", attribute::Value::Type(kind))],
+        );
+        // A tensor that is returned twice has two keys.
+        let mut key = tensor.name.clone();
+        let mut number = 0;
+        while outputs.contains_key(&key) {
+            number += 1;
+            key = format!("{}_{number}", tensor.name);
+        }
+        outputs.insert(key, info(&name, kind, shape(id)));
     }
     gate::check(nodes.all())?;
     let signature = Signature {

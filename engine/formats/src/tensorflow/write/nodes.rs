@@ -96,11 +96,11 @@ impl TensorShape {
         }
     }
 
-    /// The shape of a batch of any size; the first of `dims` is the sample dimension.
-    pub(super) fn open(dims: &[usize]) -> Self {
+    /// The shape of any number of samples, which the dimension `axis` counts, if one does.
+    pub(super) fn open(dims: &[usize], axis: Option<usize>) -> Self {
         let mut shape = Self::fixed(dims);
-        if let Some(first) = shape.dims.first_mut() {
-            first.size = -1;
+        if let Some(axis) = axis {
+            shape.dims[axis].size = -1;
         }
         shape
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ir::ops::{Activation, Coordinates, Function, Interpolation, PadMode};
-use ir::{Constant, Graph, Node, Op, TensorId};
+use ir::{Constant, Graph, Node, Op, Place, Samples, TensorId};
 
 use super::super::proto::attribute::Value;
 use super::super::proto::dtype;
@@ -47,15 +47,25 @@ pub(super) fn reference(
     Ok(name)
 }
 
+/// The dimension of a tensor that counts samples, if there may be any number of them.
+pub(super) fn open(samples: &Samples, id: TensorId) -> Option<usize> {
+    match samples.place(id) {
+        Place::Along(axis) if samples.any_number() => Some(axis),
+        _ => None,
+    }
+}
+
 /// Adds the nodes of `node` and notes what its outputs are called.
 pub(super) fn write(
     graph: &Graph,
+    samples: &Samples,
     node: &Node,
     nodes: &mut Nodes,
     references: &mut HashMap<TensorId, String>,
 ) -> Result<(), FormatError> {
     let mut call = Call {
         graph,
+        samples,
         node,
         nodes,
         references,
@@ -67,6 +77,7 @@ pub(super) fn write(
 
 pub(super) struct Call<'a> {
     pub graph: &'a Graph,
+    samples: &'a Samples,
     pub node: &'a Node,
     pub nodes: &'a mut Nodes,
     references: &'a mut HashMap<TensorId, String>,
@@ -235,13 +246,13 @@ impl Call<'_> {
         Ok(vec![self.add(op, &[x, axes], &attributes)])
     }
 
-    /// The shape of an output: a batch of any size, if its first dimension is that of samples.
+    /// The shape of the output: any number of samples, if a dimension counts them.
     fn shape(&mut self, dims: &[usize]) -> String {
-        let dims = dims
-            .iter()
-            .enumerate()
-            .map(|(i, &d)| if i == 0 && d == 1 { -1 } else { d as i64 });
-        self.ints("shape", &dims.collect::<Vec<_>>())
+        let mut dims: Vec<i64> = dims.iter().map(|&d| d as i64).collect();
+        if let Some(open) = open(self.samples, self.node.output()) {
+            dims[open] = -1;
+        }
+        self.ints("shape", &dims)
     }
 
     fn reshaped(&mut self, x: String, dims: &[usize]) -> String {
@@ -332,8 +343,10 @@ impl Call<'_> {
                     let values: Vec<i64> = values.iter().map(|&v| v as i64).collect();
                     inputs.push(self.ints(part, &values));
                 }
-                // All samples, however many there are.
-                let all = Value::Int(1);
+                // Whole dimensions stay so, however many samples there are.
+                let dims = self.dims(0);
+                let whole = (0..dims.len()).filter(|&d| (op.begin[d], op.end[d], op.stride[d]) == (0, dims[d], 1));
+                let all = Value::Int(whole.fold(0, |mask, d| mask | 1 << d));
                 let attributes = [
                     FLOAT,
                     ("Index", Value::Type(dtype::INT32)),

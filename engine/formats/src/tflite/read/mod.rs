@@ -23,7 +23,7 @@ use super::schema::{Model, Operator, OperatorCode, SubGraph};
 use super::{IDENTIFIER, invalid, malformed, unsupported};
 use crate::FormatError;
 
-/// The graph of a `.tflite` file; a dynamic batch becomes 1.
+/// The graph of a `.tflite` file; a dynamic batch becomes 1, another stays as it is.
 ///
 /// Memory is bounded by the size of the file.
 ///
@@ -63,6 +63,7 @@ pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
     graph.set_outputs(&outputs);
     graph.normalize().map_err(invalid)?;
     graph.verify().map_err(invalid)?;
+    graph.settle_samples();
     Ok(graph)
 }
 

@@ -168,7 +168,7 @@ pub(super) fn open_dimensions(table: &Table) -> Vec<usize> {
     open
 }
 
-/// An input must have a known size, one sample, and nothing in it yet.
+/// An input must have a known size, and nothing in it yet.
 pub(super) fn check_input(tensor: &Tensor, table: &Table) -> Result<(), FormatError> {
     let place = || format!("input `{}`", tensor.name);
     if tensor.data.is_some() {
@@ -180,17 +180,6 @@ pub(super) fn check_input(tensor: &Tensor, table: &Table) -> Result<(), FormatEr
             place(),
             problem,
             "export the model with fixed sizes; only the batch may vary",
-        ));
-    }
-    if tensor.ty.shape.dims().first() != Some(&1) {
-        let problem = format!(
-            "is {}, but its first dimension should be a batch of 1 or of any size",
-            tensor.ty
-        );
-        return Err(unsupported(
-            place(),
-            problem,
-            "export the model with a dynamic batch, or with a batch of 1",
         ));
     }
     Ok(())

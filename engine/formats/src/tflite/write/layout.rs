@@ -14,12 +14,11 @@ use crate::tflite::schema::{
 use crate::tflite::unsupported;
 
 impl Emitter<'_> {
-    /// The first dimension, with the samples in it, is −1, so that the file takes any number of them.
+    /// The dimension that counts samples is −1, so that the file takes any number of them.
     pub(super) fn reshape(&mut self, node: &Node, shape: &[usize]) {
         let mut target: Vec<i32> = shape.iter().copied().map(int).collect();
-        let batched = self.tensors[node.output().index()].batched;
-        if batched && !target.is_empty() && !target.contains(&0) {
-            target[0] = -1;
+        if let Some(open) = self.tensors[node.output().index()].open {
+            target[open] = -1;
         }
         let target = self.integers(&[target.len()], &target);
         self.with(node, Builtin::RESHAPE, ReshapeOptions::default(), &[target]);

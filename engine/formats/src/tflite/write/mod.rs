@@ -13,7 +13,7 @@ mod windows;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use ir::{Constant, ElementType, Graph, Op, Quantization, TensorId, TensorType};
+use ir::{Constant, ElementType, Graph, Op, Place, Quantization, Samples, TensorId, TensorType};
 
 use super::builtin::{Builtin, Runtime};
 use super::flatbuffer::{Aligned, Writer};
@@ -102,8 +102,8 @@ struct FileTensor {
     buffer: u32,
     /// Whether it holds 4-bit integers, two a byte.
     packed: bool,
-    /// Whether it depends on an input, so that its first dimension counts samples.
-    batched: bool,
+    /// The dimension that counts samples, if there may be any number of them.
+    open: Option<usize>,
     /// How it is stored, if without its zeros.
     sparsity: Option<SparsityParameters>,
 }
@@ -168,21 +168,18 @@ impl<'g> Emitter<'g> {
                 quantization,
                 buffer,
                 packed,
-                batched: false,
+                open: None,
                 sparsity: None,
             });
         }
         // The output shape of a transposed convolution is a constant, and with it the batch.
         let fixed = graph.nodes().iter().any(|n| matches!(n.op, Op::TransposeConv2d(_)));
-        for input in graph.inputs() {
-            emitter.tensors[input.index()].batched = !fixed;
-        }
-        for node in graph.nodes() {
-            if node.inputs.iter().any(|i| emitter.tensors[i.index()].batched) {
-                node.outputs
-                    .iter()
-                    .for_each(|o| emitter.tensors[o.index()].batched = true);
-            }
+        let samples = Samples::of(graph);
+        for (id, tensor) in graph.tensor_ids().zip(&mut emitter.tensors) {
+            tensor.open = match samples.place(id) {
+                Place::Along(axis) if samples.any_number() && !fixed => Some(axis),
+                _ => None,
+            };
         }
         emitter
     }
@@ -221,7 +218,7 @@ impl<'g> Emitter<'g> {
             quantization,
             buffer,
             packed: false,
-            batched: false,
+            open: None,
             sparsity: None,
         })
     }
@@ -304,9 +301,20 @@ impl<'g> Emitter<'g> {
         };
         let indices = |ids: &[TensorId]| ids.iter().map(|i| i.index() as i32).collect();
         let signature = |ids: &[TensorId]| {
-            let map = |id: &TensorId| TensorMap {
-                name: Some(self.graph.tensor(*id).name.clone()),
-                tensor_index: id.index() as u32,
+            let mut taken = HashSet::new();
+            let map = |id: &TensorId| {
+                // A tensor that is returned twice has two names.
+                let base = &self.graph.tensor(*id).name;
+                let mut name = base.clone();
+                let mut number = 0;
+                while !taken.insert(name.clone()) {
+                    number += 1;
+                    name = format!("{base}_{number}");
+                }
+                TensorMap {
+                    name: Some(name),
+                    tensor_index: id.index() as u32,
+                }
             };
             ids.iter().map(map).collect()
         };
@@ -351,9 +359,8 @@ impl FileTensor {
             )
         })?;
         let mut signature = shape.clone();
-        let dynamic = self.batched && shape.first() == Some(&1);
-        if dynamic {
-            signature[0] = -1;
+        if let Some(axis) = self.open {
+            signature[axis] = -1;
         }
         Ok(schema::Tensor {
             shape: Some(shape),
@@ -361,7 +368,7 @@ impl FileTensor {
             buffer: self.buffer,
             name: Some(self.name.clone()),
             quantization: self.quantization.as_ref().map(parameters),
-            shape_signature: dynamic.then_some(signature),
+            shape_signature: self.open.map(|_| signature),
             sparsity: self.sparsity.clone(),
             has_rank: true,
             ..schema::Tensor::default()

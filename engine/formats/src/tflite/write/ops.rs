@@ -110,7 +110,12 @@ impl Emitter<'_> {
             Op::Pad(op) => self.pad(node, op)?,
             Op::Resize(op) => self.resize(node, op),
             Op::Custom(op) => self.custom(node, op)?,
-            Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Dropout(_) | Op::Identity(_) => {
+            // What folding leaves: another name of an input, a constant or an output.
+            Op::Identity(_) | Op::Dropout(_) => {
+                let shape = self.tensors[node.output().index()].ty.shape.0.clone();
+                self.reshape(node, &shape);
+            }
+            Op::BatchNorm(_) | Op::LayerNorm(_) => {
                 return Err(not_lowered(node));
             }
         }

@@ -91,7 +91,7 @@ impl Emitter<'_> {
             quantization: None,
             buffer: self.tensors[index].buffer,
             packed: false,
-            batched: false,
+            open: None,
             sparsity: Some(found.parameters),
         };
         let operator = Operator {

@@ -160,7 +160,7 @@ mod tests {
             quantization: (scales > 0).then(|| Quantization::per_axis(vec![scale; scales], 0)),
             buffer: 0,
             packed: false,
-            batched: false,
+            open: None,
             sparsity: None,
         }
     }

@@ -87,7 +87,7 @@ impl Emitter<'_> {
             quantization: source.quantization.clone(),
             buffer: 0,
             packed: false,
-            batched: self.tensors[node.inputs[0].index()].batched,
+            open: self.tensors[node.inputs[0].index()].open,
             sparsity: None,
         });
         self.pad_into(node, &pad, output)?;
@@ -150,7 +150,7 @@ impl Emitter<'_> {
                 quantization: output.quantization.clone(),
                 buffer: 0,
                 packed: false,
-                batched: self.tensors[node.output().index()].batched,
+                open: self.tensors[node.output().index()].open,
                 sparsity: None,
             });
         }

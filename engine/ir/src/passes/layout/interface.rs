@@ -1,7 +1,7 @@
 //! The border of a network: inputs and outputs that are only seen through transposes become channels-last themselves.
 
 use super::order::moves_nothing;
-use crate::{Graph, Node, Op, Shape, TensorId};
+use crate::{Graph, Node, Op, SampleAxis, Shape, TensorId};
 
 const TO_LAST: [usize; 4] = [0, 2, 3, 1];
 const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
@@ -23,15 +23,23 @@ fn permutes(graph: &Graph, node: &Node, perm: [usize; 4]) -> bool {
 /// Turns inputs around that are read by transposes to channels-last alone, and outputs that a transpose to channels-first makes.
 /// Names stay where they are seen.
 pub(super) fn turn(graph: &mut Graph) {
-    for input in graph.inputs.clone() {
-        turn_input(graph, input);
+    for (i, input) in graph.inputs.clone().into_iter().enumerate() {
+        if turn_input(graph, input) {
+            let mut stated = graph.stated(i);
+            if let SampleAxis::At(axis) = &mut stated.samples {
+                *axis = TO_FIRST[*axis];
+            }
+            stated.channels_first = true;
+            graph.state(i, stated);
+        }
     }
     for i in 0..graph.outputs.len() {
         turn_output(graph, i);
     }
 }
 
-fn turn_input(graph: &mut Graph, input: TensorId) {
+/// Says whether it did.
+fn turn_input(graph: &mut Graph, input: TensorId) -> bool {
     let readers: Vec<&Node> = graph.nodes.iter().filter(|n| n.inputs.contains(&input)).collect();
     let through: Vec<TensorId> = readers.iter().map(|n| n.output()).collect();
     let seen = |id: &TensorId| graph.outputs.contains(id);
@@ -40,7 +48,7 @@ fn turn_input(graph: &mut Graph, input: TensorId) {
         || through.iter().any(seen)
         || !readers.iter().all(|node| permutes(graph, node, TO_LAST))
     {
-        return;
+        return false;
     }
     let tensor = &mut graph.tensors[input.index()];
     let dims = tensor.ty.shape.dims();
@@ -53,6 +61,7 @@ fn turn_input(graph: &mut Graph, input: TensorId) {
     let reads = graph.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut());
     reads.filter(|id| through.contains(id)).for_each(|id| *id = input);
     graph.kept.forget();
+    true
 }
 
 fn turn_output(graph: &mut Graph, i: usize) {

@@ -85,6 +85,7 @@ impl<'g> Rewriter<'g> {
             let order = Order::stated(tensor.ty.shape.rank());
             rewriter.values[input.index()] = Some(Value::made(id, order));
         }
+        rewriter.new.stated.clone_from(&old.stated);
         for id in old.tensor_ids().filter(|&id| old.tensor(id).data.is_some()) {
             rewriter.values[id.index()] = Some(Value {
                 source: Source::Constant(id),
