@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use models::ModelFormat;
+use models::ReadOptions;
 
 use crate::support::{Lab, Run, npy, shipped};
 
 /// The digits network with the first bytes of one weight replaced.
 fn with_weight(value: f32) -> Vec<u8> {
     let mut file = fs::read(shipped("recipes/models/digits.h5")).expect("a file of the project");
-    let graph = models::read(&file, "digits.h5", ModelFormat::Auto, None, &|_| {
+    let graph = models::read(&file, "digits.h5", ReadOptions::default(), &|_| {
         Err("no other files".into())
     })
     .expect("it can be read");

@@ -53,6 +53,7 @@ pub(crate) enum Role {
 pub(crate) struct Builder<'w> {
     pub graph: Graph,
     weights: Option<&'w IndexMap<String, Constant>>,
+    allow_non_finite: bool,
     used: IndexSet<String>,
     mismatch: Mismatch,
     elements: usize,
@@ -62,12 +63,13 @@ pub(crate) struct Builder<'w> {
 }
 
 impl<'w> Builder<'w> {
-    pub fn new(name: &str, weights: Option<&'w IndexMap<String, Constant>>) -> Self {
+    pub fn new(name: &str, weights: Option<&'w IndexMap<String, Constant>>, allow_non_finite: bool) -> Self {
         // What the weights hold is in memory already.
         let held = weights.map_or(0, |weights| weights.values().map(Constant::len).sum());
         Builder {
             graph: Graph::new(name),
             weights,
+            allow_non_finite,
             used: IndexSet::new(),
             mismatch: Mismatch::default(),
             elements: 0,
@@ -107,7 +109,8 @@ impl<'w> Builder<'w> {
                 zeros()
             }
             Some(value) if value.dims() == shape => {
-                if value.as_f32().is_some_and(|v| v.iter().any(|x| !x.is_finite())) {
+                let broken = |v: &[f32]| v.iter().any(|x| !x.is_finite());
+                if !self.allow_non_finite && value.as_f32().is_some_and(broken) {
                     self.mismatch.not_finite.push(key.to_owned());
                 }
                 Some(value.clone())

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use ir::{Constant, Graph, GraphError, TensorId, TensorType, ops};
+use ir::{Constant, Graph, GraphError, SampleAxis, Stated, TensorId, TensorType, ops};
 use recipe::yaml::{Key, Node, Yaml};
 use recipe::{Diagnostic, Place, SourceText, Span, suggest};
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub struct Options<'a> {
     pub input: Option<Vec<usize>>,
     /// Weights by path names, in the framework's layout; zeros without.
     pub weights: Option<&'a IndexMap<String, Constant>>,
+    /// Accept weights that are NaN or infinite.
+    pub allow_non_finite: bool,
 }
 
 /// A network with what is known of it.
@@ -83,7 +85,7 @@ impl Architecture {
     pub fn build(&self, options: &Options<'_>) -> Result<Built, ArchitectureError> {
         let mut work = Instantiator {
             modules: &self.modules,
-            builder: Builder::new(&self.name, options.weights),
+            builder: Builder::new(&self.name, options.weights, options.allow_non_finite),
             complaints: Vec::new(),
             depth: 0,
             layers: 0,
@@ -254,7 +256,17 @@ impl Instantiator<'_> {
             };
             let flow = dims.map(|dims| {
                 let shape: Vec<usize> = std::iter::once(1).chain(dims).collect();
-                self.builder.graph.input(&key.name, TensorType::f32(shape))
+                let (graph, channels_first) = (&mut self.builder.graph, shape.len() == 4);
+                let input = graph.input(&key.name, TensorType::f32(shape));
+                let samples = SampleAxis::First;
+                graph.state(
+                    graph.inputs().len() - 1,
+                    Stated {
+                        samples,
+                        channels_first,
+                    },
+                );
+                input
             });
             flows.push(flow);
         }

@@ -378,11 +378,40 @@ pub enum EdgeArg {
     Int16,
 }
 
+/// `--layout`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayoutArg {
+    /// Channels first: [N, C, H, W]
+    Chw,
+}
+
 /// `--profile`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProfileArg {
     /// Symmetric activations and float biases, as TensorRT takes them
     Tensorrt,
+}
+
+/// How a model is read.
+#[derive(Debug, Args)]
+pub struct ReadingArgs {
+    /// The entry of a checkpoint that holds the weights, where it holds several
+    #[arg(long, value_name = "NAME", requires = "weights")]
+    pub key: Option<String>,
+    /// Keep weights that are infinite or not a number instead of refusing them
+    #[arg(long)]
+    pub allow_non_finite: bool,
+}
+
+impl ReadingArgs {
+    /// As parameters of `import`.
+    pub fn params(&self) -> serde_json::Value {
+        let mut params = serde_json::json!({ "allow-non-finite": self.allow_non_finite });
+        if let Some(key) = &self.key {
+            params["key"] = key.as_str().into();
+        }
+        params
+    }
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
@@ -397,12 +426,17 @@ pub struct ConvertArgs {
     /// Weights for an architecture: .pth, .pt or .safetensors; or .h5, for a configuration of Keras
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// Store and compute in fewer bits
     #[arg(long, value_name = "SCHEME")]
     pub quantize: Option<SchemeArg>,
     /// Samples to calibrate with, in the scale that the model takes
     #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath, required_if_eq("quantize", "int8"))]
     pub calibrate: Option<PathBuf>,
+    /// Order of the axes of images in --calibrate, where it is another than the model's
+    #[arg(long, value_name = "ORDER", requires = "calibrate")]
+    pub layout: Option<LayoutArg>,
     /// For whom an .onnx file is written
     #[arg(long, value_name = "RUNTIME")]
     pub profile: Option<ProfileArg>,
@@ -452,6 +486,9 @@ pub struct VerifyArgs {
     /// Samples, in the scale that the models take [default: 16 samples of noise in 0..1]
     #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath)]
     pub input: Option<PathBuf>,
+    /// Order of the axes of images in --input, where it is another than the model's
+    #[arg(long, value_name = "ORDER", requires = "input")]
+    pub layout: Option<LayoutArg>,
     /// Compare the layers too, paired by name or by kind and order, and find the first that departs
     #[arg(long)]
     pub per_layer: bool,
@@ -508,9 +545,14 @@ pub struct InferArgs {
     /// Weights for an architecture: .pth, .pt or .safetensors; or .h5, for a configuration of Keras
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
-    /// Samples along the first axis; one array for each input of the model, in order
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// One array for each input of the model, in order; samples along the first axis, or where the model counts them
     #[arg(long, value_name = "NPY", required = true, value_hint = ValueHint::FilePath)]
     pub input: Vec<PathBuf>,
+    /// Order of the axes of images in --input, where it is another than the model's
+    #[arg(long, value_name = "ORDER")]
+    pub layout: Option<LayoutArg>,
     /// Where results go; one file for each output of the model, in order
     #[arg(long, value_name = "NPY", required = true, value_hint = ValueHint::FilePath)]
     pub output: Vec<PathBuf>,

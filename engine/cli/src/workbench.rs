@@ -16,6 +16,7 @@ use steps::contract::artifact::{Memory, in_memory};
 use steps::contract::{Artifact, Decoded};
 use steps::{Context, Inputs, Labelled, Output, SourceFiles};
 
+use crate::args::LayoutArg;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::sources::with_modules;
 use crate::terminal::{Terminal, Volume};
@@ -64,11 +65,11 @@ impl<'a> Workbench<'a> {
 
     /// Reads a model file.
     pub fn import(&self, path: &Path) -> Result<Made, Failure> {
-        self.import_with(path, None)
+        self.import_with(path, None, serde_json::json!({}))
     }
 
-    /// Reads a model file, or an architecture with a file of weights for it.
-    pub fn import_with(&self, path: &Path, weights: Option<&Path>) -> Result<Made, Failure> {
+    /// Reads a model file, or an architecture with a file of weights for it, with parameters of `import`.
+    pub fn import_with(&self, path: &Path, weights: Option<&Path>, params: Value) -> Result<Made, Failure> {
         let mut sources = BTreeMap::new();
         if let Some(weights) = weights {
             sources.insert("from".to_owned(), files(vec![weights.to_owned()])?);
@@ -88,7 +89,7 @@ impl<'a> Workbench<'a> {
             ports: BTreeMap::new(),
             sources,
         };
-        self.run("import", serde_json::json!({}), &inputs)
+        self.run("import", params, &inputs)
     }
 
     /// Runs an op on artifacts by port.
@@ -126,8 +127,19 @@ impl<'a> Workbench<'a> {
             .complete(&params, &ports)
             .map_err(anyhow::Error::msg)
             .or_exit(Exit::Invalid)?;
+        let output = self.with_context(op, |context| registered.run(params, inputs, context));
+        Ok(made(output.or_exit(Exit::StepFailed)?))
+    }
+
+    /// One line for people.
+    pub fn note(&self, line: &str) {
+        self.terminal.note(line);
+    }
+
+    /// Runs a part of `op` with what surrounds a step.
+    pub fn with_context<T>(&self, op: &str, run: impl FnOnce(&Context<'_>) -> T) -> T {
         let say = |line: &str| self.say(op, line);
-        let context = Context {
+        run(&Context {
             log: &say,
             progress: &|_, _| {},
             cancelled: &|| false,
@@ -137,9 +149,7 @@ impl<'a> Workbench<'a> {
             machine: &self.machine,
             intermediates: &steps::contract::NothingKept,
             shelf: &Memory,
-        };
-        let output = registered.run(params, inputs, &context).or_exit(Exit::StepFailed)?;
-        Ok(made(output))
+        })
     }
 }
 
@@ -176,12 +186,14 @@ fn made(output: Output) -> Made {
     }
 }
 
-/// Samples from a `.npy` file.
-pub fn samples(path: &Path) -> Result<Arc<Artifact>, Failure> {
+/// Samples for a model from a `.npy` file.
+pub fn samples(path: &Path, model: &Artifact, layout: Option<LayoutArg>) -> Result<Arc<Artifact>, Failure> {
+    let model = model.model().or_exit(Exit::StepFailed)?;
+    let chw = layout == Some(LayoutArg::Chw);
     let label = path.display().to_string();
     let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
     Ok(dataset(
-        models::inference::samples(bytes, &label).or_exit(Exit::StepFailed)?,
+        models::inference::samples(bytes, &label, &model, chw).or_exit(Exit::StepFailed)?,
     ))
 }
 

@@ -84,17 +84,3 @@ pub enum MeasureError {
         reason: String,
     },
 }
-
-impl MeasureError {
-    /// The complaint with the number that its sample has in the data: counts are made in parts, which begin at 0.
-    #[must_use]
-    pub fn of_sample(mut self, number: usize) -> Self {
-        if let MeasureError::LabelOutOfRange { sample, .. }
-        | MeasureError::ScoreCount { sample, .. }
-        | MeasureError::NotANumber { sample, .. } = &mut self
-        {
-            *sample = number as u64;
-        }
-        self
-    }
-}

@@ -57,17 +57,19 @@ pub fn build(
     params: &IndexMap<String, Value>,
     input: Option<Vec<usize>>,
     weights: Option<&IndexMap<String, Constant>>,
+    allow_non_finite: bool,
 ) -> Result<Built, ModelError> {
     let options = Options {
         params: params.clone(),
         input,
         weights,
+        allow_non_finite,
     };
     Ok(architecture.build(&options)?)
 }
 
-/// The weights of a `.pth`, `.pt` or `.safetensors` file under the architecture's names, floats as 32-bit ones; and what else the
-/// file names, which was not called.
+/// The weights of a `.pth`, `.pt` or `.safetensors` file under the architecture's names, floats as 32-bit ones; and what there is
+/// to say of the file: what else it names, which was not called, and what else it holds, which was not taken.
 pub fn weights(
     bytes: &[u8],
     label: &str,
@@ -77,7 +79,22 @@ pub fn weights(
         path: label.to_owned(),
         problem,
     };
-    let StateDict { tensors, inert } = torch::read(bytes, naming.key).map_err(|e| in_file(e.to_string()))?;
+    let StateDict {
+        tensors,
+        inert,
+        taken,
+        others,
+    } = torch::read(bytes, naming.key).map_err(|e| in_file(e.to_string()))?;
+    let mut news: Vec<String> = inert
+        .iter()
+        .map(|name| format!("the file names {name}, which was not called"))
+        .collect();
+    if let (Some(taken), Some(other)) = (taken, others.first()) {
+        news.push(format!(
+            "warning: {label}: the checkpoint holds the weights several times: `{taken}` was taken, not `{}`; `key: {other}` takes that one (`--key {other}`)",
+            others.join("`, `")
+        ));
+    }
     let constant = |(name, tensor): (String, StateTensor)| {
         let constant = match integer(tensor.dtype) {
             Some(element) => Constant::from_le_bytes(&TensorType::new(element, tensor.shape.clone()), tensor.bytes()),
@@ -96,7 +113,7 @@ pub fn weights(
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| ModelError::Refused(e.to_string()))?;
     let all = renamed(all, naming.prefix, &rules).map_err(|e| ModelError::Refused(e.to_string()))?;
-    Ok((all, inert))
+    Ok((all, news))
 }
 
 /// A model as a `.safetensors` file: its constants under their names, in PyTorch's layout.

@@ -4,34 +4,78 @@
 
 use data::npy::{self, Array, Data};
 use data::{Dataset, LoadedDataset, Samples, Transform, Values};
-use ir::{ElementType, Graph, QuantParams};
+use ir::{ElementType, Graph, Place, QuantParams};
 use runtime::{Executable, Hooks, InputBuffers, Port, Value};
 
+use crate::fit::{self, Border, Fit, Given};
 use crate::{KernelSet, ModelError};
 
-/// Unlabelled samples from an `.npy` file; `place` is its name for messages. Other numbers than bytes become floats.
-pub fn samples(bytes: Vec<u8>, place: &str) -> Result<LoadedDataset, ModelError> {
+/// Unlabelled samples for a model from an `.npy` file; `place` is its name for messages. Other numbers than bytes become floats.
+/// `chw`: images are channels first.
+///
+/// # Errors
+/// An array that holds no samples for the model's first input.
+pub fn samples(bytes: Vec<u8>, place: &str, graph: &Graph, chw: bool) -> Result<LoadedDataset, ModelError> {
     let (shape, data) = npy::read(bytes, place)?.into_parts();
-    let values = match data {
-        Data::U8(bytes) => Values::U8(bytes),
-        other => Values::F32(other.to_f32()),
+    let refuse = |problem: String| ModelError::File {
+        path: place.to_owned(),
+        problem,
     };
-    unlabelled(shape, values).ok_or_else(|| ModelError::File {
-        path: place.into(),
-        problem: "a single number; expected samples along the first axis".into(),
-    })
+    if graph.inputs().is_empty() {
+        return Err(ModelError::Refused("the model has no input".into()));
+    }
+    let border = Border::of(graph, 0);
+    let given = border.given(&shape, chw).map_err(refuse)?;
+    let count = given.samples.unwrap_or(1);
+    // The stated order is taken from the samples as they lie; what only the caller knows is mended here.
+    let turned = chw && given.fit == Fit::ChannelsFirst;
+    let sample = if turned {
+        border.sample()
+    } else {
+        let axis = |&(i, _): &(usize, &usize)| Some(i) != given.axis;
+        shape.iter().enumerate().filter(axis).map(|(_, &side)| side).collect()
+    };
+    let values = match data {
+        Data::U8(bytes) if !turned && given.axis.unwrap_or(0) == 0 => Values::U8(bytes),
+        Data::U8(bytes) => Values::U8(arranged(&bytes, &shape, &given, turned.then_some(&border), 1).into()),
+        other => Values::F32(arranged(&other.to_f32(), &shape, &given, turned.then_some(&border), 1)),
+    };
+    unlabelled([&[count][..], &sample].concat(), values)
+        .ok_or_else(|| refuse("holds another number of values than its shape says".into()))
+}
+
+/// The values of an array run by run, each of `batch` samples along the axis that counts them; images turned for `turned`.
+fn arranged<T: Copy>(
+    values: &[T],
+    shape: &[usize],
+    given: &Given,
+    turned: Option<&Border<'_>>,
+    batch: usize,
+) -> Vec<T> {
+    let values = match given.axis {
+        Some(axis @ 1..) => {
+            let (samples, behind) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+            let before = shape[..axis].iter().product::<usize>();
+            let runs = (0..samples).step_by(batch);
+            let parts = runs.flat_map(|run| (0..before).map(move |block| (block * samples + run) * behind));
+            parts
+                .flat_map(|start| values[start..start + batch * behind].iter().copied())
+                .collect()
+        }
+        _ => values.to_vec(),
+    };
+    match turned.map(Border::sample).as_deref() {
+        Some(&[h, w, c]) => fit::channels_last(&values, [c, h, w]),
+        _ => values,
+    }
 }
 
 /// `count` samples of uniform noise in `0..1`, shaped as the first input of a model takes them; always the same ones.
 pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, ModelError> {
-    let input = graph
-        .inputs()
-        .first()
-        .ok_or_else(|| ModelError::Refused("the model has no input".into()))?;
-    let mut shape = graph.tensor(*input).ty.shape.dims().to_vec();
-    if let Some(samples) = shape.first_mut() {
-        *samples = count;
+    if graph.inputs().is_empty() {
+        return Err(ModelError::Refused("the model has no input".into()));
     }
+    let shape = [vec![count], Border::of(graph, 0).sample()].concat();
     // The generator of Steele, Lea and Flood 2014 (SplitMix64); its upper 24 bits are an exact float.
     let mut state = 0_u64;
     let mut next = || {
@@ -41,8 +85,7 @@ pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, ModelError> {
         ((z ^ (z >> 31)) >> 40) as f32 / 16_777_216.0
     };
     let values = (0..shape.iter().product()).map(|_| next()).collect();
-    unlabelled(shape, Values::F32(values))
-        .ok_or_else(|| ModelError::Refused("the model's input has no sample axis".into()))
+    unlabelled(shape, Values::F32(values)).ok_or_else(|| ModelError::Refused("the model's input is too large".into()))
 }
 
 fn unlabelled(shape: Vec<usize>, values: Values) -> Option<LoadedDataset> {
@@ -66,6 +109,8 @@ pub struct Edges {
     pub quantize: bool,
     /// Give the real numbers that integer outputs mean.
     pub dequantize: bool,
+    /// Images are channels first.
+    pub chw: bool,
 }
 
 /// Runs a model on `.npy` files, one for each of its inputs with its name for messages; gives one for each output.
@@ -93,15 +138,16 @@ pub fn infer(
     let mut fed = Vec::new();
     for ((place, bytes), port) in arrays.into_iter().zip(ports) {
         let array = npy::read(bytes, &place)?;
-        fed.push(Feed::new(&array, port, edges.quantize, &place)?);
+        fed.push(Feed::new(&array, port, executable.batch(), edges, &place)?);
     }
-    let counts: Vec<usize> = fed.iter().map(|feed| feed.samples).collect();
-    let count = counts.first().copied().unwrap_or(1);
+    let counts: Vec<usize> = fed.iter().filter_map(|feed| feed.samples).collect();
+    let count = counts.first().copied().unwrap_or(executable.batch());
     if counts.iter().any(|&other| other != count) {
         return Err(ModelError::Refused(format!(
             "the arrays hold different numbers of samples: {counts:?}"
         )));
     }
+    let runs = count / executable.batch();
     let feed = |i: usize, buffers: &mut InputBuffers| {
         fed.iter().enumerate().for_each(|(at, feed)| feed.copy(i, at, buffers));
         Ok::<_, ModelError>(())
@@ -112,7 +158,7 @@ pub fn infer(
     };
     let results = runtime::map_samples(
         &executable,
-        count,
+        runs,
         feed,
         |_, outputs| {
             (0..executable.outputs().len())
@@ -123,33 +169,35 @@ pub fn infer(
     )?;
     let outputs = executable.outputs().iter().enumerate();
     Ok(outputs
-        .map(|(at, port)| written(port, results.iter().map(|sample| &sample[at]), count, edges.dequantize))
+        .map(|(at, port)| written(port, results.iter().map(|run| &run[at]), runs, edges.dequantize))
         .collect())
 }
 
-/// The samples for one input, in its type.
+/// The samples for one input, run by run, in its type.
 struct Feed {
-    samples: usize,
+    /// How many there are; `None`: the values are the same for all of them.
+    samples: Option<usize>,
     values: Stored,
 }
 
 impl Feed {
-    fn new(array: &Array, port: &Port, quantize: bool, place: &str) -> Result<Self, ModelError> {
+    fn new(array: &Array, port: &Port, batch: usize, edges: Edges, place: &str) -> Result<Self, ModelError> {
         let refuse = |problem: String| ModelError::File {
             path: place.to_owned(),
             problem,
         };
-        let wanted = port.ty.shape.dims().get(1..).unwrap_or_default();
-        let (samples, shape) = match array.shape() {
-            one if one == wanted => (1, one),
-            [samples, shape @ ..] => (*samples, shape),
-            [] => (1, &[][..]),
+        let border = Border {
+            name: &port.name,
+            dims: port.ty.shape.dims(),
+            samples: port.samples,
+            channels_first: port.channels_first,
         };
-        // A missing or additional axis of extent 1 (grey images) does not change the order of the values.
-        let squeezed = |shape: &[usize]| shape.iter().copied().filter(|&side| side != 1).collect::<Vec<_>>();
-        if squeezed(shape) != squeezed(wanted) {
-            let problem = format!("samples are {shape:?}, input `{}` takes {wanted:?}", port.name);
-            return Err(refuse(problem));
+        let given = border.given(array.shape(), edges.chw).map_err(refuse)?;
+        let samples = given.samples;
+        if let Some(samples) = samples.filter(|samples| !samples.is_multiple_of(batch)) {
+            return Err(refuse(format!(
+                "holds {samples} samples, the model takes {batch} at once: give a multiple of {batch}"
+            )));
         }
         let values = match (port.ty.element, array.data()) {
             (ElementType::F32, data) => Stored::F32(data.to_f32()),
@@ -160,7 +208,7 @@ impl Feed {
             (element, Data::F32(_) | Data::F64(_)) => {
                 let params = port.quantization.as_ref().and_then(ir::Quantization::whole);
                 let quantized = params
-                    .filter(|_| quantize)
+                    .filter(|_| edges.quantize)
                     .and_then(|p| Stored::quantized(&array.data().to_f32(), p, element));
                 quantized.ok_or_else(|| {
                     refuse(format!(
@@ -178,13 +226,16 @@ impl Feed {
                 )));
             }
         };
+        let turned = (given.fit == Fit::ChannelsFirst).then_some(&border);
+        let values = values.arranged(array.shape(), &given, turned, batch);
         Ok(Feed { samples, values })
     }
 
-    fn copy(&self, sample: usize, at: usize, buffers: &mut InputBuffers) {
-        fn part<T: Copy>(all: &[T], sample: usize, to: &mut [T]) {
-            to.copy_from_slice(&all[sample * to.len()..(sample + 1) * to.len()]);
+    fn copy(&self, run: usize, at: usize, buffers: &mut InputBuffers) {
+        fn part<T: Copy>(all: &[T], run: usize, to: &mut [T]) {
+            to.copy_from_slice(&all[run * to.len()..(run + 1) * to.len()]);
         }
+        let sample = if self.samples.is_some() { run } else { 0 };
         match &self.values {
             Stored::F32(values) => part(values, sample, buffers.f32(at)),
             Stored::I8(values) => part(values, sample, buffers.i8(at)),
@@ -215,6 +266,53 @@ impl Stored {
         }
     }
 
+    /// See [`arranged`].
+    fn arranged(self, shape: &[usize], given: &Given, turned: Option<&Border<'_>>, batch: usize) -> Self {
+        match self {
+            Stored::F32(values) => Stored::F32(arranged(&values, shape, given, turned, batch)),
+            Stored::I8(values) => Stored::I8(arranged(&values, shape, given, turned, batch)),
+            Stored::U8(values) => Stored::U8(arranged(&values, shape, given, turned, batch)),
+            Stored::I16(values) => Stored::I16(arranged(&values, shape, given, turned, batch)),
+            Stored::I32(values) => Stored::I32(arranged(&values, shape, given, turned, batch)),
+        }
+    }
+
+    /// The values of runs put together: `blocks` of one run after those of the others, in turn.
+    fn joined(runs: &[&Stored], blocks: usize) -> Self {
+        fn join<T: Copy>(runs: &[&Stored], blocks: usize, of: impl Fn(&Stored) -> Option<&[T]>) -> Vec<T> {
+            let runs: Vec<&[T]> = runs.iter().filter_map(|run| of(run)).collect();
+            let part = |block: usize| {
+                runs.iter().flat_map(move |run| {
+                    let len = run.len() / blocks;
+                    run[block * len..(block + 1) * len].iter().copied()
+                })
+            };
+            (0..blocks).flat_map(part).collect()
+        }
+        macro_rules! join {
+            ($($kind:ident),*) => {
+                match runs.first() {
+                    $(Some(Stored::$kind(_)) => Stored::$kind(join(runs, blocks, |run| match run {
+                        Stored::$kind(values) => Some(values.as_slice()),
+                        _ => None,
+                    })),)*
+                    None => Stored::F32(Vec::new()),
+                }
+            };
+        }
+        join!(F32, I8, U8, I16, I32)
+    }
+
+    fn npy(&self, shape: &[usize]) -> Vec<u8> {
+        match self {
+            Stored::F32(values) => npy::write(shape, values),
+            Stored::I8(values) => npy::write(shape, values),
+            Stored::U8(values) => npy::write(shape, values),
+            Stored::I16(values) => npy::write(shape, values),
+            Stored::I32(values) => npy::write(shape, values),
+        }
+    }
+
     fn quantized(values: &[f32], params: QuantParams, element: ElementType) -> Option<Self> {
         let stored = values.iter().map(|&value| params.quantize(value, element));
         match element {
@@ -236,33 +334,36 @@ impl Stored {
     }
 }
 
-/// One output of all samples as an `.npy` file.
-fn written<'s>(port: &Port, samples: impl Iterator<Item = &'s Stored>, count: usize, dequantize: bool) -> Vec<u8> {
-    let params = port
-        .quantization
-        .as_ref()
-        .and_then(ir::Quantization::whole)
-        .filter(|_| dequantize);
-    let mut shape = vec![count];
-    shape.extend(port.ty.shape.dims().get(1..).unwrap_or_default());
-    let (mut f32s, mut i8s, mut u8s) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut i16s, mut i32s) = (Vec::new(), Vec::new());
-    for sample in samples {
-        let real = params.map(|params| sample.dequantized(params));
-        match real.as_ref().unwrap_or(sample) {
-            Stored::F32(values) => f32s.extend_from_slice(values),
-            Stored::I8(values) => i8s.extend_from_slice(values),
-            Stored::U8(values) => u8s.extend_from_slice(values),
-            Stored::I16(values) => i16s.extend_from_slice(values),
-            Stored::I32(values) => i32s.extend_from_slice(values),
+/// One output of all runs as an `.npy` file: along the dimension that counts samples, else one run after the other along a new
+/// axis if there are several. What is the same for all samples is written once.
+fn written<'s>(port: &Port, runs: impl Iterator<Item = &'s Stored>, count: usize, dequantize: bool) -> Vec<u8> {
+    let params = port.quantization.as_ref().and_then(ir::Quantization::whole);
+    let mut runs: Vec<&Stored> = runs.collect();
+    let mut shape = port.ty.shape.dims().to_vec();
+    let blocks = match port.samples {
+        Place::Along(axis) => {
+            shape[axis] *= count;
+            shape[..axis].iter().product()
         }
-    }
-    match (i8s.is_empty(), u8s.is_empty(), i16s.is_empty(), i32s.is_empty()) {
-        (false, ..) => npy::write(&shape, &i8s),
-        (_, false, ..) => npy::write(&shape, &u8s),
-        (_, _, false, _) => npy::write(&shape, &i16s),
-        (.., false) => npy::write(&shape, &i32s),
-        _ => npy::write(&shape, &f32s),
+        // It is one sample's, as models with a batch of 1 mean it.
+        Place::Mixed if shape.first() == Some(&1) => {
+            shape[0] = count;
+            1
+        }
+        Place::Mixed if count > 1 => {
+            shape.insert(0, count);
+            1
+        }
+        Place::Mixed => 1,
+        Place::Apart => {
+            runs.truncate(1);
+            1
+        }
+    };
+    let all = Stored::joined(&runs, blocks.max(1));
+    match params.filter(|_| dequantize) {
+        Some(params) => all.dequantized(params).npy(&shape),
+        None => all.npy(&shape),
     }
 }
 
@@ -293,7 +394,7 @@ mod tests {
     fn run(graph: &Graph, array: Vec<u8>, quantize: bool) -> Result<Array, String> {
         let edges = Edges {
             quantize,
-            dequantize: false,
+            ..Edges::default()
         };
         let results = infer(graph, KernelSet::Reference, vec![("x.npy".into(), array)], edges);
         results
@@ -339,7 +440,7 @@ mod tests {
 
     #[test]
     fn arrays_that_do_not_fit_are_refused() {
-        insta::assert_snapshot!(run(&relu(), npy::write(&[3, 5], &[0.0_f32; 15]), false).unwrap_err(), @"x.npy: samples are [5], input `x` takes [2, 1]");
+        insta::assert_snapshot!(run(&relu(), npy::write(&[3, 5], &[0.0_f32; 15]), false).unwrap_err(), @"x.npy: samples are [3, 5], the model's input `x` is [2, 1]");
         insta::assert_snapshot!(infer(&relu(), KernelSet::Fast, Vec::new(), Edges::default()).unwrap_err(), @"0 arrays for 1 inputs; the model takes x");
     }
 

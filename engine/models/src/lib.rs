@@ -6,6 +6,7 @@
 pub mod architecture;
 mod error;
 mod files;
+pub mod fit;
 mod guests;
 pub mod inference;
 pub mod inspection;
@@ -24,6 +25,6 @@ pub use error::ModelError;
 pub use files::{FileFormat, FileOptions, OnnxProfile, c_source, files};
 pub use kernel_set::KernelSet;
 pub use prepare::{laid_out, prepared};
-pub use read::{External, ModelFormat, companions, part, read};
+pub use read::{External, ModelFormat, ReadOptions, companions, part, read};
 pub use summary::{hex, identity, summary};
 pub use write::{WEIGHTS, onnx, onnx_split, tflite, tflite_sparse};

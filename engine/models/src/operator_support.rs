@@ -201,6 +201,7 @@ fn through_architecture(graph: &Graph) -> Option<Graph> {
         params: IndexMap::new(),
         input: None,
         weights: Some(&architecture::state_dict(graph)),
+        allow_non_finite: false,
     };
     let read = Architecture::parse(&file, &[]).ok()?;
     read.build(&options).ok().map(|built| built.graph)

@@ -43,14 +43,24 @@ pub fn companions(path: &Path) -> Result<Vec<String>, ModelError> {
 /// Gives the bytes of weights in other files than the model's.
 pub type External<'a> = &'a dyn Fn(&formats::onnx::ExternalData) -> Result<Vec<u8>, String>;
 
+/// How a model file is read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// How it is written.
+    pub format: ModelFormat,
+    /// The shape of a sample, where the file leaves it open.
+    pub input_shape: Option<Vec<usize>>,
+    /// Accept weights that are NaN or infinite.
+    pub allow_non_finite: bool,
+}
+
 /// Reads a model file; `label` is its name for messages.
-pub fn read(
-    bytes: &[u8],
-    label: &str,
-    format: ModelFormat,
-    input_shape: Option<Vec<usize>>,
-    external: External<'_>,
-) -> Result<Graph, ModelError> {
+pub fn read(bytes: &[u8], label: &str, options: ReadOptions, external: External<'_>) -> Result<Graph, ModelError> {
+    let ReadOptions {
+        format,
+        input_shape,
+        allow_non_finite,
+    } = options;
     let format = match format {
         ModelFormat::Auto if formats::keras::recognizes(bytes) => ModelFormat::Keras,
         ModelFormat::Auto if bytes.get(4..8) == Some(b"TFL3") => ModelFormat::Tflite,
@@ -85,7 +95,7 @@ pub fn read(
         ModelFormat::Keras | ModelFormat::Auto => {
             let options = formats::keras::ImportOptions {
                 input_shape,
-                ..Default::default()
+                allow_non_finite,
             };
             formats::keras::read_with(bytes, &options)
         }

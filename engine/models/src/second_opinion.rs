@@ -1,11 +1,50 @@
 //! A model as another engine sees it: written to ONNX and run by tract, none of our kernels taking part.
 
-use ir::{ElementType, Graph};
+use std::borrow::Cow;
+
+use ir::ops::Identity;
+use ir::{ElementType, Graph, Op, TensorType};
 use opinion::{Floats, Opinion};
 
 use crate::ModelError;
 use crate::files::FileOptions;
 use crate::write::onnx;
+
+/// A model whose integers are replaced by the real numbers that they mean, computed in floats; a float model as it is.
+///
+/// Weights and biases are what the integers say; activations are not rounded, nor clipped to their ranges.
+///
+/// # Errors
+/// Integers that mean no real numbers.
+pub fn in_floats(model: &Graph) -> Result<Cow<'_, Graph>, ModelError> {
+    if !model.tensors().iter().any(ir::Tensor::is_quantized) {
+        return Ok(Cow::Borrowed(model));
+    }
+    let mut floats = model.clone();
+    for id in model.tensor_ids() {
+        let tensor = floats.tensor_mut(id);
+        let Some(quantization) = tensor.quantization.take_if(|_| !tensor.ty.element.is_float()) else {
+            continue;
+        };
+        tensor.ty = TensorType::new(ElementType::F32, tensor.ty.shape.clone());
+        if let Some(stored) = &tensor.data {
+            let numbers = quantization.real(stored);
+            let problem = || ModelError::Refused(format!("constant `{}` has no real numbers", tensor.name));
+            tensor.data = Some(numbers.ok_or_else(problem)?);
+        }
+    }
+    for id in model.node_ids() {
+        let node = model.node(id);
+        let float = |tensor: &ir::TensorId| floats.tensor(*tensor).ty.element == ElementType::F32;
+        let border = matches!(node.op, Op::Quantize(_) | Op::Dequantize(_));
+        if border && node.inputs.iter().chain(&node.outputs).all(float) {
+            floats.node_mut(id).op = Identity {}.into();
+        }
+    }
+    ir::passes::fold(&mut floats)?;
+    floats.verify()?;
+    Ok(Cow::Owned(floats))
+}
 
 /// A float model in tract.
 pub struct SecondOpinion {

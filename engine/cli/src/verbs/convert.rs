@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use models::{FileFormat, FileOptions, OnnxProfile};
 use serde_json::json;
 use steps::contract::Artifact;
+use steps::ops::verify::comparison::{self, Collapse, Comparison};
 
 use crate::args::{ConvertArgs, EdgeArg, PerArg, ProfileArg, SchemeArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -31,7 +32,9 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
     let target = target(&args.to).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
     check(args, target).map_err(anyhow::Error::msg).or_exit(Exit::Invalid)?;
     let bench = Workbench::new(terminal);
-    let imported = bench.import_with(&args.from, args.weights.as_deref())?.artifact;
+    let imported = bench
+        .import_with(&args.from, args.weights.as_deref(), args.reading.params())?
+        .artifact;
     let model = match args.quantize {
         None => imported,
         Some(scheme) => quantized(&bench, &imported, scheme, args)?,
@@ -126,20 +129,21 @@ fn quantized(
     scheme: SchemeArg,
     args: &ConvertArgs,
 ) -> Result<Arc<Artifact>, Failure> {
-    let ranges = match &args.calibrate {
+    let samples = args.calibrate.as_deref();
+    let samples = samples
+        .map(|path| workbench::samples(path, model, args.layout))
+        .transpose()?;
+    let ranges = match &samples {
         None => None,
-        Some(samples) => {
-            let data = workbench::samples(samples)?;
-            Some(
-                bench
-                    .apply(
-                        "calibrate",
-                        json!({ "stratified": false }),
-                        &[("model", model), ("data", &data)],
-                    )?
-                    .artifact,
-            )
-        }
+        Some(data) => Some(
+            bench
+                .apply(
+                    "calibrate",
+                    json!({ "stratified": false }),
+                    &[("model", model), ("data", data)],
+                )?
+                .artifact,
+        ),
     };
     let mut ports = vec![("model", model)];
     ports.extend(ranges.iter().map(|ranges| ("ranges", ranges)));
@@ -161,7 +165,45 @@ fn quantized(
     if let Some(block) = args.block {
         params["block"] = json!(block);
     }
-    Ok(bench.apply("quantize", params, &ports)?.artifact)
+    let quantized = bench.apply("quantize", params, &ports)?.artifact;
+    if let Some(samples) = &samples {
+        compare(bench, model, &quantized, samples)?;
+    }
+    Ok(quantized)
+}
+
+/// Says how close the quantized model's answers are to the float model's; one that answers the same always is a failure.
+fn compare(bench: &Workbench<'_>, model: &Artifact, quantized: &Artifact, samples: &Artifact) -> Result<(), Failure> {
+    let (model, quantized) = (
+        model.model().or_exit(Exit::StepFailed)?,
+        quantized.model().or_exit(Exit::StepFailed)?,
+    );
+    let samples = samples.dataset().or_exit(Exit::StepFailed)?;
+    let compared = bench.with_context("quantize", |context| {
+        comparison::compare(&model, &quantized, &samples, context)
+    });
+    let Comparison { agreement, collapsed } = compared.or_exit(Exit::StepFailed)?;
+    if let Some(Collapse { output, at }) = collapsed {
+        let place = at.map_or_else(String::new, |at| format!("; the first tensor that is so is `{at}`"));
+        let problem = format!(
+            "quantize: the output `{output}` is the same for all {} calibration samples, the float model's is not{place}; \
+             bring the values of a sample to one scale (normalize them, in the network too), or use --quantize int16x8",
+            agreement.samples
+        );
+        return Err(Failure::Error(Exit::StepFailed, anyhow::anyhow!(problem)));
+    }
+    let noise = agreement.closeness.snr_db.map_or_else(
+        || "no difference".to_owned(),
+        |snr| format!("{snr:.1} dB signal to noise"),
+    );
+    let decisions = agreement.top1.map_or_else(String::new, |share| {
+        format!(", {:.2} % of the decisions agree", 100.0 * share)
+    });
+    let samples = units::count(agreement.samples as usize, "calibration sample");
+    bench.note(&format!(
+        "quantize: against the float model on {samples}: {noise}{decisions}"
+    ));
+    Ok(())
 }
 
 fn edge(edge: Option<EdgeArg>) -> &'static str {

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, anyhow};
 use models::inference::{Edges, infer as run};
 
-use crate::args::InferArgs;
+use crate::args::{InferArgs, LayoutArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::outputs;
 use crate::terminal::Terminal;
@@ -15,7 +15,7 @@ use crate::workbench::Workbench;
 /// Runs the model and writes what it says.
 pub fn infer(args: &InferArgs, terminal: &Terminal) -> Outcome {
     let model = Workbench::new(terminal)
-        .import_with(&args.model, args.weights.as_deref())?
+        .import_with(&args.model, args.weights.as_deref(), args.reading.params())?
         .artifact
         .model()
         .or_exit(Exit::StepFailed)?;
@@ -35,6 +35,7 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Outcome {
     let edges = Edges {
         quantize: args.quantize,
         dequantize: args.dequantize,
+        chw: args.layout == Some(LayoutArg::Chw),
     };
     let results = run(&model, kernel_set(args.kernels), arrays, edges).or_exit(Exit::StepFailed)?;
     for (path, bytes) in args.output.iter().zip(results) {

@@ -31,7 +31,8 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
         );
         Arc::new(built.graph)
     } else {
-        let imported = Workbench::new(terminal).import_with(&args.model, args.weights.as_deref())?;
+        let imported =
+            Workbench::new(terminal).import_with(&args.model, args.weights.as_deref(), serde_json::json!({}))?;
         imported.artifact.model().or_exit(Exit::StepFailed)?
     };
     if args.architecture {
@@ -96,7 +97,7 @@ fn drawing(inspection: &Inspection) -> Network {
 fn without_weights(path: &Path) -> Result<Built, Failure> {
     let files = workbench::files(with_modules(vec![path.to_owned()]))?;
     let architecture = models::architecture::parse(&files.files).or_exit(Exit::StepFailed)?;
-    models::architecture::build(&architecture, &IndexMap::new(), None, None).or_exit(Exit::StepFailed)
+    models::architecture::build(&architecture, &IndexMap::new(), None, None, false).or_exit(Exit::StepFailed)
 }
 
 fn text(inspection: &Inspection) -> String {

@@ -22,7 +22,7 @@ pub fn verify(args: &VerifyArgs, terminal: &Terminal) -> Outcome {
         bench.import(&args.reference)?.artifact,
     );
     let data = if let Some(path) = &args.input {
-        workbench::samples(path)?
+        workbench::samples(path, &reference, args.layout)?
     } else {
         let graph = reference.model().or_exit(Exit::StepFailed)?;
         workbench::dataset(models::inference::noise(&graph, NOISE).or_exit(Exit::StepFailed)?)

@@ -75,7 +75,11 @@ fn dense(
     mut gather: impl FnMut(&str, &tensor::View<'_>) -> Result<StateTensor, FormatError>,
 ) -> Result<StateDict, FormatError> {
     let inert = callables::inert(pickle)?;
-    let views = walk::tensors(pickle, key)?;
+    let walk::Taken {
+        tensors: views,
+        key,
+        others,
+    } = walk::tensors(pickle, key)?;
     if views.is_empty() {
         let named = if inert.is_empty() {
             String::new()
@@ -88,6 +92,8 @@ fn dense(
     let mut budget = length.saturating_mul(4).saturating_add(16 << 20);
     let mut dict = StateDict {
         inert,
+        taken: key.map(str::to_owned),
+        others,
         ..StateDict::default()
     };
     for (name, view) in views {

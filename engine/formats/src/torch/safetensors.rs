@@ -97,7 +97,7 @@ mod tests {
     fn damage_is_an_error() {
         let dict = StateDict {
             tensors: [("w".to_owned(), StateTensor::f32(vec![2], &[1.0, 2.0]).unwrap())].into(),
-            inert: Vec::new(),
+            ..StateDict::default()
         };
         let bytes = write(&dict).unwrap();
         for cut in 0..bytes.len() {

@@ -110,6 +110,10 @@ pub struct StateDict {
     pub tensors: IndexMap<String, StateTensor>,
     /// Classes and functions that the file names beyond what tensors need, sorted. None of them was looked up or called.
     pub inert: Vec<String>,
+    /// The entry of a checkpoint that they were taken from, where none was named.
+    pub taken: Option<String>,
+    /// Other entries of the checkpoint that hold tensors of the same names, such as averages of the weights.
+    pub others: Vec<String>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! A pickle is a graph that may share and contain itself. It is walked as a tree, with a budget of visits and a limit of depth,
 //! so that a few bytes that describe a billion paths end in an error.
 
+use std::collections::HashSet;
+
 use super::pickle::{Id, Node, Pickle};
 use super::tensor::{self, Found, View};
 use crate::{Format, FormatError};
@@ -31,21 +33,42 @@ const TRANSPARENT: [&str; 3] = ["_parameters", "_buffers", "_modules"];
 const MAX_VISITS: usize = 2_000_000;
 const MAX_DEPTH: usize = 64;
 
+/// Tensors with their names.
+type Named<'p> = Vec<(String, View<'p>)>;
+
+/// Tensors with their names, and where they were.
+pub(super) struct Taken<'p> {
+    pub tensors: Vec<(String, View<'p>)>,
+    /// The entry that they were under, where none was asked for.
+    pub key: Option<&'static str>,
+    /// Other entries with tensors of the same names.
+    pub others: Vec<String>,
+}
+
 /// The tensors of a pickle with their names.
-pub(super) fn tensors<'p>(pickle: &'p Pickle<'_>, key: Option<&str>) -> Result<Vec<(String, View<'p>)>, FormatError> {
+pub(super) fn tensors<'p>(pickle: &'p Pickle<'_>, key: Option<&str>) -> Result<Taken<'p>, FormatError> {
     let mut walker = Walker {
         pickle,
         visits: 0,
         found: Vec::new(),
     };
-    let mut found = match key {
-        Some(key) => {
-            let held = entry(pickle, pickle.root, key);
-            let held = held.ok_or_else(|| no_key(pickle, key))?;
-            walker.collect(held)?
-        }
-        None => walker.walk_root()?,
-    };
+    if let Some(key) = key {
+        let held = entry(pickle, pickle.root, key);
+        let held = held.ok_or_else(|| no_key(pickle, key))?;
+        return Ok(Taken {
+            tensors: unwrapped(walker.collect(held)?),
+            key: None,
+            others: Vec::new(),
+        });
+    }
+    let (key, tensors) = walker.walk_root()?;
+    let tensors = unwrapped(tensors);
+    let others = key.map_or_else(Vec::new, |key| walker.alike(key, &tensors));
+    Ok(Taken { tensors, key, others })
+}
+
+/// Names without what wrappers put before all of them.
+fn unwrapped<V>(mut found: Vec<(String, V)>) -> Vec<(String, V)> {
     for wrapper in WRAPPERS {
         if !found.is_empty() && found.iter().all(|(name, _)| name.starts_with(wrapper)) {
             for (name, _) in &mut found {
@@ -53,7 +76,7 @@ pub(super) fn tensors<'p>(pickle: &'p Pickle<'_>, key: Option<&str>) -> Result<V
             }
         }
     }
-    Ok(found)
+    found
 }
 
 fn no_key(pickle: &Pickle<'_>, key: &str) -> FormatError {
@@ -88,22 +111,41 @@ struct Walker<'p, 'a> {
 }
 
 impl<'p> Walker<'p, '_> {
-    /// The state dict under one of the usual keys; without one, every tensor there is.
-    fn walk_root(&mut self) -> Result<Vec<(String, View<'p>)>, FormatError> {
+    /// The state dict under one of the usual keys, and the key; without one, every tensor there is.
+    fn walk_root(&mut self) -> Result<(Option<&'static str>, Named<'p>), FormatError> {
         for key in KEYS {
             if let Some(held) = entry(self.pickle, self.pickle.root, key)
                 && !matches!(tensor::tensor(self.pickle, held), Found::Tensor(_))
             {
                 let found = self.collect(held)?;
                 if !found.is_empty() {
-                    return Ok(found);
+                    return Ok((Some(key), found));
                 }
             }
         }
-        self.collect(self.pickle.root)
+        Ok((None, self.collect(self.pickle.root)?))
+    }
+
+    /// The entries beside `key` that hold most of the names of `taken`: other states of the same network.
+    fn alike(&mut self, key: &str, taken: &[(String, View<'p>)]) -> Vec<String> {
+        let names: HashSet<&str> = taken.iter().map(|(name, _)| name.as_str()).collect();
+        let mut others = Vec::new();
+        for (other, held) in entries(self.pickle, self.pickle.root) {
+            let Some(other) = self.pickle.text(other).filter(|&other| other != key) else {
+                continue;
+            };
+            // What cannot be read here is no state to offer.
+            let found = unwrapped(self.collect(held).unwrap_or_default());
+            let known = found.iter().filter(|(name, _)| names.contains(name.as_str())).count();
+            if 2 * known > names.len() {
+                others.push(other.to_owned());
+            }
+        }
+        others
     }
 
     fn collect(&mut self, id: Id) -> Result<Vec<(String, View<'p>)>, FormatError> {
+        self.found.clear();
         self.walk(id, "", 0)?;
         Ok(std::mem::take(&mut self.found))
     }

@@ -17,11 +17,12 @@ use super::QuantizeError;
 pub fn float16(graph: &Graph) -> Result<Graph, QuantizeError> {
     let mut out = Graph::new(&graph.name);
     let mut map: HashMap<TensorId, TensorId> = HashMap::new();
-    for &input in graph.inputs() {
+    for (i, &input) in graph.inputs().iter().enumerate() {
         map.insert(
             input,
             out.input(&graph.tensor(input).name, graph.tensor(input).ty.clone()),
         );
+        out.state(i, graph.stated(i));
     }
     for node in graph.nodes() {
         for &input in node.inputs.iter().filter(|t| !graph.inputs().contains(t)) {
@@ -31,7 +32,7 @@ pub fn float16(graph: &Graph) -> Result<Graph, QuantizeError> {
             let tensor = graph.tensor(input);
             let new = match tensor.data.as_ref() {
                 Some(Constant::F32(values)) => {
-                    if let Some(v) = values.iter().find(|v| v.abs() > f16::MAX.to_f32()) {
+                    if let Some(v) = values.iter().find(|v| v.is_finite() && v.abs() > f16::MAX.to_f32()) {
                         return Err(QuantizeError::HalfOverflow {
                             tensor: tensor.name.clone(),
                             value: *v,
@@ -62,7 +63,11 @@ pub fn float16(graph: &Graph) -> Result<Graph, QuantizeError> {
             outputs,
         });
     }
-    let outputs: Vec<_> = graph.outputs().iter().map(|o| map[o]).collect();
+    // An output that no node makes is an input, or a constant that stays as it is.
+    let outputs = graph.outputs().iter();
+    let outputs: Vec<_> = outputs
+        .map(|&o| *map.entry(o).or_insert_with(|| out.push_tensor(graph.tensor(o).clone())))
+        .collect();
     out.set_outputs(&outputs);
     out.verify()?;
     Ok(out)

@@ -203,6 +203,13 @@ impl<'a> Builder<'a> {
 
     /// Declares the inputs in the type that the caller feeds, and converts them.
     fn edges_in(&mut self) {
+        self.inputs();
+        for i in 0..self.graph.inputs().len() {
+            self.out.state(i, self.graph.stated(i));
+        }
+    }
+
+    fn inputs(&mut self) {
         for &id in self.graph.inputs() {
             let tensor = self.graph.tensor(id);
             let Some(params) = self.params[id.index()] else {

@@ -133,6 +133,13 @@ pub fn quantize(
     settings: &Settings,
     plan: &Plan,
 ) -> Result<(Graph, Vec<Effect>), QuantizeError> {
+    // No scale makes numbers of what is none; half precision holds it as it is.
+    if settings.scheme != Scheme::Float16
+        && let Some(found) = prepared.non_finite()
+    {
+        let tensor = found.tensor;
+        return Err(QuantizeError::NotFinite { tensor });
+    }
     let (mut quantized, rows) = match (settings.scheme, ranges) {
         (Scheme::Float16, None) => {
             let quantized = float16::float16(prepared)?;

@@ -7,6 +7,7 @@
 //! quality: { evaluate: { model: { each: [base, int8] }, data: test } }
 //! ```
 
+use ir::Place;
 use measure::{Judgement, Tally};
 use models::KernelSet;
 use recipe::{ArtifactKind, Port, kind};
@@ -52,12 +53,15 @@ impl Op for EvaluateOp {
             .ok_or_else(|| StepError::Params("the dataset has no labels; evaluate counts right and wrong".into()))?;
         let feeder = Feeder::new(&executable, &dataset)?;
         let outputs = executable.outputs();
-        let scores = outputs.first().map_or(0, |o| o.ty.shape.elements());
+        let scores = outputs.first().map_or(0, |o| match o.samples {
+            Place::Along(0) => o.ty.shape.elements() / executable.batch(),
+            _ => o.ty.shape.elements(),
+        });
         let classes = class_names(&dataset.data.classes, scores)?;
         let mut tally = Tally::new(classes);
         let judgement = |sample: usize, outputs: &Outputs<'_>| {
             let (number, label) = (sample as u64, labels[sample] as usize);
-            match outputs.get(0) {
+            match feeder.of_sample(0, outputs.get(0)) {
                 Value::F32(v) => Judgement::of(number, label, v),
                 Value::I8(v) => Judgement::of(number, label, v),
                 Value::U8(v) => Judgement::of(number, label, v),
@@ -142,8 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_whose_scores_are_no_numbers_is_named() {
+    fn a_sample_that_holds_no_numbers_is_named() {
         let spoil = |values: &mut [f32]| values[1200 * 5..1201 * 5].fill(f32::NAN);
-        insta::assert_snapshot!(evaluated(2, spoil).unwrap_err(), @"sample 1200: output 0 is not a number; the model overflows or its weights hold NaN");
+        insta::assert_snapshot!(evaluated(2, spoil).unwrap_err(), @"sample 1200: value 0 is NaN; every sample must hold finite numbers");
     }
 }

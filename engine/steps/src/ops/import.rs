@@ -59,6 +59,9 @@ pub struct Import {
     /// The entry of a checkpoint that holds the state dict, where it is not one of the usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Keep weights that are infinite or not a number instead of refusing them; a warning names the first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_non_finite: bool,
 }
 
 /// The op.
@@ -95,9 +98,28 @@ impl Op for ImportOp {
                 }
             } else {
                 let outside = |data: &formats::onnx::ExternalData| external(others, data);
-                models::read(&bytes, &file.place, params.format, params.input_shape.clone(), &outside)?
+                let options = models::ReadOptions {
+                    format: params.format,
+                    input_shape: params.input_shape.clone(),
+                    allow_non_finite: params.allow_non_finite,
+                };
+                models::read(&bytes, &file.place, options, &outside)?
             }
         };
+        if let Some(found) = graph.non_finite() {
+            if !params.allow_non_finite {
+                let fix =
+                    "the training that made it diverged; `allow-non-finite: true` (`--allow-non-finite`) keeps it";
+                return Err(StepError::File {
+                    path: file.place.clone(),
+                    problem: format!("constant {found}; {fix}"),
+                });
+            }
+            context.log(&format!(
+                "warning: {}: constant {found}, and was kept as asked",
+                file.place
+            ));
+        }
         context.log(&format!(
             "{} layers, {} parameters",
             graph.nodes().len(),
@@ -173,7 +195,7 @@ fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Re
     }
     let options = formats::keras::ImportOptions {
         input_shape: params.input_shape.clone(),
-        ..Default::default()
+        allow_non_finite: params.allow_non_finite,
     };
     formats::keras::read_config_and_weights_with(config, weights, &options).map_err(|e| StepError::File {
         path: label.to_owned(),
@@ -194,9 +216,8 @@ fn with_architecture(
         prefix: params.prefix.as_deref().unwrap_or_default(),
         rename: &params.rename,
     };
-    let (weights, inert) = architecture::weights(bytes, label, &naming)?;
-    for name in inert {
-        context.log(&format!("the file names {name}, which was not called"));
-    }
-    Ok(architecture::build(&network, &params.params, params.input_shape.clone(), Some(&weights))?.graph)
+    let (weights, news) = architecture::weights(bytes, label, &naming)?;
+    news.iter().for_each(|line| context.log(line));
+    let (values, input) = (&params.params, params.input_shape.clone());
+    Ok(architecture::build(&network, values, input, Some(&weights), params.allow_non_finite)?.graph)
 }

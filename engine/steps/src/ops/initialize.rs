@@ -47,7 +47,7 @@ impl Op for InitializeOp {
     fn run(params: &Initialize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let files = inputs.source("architecture")?;
         let network = architecture::parse(&files.files)?;
-        let mut graph = architecture::build(&network, &params.params, params.input_shape.clone(), None)?.graph;
+        let mut graph = architecture::build(&network, &params.params, params.input_shape.clone(), None, false)?.graph;
         learning::initialize(&mut graph, params.seed);
         context.log(&format!(
             "{} layers, {} parameters",

@@ -315,7 +315,7 @@ fn each_sample<S: Send>(
     see: impl Fn(&mut S, usize, &str, &[f32]) -> Result<(), StepError> + Sync,
 ) -> Result<Vec<S>, StepError> {
     let scratch = || (executable.workspace(), executable.input_buffers());
-    (0..feeder.len())
+    let seen = (0..feeder.len())
         .into_par_iter()
         .map_init(scratch, |(workspace, input), i| {
             context.check_cancelled()?;
@@ -331,7 +331,9 @@ fn each_sample<S: Send>(
             context.progress(done + i as u64, total);
             failed.map_or(Ok(state), Err)
         })
-        .collect()
+        .collect();
+    feeder.check()?;
+    seen
 }
 
 /// Bytes of one histogram, stated in the module's text.

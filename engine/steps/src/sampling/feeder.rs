@@ -1,11 +1,15 @@
 //! From stored samples to a model's inputs: transform, check of shapes, quantization at integer edges.
+//!
+//! Samples are fed one by one. A model that takes several at once is given the same one in all places, and read in the first.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use data::transform::Prepared;
 use data::{Dataset, LoadedDataset, Sample};
-use ir::{ElementType, QuantParams};
-use runtime::{Executable, InputBuffers, Outputs};
+use ir::{ElementType, Place, QuantParams};
+use models::fit::{self, Border, Fit};
+use runtime::{Executable, InputBuffers, Outputs, Value};
 
 use crate::StepError;
 use crate::contract::Context;
@@ -20,6 +24,11 @@ pub struct Feeder<'a> {
     prepared: Prepared,
     edge: Option<(ElementType, QuantParams)>,
     order: Option<&'a [usize]>,
+    fit: Fit,
+    /// What lies before a sample's values along the dimension that counts samples, and behind it.
+    blocks: [usize; 2],
+    /// Whether a sample that was fed holds a value that is no number.
+    broken: AtomicBool,
 }
 
 impl<'a> Feeder<'a> {
@@ -35,16 +44,27 @@ impl<'a> Feeder<'a> {
             );
             return Err(StepError::Params(problem));
         };
-        let expected = port.ty.shape.dims().get(1..).unwrap_or_default();
         let sample = dataset.data.samples.sample_shape();
-        if port.ty.shape.elements() != sample.iter().product::<usize>() {
-            let problem = format!(
-                "samples are {sample:?}, the model's input `{}` is {expected:?}; use resize, crop or color in the dataset step",
-                port.name
-            );
-            return Err(StepError::Params(problem));
-        }
-        let channels = sample.last().copied().unwrap_or(1);
+        let border = Border {
+            name: &port.name,
+            dims: port.ty.shape.dims(),
+            samples: port.samples,
+            channels_first: port.channels_first,
+        };
+        let fit = border.fit(sample, "; use resize, crop or color in the dataset step");
+        let fit = fit.map_err(StepError::Params)?;
+        let channels = match fit {
+            Fit::AsItLies => sample.last(),
+            Fit::ChannelsFirst => port.ty.shape.dims().last(),
+        };
+        let channels = channels.copied().unwrap_or(1);
+        let blocks = match port.samples {
+            Place::Along(axis) => {
+                let (before, rest) = port.ty.shape.dims().split_at(axis);
+                [before.iter().product(), rest[1..].iter().product()]
+            }
+            Place::Apart | Place::Mixed => [1, port.ty.shape.elements()],
+        };
         let prepared = dataset.transform.for_channels(channels)?;
         let edge = match (
             port.ty.element,
@@ -65,6 +85,9 @@ impl<'a> Feeder<'a> {
             prepared,
             edge,
             order: None,
+            fit,
+            blocks,
+            broken: AtomicBool::new(false),
         })
     }
 
@@ -75,9 +98,9 @@ impl<'a> Feeder<'a> {
         self
     }
 
-    /// How many values the model takes of a sample.
+    /// How many values the model's input holds.
     pub fn elements(&self) -> usize {
-        self.dataset.samples.sample_len()
+        self.executable.inputs()[0].ty.shape.elements()
     }
 
     /// How many samples are fed.
@@ -100,11 +123,71 @@ impl<'a> Feeder<'a> {
     /// # Errors
     /// The sample's piece of the dataset cannot be read.
     pub fn float(&self, i: usize, to: &mut [f32]) -> Result<(), StepError> {
-        let write = |sample: Sample<'_>| match sample {
-            Sample::U8(bytes) => self.prepared.apply_u8(bytes, to),
-            Sample::F32(values) => self.prepared.apply_f32(values, to),
+        let len = self.dataset.samples.sample_len();
+        if to.len() == len {
+            return self.one(i, to);
+        }
+        let mut sample = vec![0.0; len];
+        self.one(i, &mut sample)?;
+        let [before, behind] = self.blocks;
+        let places = to
+            .chunks_exact_mut((to.len() / before.max(1)).max(1))
+            .zip(sample.chunks_exact(behind.max(1)));
+        for (places, part) in places {
+            places
+                .chunks_exact_mut(part.len())
+                .for_each(|place| place.copy_from_slice(part));
+        }
+        Ok(())
+    }
+
+    /// Writes the values of the `i`-th sample alone.
+    fn one(&self, i: usize, to: &mut [f32]) -> Result<(), StepError> {
+        let turned = match (self.fit, self.executable.inputs()[0].sample_dims().as_slice()) {
+            (Fit::ChannelsFirst, &[h, w, c]) => Some([c, h, w]),
+            _ => None,
         };
-        Ok(self.dataset.samples.with(self.sample(i), write)?)
+        let write = |sample: Sample<'_>| match (sample, turned) {
+            (Sample::U8(bytes), None) => self.prepared.apply_u8(bytes, to),
+            (Sample::U8(bytes), Some(dims)) => self.prepared.apply_u8(&fit::channels_last(bytes, dims), to),
+            (Sample::F32(values), None) => self.prepared.apply_f32(values, to),
+            (Sample::F32(values), Some(dims)) => self.prepared.apply_f32(&fit::channels_last(values, dims), to),
+        };
+        self.dataset.samples.with(self.sample(i), write)?;
+        if to.iter().any(|value| !value.is_finite()) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Says which sample holds a value that is infinite or not a number, if one that was fed does.
+    ///
+    /// # Errors
+    /// The first such sample, by its number in the data.
+    pub fn check(&self) -> Result<(), StepError> {
+        if !self.broken.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut values = vec![0.0; self.dataset.samples.sample_len()];
+        for i in 0..self.len() {
+            self.one(i, &mut values)?;
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(StepError::Params(format!(
+                    "sample {}: value {at} is {}; every sample must hold finite numbers",
+                    self.sample(i),
+                    values[at]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What belongs to the sample in an output of a model, which holds it several times where a run takes several samples.
+    pub fn of_sample<'v>(&self, output: usize, value: Value<'v>) -> Value<'v> {
+        match (self.executable.outputs()[output].samples, self.executable.batch()) {
+            (Place::Along(0), batch @ 2..) => value.first(value.len() / batch),
+            _ => value,
+        }
     }
 
     /// Writes the `i`-th sample into the buffers of the model's input.
@@ -115,7 +198,7 @@ impl<'a> Feeder<'a> {
         match self.edge {
             None => self.float(i, buffers.f32(0))?,
             Some((element, params)) => {
-                let mut values = vec![0.0; self.dataset.samples.sample_len()];
+                let mut values = vec![0.0; self.elements()];
                 self.float(i, &mut values)?;
                 let stored = values.into_iter().map(|v| params.quantize(v, element));
                 match element {
@@ -150,6 +233,7 @@ impl<'a> Feeder<'a> {
         let see = |i: usize, outputs: &Outputs<'_>| read(self.sample(start + i), outputs);
         let results = runtime::map_samples(self.executable, part.len(), feed, see, hooks);
         context.check_cancelled()?;
+        self.check()?;
         results
     }
 

@@ -12,7 +12,7 @@ use ir::{Graph, NodeId, QuantParams, TensorId};
 use runtime::{Executable, InputBuffers, Options, Outputs, Value};
 
 use crate::StepError;
-use crate::sampling::Samples;
+use crate::sampling::{Feeder, Samples};
 
 /// Bytes that a walk remembers, at most.
 const REMEMBERED: usize = 1 << 30;
@@ -179,6 +179,7 @@ impl Way<'_> {
             cancelled: samples.context().cancelled,
         };
         let seen = runtime::map_samples(&self.executable, order.len(), feed, see, hooks)?;
+        feeder.as_ref().map_or(Ok(()), Feeder::check)?;
         let (results, kept): (Vec<R>, Vec<Option<InputBuffers>>) = seen.into_iter().unzip();
         if let Some(next) = &mut self.next {
             next.values.extend(kept.into_iter().flatten());

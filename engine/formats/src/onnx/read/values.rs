@@ -863,14 +863,14 @@ fn input_type(value: &proto::ValueInfo, given: Option<&[usize]>) -> Result<(Tens
 
 /// The open dimension that counts samples: the one that is named so, else the first.
 fn batch_dimension(tensor: &proto::TensorTypeInfo, declared: &[Option<i64>]) -> Option<usize> {
-    let dims = tensor.shape.iter().flat_map(|shape| &shape.dim).enumerate();
+    let mut dims = tensor.shape.iter().flat_map(|shape| &shape.dim).enumerate();
     let named = |(i, dim): (usize, &proto::Dimension)| {
         let name = dim.param.as_deref().unwrap_or_default().to_ascii_lowercase();
         let batch = name.contains("batch") || matches!(name.as_str(), "n" | "b" | "bs");
         (batch && declared[i].is_none()).then_some(i)
     };
     let first = (declared.first() == Some(&None)).then_some(0);
-    dims.filter_map(named).next().or(first)
+    dims.find_map(named).or(first)
 }
 
 fn open(place: &str, problem: &str) -> FormatError {

@@ -7,18 +7,20 @@
 //! same: { verify: { model: int8, reference: base, data: test, count: 100, per-layer: true } }
 //! ```
 
+pub mod comparison;
 mod layer_pairs;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
 use data::LoadedDataset;
 use ir::Graph;
 use measure::AgreementTally;
-use models::second_opinion::SecondOpinion;
+use models::second_opinion::{self, SecondOpinion};
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
-use runtime::{Executable, Options, Value};
+use runtime::{Executable, Options, Outputs, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +35,8 @@ pub enum VerifyRuntime {
     /// Our own runtime.
     #[default]
     Own,
-    /// tract, an independent engine, on the model written to ONNX: a second opinion on float models.
+    /// tract, an independent engine, on the model written to ONNX: a second opinion on float models. It computes no integers; of an
+    /// integer model it is given the real numbers that weights and biases mean.
     Tract,
 }
 
@@ -113,16 +116,35 @@ impl Op for VerifyOp {
         if params.per_layer {
             by_layer(&model, &reference, &dataset, &order, &mut tally, context)?;
         }
-        let real = |executable: &Executable, value: Value<'_>| dequantized(executable, value);
+        let real = |feed: &Feeder<'_>, executable: &Executable, o: &Outputs<'_>| {
+            dequantized(executable, feed.of_sample(0, o.get(0)))
+        };
         let second = match params.runtime {
             VerifyRuntime::Own => None,
-            VerifyRuntime::Tract => Some(SecondOpinion::new(&model)?),
+            VerifyRuntime::Tract => {
+                let floats = second_opinion::in_floats(&model)?;
+                if matches!(floats, Cow::Owned(_)) {
+                    context.log(
+                        "warning: tract computes no integers: it is given the real numbers that the model's integers mean, and \
+                         computes in floats; that verifies the weights and the structure, not the rounding of activations",
+                    );
+                }
+                Some(SecondOpinion::new(&floats)?)
+            }
         };
         for part in original_feed.parts() {
-            let expected = original_feed.pass(part.clone(), context, |_, o| real(&original, o.get(0)))?;
+            let expected = original_feed.pass(part.clone(), context, |_, o| real(&original_feed, &original, o))?;
             let found = match &second {
-                None => candidate_feed.pass(part, context, |_, o| real(&candidate, o.get(0)))?,
-                Some(second) => opinions(second, &candidate_feed, part, context)?,
+                None => candidate_feed.pass(part, context, |_, o| real(&candidate_feed, &candidate, o))?,
+                Some(second) => {
+                    let mut found = opinions(second, &candidate_feed, part, context)?;
+                    if candidate.batch() > 1 {
+                        // The sample lies in all places of the batch: the first is read.
+                        let wanted = expected.iter().map(Vec::len);
+                        found.iter_mut().zip(wanted).for_each(|(found, len)| found.truncate(len));
+                    }
+                    found
+                }
             };
             for (expected, found) in expected.iter().zip(&found) {
                 tally.add(expected, found)?;
@@ -213,7 +235,7 @@ fn by_layer(
         }
         context.progress(i as u64, order.len() as u64);
     }
-    Ok(())
+    candidate_feed.check()
 }
 
 type Observed = Vec<(String, Vec<f32>)>;
@@ -230,11 +252,13 @@ fn observed(executable: &Executable, feeder: &Feeder<'_>, i: usize) -> Result<Ob
 
 /// The real numbers that the first output means.
 pub fn dequantized(executable: &Executable, value: Value<'_>) -> Vec<f32> {
-    let params = executable
-        .outputs()
-        .first()
-        .and_then(|o| o.quantization.as_ref())
-        .and_then(ir::Quantization::whole);
+    let first = executable.outputs().first();
+    first.map_or_else(Vec::new, |port| real_numbers(port, value))
+}
+
+/// The real numbers that an output means.
+pub(crate) fn real_numbers(port: &runtime::Port, value: Value<'_>) -> Vec<f32> {
+    let params = port.quantization.as_ref().and_then(ir::Quantization::whole);
     let real = |q: i32| params.map_or(q as f32, |p| p.dequantize(q));
     match value {
         Value::F32(v) => v.to_vec(),
