@@ -6,7 +6,7 @@ use std::error::Error;
 
 use ir::Graph;
 use methods::quantize::{Plan, Range, Scheme, Settings, TensorRanges, quantize};
-use models::{ModelFormat, inference};
+use models::{ReadOptions, inference};
 use runtime::{Executable, Options};
 
 /// Samples that ranges are taken from.
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: quantize MODEL FILE.tflite".into());
     };
     let no_other_files = |_: &formats::onnx::ExternalData| Err("weights lie in another file".to_owned());
-    let model = models::read(&std::fs::read(&from)?, &from, ModelFormat::Auto, None, &no_other_files)?;
+    let model = models::read(&std::fs::read(&from)?, &from, ReadOptions::default(), &no_other_files)?;
 
     // Folded and lowered: the form whose activations have ranges.
     let prepared = models::laid_out(models::prepared(&model)?)?;

@@ -13,6 +13,7 @@ mod onnx;
 mod out_folder;
 mod quickstart;
 mod read_and_write;
+mod samples;
 mod search;
 mod sources;
 mod verbs;

@@ -141,7 +141,10 @@ impl Op for VerifyOp {
                     if candidate.batch() > 1 {
                         // The sample lies in all places of the batch: the first is read.
                         let wanted = expected.iter().map(Vec::len);
-                        found.iter_mut().zip(wanted).for_each(|(found, len)| found.truncate(len));
+                        found
+                            .iter_mut()
+                            .zip(wanted)
+                            .for_each(|(found, len)| found.truncate(len));
                     }
                     found
                 }
