@@ -224,7 +224,7 @@ fn returned(mut graph: Graph, more: &[TensorId]) -> Option<Graph> {
     let outputs = [graph.outputs(), more].concat();
     graph.set_outputs(&outputs);
     // Drops nothing, sorts, verifies.
-    let patch = Patch::new(&graph);
+    let patch = Patch::new(&graph).done();
     graph.apply(patch).ok()?;
     Some(graph)
 }
