@@ -220,7 +220,7 @@ fn tensorflow_operators_are_asked_for_their_types() {
 #[test]
 fn a_depthwise_convolution_is_padded_before_it() {
     let mut graph = Graph::new("g");
-    let x = graph.input("x", TensorType::f32([1, 5, 5, 2]));
+    let x = graph.input("x", TensorType::f32([1, 6, 6, 2]));
     let w = graph.constant("w", Constant::f32([1, 3, 3, 2], vec![1.0; 18]).unwrap());
     let b = graph.constant("b", Constant::f32([2], vec![1.0; 2]).unwrap());
     // What PyTorch does; `SAME` would pad the end only.

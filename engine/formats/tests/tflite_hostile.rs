@@ -33,7 +33,8 @@ fn sparse() -> Vec<u8> {
         "w",
         Constant::f32([8, 3, 3, 16], (0..1152).map(some(1)).collect()).unwrap(),
     );
-    let c = g.add("c", ops::Conv2d::default(), &[x, w]).unwrap();
+    let b = g.constant("b", Constant::f32([8], vec![0.5; 8]).unwrap());
+    let c = g.add("c", ops::Conv2d::default(), &[x, w, b]).unwrap();
     let flat = g.add("flat", ops::Reshape { shape: vec![1, 32] }, &[c]).unwrap();
     let v = g.constant("v", Constant::f32([32, 32], (0..1024).map(some(8)).collect()).unwrap());
     let y = g.add("y", ops::FullyConnected::default(), &[flat, v]).unwrap();
@@ -56,7 +57,9 @@ fn network() -> Graph {
         stride: [2, 2],
         ..ops::Conv2d::default()
     };
-    let c = g.add("c", conv, &[q, w]).unwrap();
+    let b = g.constant("b", Constant::i32([4], vec![7; 4]).unwrap());
+    g.tensor_mut(b).quantization = Some(Quantization::per_axis(vec![Scale::new(0.05).unwrap(); 4], 0));
+    let c = g.add("c", conv, &[q, w, b]).unwrap();
     g.tensor_mut(c).quantization = step(0.2, -5);
     let f = g.add("f", ops::Dequantize {}, &[c]).unwrap();
     let r = ops::Resize {

@@ -338,7 +338,8 @@ fn pruned() -> Graph {
             .collect()
     };
     let w = g.constant("w", Constant::f32([8, 3, 3, 16], weights(1152)).unwrap());
-    let y = g.add("y", ops::Conv2d::default(), &[x, w]).unwrap();
+    let b = g.constant("b", Constant::f32([8], vec![0.5; 8]).unwrap());
+    let y = g.add("y", ops::Conv2d::default(), &[x, w, b]).unwrap();
     let flat = g.add("flat", ops::Reshape { shape: vec![1, 288] }, &[y]).unwrap();
     let v = g.constant("v", Constant::f32([10, 288], weights(2880)).unwrap());
     let z = g.add("z", ops::FullyConnected::default(), &[flat, v]).unwrap();

@@ -148,6 +148,7 @@ fn a_trained_model_shows_its_learning_curve() {
         ..untrained
     };
     let mut input = input(vec![entry("tuned", &[("model", "tuned")], Document::Model(trained))]);
+    input.baseline = None;
     input.questions = Vec::new();
     let page = file(&input, "report.md");
     for text in [

@@ -304,13 +304,19 @@ impl Call<'_> {
     /// Input `i` as a tensor; a known one becomes a constant, a scalar one of one element.
     pub(super) fn tensor(&mut self, i: usize) -> Result<TensorId, FormatError> {
         match self.made(i)?.clone() {
-            Made::Tensor(id) => Ok(id),
-            Made::Known(mut known) => {
-                if known.shape.is_empty() {
-                    known.shape.push(1);
-                }
+            Made::Known(mut known) if known.shape.is_empty() => {
+                known.shape.push(1);
                 self.constant(&format!("input_{i}"), &known)
             }
+            _ => self.tensor_or_scalar(i),
+        }
+    }
+
+    /// Input `i`, where a scalar is not a line of one number.
+    pub(super) fn tensor_or_scalar(&mut self, i: usize) -> Result<TensorId, FormatError> {
+        match self.made(i)?.clone() {
+            Made::Tensor(id) => Ok(id),
+            Made::Known(known) => self.constant(&format!("input_{i}"), &known),
         }
     }
 

@@ -282,7 +282,7 @@ fn blocks_of_four_bit_weights_are_nearer_and_stay_so_in_onnx_files() {
         // That convolution has one input channel an output, and no blocks.
         assert_eq!(read.tensors().iter().filter(in_blocks).count(), 3);
     });
-    insta::assert_snapshot!(models::tflite(&blocks, false).unwrap_err(), @"tflite: tensor `a/w/int4`: has scales for blocks, which not all kernels of LiteRT look at; write an .onnx file, or quantize without `block`");
+    insta::assert_snapshot!(models::tflite(&blocks, false).unwrap_err(), @"tflite: tensor `a/w/stored`: has scales for blocks, which not all kernels of LiteRT look at; write an .onnx file, or quantize without `block`");
     insta::assert_snapshot!(refused("quantize", json!({ "scheme": "dynamic-int8", "block": 4 }), None), @"block is for scheme dynamic-int8 with weights int4: remove it, or change them");
     insta::assert_snapshot!(refused("quantize", json!({ "scheme": "dynamic-int8", "weights": "int4", "block": 1 }), None), @"block: a block has 2 weights at least; remove it for a scale a channel");
     let rounded = json!({ "scheme": "dynamic-int8", "weights": "int4", "block": 4, "rounding": "gptq" });

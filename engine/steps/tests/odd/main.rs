@@ -163,6 +163,10 @@ fn odd_graphs_are_quantized_or_refused() {
                 Ok(())
             });
             for (way, go) in &SAME[4..7] {
+                // ONNX says what integers mean at the node that makes them, and no node makes a constant.
+                if *way == "onnx" && edge != "float" && name.ends_with("a constant that is read and returned") {
+                    continue;
+                }
                 attempt(&mut failures, &format!("{place}: {way}"), || {
                     let Ok(after) = go(&quantized) else { return Ok(()) };
                     match &expected {

@@ -200,7 +200,23 @@ impl<'f> Importer<'f> {
             }
         }
         self.graph.set_outputs(&outputs);
+        self.copies_mean_what_they_copy();
         Ok(self.graph)
+    }
+
+    /// Integers that are copied are read as those that they are copied from, whoever said how.
+    fn copies_mean_what_they_copy(&mut self) {
+        let copies = self
+            .graph
+            .nodes()
+            .iter()
+            .filter(|node| matches!(node.op, Op::Identity(_)));
+        let copies: Vec<(TensorId, TensorId)> = copies.map(|node| (node.inputs[0], node.output())).collect();
+        for (from, to) in copies {
+            if self.graph.tensor(to).quantization.is_none() {
+                self.graph.tensor_mut(to).quantization = self.graph.tensor(from).quantization.clone();
+            }
+        }
     }
 
     /// Signed bytes turned back into the unsigned ones that the file declares for an output.

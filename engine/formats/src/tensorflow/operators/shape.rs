@@ -261,7 +261,7 @@ fn gather(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
             "gather along one dimension",
         ));
     }
-    let indices = call.tensor(1)?;
+    let indices = call.tensor_or_scalar(1)?;
     call.output(Gather { axis }, &[input, indices])
 }
 

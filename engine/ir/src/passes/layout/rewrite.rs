@@ -7,6 +7,7 @@ use super::Interface;
 use super::demand::Demands;
 use super::order::{Order, Shuffle, moves_nothing};
 use crate::ops::{Gather, Identity, Reshape, Transpose};
+use crate::samples::{Place, Samples};
 use crate::{Constant, Graph, InferError, Node, Op, Quantization, Tensor, TensorId, TensorType};
 
 /// Where the values of a tensor are.
@@ -40,6 +41,8 @@ impl Value {
 pub(super) struct Rewriter<'g> {
     pub(super) old: &'g Graph,
     pub(super) demands: &'g Demands,
+    /// Where the samples are in the tensors of the old graph.
+    samples: Samples,
     new: Graph,
     values: Vec<Option<Value>>,
     /// Constants of the new graph by the constant that they are made from.
@@ -63,6 +66,7 @@ impl<'g> Rewriter<'g> {
         let mut rewriter = Rewriter {
             old,
             demands,
+            samples: Samples::of(old),
             new: Graph::new(&old.name),
             values: vec![None; old.tensors().len()],
             constants: HashMap::new(),
@@ -154,7 +158,18 @@ impl<'g> Rewriter<'g> {
                 let (data, quantization) = self.arranged(from, &value.order.to(order));
                 Ok(self.constant(from, data, quantization))
             }
-            Source::Made(stored) => self.transpose(stored, &value.order.to(order), &self.old.tensor(id).name),
+            Source::Made(stored) => {
+                let samples = self.samples_in(id, &value.order);
+                self.transpose(stored, &value.order.to(order), samples, &self.old.tensor(id).name)
+            }
+        }
+    }
+
+    /// The stored dimension that counts samples, of a tensor of the old graph that is stored in `order`.
+    pub(super) fn samples_in(&self, id: TensorId, order: &Order) -> Option<usize> {
+        match self.samples.place(id) {
+            Place::Along(axis) => Some(order.position(axis)),
+            Place::Apart | Place::Mixed => None,
         }
     }
 
@@ -183,7 +198,7 @@ impl<'g> Rewriter<'g> {
             let within = shuffle.perm.iter().map(|p| p + axis);
             let last = axis + shuffle.perm.len();
             let perm: Vec<usize> = (0..axis).chain(within).chain(last..last + after.len()).collect();
-            let moved = self.transpose(split, &perm, name)?;
+            let moved = self.transpose(split, &perm, None, name)?;
             self.reshape(moved, dims.clone(), name)?
         } else {
             let table: Vec<i32> = shuffle.table().iter().map(|&i| i as i32).collect();
@@ -198,11 +213,22 @@ impl<'g> Rewriter<'g> {
         Ok(())
     }
 
-    /// `stored` with its dimensions permuted; nothing is added where nothing moves, or where it was added before.
-    pub(super) fn transpose(&mut self, stored: TensorId, perm: &[usize], name: &str) -> Result<TensorId, InferError> {
+    /// `stored` with its dimensions permuted; nothing is added where nothing moves, or where it was added before. A dimension that
+    /// counts `samples` moves though a run takes but one: many lie otherwise.
+    pub(super) fn transpose(
+        &mut self,
+        stored: TensorId,
+        perm: &[usize],
+        samples: Option<usize>,
+        name: &str,
+    ) -> Result<TensorId, InferError> {
         let tensor = self.new.tensor(stored);
         let dims = tensor.ty.shape.dims();
-        if moves_nothing(perm, dims) {
+        let mut many = dims.to_vec();
+        if let Some(axis) = samples {
+            many[axis] = many[axis].max(2);
+        }
+        if moves_nothing(perm, &many) {
             let shape = perm.iter().map(|&p| dims[p]).collect();
             return self.reshape(stored, shape, name);
         }

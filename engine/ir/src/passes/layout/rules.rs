@@ -20,6 +20,8 @@ impl Rewriter<'_> {
                 self.absorb(node, value)
             }
             (Op::Reshape(op), Some(input)) => self.rewrite_reshape(node, input, &op.shape),
+            // What is returned is brought into its order as integers, a quarter of the bytes.
+            (Op::Dequantize(_), _) if self.is_returned_only(node.output()) => self.as_stated(node),
             (op, Some(input)) if matches!(op.reads(), Reads::Function | Reads::Place) => self.elementwise(node, input),
             (op, _) if op.reads() == Reads::Broadcast => self.broadcast(node),
             (Op::Concat(op), _) => {
@@ -64,6 +66,10 @@ impl Rewriter<'_> {
             (Op::MatMul(op), _) => self.mat_mul(node, op),
             _ => self.as_stated(node),
         }
+    }
+
+    fn is_returned_only(&self, id: TensorId) -> bool {
+        self.demands.readers(id) == 0 && self.old.outputs().contains(&id)
     }
 
     /// On inputs as the graph states them.
@@ -155,8 +161,10 @@ impl Rewriter<'_> {
         }
         let full = [vec![1; rank - dims.len()], dims.to_vec()].concat();
         let name = &self.old.tensor(id).name;
+        let samples = self.samples_in(id, &Order::stated(dims.len()));
+        let samples = samples.map(|axis| axis + rank - dims.len());
         let expanded = self.reshape(stated, full, name)?;
-        self.transpose(expanded, order.dims(), name)
+        self.transpose(expanded, order.dims(), samples, name)
     }
 
     /// The same of a constant, which is rearranged here and now.
