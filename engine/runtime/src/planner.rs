@@ -295,6 +295,8 @@ impl Planner<'_> {
             .iter()
             .find_map(|&form| self.sources.get(&(id, form)));
         let source = match found {
+            // What is constant is stored once in each form.
+            None | Some(Source::Constant(_)) => self.constant(id, form),
             Some(&source) => {
                 let from = self.operand(id, source);
                 let variable = self.variable(id, form)?;
@@ -306,7 +308,6 @@ impl Planner<'_> {
                 self.step(vec![from], vec![variable], run, true);
                 Source::Variable(variable)
             }
-            None => self.constant(id, form),
         };
         self.sources.insert((id, form), source);
         Ok(self.operand(id, source))

@@ -15,7 +15,8 @@ use super::{Granularity, QuantizeError, weights};
 
 /// Quantizes the weights of convolutions and fully connected layers that have at least `min_elements`.
 ///
-/// The bias and all other constants stay floats. A weight tensor that any other kind of node reads stays float too.
+/// The bias and all other constants stay floats. A weight tensor that any other kind of node reads, or that is returned,
+/// stays float too.
 pub fn dynamic(
     graph: &Graph,
     granularity: Granularity,
@@ -41,6 +42,7 @@ pub fn dynamic(
                 && n.inputs[1] == id
                 && n.op.weight_axis() == Some(channel)
         });
+        let only_weights = only_weights && !graph.outputs().contains(&id);
         if values.len() < min_elements || !only_weights || !done.insert(id) {
             continue;
         }

@@ -108,7 +108,8 @@ pub(crate) fn stored(context: &Context<'_>, value: f32) -> Result<f32, RuntimeEr
     }
     let params = output.quantization.as_ref().and_then(ir::Quantization::whole);
     let params = params.ok_or_else(|| context.unsupported(format!("`{}` has no single scale", output.name)))?;
-    let bias = if context.bytes { 128 } else { 0 };
+    let bytes = context.bytes && output.ty.element == ElementType::I8;
+    let bias = if bytes { 128 } else { 0 };
     Ok((params.quantize(value, output.ty.element) + bias) as f32)
 }
 
