@@ -112,7 +112,7 @@ impl Job<'_> {
             Err(error) => {
                 return Ok(Outcome::Failed {
                     error: error.to_string(),
-                    environment: false,
+                    environment: error.is_of_the_environment(),
                 });
             }
         };

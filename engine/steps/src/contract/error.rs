@@ -90,6 +90,16 @@ pub enum StepError {
     },
 }
 
+impl StepError {
+    /// Whether the machine refused, not the recipe: the same step may succeed when there is more room.
+    pub fn is_of_the_environment(&self) -> bool {
+        matches!(
+            self,
+            StepError::Threads { .. } | StepError::Data(data::DataError::Shelf { .. })
+        )
+    }
+}
+
 impl From<ModelError> for StepError {
     fn from(error: ModelError) -> Self {
         match error {
