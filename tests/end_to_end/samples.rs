@@ -8,7 +8,7 @@ use crate::support::Lab;
 
 /// A NumPy file of floats.
 fn floats(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
+    let sides = shape.iter().fold(String::new(), |all, side| all + &format!("{side}, "));
     let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sides}), }}");
     let mut file = [b"\x93NUMPY\x01\x00v\x00", format!("{head:<117}\n").as_bytes()].concat();
     file.extend(values.iter().flat_map(|v| v.to_le_bytes()));

@@ -328,6 +328,8 @@ pub struct InspectArgs {
     /// Weights for an architecture: .pth, .pt or .safetensors; they are zeros without
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     /// As an architecture file; `convert` to .safetensors writes the weights for it
     #[arg(long, conflicts_with = "json")]
     pub architecture: bool,
@@ -392,9 +394,29 @@ pub enum ProfileArg {
     Tensorrt,
 }
 
+/// The size of an input that a model leaves open.
+#[derive(Debug, Args)]
+pub struct ShapeArgs {
+    /// Dimensions of one sample, for models that leave some open, in the file's order: 3,224,224 for .onnx, 224,224,3 for others
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
+    pub input_shape: Option<Vec<usize>>,
+}
+
+impl ShapeArgs {
+    /// As parameters of `import`.
+    pub fn params(&self) -> serde_json::Value {
+        match &self.input_shape {
+            Some(shape) => serde_json::json!({ "input-shape": shape }),
+            None => serde_json::json!({}),
+        }
+    }
+}
+
 /// How a model is read.
 #[derive(Debug, Args)]
 pub struct ReadingArgs {
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     /// The entry of a checkpoint that holds the weights, where it holds several
     #[arg(long, value_name = "NAME", requires = "weights")]
     pub key: Option<String>,
@@ -406,7 +428,8 @@ pub struct ReadingArgs {
 impl ReadingArgs {
     /// As parameters of `import`.
     pub fn params(&self) -> serde_json::Value {
-        let mut params = serde_json::json!({ "allow-non-finite": self.allow_non_finite });
+        let mut params = self.shape.params();
+        params["allow-non-finite"] = self.allow_non_finite.into();
         if let Some(key) = &self.key {
             params["key"] = key.as_str().into();
         }
@@ -458,6 +481,9 @@ pub struct ConvertArgs {
     /// How many weight scales a layer has
     #[arg(long, value_name = "WHAT", requires = "quantize")]
     pub per: Option<PerArg>,
+    /// Layers of an int8 model that may stay float: names with * and ?, or op: and an operator; others without integer arithmetic fail
+    #[arg(long, value_name = "LAYER", requires = "quantize")]
+    pub allow_float: Vec<String>,
     /// Element type of the inputs of an int8 model
     #[arg(long, value_name = "TYPE", requires = "quantize")]
     pub input: Option<EdgeArg>,
@@ -483,6 +509,8 @@ pub struct VerifyArgs {
     /// What it should agree with
     #[arg(value_hint = ValueHint::FilePath)]
     pub reference: PathBuf,
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     /// Samples, in the scale that the models take [default: 16 samples of noise in 0..1]
     #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath)]
     pub input: Option<PathBuf>,
@@ -520,6 +548,8 @@ pub struct BenchArgs {
     /// The model: .h5, .keras, .onnx, .tflite or the folder of a SavedModel
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     /// Runs that are counted
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,

@@ -57,6 +57,9 @@ impl Project {
             }
             let instances = recipe.instances()?;
             let mut complaints = refused_parameters(&recipe, &instances);
+            if complaints.is_empty() {
+                complaints = refused_inputs(&recipe, &instances);
+            }
             complaints.extend(missing_files(&recipe, &instances));
             if !complaints.is_empty() {
                 complaints.sort_by(|a, b| a.place().cmp(b.place()));
@@ -179,6 +182,21 @@ fn refused_parameters(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic
         }
     }
     complaints
+}
+
+/// What the ops say about what their inputs will be; once a step, however many instances it has.
+fn refused_inputs(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
+    let files = |source: &str| match recipe.sources.get(source) {
+        Some(Source::Files { paths, .. }) => paths.iter().map(|path| path.display().to_string()).collect(),
+        Some(Source::Fetch(remotes)) => remotes.iter().map(|remote| remote.name.clone()).collect(),
+        None => Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    steps::contract::foresee(instances, &schedule::variants(instances), files, steps::find)
+        .into_iter()
+        .filter(|(i, problem)| seen.insert((instances[*i].step.clone(), problem.clone())))
+        .map(|(i, problem)| refusal(recipe, &instances[i], &problem))
+        .collect()
 }
 
 /// A complaint of an op, at the first parameter that its words mention.

@@ -63,11 +63,6 @@ impl<'a> Workbench<'a> {
         }
     }
 
-    /// Reads a model file.
-    pub fn import(&self, path: &Path) -> Result<Made, Failure> {
-        self.import_with(path, None, serde_json::json!({}))
-    }
-
     /// Reads a model file, or an architecture with a file of weights for it, with parameters of `import`.
     pub fn import_with(&self, path: &Path, weights: Option<&Path>, params: Value) -> Result<Made, Failure> {
         let mut sources = BTreeMap::new();

@@ -21,6 +21,14 @@ pub struct RenameRule {
     pub to: String,
 }
 
+/// Finds what is wrong with a rule by itself.
+///
+/// # Errors
+/// `from` is no regular expression.
+pub fn check_rule(rule: &RenameRule) -> Result<(), String> {
+    Rename::new(&rule.from, &rule.to).map(drop).map_err(|e| e.to_string())
+}
+
 /// How the names of a weights file become those of the architecture.
 #[derive(Debug, Clone, Default)]
 pub struct Naming<'a> {

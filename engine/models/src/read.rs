@@ -27,6 +27,19 @@ pub enum ModelFormat {
     Torch,
 }
 
+impl ModelFormat {
+    /// The format of files of this name, where the name tells.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Some(match Path::new(name).extension()?.to_str()? {
+            "h5" | "hdf5" | "keras" => ModelFormat::Keras,
+            "onnx" => ModelFormat::Onnx,
+            "tflite" => ModelFormat::Tflite,
+            "pth" | "pt" | "safetensors" => ModelFormat::Torch,
+            _ => return None,
+        })
+    }
+}
+
 /// The names of files beside a model's that hold its weights: for `.onnx` files alone.
 pub fn companions(path: &Path) -> Result<Vec<String>, ModelError> {
     if path.extension().is_none_or(|extension| extension != "onnx") {

@@ -99,6 +99,20 @@ impl Relation {
     }
 }
 
+/// Figures that are shares of a whole.
+const SHARES: [&str; 10] = [
+    "accuracy",
+    "top5",
+    "precision",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "g-mean",
+    "top1-agreement",
+    "top5-agreement",
+    "equal",
+];
+
 impl Expectation {
     /// Reads an entry of `expect`.
     pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &Steps<'_>, node: &Node) -> Option<Self> {
@@ -126,6 +140,19 @@ impl Expectation {
                     relation,
                     number(complaints, bindings, &format!("expect.{}", relation.key()), node),
                 ));
+            }
+        }
+        if let Some((_, path)) = &metric
+            && SHARES.contains(&path.as_str())
+        {
+            for relation in Relation::ALL {
+                let beyond = bounds
+                    .iter()
+                    .any(|(r, bound)| *r == relation && bound.is_some_and(|b| b.abs() > 1.0));
+                if let Some(node) = fields.get(relation.key()).filter(|_| beyond) {
+                    let problem = format!("expect.{}: {path} is a share between 0 and 1", relation.key());
+                    complaints.push(complaints.at(node.place.clone(), problem).help("write 0.9 for 90 %"));
+                }
             }
         }
         if bounds.is_empty() {

@@ -31,7 +31,7 @@ pub use input::{
 };
 pub use junit::junit;
 pub use plots::{Block, Network};
-pub use questions::Question;
+pub use questions::{Expected, Question, check_questions};
 pub use render::{ReportFile, render};
 pub use sensitivity::{Sensitivity, SensitivityRow};
 pub use step_summary::step_summary;

@@ -30,3 +30,4 @@ pub use explain::{Explanation, Staleness};
 pub use job::Restore;
 pub use record::{InstanceRecord, RunRecord, SCHEMA, SourceRecord, Status, WrittenFile, record_schema};
 pub use sources::{Ingested, IngestedFile, IngestedSource, SourceError, foresee, ingest, ingest_needed};
+pub use variant::variants;

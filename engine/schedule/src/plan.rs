@@ -11,7 +11,7 @@ use steps::Registered;
 use crate::error::EngineError;
 use crate::key::{self, KeyInput};
 use crate::sources::Ingested;
-use crate::variant::{name_ranges, variant};
+use crate::variant::variants;
 
 /// All instances of a resolved recipe.
 pub(crate) struct Plan {
@@ -45,17 +45,17 @@ impl Plan {
         facts: RecipeFacts,
         host: String,
     ) -> Result<Self, Vec<(Instance, String)>> {
+        let names = variants(&instances);
         let ids: Vec<String> = instances.iter().map(|n| n.id.to_string()).collect();
         let positions: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
         let mut nodes: Vec<Node> = Vec::with_capacity(instances.len());
         let mut refused = Vec::new();
-        for instance in instances {
+        for (instance, variant) in instances.into_iter().zip(names) {
             let completed = complete(&instance);
             let needs = instance
                 .needs()
                 .filter_map(|id| positions.get(id.as_str()).copied())
                 .collect();
-            let variant = variant(&instance, &positions, &nodes);
             match completed {
                 Ok((op, params)) => nodes.push(Node {
                     instance,
@@ -70,7 +70,6 @@ impl Plan {
         if !refused.is_empty() {
             return Err(refused);
         }
-        name_ranges(&mut nodes);
         Ok(Plan {
             nodes,
             sources,

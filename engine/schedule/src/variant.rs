@@ -5,10 +5,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use recipe::{ArtifactKind, Instance};
 use serde_json::Value;
 
-use crate::plan::Node;
+/// The names under which reports show instances, which stand in topological order: a model by its step and place, a measurement by
+/// the model it is about.
+pub fn variants(instances: &[Instance]) -> Vec<String> {
+    let positions: HashMap<&str, usize> = instances.iter().enumerate().map(|(i, n)| (n.id.as_str(), i)).collect();
+    let mut names: Vec<String> = Vec::with_capacity(instances.len());
+    for instance in instances {
+        let name = name(instance, &positions, &names);
+        names.push(name);
+    }
+    name_ranges(instances, &positions, &mut names);
+    names
+}
 
-/// The name under which reports show an instance: a model by its step and place, a measurement by the model it is about.
-pub(crate) fn variant(instance: &Instance, positions: &HashMap<&str, usize>, nodes: &[Node]) -> String {
+fn name(instance: &Instance, positions: &HashMap<&str, usize>, names: &[String]) -> String {
     let makes_model = matches!(
         instance.produces,
         ArtifactKind::Model | ArtifactKind::Ranges | ArtifactKind::Dataset
@@ -17,9 +27,9 @@ pub(crate) fn variant(instance: &Instance, positions: &HashMap<&str, usize>, nod
         .inputs
         .iter()
         .find(|i| !i.gathers && matches!(i.port.as_str(), "model" | "file"));
-    let subject = subject.and_then(|i| nodes.get(*positions.get(i.from.first()?.id.as_str())?));
+    let subject = subject.and_then(|i| names.get(*positions.get(i.from.first()?.id.as_str())?));
     match subject {
-        Some(model) if !makes_model => model.variant.clone(),
+        Some(model) if !makes_model => model.clone(),
         _ => {
             // An axis that the step's name mentions stands there: `pruned-s-int8` becomes `pruned-0.5-int8`.
             let mut words: Vec<String> = instance.step.split('-').map(str::to_owned).collect();
@@ -35,23 +45,20 @@ pub(crate) fn variant(instance: &Instance, positions: &HashMap<&str, usize>, nod
 }
 
 /// Ranges that one model is quantized with are about that model, so that a report shows both in one row.
-pub(crate) fn name_ranges(nodes: &mut [Node]) {
+fn name_ranges(instances: &[Instance], positions: &HashMap<&str, usize>, names: &mut [String]) {
     let mut users: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-    for (i, node) in nodes.iter().enumerate() {
-        if node.instance.produces == ArtifactKind::Model {
-            let ranges = node
-                .needs
-                .iter()
-                .filter(|&&d| nodes[d].instance.produces == ArtifactKind::Ranges);
-            for &d in ranges {
+    for (i, instance) in instances.iter().enumerate() {
+        if instance.produces == ArtifactKind::Model {
+            let needs = instance.needs().filter_map(|id| positions.get(id.as_str()));
+            for &d in needs.filter(|&&d| instances[d].produces == ArtifactKind::Ranges) {
                 users.entry(d).or_default().insert(i);
             }
         }
     }
     for (ranges, models) in users {
         if let (Some(&only), 1) = (models.first(), models.len()) {
-            let name = nodes[only].variant.clone();
-            nodes[ranges].variant = name;
+            let name = names[only].clone();
+            names[ranges] = name;
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::workbench::Workbench;
 /// Prints times and memory.
 pub fn bench(args: &BenchArgs, terminal: &Terminal) -> Outcome {
     let bench = Workbench::new(terminal);
-    let model = bench.import(&args.model)?.artifact;
+    let model = bench.import_with(&args.model, None, args.shape.params())?.artifact;
     if args.ops {
         let protocol = Protocol {
             warmup: args.warmup,

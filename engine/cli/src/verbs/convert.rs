@@ -99,6 +99,7 @@ fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
     let integer = matches!(args.quantize, Some(SchemeArg::Int8 | SchemeArg::Int16x8));
     let strays = [
         ("--calibrate", args.calibrate.is_some() && !integer),
+        ("--allow-float", !args.allow_float.is_empty() && !integer),
         ("--input", args.input.is_some() && !integer),
         ("--output", args.output.is_some() && !integer),
     ];
@@ -164,6 +165,10 @@ fn quantized(
     });
     if let Some(block) = args.block {
         params["block"] = json!(block);
+    }
+    if !args.allow_float.is_empty() {
+        let usual = std::iter::once(steps::ops::quantize::ALLOW_FLOAT.to_owned());
+        params["allow-float"] = usual.chain(args.allow_float.iter().cloned()).collect();
     }
     let quantized = bench.apply("quantize", params, &ports)?.artifact;
     if let Some(samples) = &samples {

@@ -32,7 +32,7 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
         Arc::new(built.graph)
     } else {
         let imported =
-            Workbench::new(terminal).import_with(&args.model, args.weights.as_deref(), serde_json::json!({}))?;
+            Workbench::new(terminal).import_with(&args.model, args.weights.as_deref(), args.shape.params())?;
         imported.artifact.model().or_exit(Exit::StepFailed)?
     };
     if args.architecture {

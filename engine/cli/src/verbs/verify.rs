@@ -18,8 +18,8 @@ const NOISE: usize = 16;
 pub fn verify(args: &VerifyArgs, terminal: &Terminal) -> Outcome {
     let bench = Workbench::new(terminal);
     let (model, reference) = (
-        bench.import(&args.model)?.artifact,
-        bench.import(&args.reference)?.artifact,
+        bench.import_with(&args.model, None, args.shape.params())?.artifact,
+        bench.import_with(&args.reference, None, args.shape.params())?.artifact,
     );
     let data = if let Some(path) = &args.input {
         workbench::samples(path, &reference, args.layout)?

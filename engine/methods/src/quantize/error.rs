@@ -105,6 +105,6 @@ fn not_reached(rows: &[Effect]) -> String {
     let lines: String = rows.iter().map(line).collect();
     let count = rows.len();
     format!(
-        "{count} tensors did not become what was asked for:{lines}\n  list the layers under allow-float to accept this"
+        "{count} tensors did not become what was asked for:{lines}\n  list the layers under allow-float (`--allow-float`) to accept this"
     )
 }

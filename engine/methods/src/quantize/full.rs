@@ -7,16 +7,16 @@
 //! their ranges; where a dictated scale meets a group, a `Quantize` node converts from one to the other.
 //! Source: TensorFlow Lite 8-bit quantization specification.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ir::ops::{Dequantize, IntegerRule, Quantize};
 use ir::{Constant, ElementType, Graph, Node, Op, QuantParams, Quantization, Scale, Tensor, TensorId};
 
 use super::grid::{Grid, Plan, WeightType};
-use super::masks;
 use super::range::{NARROWEST, Range, TensorRanges, WIDEST};
 use super::width::Width;
 use super::{EdgeType, QuantizeError, Settings, weights};
+use super::{columns, masks};
 
 /// Quantizes a folded and lowered graph.
 ///
@@ -27,8 +27,14 @@ pub fn full(graph: &Graph, ranges: &TensorRanges, settings: &Settings, plan: &Pl
     let params = Groups::of(graph, width).params(graph, ranges)?;
     let mut builder = Builder::new(graph, params, settings, plan);
     builder.edges_in();
-    for node in graph.nodes() {
-        let stays_float = node.op.weight_axis().is_some() && plan.kind(&node.name) == WeightType::Float;
+    let before_the_edge = if settings.input == EdgeType::Float && width == Width::Bits8 {
+        columns::brought_to_one_scale(graph)
+    } else {
+        HashSet::new()
+    };
+    for (id, node) in graph.node_ids().zip(graph.nodes()) {
+        let ruled = node.op.weight_axis().is_some() && plan.kind(&node.name) == WeightType::Float;
+        let stays_float = ruled || before_the_edge.contains(&id);
         // Shapes and indices are integers that mean themselves.
         let real = graph.tensor(node.output()).ty.element == ElementType::F32;
         match width.rule(&node.op).refused() {

@@ -4,6 +4,7 @@
 //! follow from them ([`weights`], [`Grid`]); activations are not, so integer schemes take the [`Range`]s that samples showed.
 //! The result is checked against the request ([`proof`]): what did not become what was asked for is refused, by name.
 
+mod columns;
 mod dynamic;
 mod error;
 mod float16;
@@ -184,10 +185,13 @@ pub fn quantize(
 pub fn check_edges(settings: &Settings) -> Result<(), QuantizeError> {
     let refuse = |scheme, edge, known| Err(QuantizeError::Edge { scheme, edge, known });
     let has = |edge: EdgeType| settings.input == edge || settings.output == edge;
+    let integers = settings.input != EdgeType::Float || settings.output != EdgeType::Float;
     match settings.scheme {
         Scheme::Int8 if has(EdgeType::Int16) => refuse("int8", "int16", "float, int8 or uint8"),
         Scheme::Int16x8 if has(EdgeType::Int8) => refuse("int16x8", "int8", "float or int16"),
         Scheme::Int16x8 if has(EdgeType::Uint8) => refuse("int16x8", "uint8", "float or int16"),
+        Scheme::Float16 if integers => refuse("float16", "integer", "float ones, as which it computes"),
+        Scheme::DynamicInt8 if integers => refuse("dynamic-int8", "integer", "float ones, as which it computes"),
         Scheme::Float16 | Scheme::DynamicInt8 | Scheme::Int8 | Scheme::Int16x8 => Ok(()),
     }
 }

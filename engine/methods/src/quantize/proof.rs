@@ -1,7 +1,10 @@
 //! Proof of effect: the quantized graph is read again and compared with what was asked for.
 
+use std::collections::HashSet;
+
 use ir::{Constant, ElementType, Graph, Node, Op, Tensor, TensorId};
 
+use super::columns;
 use super::grid::{Plan, WeightType};
 use super::width::Width;
 
@@ -56,8 +59,23 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: 
 /// Checks that every computing node of a graph works on integers of `width`.
 pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<Effect> {
     let mut rows = Vec::new();
-    for node in graph.nodes() {
+    let before_the_edge = match width {
+        Width::Bits8 => columns::brought_to_one_scale(graph),
+        Width::Bits16 => HashSet::new(),
+    };
+    for (id, node) in graph.node_ids().zip(graph.nodes()) {
         if matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)) {
+            continue;
+        }
+        if before_the_edge.contains(&id) {
+            rows.push(Effect {
+                layer: node.name.clone(),
+                tensor: "output",
+                requested: "f32".into(),
+                actual: graph.tensor(node.output()).ty.element.to_string(),
+                took_effect: true,
+                reason: Some("brings columns that share no scale to one, before the quantization".into()),
+            });
             continue;
         }
         let output = graph.tensor(node.output());

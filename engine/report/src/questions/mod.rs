@@ -7,10 +7,13 @@
 mod accuracy;
 mod against;
 mod best;
+mod check;
 mod deflation;
 mod dominance;
 mod sizes;
 mod trend;
+
+pub use check::{Expected, check_questions};
 
 use std::collections::BTreeSet;
 

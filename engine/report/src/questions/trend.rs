@@ -12,7 +12,7 @@ use crate::variants::{Variant, Variants, slug};
 use super::{Answer, Question, family};
 
 /// The axis that every calibrated variant has.
-const CALIBRATION_SAMPLES: &str = "calibration-samples";
+pub(super) const CALIBRATION_SAMPLES: &str = "calibration-samples";
 
 /// A variant at its place on the axis.
 struct Step<'a, 'v> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use data::Entry;
+use ir::Op as Operator;
 use models::timing::Instruments;
 use recipe::{ArtifactKind, OpSpec};
 use report::Document;
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::StepError;
-use crate::contract::{Artifact, Decoded, IntermediateResults};
+use crate::contract::{Arithmetic, Artifact, Decoded, Facts, IntermediateResults, Outlook};
 
 /// An op of the recipe language. The parameter struct is its only declaration.
 pub trait Op {
@@ -32,6 +33,9 @@ pub trait Op {
     /// Whether the op writes facts about the recipe itself (its digest, its parameters): they enter its key.
     const READS_RECIPE: bool = false;
 
+    /// Ports whose models must compute with floats.
+    const TAKES_FLOATS: &'static [&'static str] = &[];
+
     /// Whether the result depends on the machine: never shared between hosts, run with the machine to itself.
     fn measures_machine(params: &Self::Params) -> bool {
         let _ = params;
@@ -47,8 +51,34 @@ pub trait Op {
         Ok(())
     }
 
+    /// What is known of the result before anything runs, from what is known of the inputs. A model passes on what is known of the
+    /// one that it is made from.
+    ///
+    /// # Errors
+    /// Why nothing can come of such inputs, in words that begin with the parameter or port.
+    fn foresee(params: &Self::Params, inputs: &Outlook) -> Result<Facts, String> {
+        let _ = params;
+        demand_floats::<Self>(inputs)?;
+        Ok(match Self::PRODUCES {
+            ArtifactKind::Model => inputs.facts("model"),
+            _ => Facts::default(),
+        })
+    }
+
     /// Runs the op.
     fn run(params: &Self::Params, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError>;
+}
+
+/// Refuses models that do not compute with floats at the ports of [`Op::TAKES_FLOATS`].
+///
+/// # Errors
+/// See [`Outlook::demand`].
+pub fn demand_floats<O: Op + ?Sized>(inputs: &Outlook) -> Result<(), String> {
+    O::TAKES_FLOATS.iter().try_for_each(|port| {
+        inputs.demand(port, (O::NAME, "a float model"), |found| {
+            matches!(found, Arithmetic::Float | Arithmetic::HalfWeights)
+        })
+    })
 }
 
 /// What a step is given, by port.
@@ -193,6 +223,7 @@ impl Output {
 
 type Complete = fn(&Value, &[&str]) -> Result<Value, String>;
 type MeasuresMachine = fn(Value) -> bool;
+type Foresee = fn(&Value, &Outlook) -> Result<Facts, String>;
 type Run = fn(Value, &Inputs, &Context<'_>) -> Result<Output, StepError>;
 
 /// An op with its types erased.
@@ -205,6 +236,7 @@ pub struct Registered {
     pub reads_recipe: bool,
     complete: Complete,
     measures_machine: MeasuresMachine,
+    foresee: Foresee,
     run: Run,
 }
 
@@ -223,6 +255,10 @@ impl Registered {
                 serde_json::to_value(&params).map_err(|e| e.to_string())
             },
             measures_machine: |params| serde_json::from_value(params).is_ok_and(|params| O::measures_machine(&params)),
+            foresee: |params, inputs| {
+                let params: O::Params = serde_json::from_value(params.clone()).map_err(|e| e.to_string())?;
+                O::foresee(&params, inputs)
+            },
             run: |params, inputs, context| {
                 let params = serde_json::from_value(params).map_err(|e| StepError::Encode(e.to_string()))?;
                 O::run(&params, inputs, context)
@@ -232,6 +268,13 @@ impl Registered {
 
     /// The parameters with their defaults, without ports: the part of a key called parameters.
     pub fn complete(&self, params: &Value, ports: &[&str]) -> Result<Value, String> {
+        if let Some((pattern, name)) = unknown_operator(params) {
+            let near = recipe::suggest::nearest(name, Operator::NAMES.iter().copied());
+            let near = near
+                .map(|near| format!("; did you mean `op:{near}`?"))
+                .unwrap_or_default();
+            return Err(format!("`{pattern}` names no operator{near}"));
+        }
         let mut complete = (self.complete)(params, ports)?;
         self.spec.strip(&mut complete);
         Ok(complete)
@@ -242,9 +285,33 @@ impl Registered {
         (self.measures_machine)(params.clone())
     }
 
+    /// See [`Op::foresee`].
+    ///
+    /// # Errors
+    /// Why nothing can come of such inputs.
+    pub fn foresee(&self, params: &Value, inputs: &Outlook) -> Result<Facts, String> {
+        (self.foresee)(params, inputs)
+    }
+
     /// Runs the op.
     pub fn run(&self, params: Value, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         (self.run)(params, inputs, context)
+    }
+}
+
+/// A pattern over layers, anywhere in parameters, that no operator can match.
+fn unknown_operator(params: &Value) -> Option<(&str, &str)> {
+    match params {
+        Value::String(pattern) => {
+            let name = pattern.strip_prefix("op:")?;
+            let known = Operator::NAMES
+                .iter()
+                .any(|operator| methods::patterns::glob(name, operator));
+            (!known).then_some((pattern.as_str(), name))
+        }
+        Value::Array(items) => items.iter().find_map(unknown_operator),
+        Value::Object(fields) => fields.values().find_map(unknown_operator),
+        _ => None,
     }
 }
 

@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output, Ranges};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, Ranges, demand_floats};
 use crate::sampling::Samples;
 use crate::sampling::probe::Probe;
 use crate::sampling::reconstruction::{RoundingMethod, quantized};
@@ -97,6 +97,7 @@ impl Op for AutoOp {
     const SUMMARY: &'static str = "Finds the smallest quantized model whose measured drop stays within a bound.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "small: { auto: { model: base, ranges: ranges, data: train, drop: 0.01 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn measures_machine(params: &Auto) -> bool {
         params.latency.is_some()
@@ -110,6 +111,14 @@ impl Op for AutoOp {
             return Err("latency: no model takes no time; give milliseconds, such as 5".into());
         }
         Ok(())
+    }
+
+    fn foresee(_params: &Auto, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        Ok(Facts {
+            folded: true,
+            ..Facts::default()
+        })
     }
 
     fn run(params: &Auto, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

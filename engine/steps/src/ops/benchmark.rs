@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 
 /// Parameters of `benchmark`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +65,11 @@ impl Op for BenchmarkOp {
 
     fn measures_machine(_: &Benchmark) -> bool {
         true
+    }
+
+    fn foresee(_params: &Benchmark, inputs: &Outlook) -> Result<Facts, String> {
+        inputs.demand_runnable(&["model"])?;
+        Ok(Facts::default())
     }
 
     fn run(params: &Benchmark, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

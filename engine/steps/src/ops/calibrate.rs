@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output, Ranges};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output, Ranges};
 use crate::sampling::Feeder;
 use crate::sampling::activation_ranges::{self, Choice, Method};
 
@@ -97,6 +97,13 @@ impl Op for CalibrateOp {
             }
             _ => Ok(()),
         }
+    }
+
+    fn foresee(_params: &Calibrate, inputs: &Outlook) -> Result<Facts, String> {
+        inputs.demand("model", (Self::NAME, "one whose activations are floats"), |found| {
+            found != Arithmetic::Integer
+        })?;
+        Ok(Facts::default())
     }
 
     fn run(params: &Calibrate, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

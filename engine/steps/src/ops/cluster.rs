@@ -207,6 +207,7 @@ impl Op for ClusterOp {
     const SUMMARY: &'static str = "Lets the weights of a layer share a few values.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "clustered: { cluster: { model: base, clusters: 16, init: kmeans++, per: channel } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Cluster, ports: &[&str]) -> Result<(), String> {
         match (params.method, ports.contains(&"data")) {

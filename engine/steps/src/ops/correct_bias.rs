@@ -50,6 +50,7 @@ impl Op for CorrectBiasOp {
     const SUMMARY: &'static str = "Takes back the mean error of each channel; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "corrected: { correct-bias: { model: int8, reference: base, data: train } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["reference"];
 
     fn run(params: &CorrectBias, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let reference = models::prepared(inputs.one("reference")?.model()?.as_ref())?;

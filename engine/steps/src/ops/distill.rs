@@ -60,6 +60,7 @@ impl Op for DistillOp {
     const SUMMARY: &'static str = "Trains a network to say what another one says.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "student: { distill: { model: base, teacher: base, data: train, epochs: 6 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Distill, _ports: &[&str]) -> Result<(), String> {
         params.training().check()

@@ -58,6 +58,7 @@ impl Op for EqualizeOp {
     const SUMMARY: &'static str = "Gives the channels between two layers equal ranges; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "even: { equalize: { model: base, data: train, count: 500 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn run(params: &Equalize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let graph = models::prepared(inputs.one("model")?.model()?.as_ref())?;

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 use crate::sampling::Feeder;
 
 /// Parameters of `evaluate`.
@@ -43,6 +43,11 @@ impl Op for EvaluateOp {
     const SUMMARY: &'static str = "Counts a classifier's decisions on labelled samples.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
     const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";
+
+    fn foresee(_params: &Evaluate, inputs: &Outlook) -> Result<Facts, String> {
+        inputs.demand_runnable(&["model"])?;
+        Ok(Facts::default())
+    }
 
     fn run(params: &Evaluate, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let graph = inputs.one("model")?.model_or_file()?;

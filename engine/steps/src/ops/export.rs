@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output};
 
 /// Parameters of `export`.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
@@ -60,6 +60,47 @@ impl Op for ExportOp {
     const SUMMARY: &'static str = "Writes a model as a file that a device's runtime loads.";
     const PRODUCES: ArtifactKind = ArtifactKind::File;
     const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
+
+    fn check(params: &Export, _ports: &[&str]) -> Result<(), String> {
+        use FileFormat::{CArray, Onnx, Tflite};
+        let options: [(&str, bool, &[FileFormat], &str); 5] = [
+            ("packed-int4", params.packed_int4, &[Tflite, Onnx], "tflite and onnx"),
+            ("sparse", params.sparse, &[Tflite], "tflite"),
+            ("external-data", params.external_data, &[Onnx], "onnx"),
+            ("profile", !params.profile.is_standard(), &[Onnx], "onnx"),
+            (
+                "keep-unknown",
+                params.keep_unknown,
+                &[Tflite, Onnx, CArray],
+                "tflite, c-array and onnx",
+            ),
+        ];
+        for (name, given, formats, known) in options {
+            if given && !formats.contains(&params.format) {
+                return Err(format!("{name} is for format {known}: remove it, or change the format"));
+            }
+        }
+        Ok(())
+    }
+
+    fn foresee(params: &Export, inputs: &Outlook) -> Result<Facts, String> {
+        let takes: fn(Arithmetic) -> bool = match params.format {
+            FileFormat::Tflite | FileFormat::CArray => |found| found != Arithmetic::BlocksOfWeights,
+            FileFormat::Onnx => |_| true,
+            FileFormat::SavedModel => |found| matches!(found, Arithmetic::Float | Arithmetic::HalfWeights),
+            FileFormat::Safetensors => |found| found == Arithmetic::Float,
+        };
+        let wanted = match params.format {
+            FileFormat::Tflite | FileFormat::CArray => "one with a scale a channel (format onnx takes blocks)",
+            FileFormat::Onnx => "any",
+            FileFormat::SavedModel | FileFormat::Safetensors => "a float model with this format",
+        };
+        inputs.demand("model", (Self::NAME, wanted), takes)?;
+        Ok(Facts {
+            format: Some(params.format),
+            ..inputs.facts("model")
+        })
+    }
 
     fn run(params: &Export, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;

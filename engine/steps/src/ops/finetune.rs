@@ -142,6 +142,7 @@ impl Op for FinetuneOp {
         "Trains a network further; prunes it on a schedule meanwhile, or keeps its zeros and clusters.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "tuned: { finetune: { model: base, data: train, epochs: 2 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Finetune, _ports: &[&str]) -> Result<(), String> {
         if let Some(prune) = &params.prune {

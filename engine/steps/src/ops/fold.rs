@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 
 /// Parameters of `fold`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +32,13 @@ impl Op for FoldOp {
     const SUMMARY: &'static str = "Merges batch norms, padding and clamps into their neighbours.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "fp32: { fold: { model: base } }";
+
+    fn foresee(_params: &Fold, inputs: &Outlook) -> Result<Facts, String> {
+        Ok(Facts {
+            folded: true,
+            ..inputs.facts("model")
+        })
+    }
 
     fn run(_params: &Fold, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let model = inputs.one("model")?.model()?;

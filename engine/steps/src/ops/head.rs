@@ -57,6 +57,7 @@ impl Op for HeadOp {
     const SUMMARY: &'static str = "Gives a network another classifier.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "ten: { head: { model: base, data: train } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Head, ports: &[&str]) -> Result<(), String> {
         match (params.classes, ports.contains(&"data")) {

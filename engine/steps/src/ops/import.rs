@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output, SourceFiles};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, SourceFiles};
 
 /// Parameters of `import`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +74,34 @@ impl Op for ImportOp {
     const SUMMARY: &'static str = "Reads a trained network from a file.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "base: { import: { from: weights, format: keras } }";
+
+    fn check(params: &Import, ports: &[&str]) -> Result<(), String> {
+        let _ = ports;
+        for rule in &params.rename {
+            architecture::check_rule(rule).map_err(|problem| format!("rename: {problem}"))?;
+        }
+        let saved = matches!(params.format, ModelFormat::Auto | ModelFormat::SavedModel);
+        match params.signature {
+            Some(_) if !saved => Err("signature is for SavedModels: remove it, or the format".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn foresee(params: &Import, inputs: &Outlook) -> Result<Facts, String> {
+        if let [file] = inputs.source("from")
+            && let Some(named) = ModelFormat::of_name(file)
+        {
+            if params.format != ModelFormat::Auto && params.format != named {
+                return Err(format!(
+                    "format: `{file}` has the name of another kind of file: remove it, or name another file"
+                ));
+            }
+            if params.signature.is_some() {
+                return Err(format!("signature is for SavedModels, and `{file}` is none: remove it"));
+            }
+        }
+        Ok(Facts::default())
+    }
 
     fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let source = inputs.source("from")?;
@@ -217,7 +245,9 @@ fn with_architecture(
         rename: &params.rename,
     };
     let (weights, news) = architecture::weights(bytes, label, &naming)?;
-    news.iter().for_each(|line| context.log(line));
+    for line in &news {
+        context.log(line);
+    }
     let (values, input) = (&params.params, params.input_shape.clone());
     Ok(architecture::build(&network, values, input, Some(&weights), params.allow_non_finite)?.graph)
 }

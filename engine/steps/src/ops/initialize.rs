@@ -13,7 +13,7 @@ use recipe::{ArtifactKind, FileRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output};
 use crate::{StepError, learning};
 
 /// Parameters of `initialize`.
@@ -43,6 +43,13 @@ impl Op for InitializeOp {
     const SUMMARY: &'static str = "Makes a network of an architecture file, with random weights.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "small: { initialize: { architecture: resnet8.yaml, seed: 7 } }";
+
+    fn foresee(_params: &Initialize, _inputs: &Outlook) -> Result<Facts, String> {
+        Ok(Facts {
+            arithmetic: Some(Arithmetic::Float),
+            ..Facts::default()
+        })
+    }
 
     fn run(params: &Initialize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let files = inputs.source("architecture")?;

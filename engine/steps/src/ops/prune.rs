@@ -392,6 +392,7 @@ impl Op for PruneOp {
     const SUMMARY: &'static str = "Sets the weights that matter least to zero.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "pruned: { prune: { model: base, method: magnitude, sparsity: 0.5 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Prune, ports: &[&str]) -> Result<(), String> {
         let data = ports.contains(&"data");

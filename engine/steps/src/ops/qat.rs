@@ -18,7 +18,7 @@ use methods::quantize::{EdgeType, Effect, Granularity, Plan, Scheme, Settings, W
 use recipe::{ArtifactKind, Port, kind};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output, Ranges};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output, Ranges, demand_floats};
 use crate::learning::params::training_params;
 use crate::learning::{self, Extra, Kept};
 use crate::sampling::reconstruction::{quantized, row};
@@ -55,12 +55,22 @@ impl Op for QatOp {
     const SUMMARY: &'static str = "Trains a network with its numbers rounded, and makes the integer model of it.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "int8: { qat: { model: base, ranges: ranges, data: train, epochs: 1 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Qat, _ports: &[&str]) -> Result<(), String> {
         if params.weights == WeightType::Float {
             return Err("weights: are int8 or int4 here; `finetune` trains floats".into());
         }
         params.training().check()
+    }
+
+    fn foresee(_params: &Qat, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        Ok(Facts {
+            arithmetic: Some(Arithmetic::Integer),
+            folded: true,
+            format: None,
+        })
     }
 
     fn run(params: &Qat, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, demand_floats};
 use crate::sampling::trial::{Trial, default_count};
 use crate::sampling::{Samples, Walk, channel_sums};
 
@@ -48,6 +48,18 @@ impl Op for ReestimateBnOp {
     const SUMMARY: &'static str = "Measures the statistics of batch norms again; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "repaired: { reestimate-bn: { model: base, reference: base, data: train } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model", "reference"];
+
+    fn foresee(_params: &ReestimateBn, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        match inputs.one("model").filter(|model| model.facts.folded) {
+            Some(model) => Err(format!(
+                "model: `{}` has no batch norms left, they are folded into other layers; repair a step before that, or use correct-bias",
+                model.step
+            )),
+            None => Ok(inputs.facts("model")),
+        }
+    }
 
     fn run(params: &ReestimateBn, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let (model, reference) = (inputs.one("model")?.model()?, inputs.one("reference")?.model()?);

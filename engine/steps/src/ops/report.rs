@@ -6,13 +6,13 @@
 //! report: { report: { compare: [quality, speed, tflite, int8], baseline: base } }
 //! ```
 
-use ::report::{Entry, Question, ReportInput};
+use ::report::{Entry, Expected, Question, ReportInput};
 use recipe::{ArtifactKind, Ports, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 
 /// Parameters of `report`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,25 @@ impl Op for ReportOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Report;
     const EXAMPLE: &'static str = "report: { report: { compare: [quality, speed, tflite], baseline: base } }";
     const READS_RECIPE: bool = true;
+
+    fn foresee(params: &Report, inputs: &Outlook) -> Result<Facts, String> {
+        let silent = |kind: ArtifactKind| matches!(kind, ArtifactKind::Dataset | ArtifactKind::Report);
+        let shown = inputs.all("compare").iter().filter(|input| !silent(input.kind));
+        let expected: Vec<Expected<'_>> = shown
+            .map(|input| Expected {
+                variant: &input.variant,
+                coordinates: &input.coordinates,
+                compressed: input.kind == ArtifactKind::Sizes,
+            })
+            .collect();
+        if expected.is_empty() {
+            return Err(
+                "compare: none of these steps finds anything to show; name models, files, or what judges them".into(),
+            );
+        }
+        ::report::check_questions(params.baseline.as_deref(), &params.questions, &expected)?;
+        Ok(Facts::default())
+    }
 
     fn run(params: &Report, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let mut entries = Vec::new();

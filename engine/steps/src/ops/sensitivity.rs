@@ -66,6 +66,7 @@ impl Op for SensitivityOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Sensitivity;
     const EXAMPLE: &'static str =
         "bears: { sensitivity: { model: base, data: train, treatments: [int4, { prune: 0.5 }] } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Sensitivity, _ports: &[&str]) -> Result<(), String> {
         if params.treatments.is_empty() {

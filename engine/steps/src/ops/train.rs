@@ -37,6 +37,7 @@ impl Op for TrainOp {
     const SUMMARY: &'static str = "Trains a network from its beginning.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "trained: { train: { model: base, data: train, epochs: 20 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Train, _ports: &[&str]) -> Result<(), String> {
         params.training().check()

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use ir::Graph;
 use methods::patterns::matching;
+pub use methods::quantize::ALLOW_FLOAT;
 use methods::quantize::{
     EdgeType, Effect, Granularity, Plan, QuantizeError, Scheme, Settings, WeightType, check_edges, check_model, said,
 };
@@ -24,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output, Ranges};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output, Ranges};
 use crate::sampling::Samples;
 use crate::sampling::reconstruction::{RoundingMethod, quantized, row};
 
@@ -169,6 +170,9 @@ fn check_weights(params: &Quantize, data: bool) -> Result<(), String> {
         (RoundingMethod::Gptq, true) if params.scheme == Scheme::Float16 => {
             Err("scheme float16 rounds nothing to integers: remove rounding".into())
         }
+        _ if params.per != Granularity::default() && params.scheme == Scheme::Float16 => {
+            Err("per: scheme float16 has no scales: remove it".into())
+        }
         _ if changed && params.scheme == Scheme::Float16 => {
             Err("scheme float16 stores all weights alike: remove weights and rules".into())
         }
@@ -199,6 +203,23 @@ impl Op for QuantizeOp {
             }
         };
         Err(error.to_string())
+    }
+
+    fn foresee(params: &Quantize, inputs: &Outlook) -> Result<Facts, String> {
+        inputs.demand("model", (Self::NAME, "a float model"), |found| {
+            found == Arithmetic::Float
+        })?;
+        let arithmetic = match params.scheme {
+            Scheme::Float16 => Arithmetic::HalfWeights,
+            Scheme::DynamicInt8 if params.block.is_some() => Arithmetic::BlocksOfWeights,
+            Scheme::DynamicInt8 => Arithmetic::IntegerWeights,
+            Scheme::Int8 | Scheme::Int16x8 => Arithmetic::Integer,
+        };
+        Ok(Facts {
+            arithmetic: Some(arithmetic),
+            folded: true,
+            format: None,
+        })
     }
 
     fn run(params: &Quantize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

@@ -132,7 +132,7 @@ fn a_layer_that_would_stay_float_is_an_error_that_names_it() {
     insta::assert_snapshot!(error, @r"
     1 tensors did not become what was asked for:
       d output: asked for i8, is f32 (div: TFLite has no signed 8-bit division)
-      list the layers under allow-float to accept this
+      list the layers under allow-float (`--allow-float`) to accept this
     ");
     let (q, _) = int8(&quotient(), |p| p.allow_float = vec!["d".into()]).unwrap();
     insta::assert_snapshot!(lines(&q), @r"
@@ -210,7 +210,7 @@ fn a_norm_that_may_not_be_float_is_an_error() {
     insta::assert_snapshot!(int8(&normed(), |p| p.allow_float = Vec::new()).unwrap_err(), @r"
     1 tensors did not become what was asked for:
       norm output: asked for i8, is f32 (layer_norm: its variance needs the range of floats)
-      list the layers under allow-float to accept this
+      list the layers under allow-float (`--allow-float`) to accept this
     ");
     for pattern in ["norm", "no*", "op:layer_*"] {
         int8(&normed(), |p| p.allow_float = vec![pattern.into()]).unwrap();
@@ -343,7 +343,7 @@ fn what_has_eight_bits_only_is_named_under_sixteen() {
     insta::assert_snapshot!(int16x8(&g, |_| {}).unwrap_err(), @r"
     1 tensors did not become what was asked for:
       h output: asked for i16, is f32 (hard_swish: TFLite has it in 8 bits, not in 16)
-      list the layers under allow-float to accept this
+      list the layers under allow-float (`--allow-float`) to accept this
     ");
     let (q, _) = int16x8(&g, |p| p.allow_float = vec!["h".into()]).unwrap();
     insta::assert_snapshot!(lines(&q), @r"

@@ -272,6 +272,7 @@ impl Op for ShrinkOp {
     const SUMMARY: &'static str = "Takes whole channels out, so that layers become smaller.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "small: { shrink: { model: base, method: l1, sparsity: 0.5 } }";
+    const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
     fn check(params: &Shrink, ports: &[&str]) -> Result<(), String> {
         let target = params.target()?;

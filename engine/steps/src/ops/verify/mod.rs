@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 use crate::sampling::Feeder;
 
 /// What runs the model in question.
@@ -95,6 +95,11 @@ impl Op for VerifyOp {
             Some(limit) => Err(format!("max-abs-error: {limit} is below 0, where no error is")),
             None => Ok(()),
         }
+    }
+
+    fn foresee(_params: &Verify, inputs: &Outlook) -> Result<Facts, String> {
+        inputs.demand_runnable(&["model", "reference"])?;
+        Ok(Facts::default())
     }
 
     fn run(params: &Verify, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

@@ -1,0 +1,144 @@
+//! Questions about variants that no report can hold, found before anything runs.
+
+use std::collections::BTreeMap;
+
+use super::Question;
+use super::trend::CALIBRATION_SAMPLES;
+
+/// A finding that a report is going to show.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// See [`Entry::variant`](crate::Entry::variant).
+    pub variant: &'a str,
+    /// See [`Entry::coordinates`](crate::Entry::coordinates).
+    pub coordinates: &'a [(String, String)],
+    /// Whether it may come from a `compress` step.
+    pub compressed: bool,
+}
+
+/// Checks that a baseline and the names in questions are among the variants that are going to be there.
+///
+/// # Errors
+/// The parameter, the name, and names that would do.
+pub fn check_questions(
+    baseline: Option<&str>,
+    questions: &[Question],
+    expected: &[Expected<'_>],
+) -> Result<(), String> {
+    let mut variants: BTreeMap<&str, Vec<&(String, String)>> = BTreeMap::new();
+    for finding in expected {
+        variants.entry(finding.variant).or_default().extend(finding.coordinates);
+    }
+    let known = Known { variants };
+    if let Some(name) = baseline.filter(|name| !known.is_variant(name)) {
+        return Err(format!(
+            "baseline: no compared variant is named `{name}`; there are {}",
+            known.listed()
+        ));
+    }
+    for question in questions {
+        match question {
+            Question::Against { variant, against } => {
+                known.family("against: variant", variant)?;
+                known.family("against", against)?;
+            }
+            Question::Best { of, against } => {
+                known.family("best: of", of)?;
+                known.family("best: against", against)?;
+            }
+            Question::Trend { of, over } => {
+                known.family("trend: of", of)?;
+                if over != CALIBRATION_SAMPLES && !known.has_axis(of, over) {
+                    return Err(format!(
+                        "questions: trend: `{of}` has no axis `{over}`, so there is nothing to follow"
+                    ));
+                }
+            }
+            Question::Deflation if !expected.iter().any(|finding| finding.compressed) => {
+                return Err("questions: deflation needs what a compress step finds: name one under `compare`".into());
+            }
+            Question::Deflation | Question::Sizes | Question::Dominance => {}
+        }
+    }
+    Ok(())
+}
+
+struct Known<'a> {
+    variants: BTreeMap<&'a str, Vec<&'a (String, String)>>,
+}
+
+impl<'a> Known<'a> {
+    fn is_variant(&self, name: &str) -> bool {
+        // Two findings of a kind about one variant stand apart, as `variant (step)`.
+        let plain = name.split_once(" (").map_or(name, |(variant, _)| variant);
+        self.variants.contains_key(plain)
+    }
+
+    fn members(&self, name: &str) -> impl Iterator<Item = &Vec<&'a (String, String)>> {
+        let members = self.variants.iter().filter(move |(variant, coordinates)| {
+            let chosen = coordinates.iter().any(|(axis, value)| axis == "model" && value == name);
+            let begins = variant.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+            name == "*" || **variant == name || chosen || begins
+        });
+        members.map(|(_, coordinates)| coordinates)
+    }
+
+    fn family(&self, place: &str, name: &str) -> Result<(), String> {
+        if self.is_variant(name) || self.members(name).next().is_some() {
+            return Ok(());
+        }
+        Err(format!(
+            "questions: {place}: no compared variant is named `{name}`, and none begins so; there are {}",
+            self.listed()
+        ))
+    }
+
+    fn has_axis(&self, name: &str, axis: &str) -> bool {
+        self.members(name)
+            .any(|coordinates| coordinates.iter().any(|(known, _)| known == axis))
+    }
+
+    /// The first few names.
+    fn listed(&self) -> String {
+        const MOST: usize = 8;
+        let mut names: Vec<&str> = self.variants.keys().copied().take(MOST).collect();
+        let more = format!("{} more", self.variants.len().saturating_sub(MOST));
+        if self.variants.len() > MOST {
+            names.push(&more);
+        }
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_report_can_hold_are_found() {
+        let at = |value: &str| vec![("s".to_owned(), value.to_owned())];
+        let (half, most) = (at("0.5"), at("0.9"));
+        let finding = |variant, coordinates| Expected {
+            variant,
+            coordinates,
+            compressed: false,
+        };
+        let expected = [
+            finding("base", &[]),
+            finding("pruned-0.5", &half),
+            finding("pruned-0.9", &most),
+        ];
+        let check =
+            |baseline, question: &Question| check_questions(baseline, std::slice::from_ref(question), &expected);
+        let trend = |of: &str| Question::Trend {
+            of: of.into(),
+            over: "s".into(),
+        };
+        assert_eq!(check(Some("base"), &trend("pruned")), Ok(()));
+        assert_eq!(check(Some("base"), &trend("*")), Ok(()));
+        insta::assert_snapshot!(check(Some("int8"), &trend("*")).unwrap_err(), @"baseline: no compared variant is named `int8`; there are base, pruned-0.5, pruned-0.9");
+        insta::assert_snapshot!(check(None, &trend("base")).unwrap_err(), @"questions: trend: `base` has no axis `s`, so there is nothing to follow");
+        insta::assert_snapshot!(check(None, &trend("clustered")).unwrap_err(), @"questions: trend: of: no compared variant is named `clustered`, and none begins so; there are base, pruned-0.5, pruned-0.9");
+        insta::assert_snapshot!(check(None, &Question::Deflation).unwrap_err(), @"questions: deflation needs what a compress step finds: name one under `compare`");
+    }
+}
