@@ -147,7 +147,7 @@ fn input_shape(key: &str, info: &TensorInfo, options: &ImportOptions) -> Result<
         return Ok((shape.collect(), SampleAxis::First));
     }
     let open = || {
-        let fix = "give `input-shape: [height, width, channels]`";
+        let fix = "give `input-shape: [height, width, channels]` (`--input-shape`)";
         unsupported(&place, "its shape is not fixed in the file", fix)
     };
     let dims = &stated.ok_or_else(open)?.dims;

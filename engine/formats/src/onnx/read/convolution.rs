@@ -94,7 +94,7 @@ fn explicit(node: &Node<'_>) -> Result<Padding, FormatError> {
 }
 
 /// The input as `[N,H,W,C]`; a sequence gets one row.
-fn image<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<TensorId, FormatError> {
+pub(super) fn image<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<TensorId, FormatError> {
     let x = importer.last(node, 0)?;
     match *importer.graph.tensor(x).ty.shape.dims() {
         [n, columns, channels] => importer.inner(
@@ -110,7 +110,7 @@ fn image<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<TensorId, F
 }
 
 /// The last operator of a node; the row of a sequence is dropped again.
-fn finish<'f>(importer: &mut Importer<'f>, node: &Node<'f>, op: impl Into<Op>, inputs: &[TensorId]) -> Done {
+pub(super) fn finish<'f>(importer: &mut Importer<'f>, node: &Node<'f>, op: impl Into<Op>, inputs: &[TensorId]) -> Done {
     if importer.ty(node, 0)?.shape.rank() == 4 {
         return importer.put(node, op, inputs, Layout::ChannelsLast).map(drop);
     }

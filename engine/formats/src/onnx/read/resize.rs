@@ -5,6 +5,7 @@ use ir::ops::{Add, Coordinates, Gather, Identity, Interpolation, Mul, Resize};
 use ir::{Constant, TensorId};
 
 use super::Node;
+use super::convolution::{finish as put, image};
 use super::values::Importer;
 use crate::FormatError;
 use crate::onnx::fold;
@@ -114,11 +115,20 @@ fn finish<'f>(
     coordinates: &str,
     nearest: &str,
 ) -> Done {
-    let &[batch, channels, rows, columns] = axes.as_slice() else {
-        return Err(node.unsupported(
-            format!("its input has {} dimensions", axes.len()),
-            "images [N,C,H,W] are read",
-        ));
+    let one_row = Axis {
+        input: 1,
+        output: 1,
+        scale: 1.0,
+    };
+    let (batch, channels, rows, columns) = match *axes.as_slice() {
+        [batch, channels, columns] => (batch, channels, one_row, columns),
+        [batch, channels, rows, columns] => (batch, channels, rows, columns),
+        _ => {
+            return Err(node.unsupported(
+                format!("its input has {} dimensions", axes.len()),
+                "images [N,C,H,W] and sequences [N,C,L] are read",
+            ));
+        }
     };
     let empty = [rows.input, columns.input, rows.output, columns.output].contains(&0);
     if batch.input != batch.output || channels.input != channels.output || empty {
@@ -133,24 +143,28 @@ fn finish<'f>(
             "export with `half_pixel`, `align_corners` or `asymmetric`",
         ));
     }
-    let x = importer.last(node, 0)?;
+    let x = image(importer, node)?;
     let size = [rows.output, columns.output];
     if size == [rows.input, columns.input] {
         // Whatever the scales: ONNX Runtime copies an image that keeps its size.
-        return importer.put(node, Identity {}, &[x], Layout::ChannelsLast).map(drop);
+        return put(importer, node, Identity {}, &[x]);
     }
     if linear {
         let Some(form) = linear_form(coordinates, rows, columns) else {
             let x = mixed(importer, node, "rows", 1, x, &neighbours(coordinates, rows))?;
             let y = mixed(importer, node, "columns", 2, x, &neighbours(coordinates, columns))?;
-            return importer.set(node.first_output()?, y, Layout::ChannelsLast);
+            return if axes.len() == 4 {
+                importer.set(node.first_output()?, y, Layout::ChannelsLast)
+            } else {
+                put(importer, node, Identity {}, &[y])
+            };
         };
         let op = Resize {
             size,
             interpolation: Interpolation::Bilinear,
             coordinates: form,
         };
-        return importer.put(node, op, &[x], Layout::ChannelsLast).map(drop);
+        return put(importer, node, op, &[x]);
     }
     let wrong = || node.malformed(format!("nearest_mode is `{nearest}`"));
     let map = |axis: Axis| pixels::nearest(coordinates, nearest, axis).ok_or_else(wrong);
@@ -174,16 +188,14 @@ fn finish<'f>(
             interpolation: Interpolation::Nearest,
             coordinates: form,
         };
-        return importer.put(node, op, &[x], Layout::ChannelsLast).map(drop);
+        return put(importer, node, op, &[x]);
     }
     let indices = |map: &[usize]| Constant::i32([map.len()], map.iter().map(|&i| i as i32).collect());
     let fail = || node.malformed("its size does not fit");
     let row_map = importer.made_up(node, "rows", indices(&maps[0]).ok_or_else(fail)?);
     let column_map = importer.made_up(node, "columns", indices(&maps[1]).ok_or_else(fail)?);
     let picked = importer.inner(node, "picked", Gather { axis: 1 }, &[x, row_map])?;
-    importer
-        .put(node, Gather { axis: 2 }, &[picked, column_map], Layout::ChannelsLast)
-        .map(drop)
+    put(importer, node, Gather { axis: 2 }, &[picked, column_map])
 }
 
 /// The two pixels along a dimension that an output pixel lies between, and the share of the second.

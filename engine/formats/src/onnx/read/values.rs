@@ -214,7 +214,8 @@ impl<'f> Importer<'f> {
         let copies: Vec<(TensorId, TensorId)> = copies.map(|node| (node.inputs[0], node.output())).collect();
         for (from, to) in copies {
             if self.graph.tensor(to).quantization.is_none() {
-                self.graph.tensor_mut(to).quantization = self.graph.tensor(from).quantization.clone();
+                let meaning = self.graph.tensor(from).quantization.clone();
+                self.graph.tensor_mut(to).quantization = meaning;
             }
         }
     }
@@ -890,7 +891,6 @@ fn batch_dimension(tensor: &proto::TensorTypeInfo, declared: &[Option<i64>]) -> 
 }
 
 fn open(place: &str, problem: &str) -> FormatError {
-    let fix =
-        "give the size of one sample as the option `input-shape`, in the file's order ([channels, height, width])";
+    let fix = "give the size of one sample as `input-shape` (`--input-shape`), in the file's order ([channels, height, width])";
     unsupported(place, problem, fix)
 }
