@@ -24,6 +24,7 @@ pub type Rule = for<'g> fn(&'g Graph, NodeId) -> Result<Option<Patch<'g>>, Infer
 /// The rules of [`fold`], by name.
 pub const FOLD: &[(&str, Rule)] = &[
     ("remove-identity", identity::remove_identity),
+    ("remove-repetition", identity::remove_repetition),
     ("fuse-pad", fuse_pad::fuse_pad),
     ("fold-affine", batch_norm::fold_affine),
     ("fuse-activation", fuse_activation::fuse_activation),

@@ -52,6 +52,57 @@ pub(super) fn elu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     )
 }
 
+/// `max(0, x) + scale · (exp(min(0, x) · inside) − 1)`, times `outside`: the family of ELU.
+fn exponential<'f>(importer: &mut Importer<'f>, node: &Node<'f>, [scale, inside, outside]: [f32; 3]) -> Done {
+    let layout = layout_of(importer, node, 0);
+    let x = importer.input_in(node, 0, layout)?;
+    let times = |importer: &mut Importer<'f>, what: &str, x: TensorId, by: f32| {
+        if by == 1.0 {
+            return Ok(x);
+        }
+        let by = importer.scalar(node, &format!("{what}/factor"), by);
+        importer.inner(node, what, Mul::default(), &[x, by])
+    };
+    let zero = importer.scalar(node, "zero", 0.0);
+    let above = importer.inner(node, "above", Function::Relu, &[x])?;
+    let below = importer.inner(node, "below", Minimum {}, &[x, zero])?;
+    let below = times(importer, "inside", below, inside)?;
+    let below = importer.inner(node, "exp", Function::Elu { alpha: 1.0 }, &[below])?;
+    let below = times(importer, "scaled", below, scale * outside)?;
+    let above = times(importer, "outside", above, outside)?;
+    importer.put(node, Add::default(), &[above, below], layout).map(drop)
+}
+
+pub(super) fn selu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let alpha = node.float("alpha", 1.673_263_2);
+    exponential(importer, node, [alpha, 1.0, node.float("gamma", 1.050_701)])
+}
+
+pub(super) fn celu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let alpha = node.float("alpha", 1.0);
+    exponential(importer, node, [alpha, 1.0 / alpha, 1.0])
+}
+
+/// `x / (1 + |x|)`.
+pub(super) fn softsign<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let layout = layout_of(importer, node, 0);
+    let x = importer.input_in(node, 0, layout)?;
+    let one = importer.scalar(node, "one", 1.0);
+    let size = importer.inner(node, "abs", Function::Abs, &[x])?;
+    let below = importer.inner(node, "below", Add::default(), &[size, one])?;
+    importer.put(node, Div::default(), &[x, below], layout).map(drop)
+}
+
+/// `x` where it is above `alpha`, else 0.
+pub(super) fn thresholded_relu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let layout = layout_of(importer, node, 0);
+    let x = importer.input_in(node, 0, layout)?;
+    let alpha = importer.scalar(node, "alpha", node.float("alpha", 1.0));
+    let difference = importer.inner(node, "difference", Sub::default(), &[x, alpha])?;
+    let above = importer.inner(node, "above", super::logic::STEP, &[difference])?;
+    importer.put(node, Mul::default(), &[x, above], layout).map(drop)
+}
+
 pub(super) fn leaky_relu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     unary(
         importer,

@@ -7,12 +7,15 @@
 mod convolution;
 mod elementwise;
 mod integer;
+mod logic;
 mod matrix;
 mod movement;
 mod normalization;
 mod quantized;
 mod reduction;
+mod repeat;
 mod resize;
+mod sums;
 mod values;
 
 use ir::ops::{Custom, Function};
@@ -135,30 +138,40 @@ type Handler = for<'f> fn(&mut Importer<'f>, &Node<'f>) -> Result<(), FormatErro
 #[rustfmt::skip]
 const HANDLERS: &[(&str, Handler)] = &[
     ("Add", elementwise::add),
+    ("And", logic::and),
     ("AveragePool", convolution::average_pool),
     ("BatchNormalization", normalization::batch),
     ("Cast", quantized::cast),
+    ("Celu", elementwise::celu),
     ("Clip", elementwise::clip),
     ("Concat", movement::concat),
     ("Conv", convolution::conv),
     ("ConvTranspose", convolution::conv_transpose),
+    ("CumSum", sums::cumulative),
     ("DepthToSpace", movement::depth_to_space),
     ("DequantizeLinear", quantized::dequantize),
     ("Div", elementwise::div),
     ("Dropout", elementwise::dropout),
+    ("Einsum", sums::einsum),
     ("Elu", elementwise::elu),
+    ("Equal", logic::equal),
+    ("Expand", repeat::expand),
     ("Flatten", movement::flatten),
     ("Gather", movement::gather),
     ("Gelu", elementwise::gelu),
     ("Gemm", matrix::gemm),
     ("GlobalAveragePool", convolution::global_average_pool),
     ("GlobalMaxPool", convolution::global_max_pool),
+    ("Greater", logic::greater),
+    ("GreaterOrEqual", logic::greater_or_equal),
     ("GroupNormalization", normalization::group),
     ("HardSigmoid", elementwise::hard_sigmoid),
     ("Identity", elementwise::identity),
     ("InstanceNormalization", normalization::instance),
     ("LayerNormalization", normalization::layer),
     ("LeakyRelu", elementwise::leaky_relu),
+    ("Less", logic::less),
+    ("LessOrEqual", logic::less_or_equal),
     ("LogSoftmax", elementwise::log_softmax),
     ("MatMul", matrix::mat_mul),
     ("Max", elementwise::max),
@@ -167,11 +180,14 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Min", elementwise::min),
     ("Mish", elementwise::mish),
     ("Mul", elementwise::mul),
+    ("Not", logic::not),
+    ("Or", logic::or),
     ("PRelu", elementwise::p_relu),
     ("Pad", movement::pad),
     ("Pow", elementwise::pow),
     ("QuantizeLinear", quantized::quantize),
     ("Reciprocal", elementwise::reciprocal),
+    ("ReduceL1", reduction::l1),
     ("ReduceL2", reduction::l2),
     ("ReduceMax", reduction::max),
     ("ReduceMean", reduction::mean),
@@ -180,17 +196,22 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("ReduceSumSquare", reduction::sum_square),
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
+    ("Selu", elementwise::selu),
     ("Slice", movement::slice),
     ("Softmax", elementwise::softmax),
+    ("Softsign", elementwise::softsign),
     ("SpaceToDepth", movement::space_to_depth),
     ("Split", movement::split),
     ("Squeeze", movement::squeeze),
     ("Sub", elementwise::sub),
     ("Sum", elementwise::sum),
     ("Swish", elementwise::swish),
+    ("ThresholdedRelu", elementwise::thresholded_relu),
+    ("Tile", repeat::tile),
     ("Transpose", movement::transpose),
     ("Unsqueeze", movement::unsqueeze),
     ("Upsample", resize::upsample),
+    ("Where", logic::choose),
 ];
 
 /// The operators that [`read`] understands, sorted: those that become operators of the graph, and those that are computed at import.

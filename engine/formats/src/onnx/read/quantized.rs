@@ -238,6 +238,23 @@ pub(super) fn cast<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         importer.values.insert(node.first_output()?, value);
         return Ok(());
     }
+    if let Some(name) = node.input(0).filter(|name| importer.truths.contains(name)) {
+        let to_truths = code == data_type::BOOL;
+        if !to_truths && tensor::element(code).is_none_or(|to| !to.is_float()) {
+            let problem = format!("casts a comparison to {}", data_type::name(code));
+            return Err(node.unsupported(problem, "cast it to floats"));
+        }
+        let layout = layout_of(importer, node, 0);
+        let x = importer.input_in(node, 0, layout)?;
+        importer.put(node, Identity {}, &[x], layout)?;
+        if to_truths {
+            importer.truths.insert(node.first_output()?);
+            if let Some(&above) = importer.above.get(name) {
+                importer.above.insert(node.first_output()?, above);
+            }
+        }
+        return Ok(());
+    }
     let from = importer.ty(node, 0)?.element;
     let to = tensor::element(code).ok_or_else(|| {
         node.unsupported(

@@ -95,6 +95,22 @@ pub(super) fn sum_square<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Do
     squares(importer, node, false)
 }
 
+pub(super) fn l1<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let Some(Plan {
+        x,
+        axes,
+        keep_dims,
+        layout,
+    }) = plan(importer, node)?
+    else {
+        return Err(node.unsupported("reduces nothing", "name the axes"));
+    };
+    let sizes = importer.inner(node, "sizes", Function::Abs, &[x])?;
+    importer
+        .put(node, ReduceSum { axes, keep_dims }, &[sizes], layout)
+        .map(drop)
+}
+
 pub(super) fn l2<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     squares(importer, node, true)
 }

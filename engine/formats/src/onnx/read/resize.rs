@@ -143,6 +143,14 @@ fn finish<'f>(
             "export with `half_pixel`, `align_corners` or `asymmetric`",
         ));
     }
+    // ONNX divides by the fractional size, ONNX Runtime by the whole one.
+    let part_of_a_pixel = |axis: Axis| (axis.input as f32 * axis.scale - axis.output as f32).abs() > 1e-3;
+    if coordinates == "align_corners" && (part_of_a_pixel(rows) || part_of_a_pixel(columns)) {
+        return Err(node.unsupported(
+            "aligns corners of an image that has a part of a pixel",
+            "state sizes instead of scales",
+        ));
+    }
     let x = image(importer, node)?;
     let size = [rows.output, columns.output];
     if size == [rows.input, columns.input] {

@@ -68,6 +68,10 @@ pub(super) struct Importer<'f> {
     pub stored_names: HashMap<&'f str, &'f str>,
     /// Values that the file makes by a transpose to channels last: at the border they are meant so.
     pub before_transpose: HashSet<&'f str>,
+    /// Values that are zeros and ones, for the file's truth values.
+    pub truths: HashSet<&'f str>,
+    /// Truth values that say where a value is above a number.
+    pub above: HashMap<&'f str, (&'f str, f32)>,
     /// Elements that may still be folded.
     pub room: usize,
     /// The version of each domain's operators.
@@ -91,6 +95,8 @@ impl<'f> Importer<'f> {
             made_by: HashMap::new(),
             views: HashSet::new(),
             stored_names: HashMap::new(),
+            truths: HashSet::new(),
+            above: HashMap::new(),
             before_transpose: HashSet::new(),
             room: fold_size::ROOM,
             versions: HashMap::new(),
@@ -156,6 +162,14 @@ impl<'f> Importer<'f> {
         let mut outputs = Vec::new();
         for value in &file.output {
             let place = format!("output `{}`", value.name);
+            if self.truths.contains(value.name.as_str()) {
+                let fix = "return a float that is chosen by it";
+                return Err(unsupported(
+                    place,
+                    "holds truth values, which are not computed with",
+                    fix,
+                ));
+            }
             let held = match self.values.get(value.name.as_str()) {
                 None => return Err(malformed(place, "is made by no node")),
                 Some(Value::Known(data)) => {
