@@ -334,6 +334,21 @@ def rare_activations(k):
 
 
 @model
+def norms(k):
+    """By groups of channels, by the root of the mean square, to length 1."""
+    layers = k.layers
+    kinds = {
+        "groups": layers.GroupNormalization(groups=2, name="groups"),
+        "each_channel": layers.GroupNormalization(groups=-1, center=False, name="each_channel"),
+        "one_group": layers.GroupNormalization(groups=1, scale=False, epsilon=1e-2, name="one_group"),
+        "length": layers.UnitNormalization(name="length"),
+    }
+    if hasattr(layers, "RMSNormalization"):
+        kinds["mean_square"] = layers.RMSNormalization(name="mean_square")
+    return side_by_side(k, image(k, 4, 5, 6), kinds)
+
+
+@model
 def rectifiers(k):
     """The activations that are layers of their own."""
     layers = k.layers

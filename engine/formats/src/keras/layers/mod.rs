@@ -6,6 +6,7 @@ mod batch_norm;
 mod convolution;
 mod dense;
 mod einsum_dense;
+mod group_norm;
 mod layer_norm;
 mod merge;
 mod one_dimensional;
@@ -47,13 +48,14 @@ fn scale_and_centre(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
     Ok(slots)
 }
 
-const GROUPS: [&[Kind]; 15] = [
+const GROUPS: [&[Kind]; 16] = [
     activation::KINDS,
     attention::KINDS,
     batch_norm::KINDS,
     convolution::KINDS,
     dense::KINDS,
     einsum_dense::KINDS,
+    group_norm::KINDS,
     layer_norm::KINDS,
     merge::KINDS,
     one_dimensional::KINDS,
