@@ -2,8 +2,8 @@
 
     python networks.py FOLDER [NAME ...]
 
-Needs numpy and onnx. The shapes are those of torchvision's networks of the same names, batch norms folded; `vit`, `unet` and `segmenter` are
-small. What runs is what counts here, so weights are random and only keep activations in a reasonable range.
+Needs numpy and onnx. The shapes are those of torchvision's networks of the same names, batch norms folded; `inception`, `vit`, `swin`,
+`convnext`, `unet` and `segmenter` are small. What runs is what counts here, so weights are random and only keep activations in a reasonable range.
 """
 
 import sys
@@ -353,9 +353,152 @@ def segmenter():
     return n.model(enlarge(n.conv(n.conv(n.concat(parts), 32, 1, act="relu"), 8, 1), 128))
 
 
+def resnet8():
+    """The residual network of MLPerf Tiny."""
+    n = Net("resnet8", 32)
+    x = n.conv("x", 16, act="relu")
+    for out, stride in [(16, 1), (32, 2), (64, 2)]:
+        x = residual(n, x, out, stride)
+    return n.model(n.classifier(x, 10))
+
+
+def ds_cnn():
+    """The keyword spotter of MLPerf Tiny, on a square of its spectrogram."""
+    n = Net("ds_cnn", 22, 1)
+    x = n.conv("x", 64, 5, 2, act="relu")
+    for _ in range(4):
+        x = n.conv(n.conv(x, 64, groups=64, act="relu"), 64, 1, act="relu")
+    return n.model(n.classifier(x, 12))
+
+
+def efficientnet_lite0():
+    n = Net("efficientnet_lite0", 224)
+    x = n.conv("x", 32, 3, 2, act="relu6")
+    for t, c, count, s, k in [(1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)]:
+        for i in range(count):
+            x = inverted(n, x, t * n.shapes[x][1], c, k, s if i == 0 else 1, "relu6")
+    return n.model(n.classifier(n.conv(x, 1280, 1, act="relu6")))
+
+
+def fbnet_a():
+    n = Net("fbnet_a", 224)
+    x = n.conv("x", 16, 3, 2, act="relu")
+    rows = [
+        (3, 1, 16, 1), (3, 3, 24, 2), (3, 1, 24, 1), (5, 6, 32, 2), (3, 3, 32, 1), (5, 1, 32, 1), (3, 3, 32, 1), (5, 6, 64, 2),
+        (5, 3, 64, 1), (5, 1, 64, 1), (5, 6, 64, 1), (3, 6, 112, 1), (5, 1, 112, 1), (5, 3, 112, 1), (5, 6, 184, 2),
+        (5, 6, 184, 1), (5, 1, 184, 1), (3, 6, 184, 1), (3, 6, 352, 1),
+    ]
+    for kernel, t, c, s in rows:
+        x = inverted(n, x, t * n.shapes[x][1], c, kernel, s, "relu")
+    return n.model(n.classifier(n.conv(x, 1504, 1, act="relu")))
+
+
+def googlenet():
+    n = Net("googlenet", 224)
+    relu = lambda x, out, kernel=1, stride=1: n.conv(x, out, kernel, stride, act="relu")
+    x = n.pool(relu("x", 64, 7, 2), "Max", 3, 2, 1)
+    x = n.pool(relu(relu(x, 64), 192, 3), "Max", 3, 2, 1)
+    rows = [
+        (64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64), None, (192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64),
+        (128, 128, 256, 24, 64, 64), (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128), None,
+        (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128),
+    ]
+    for row in rows:
+        if row is None:
+            x = n.pool(x, "Max", 3, 2, 1)
+        else:
+            one, three_in, three, five_in, five, pooled = row
+            branches = [relu(x, one), relu(relu(x, three_in), three, 3), relu(relu(x, five_in), five, 3)]
+            x = n.concat([*branches, relu(n.pool(x, "Max", 3, 1, 1), pooled)])
+    return n.model(n.classifier(x))
+
+
+def inception():
+    """Kernels of one row and one column, as in Inception v3, and pooled branches."""
+    n = Net("inception", 150)
+
+    def line(x, out, kernel):
+        _, c, h, w = n.shapes[x]
+        weights, bias = n.weights(out, c, *kernel, fan=c * max(kernel)), n.constant(np.zeros(out, np.float32))
+        pads = [k // 2 for k in kernel] * 2
+        return n.act(n.node("Conv", [x, weights, bias], (1, out, h, w), kernel_shape=kernel, pads=pads), "relu")
+
+    relu = lambda x, out, kernel=1, stride=1, pad=None: n.conv(x, out, kernel, stride, pad=pad, act="relu")
+    x = relu(relu(relu("x", 32, 3, 2, 0), 32, 3, 1, 0), 64, 3)
+    x = relu(relu(n.pool(x, "Max", 3, 2), 80), 192, 3, 1, 0)
+    x = n.pool(x, "Max", 3, 2)
+    for _ in range(2):
+        branches = [relu(x, 64), relu(relu(x, 48), 64, 5), relu(relu(relu(x, 64), 96, 3), 96, 3)]
+        x = n.concat([*branches, relu(n.pool(x, "Average", 3, 1, 1), 64)])
+    x = n.concat([relu(x, 384, 3, 2, 0), relu(relu(relu(x, 64), 96, 3), 96, 3, 2, 0), n.pool(x, "Max", 3, 2)])
+    for _ in range(2):
+        long = line(line(relu(x, 128), 128, [1, 7]), 192, [7, 1])
+        longer = line(line(line(line(relu(x, 128), 128, [7, 1]), 128, [1, 7]), 128, [7, 1]), 192, [1, 7])
+        x = n.concat([relu(x, 192), long, longer, relu(n.pool(x, "Average", 3, 1, 1), 192)])
+    return n.model(n.classifier(x))
+
+
+def swin():
+    """Attention in windows of 7 × 7 tokens, every second time of the image rolled by half a window."""
+    n = Net("swin", 112)
+    width, heads, side = 48, 3, 28
+    x = n.transpose(n.conv("x", width, 4, 4, pad=0), (0, 2, 3, 1))
+
+    def sliced(x, low, high, axis):
+        shape = list(n.shapes[x])
+        shape[axis] = high - low
+        bounds = [n.constant(np.array([v], np.int64)) for v in (low, high, axis)]
+        return n.node("Slice", [x, *bounds], shape)
+
+    def roll(x, by):
+        for axis in (1, 2):
+            size = n.shapes[x][axis]
+            x = n.concat([sliced(x, by % size, size, axis), sliced(x, 0, by % size, axis)], axis)
+        return x
+
+    def windows(x):
+        _, side, _, c = n.shapes[x]
+        x = n.transpose(n.reshape(x, (1, side // 7, 7, side // 7, 7, c)), (0, 1, 3, 2, 4, 5))
+        return n.reshape(x, ((side // 7) ** 2, 49, c))
+
+    def image(x, side):
+        c = n.shapes[x][-1]
+        x = n.transpose(n.reshape(x, (1, side // 7, side // 7, 7, 7, c)), (0, 1, 3, 2, 4, 5))
+        return n.reshape(x, (1, side, side, c))
+
+    def attend(x, heads):
+        count, tokens, c = n.shapes[x]
+        split = lambda y: n.transpose(n.reshape(y, (count, tokens, heads, c // heads)), (0, 2, 1, 3))
+        q, k, v = (split(n.linear(x, c)) for _ in range(3))
+        q = n.node("Mul", [q, n.constant(np.float32((c // heads) ** -0.5))], n.shapes[q])
+        scores = n.node("MatMul", [q, n.transpose(k, (0, 1, 3, 2))], (count, heads, tokens, tokens))
+        bias = n.constant((0.1 * n.random.standard_normal((1, heads, tokens, tokens))).astype(np.float32))
+        scores = n.node("Add", [scores, bias], n.shapes[scores])
+        weights = n.node("Softmax", [scores], n.shapes[scores], axis=-1)
+        mixed = n.node("MatMul", [weights, v], (count, heads, tokens, c // heads))
+        return n.linear(n.reshape(n.transpose(mixed, (0, 2, 1, 3)), (count, tokens, c)), c)
+
+    for stage, count in enumerate([2, 2, 4]):
+        if stage:
+            parts = []
+            for i, j in ((0, 0), (1, 0), (0, 1), (1, 1)):
+                _, h, _, c = n.shapes[x]
+                bounds = [n.constant(np.array(v, np.int64)) for v in ([i, j], [h, h], [1, 2], [2, 2])]
+                parts.append(n.node("Slice", [x, *bounds], (1, h // 2, h // 2, c)))
+            side, width, heads = side // 2, 2 * width, 2 * heads
+            x = n.linear(n.norm(n.concat(parts, 3)), width)
+        for i in range(count):
+            y = roll(n.norm(x), 3) if i % 2 and side > 7 else n.norm(x)
+            y = image(attend(windows(y), heads), side)
+            x = n.add(x, roll(y, -3) if i % 2 and side > 7 else y)
+            x = n.add(x, n.linear(n.act(n.linear(n.norm(x), 4 * width), "gelu"), width))
+    mean = n.node("ReduceMean", [n.norm(x)], (1, width), axes=[1, 2], keepdims=0)
+    return n.model(n.linear(mean, 1000))
+
+
 NETWORKS = [
-    mobilenet_v1, mobilenet_v2, mobilenet_v3_small, efficientnet_b0, shufflenet_v2, resnet18, resnext50, regnet_y_400mf,
-    densenet121, squeezenet, vit, convnext, unet, segmenter,
+    resnet8, ds_cnn, mobilenet_v1, mobilenet_v2, mobilenet_v3_small, efficientnet_lite0, efficientnet_b0, fbnet_a, shufflenet_v2,
+    resnet18, resnext50, regnet_y_400mf, densenet121, squeezenet, googlenet, inception, vit, swin, convnext, unet, segmenter,
 ]
 
 

@@ -2,8 +2,8 @@
 
     python speed.py --pipeline ../../target/release/pipeline [--rounds 5] [--only NAME ...] [--json FILE]
 
-Makes the networks of `networks.py`, converts each to float32, dynamic range and int8 `.tflite` files (and the int8 one to ONNX), and runs
-them in turn: every round takes each runtime once, so that what else the machine does meets all alike. A figure is the least of the
+Makes the networks of `networks.py` (or takes those of `--onnx FILE ...`), converts each to float32, dynamic range and int8 `.tflite` files
+(and the int8 one to ONNX), and runs them in turn: every round takes each runtime once, so that what else the machine does meets all alike. A figure is the least of the
 rounds' medians. LiteRT runs with XNNPACK, as it does unless told otherwise. Needs numpy, onnx, onnxruntime and ai-edge-litert.
 """
 
@@ -72,27 +72,28 @@ def sample(shape, dtype):
 
 def ours(pipeline, path, runs):
     figures = json.loads(run(pipeline, "bench", path, "--runs", runs, "--warmup", 3, "--json"))
-    return figures["timings"]["steady"]["median"]
+    return figures["steady"]["median"]
 
 
-def files(pipeline, make, folder):
+def files(pipeline, source, folder, forms):
     """The network in all forms: what each runtime reads."""
-    name = make.__name__
-    model = make()
-    source, images = folder / f"{name}.onnx", folder / f"{name}.npy"
-    onnx.save(model, source)
-    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
-    np.save(images, np.random.default_rng(0).uniform(-1, 1, (4, *shape[2:], shape[1])).astype(np.float32))
+    name, images = source.stem, folder / f"{source.stem}.npy"
+    shape = [d.dim_value or 1 for d in onnx.load(source, load_external_data=False).graph.input[0].type.tensor_type.shape.dim]
+    shape = [*shape[2:], shape[1]] if len(shape) == 4 else shape[1:]
+    np.save(images, np.random.default_rng(0).uniform(-1, 1, (4, *shape)).astype(np.float32))
     made = {}
-    for form, options in FORMS.items():
-        calibrate = ["--calibrate", images] if form == "int8" else []
-        tflite = folder / f"{name}-{form}.tflite"
-        run(pipeline, "convert", source, tflite, *options, *calibrate)
-        other = source if form == "float32" else None
+    for form in forms:
+        options = FORMS[form] + (["--calibrate", images] if form == "int8" else [])
+        tflite, other = folder / f"{name}-{form}.tflite", {"float32": source}.get(form)
         if form == "int8":
             other = folder / f"{name}-int8.onnx"
-            run(pipeline, "convert", source, other, *options, *calibrate)
-        made[form] = (tflite, other)
+        try:
+            for path in (tflite, other):
+                if path and not path.exists():
+                    run(pipeline, "convert", source, path, *options)
+            made[form] = (tflite, other)
+        except RuntimeError as error:
+            print(f"  {name}: no {form} file: {error}", flush=True)
     return made
 
 
@@ -115,14 +116,47 @@ def measure(pipeline, made, rounds):
     return {f"{form} {who}": min(times) for (form, who), times in figures.items()}
 
 
-def row(name, figures):
+def row(name, figures, forms):
     cells = [f"`{name}`"]
-    for form in FORMS:
+    for form in forms:
         peers = [figures[f"{form} {who}"] for who in ("LiteRT", "ONNX Runtime") if f"{form} {who}" in figures]
-        own = figures[f"{form} ours"]
+        own = figures.get(f"{form} ours")
+        if own is None:
+            cells.append("")
+            continue
         parts = " / ".join(f"{ms:.3g}" for ms in [own, *peers])
         cells.append(f"{parts} ({own / min(peers):.2f})" if peers else parts)
     return f"| {' | '.join(cells)} |"
+
+
+def sources(folder, only):
+    """The networks of `networks.py`, one file after the other."""
+    for make in networks.NETWORKS:
+        if not only or make.__name__ in only:
+            source = folder / f"{make.__name__}.onnx"
+            if not source.exists():
+                onnx.save(make(), source)
+            yield source
+
+
+def processor():
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def summary(results, forms):
+    """Ratios of ours and the best other's over all networks."""
+    lines = []
+    for form in forms:
+        ratios = []
+        for figures in results.values():
+            peers = [ms for key, ms in figures.items() if key.startswith(f"{form} ") and key != f"{form} ours"]
+            if peers and f"{form} ours" in figures:
+                ratios.append(figures[f"{form} ours"] / min(peers))
+        if ratios:
+            lines.append(f"{form}: median {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+    return "\n" + "\n".join(lines)
 
 
 def main():
@@ -130,20 +164,22 @@ def main():
     parser.add_argument("--pipeline", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[])
-    parser.add_argument("--folder", type=Path, help="keep the files here")
+    parser.add_argument("--onnx", nargs="*", type=Path, default=[], help="networks of yours instead")
+    parser.add_argument("--forms", nargs="*", choices=list(FORMS), default=list(FORMS))
+    parser.add_argument("--folder", type=Path, help="keep the files here; what is there is not made again")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     pipeline, results = args.pipeline.resolve(), {}
-    print(f"{platform.processor() or platform.machine()}, one thread; ours / LiteRT / ONNX Runtime, ms (ours / best)\n")
-    print("| network | float32 | dynamic range | int8 |\n|---|---|---|---|", flush=True)
+    print(f"{processor()}, one thread; ours / LiteRT / ONNX Runtime, ms (ours / best)\n")
+    print(f"| network | {' | '.join(args.forms)} |\n|---|{'---|' * len(args.forms)}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for make in networks.NETWORKS:
-            if args.only and make.__name__ not in args.only:
-                continue
-            results[make.__name__] = measure(pipeline, files(pipeline, make, folder), args.rounds)
-            print(row(make.__name__, results[make.__name__]), flush=True)
+        for source in args.onnx or sources(folder, args.only):
+            made = files(pipeline, source, folder, args.forms)
+            results[source.stem] = measure(pipeline, made, args.rounds)
+            print(row(source.stem, results[source.stem], args.forms), flush=True)
+    print(summary(results, args.forms))
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
 
