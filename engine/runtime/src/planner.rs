@@ -164,6 +164,12 @@ impl Planner<'_> {
                 merged.insert(sum.node, own(vec![kernel], name));
                 return Ok(nothing(format!("part of `{}`", graph.node(sum.node).name)));
             }
+            if let Some(isa) = joining
+                && let Some((kernel, conv)) = fast::expansion(&context, pad.unwrap_or(id), isa)?
+                && pad.is_none_or(|pad| graph.only_consumer(graph.node(pad).output()) == Some(id))
+            {
+                return Ok(own(vec![kernel], format!("{}, with `{conv}`", fast_name(isa))));
+            }
             if let (Some(isa), None) = (isa, alias(node))
                 && let Some(kernels) = fast::select(&context, isa)?
             {

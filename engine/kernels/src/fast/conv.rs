@@ -2,10 +2,11 @@
 
 use super::Isa;
 use super::plane::{Plane, View, ViewMut, Window, assert_same_image};
-use super::product::{FloatProduct, Output, PackedInts, Pixels, Residual, Walk};
+use super::product::{FloatProduct, Order, Output, PackedInts, Pixels, Residual, Walk};
 use super::requantize::{BIAS, Requantizer};
 use crate::quantized::{ClampF32, LinearParams};
 use crate::shape::Conv2dShape;
+use std::ops::Range;
 
 /// What the float and the integer convolution share: how the window meets the planes.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +113,13 @@ impl FloatConv {
             .run(walk, (input.data(), from), (output.data(), to), residual);
     }
 
+    /// Rows of the output, to pixels that may lie anywhere.
+    pub(super) fn run_rows(&self, rows: Range<usize>, input: View<'_, f32>, (output, to): (&mut [f32], Pixels)) {
+        let from = self.geometry.from(input.plane(), &self.geometry.output()).rows_of(rows);
+        let walk = self.geometry.walk(input.plane());
+        self.product.run(walk, (input.data(), from), (output, to), None);
+    }
+
     /// [`FloatConv::run`] without a residual, to pixels that may lie anywhere.
     pub(super) fn run_to(&self, input: View<'_, f32>, (output, to): (&mut [f32], Pixels)) {
         let from = self.geometry.from(input.plane(), &self.geometry.output());
@@ -134,7 +142,15 @@ impl IntConv {
     pub fn new(isa: Isa, shape: &Conv2dShape, params: &LinearParams, weights: &[i8], bias: Option<&[i32]>) -> Self {
         let geometry = Geometry::new(shape);
         let zero = params.input_zero_point + BIAS;
-        let packed = PackedInts::new(isa, geometry.groups(), geometry.segments(), weights, bias, zero);
+        let packed = PackedInts::new(
+            isa,
+            Order::Quads,
+            geometry.groups(),
+            geometry.segments(),
+            weights,
+            bias,
+            zero,
+        );
         let requantizer = Requantizer::new(params, packed.channels());
         Self {
             geometry,
@@ -152,6 +168,14 @@ impl IntConv {
         );
         let walk = self.geometry.walk(input.plane());
         let output = Output::Bytes(&self.requantizer, output.data());
+        self.packed.run(walk, (input.data(), from), (output, to));
+    }
+
+    /// Rows of the output, to pixels that may lie anywhere.
+    pub(super) fn run_rows(&self, rows: Range<usize>, input: View<'_, u8>, (output, to): (&mut [u8], Pixels)) {
+        let from = self.geometry.from(input.plane(), &self.geometry.output()).rows_of(rows);
+        let walk = self.geometry.walk(input.plane());
+        let output = Output::Bytes(&self.requantizer, output);
         self.packed.run(walk, (input.data(), from), (output, to));
     }
 

@@ -1,8 +1,9 @@
 //! Between the number formats: `f32`, the `i8` of a model's edges, and the bytes `q + 128` that kernels work on.
+#![expect(unsafe_code, reason = "converts floats that are known to fit an integer")]
 
 use super::isa::{FloatIsa, Isa};
 use super::simd::{FloatTask, Floats};
-use crate::quantized::{Integer, Quantization};
+use crate::quantized::{ClampInt, Integer, Quantization};
 
 /// `f32` to bytes, as [`quantize`](crate::reference::quantize) to `i8`.
 pub fn quantize(isa: Isa, quantization: Quantization, input: &[f32], output: &mut [u8]) {
@@ -60,6 +61,32 @@ pub fn from_bytes(input: &[u8], output: &mut [i8]) {
     }
 }
 
+/// `round(x / scale) + zero_point`, ties away from zero, within `range`; not-a-number becomes the zero point.
+#[inline(always)]
+fn each<T>(quantization: Quantization, range: ClampInt, input: &[f32], output: &mut [T], stored: impl Fn(i32) -> T) {
+    /// Integers up to this size are floats, too.
+    const EXACT: i64 = 1 << 24;
+    let Quantization { scale, zero_point } = quantization;
+    let [low, high] = [range.min, range.max].map(|end| i64::from(end) - i64::from(zero_point));
+    if low.abs().max(high.abs()) > EXACT {
+        for (slot, &x) in output.iter_mut().zip(input) {
+            let q = ((x / scale).round() as i32).saturating_add(zero_point);
+            *slot = stored(q.clamp(range.min, range.max));
+        }
+        return;
+    }
+    // What `as` does, in steps that become vectors.
+    let (low, high) = (low as f32, high as f32);
+    for (slot, &x) in output.iter_mut().zip(input) {
+        let rounded = (x / scale).round();
+        let rounded = if rounded.is_nan() { 0.0 } else { rounded };
+        let rounded = if rounded > low { rounded } else { low };
+        let rounded = if rounded < high { rounded } else { high };
+        // SAFETY: it is within `EXACT`.
+        *slot = stored(unsafe { rounded.to_int_unchecked::<i32>() } + zero_point);
+    }
+}
+
 struct Quantize<'a> {
     quantization: Quantization,
     input: &'a [f32],
@@ -71,11 +98,9 @@ impl FloatTask for Quantize<'_> {
 
     #[inline(always)]
     fn run<S: Floats>(self, _: S) {
-        let Quantization { scale, zero_point } = self.quantization;
-        for (slot, &x) in self.output.iter_mut().zip(self.input) {
-            let q = ((x / scale).round() as i32).saturating_add(zero_point);
-            *slot = q.clamp(i32::from(i8::MIN), i32::from(i8::MAX)) as u8 ^ 0x80;
-        }
+        each(self.quantization, ClampInt::I8, self.input, self.output, |q| {
+            q as u8 ^ 0x80
+        });
     }
 }
 
@@ -108,10 +133,11 @@ impl<T: Integer> FloatTask for QuantizeStored<'_, T> {
 
     #[inline(always)]
     fn run<S: Floats>(self, _: S) {
-        let Quantization { scale, zero_point } = self.quantization;
-        for (slot, &x) in self.output.iter_mut().zip(self.input) {
-            *slot = T::saturate(((x / scale).round() as i32).saturating_add(zero_point));
-        }
+        let range = ClampInt {
+            min: T::LOWEST.into(),
+            max: T::HIGHEST.into(),
+        };
+        each(self.quantization, range, self.input, self.output, T::saturate);
     }
 }
 

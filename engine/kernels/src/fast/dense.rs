@@ -1,7 +1,7 @@
 //! Fully connected layers: the matrix product with rows that are already there.
 
 use super::Isa;
-use super::product::{FloatProduct, Output, PackedInts, Pixels, Walk};
+use super::product::{FloatProduct, Order, Output, PackedInts, Pixels, Walk};
 use super::requantize::{BIAS, Requantizer};
 use crate::quantized::{ClampF32, LinearParams};
 use crate::shape::FullyConnectedShape;
@@ -61,7 +61,15 @@ impl IntDense {
         bias: Option<&[i32]>,
     ) -> Self {
         let zero = params.input_zero_point + BIAS;
-        let packed = PackedInts::new(isa, channels(shape), [1, shape.in_features], weights, bias, zero);
+        let packed = PackedInts::new(
+            isa,
+            Order::Quads,
+            channels(shape),
+            [1, shape.in_features],
+            weights,
+            bias,
+            zero,
+        );
         let requantizer = Requantizer::new(params, packed.channels());
         Self {
             shape: *shape,

@@ -93,6 +93,35 @@ impl Move {
         )
     }
 
+    /// [`gather`](crate::reference::gather), where the indices are two loops of equal steps, as those of a channel shuffle, a slice
+    /// or a reversal are; `None` for others.
+    pub fn gather(outer: usize, extent: usize, inner: usize, indices: &[i32]) -> Option<Self> {
+        let index = |i: usize| {
+            let index = indices.get(i).and_then(|&index| usize::try_from(index).ok());
+            index.unwrap_or(0).min(extent.saturating_sub(1)) as isize
+        };
+        let count = indices.len();
+        let step = index(1) - index(0);
+        let even = 1 + (1..count).take_while(|&i| index(i) - index(i - 1) == step).count();
+        let (rows, far) = (count.checked_div(even)?, index(even) - index(0));
+        let regular = |i: usize| index(i) == index(0) + (i / even) as isize * far + (i % even) as isize * step;
+        if extent == 0 || !count.is_multiple_of(even) || !(0..count).all(regular) {
+            return None;
+        }
+        let [size, rest] = [inner as isize, (count * inner) as isize];
+        let axes = [
+            (outer, [(extent * inner) as isize, rest]),
+            (rows, [far * size, (even * inner) as isize]),
+            (even, [step * size, size]),
+            (inner, [1, 1]),
+        ];
+        Self::new(
+            [outer * extent * inner, outer * count * inner],
+            [index(0) as usize * inner, 0],
+            axes.map(|(count, steps)| Axis { count, steps }).into(),
+        )
+    }
+
     /// Panics unless all places lie in an input and an output of these lengths.
     fn new([input_len, output_len]: [usize; 2], first: [usize; 2], mut axes: Vec<Axis>) -> Option<Self> {
         let first = first.map(|at| at as isize);

@@ -23,6 +23,7 @@ mod convert;
 mod dense;
 mod depthwise;
 mod elementwise;
+mod expansion;
 mod fold;
 mod function;
 mod hybrid;
@@ -49,6 +50,7 @@ pub use depthwise::{FloatDepthwise, IntDepthwise};
 pub use elementwise::{
     Binary, ByteMap, ByteZip, Gate, Lookup, Meeting, ShortZip, Stored, binary_f32, clamp_f32, gated_f32, unary_f32,
 };
+pub use expansion::{FloatExpansion, IntExpansion};
 pub use fold::Folding;
 pub use hybrid::{HybridConv, HybridDense, HybridDepthwise};
 pub use isa::{Isa, vectorized};

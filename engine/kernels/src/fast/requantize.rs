@@ -23,6 +23,8 @@ pub(super) struct Requantizer {
     multiplier: Aligned<i32>,
     left: Aligned<i32>,
     right: Aligned<i32>,
+    /// The real factors, for [`Rounding::Float`].
+    scales: Vec<f64>,
     params: LinearParams,
     channels: Vec<Option<usize>>,
 }
@@ -72,6 +74,10 @@ impl Requantizer {
             multiplier,
             left,
             right,
+            scales: channels
+                .iter()
+                .map(|channel| channel.map_or(0.0, |channel| params.scales[channel]))
+                .collect(),
             params: params.clone(),
             channels: channels.to_vec(),
         }
@@ -137,12 +143,18 @@ impl Requantizer {
     ) {
         // SAFETY: the caller's promise; vector `v` has channels below `n` only where it is stored.
         unsafe {
-            if MODE == PLAIN {
-                return self.store_plain(simd, &sums, slot, to, n);
-            }
             let mut scaled = sums;
-            for (x, factor) in scaled.iter_mut().zip(factors) {
-                *x = simd.rescale::<MODE>(*x, factor);
+            if MODE == PLAIN {
+                if self.params.rounding != Rounding::Float {
+                    return self.store_plain(simd, &sums, slot, to, n);
+                }
+                for (v, x) in scaled.iter_mut().enumerate() {
+                    *x = rescale_real(simd, *x, &self.scales[slot + v * S::INT_LANES..][..S::INT_LANES]);
+                }
+            } else {
+                for (x, factor) in scaled.iter_mut().zip(factors) {
+                    *x = simd.rescale::<MODE>(*x, factor);
+                }
             }
             if VECTORS == 4 {
                 simd.store_quad(
@@ -187,6 +199,29 @@ impl Requantizer {
             }
         }
     }
+}
+
+/// `x` times the factor of its lane, rounded half away from zero, as far as it matters to a byte. The loop is plain: it becomes vectors
+/// by itself.
+#[inline(always)]
+fn rescale_real<S: Ints>(simd: S, x: S::V, scales: &[f64]) -> S::V {
+    /// More than any byte is from any other.
+    const FAR: f64 = 1024.0;
+    let mut lanes = [0_i32; 16];
+    // SAFETY: no vector has more than 16 lanes.
+    unsafe { simd.store_int(lanes.as_mut_ptr(), x) }
+    for (lane, &scale) in lanes[..S::INT_LANES].iter_mut().zip(scales) {
+        let product = f64::from(*lane) * scale;
+        let product = if product.is_nan() { 0.0 } else { product };
+        let product = if product > -FAR { product } else { -FAR };
+        let product = if product < FAR { product } else { FAR };
+        let whole = product.trunc();
+        let away = if (product - whole).abs() >= 0.5 { 1.0_f64 } else { 0.0 };
+        // SAFETY: it is within −1025 ..= 1025.
+        *lane = unsafe { (whole + away.copysign(product)).to_int_unchecked() };
+    }
+    // SAFETY: as above.
+    unsafe { simd.load_int(lanes.as_ptr()) }
 }
 
 /// The fastest mode that these factors and this range allow.

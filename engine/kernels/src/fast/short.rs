@@ -10,7 +10,7 @@ use super::dense::{channels, rows};
 use super::depthwise::FloatDepthwise;
 use super::isa::{FloatIsa, Isa};
 use super::plane::{Plane, View, ViewMut, assert_same_image};
-use super::product::{Output, PackedInts, Pixels, Walk};
+use super::product::{Order, Output, PackedInts, Pixels, Walk};
 use super::simd::{FloatTask, Floats};
 use crate::quantized::{ClampF32, LinearParams};
 use crate::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape};
@@ -93,8 +93,8 @@ impl Layer {
     ) -> Self {
         Self {
             isa: FloatIsa::new(isa),
-            high: PackedInts::new(isa, groups, segments, weights, None, 128),
-            low: PackedInts::new(isa, groups, segments, weights, None, 0),
+            high: PackedInts::new(isa, Order::Straight, groups, segments, weights, None, 128),
+            low: PackedInts::new(isa, Order::Straight, groups, segments, weights, None, 0),
             finish: Finish::new(params, bias, groups[0] * groups[1]),
         }
     }

@@ -83,6 +83,14 @@ pub fn gather<T: Copy>(outer: usize, inner: usize, input: &[T], indices: &[i32],
     if output.is_empty() {
         return;
     }
+    if inner == 1 {
+        for (input, output) in input.chunks_exact(extent).zip(output.chunks_exact_mut(indices.len())) {
+            for (slot, &index) in output.iter_mut().zip(indices) {
+                *slot = input[usize::try_from(index).unwrap_or(0).min(extent - 1)];
+            }
+        }
+        return;
+    }
     let slices = (0..outer).flat_map(|run| indices.iter().map(move |&index| (run, index)));
     for ((run, index), output) in slices.zip(output.chunks_exact_mut(inner)) {
         let index = usize::try_from(index).unwrap_or(0).min(extent - 1);

@@ -3,6 +3,7 @@
 use ir::ops::{Activation, Function};
 use ir::{Op, TensorId};
 use kernels::fast::{self, Binary, Border, ByteMap, ByteZip, Gate, Isa, Lookup, Meeting, ShortZip};
+use kernels::quantized::ClampF32;
 use kernels::reference::{DivParams, PReluParams};
 
 use super::{first, images};
@@ -24,9 +25,29 @@ pub(super) fn binary(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>,
     Ok(run.map(|run| images(reads, run)))
 }
 
+/// A function of the values of a tensor, as kernels apply it in passing.
+pub(crate) enum Passing {
+    Gate(Gate, ClampF32),
+    Bytes(Box<ByteMap>),
+}
+
 /// A product of a number and a function of it, which is read once: swish and hard swish as most files have them. `None` for other
 /// operators, and where something else reads the function, too.
 pub(crate) fn gated(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>, RuntimeError> {
+    let Some((x, passing)) = gate(context)? else {
+        return Ok(None);
+    };
+    let run: Run = match passing {
+        Passing::Gate(gate, clamp) => {
+            Box::new(move |args| fast::gated_f32(isa, gate, clamp, args.view(0), args.output_view()))
+        }
+        Passing::Bytes(map) => Box::new(move |args| map.run(args.view(0), args.output_view())),
+    };
+    Ok(Some(images(vec![Read::new(x, Form::Image)], run)))
+}
+
+/// What [`gated`] finds: the number, and what becomes of it.
+pub(super) fn gate(context: &Context<'_>) -> Result<Option<(TensorId, Passing)>, RuntimeError> {
     let (Op::Mul(op), &[a, b]) = (&context.node.op, context.node.inputs.as_slice()) else {
         return Ok(None);
     };
@@ -38,8 +59,7 @@ pub(crate) fn gated(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>, 
     let Some((x, gate)) = gate(a, b).or_else(|| gate(b, a)) else {
         return Ok(None);
     };
-    let reads = vec![Read::new(x, Form::Image)];
-    let run: Run = match context.plain()? {
+    let passing = match context.plain()? {
         Arithmetic::Float => {
             let gate = match gate.op {
                 Op::Function(Function::Sigmoid) => Gate::Logistic,
@@ -49,14 +69,13 @@ pub(crate) fn gated(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>, 
                 },
                 _ => return Ok(None),
             };
-            let clamp = activation(op.activation).clamp_f32();
-            Box::new(move |args| fast::gated_f32(isa, gate, clamp, args.view(0), args.output_view()))
+            Passing::Gate(gate, activation(op.activation).clamp_f32())
         }
         Arithmetic::Integer if matches!(gate.op, Op::Function(_)) => {
             let of_gate = lower::integer_map(&Context { node: gate, ..*context })?;
             let params = lower::mul_params(context, op.activation)?;
             let first = x == a;
-            let kernel = ByteMap::new(|q| {
+            Passing::Bytes(Box::new(ByteMap::new(|q| {
                 let mut gate = [0];
                 of_gate(&[q], &mut gate);
                 if first {
@@ -64,12 +83,30 @@ pub(crate) fn gated(context: &Context<'_>, isa: Isa) -> Result<Option<Lowered>, 
                 } else {
                     params.mul(gate[0], q)
                 }
-            });
-            Box::new(move |args| kernel.run(args.view(0), args.output_view()))
+            })))
         }
         Arithmetic::Integer | Arithmetic::Integer16 | Arithmetic::Hybrid => return Ok(None),
     };
-    Ok(Some(images(reads, run)))
+    Ok(Some((x, passing)))
+}
+
+/// A function of one number as [`Passing`]; `None` where it is none of those.
+pub(super) fn passing(context: &Context<'_>, function: Function) -> Result<Option<Passing>, RuntimeError> {
+    let gate = |gate| {
+        Passing::Gate(
+            gate,
+            ClampF32 {
+                min: f32::NEG_INFINITY,
+                max: f32::INFINITY,
+            },
+        )
+    };
+    Ok(match (context.plain()?, function) {
+        (Arithmetic::Integer, _) => Some(Passing::Bytes(Box::new(table(context)?))),
+        (Arithmetic::Float, Function::Swish) => Some(gate(Gate::Logistic)),
+        (Arithmetic::Float, Function::HardSwish) => Some(gate(Gate::Hard)),
+        _ => None,
+    })
 }
 
 /// The activation that is fused into an operator.
@@ -167,13 +204,17 @@ pub(super) fn unary(context: &Context<'_>, isa: Isa, function: Function) -> Resu
 
 /// Any integer function of one number, as a table of the plain kernel's results.
 pub(super) fn byte_map(context: &Context<'_>) -> Result<Run, RuntimeError> {
+    let kernel = table(context)?;
+    Ok(Box::new(move |args| kernel.run(args.view(0), args.output_view())))
+}
+
+fn table(context: &Context<'_>) -> Result<ByteMap, RuntimeError> {
     let map = lower::integer_map(context)?;
-    let kernel = ByteMap::new(|q| {
+    Ok(ByteMap::new(|q| {
         let mut result = [0];
         map(&[q], &mut result);
         result[0]
-    });
-    Ok(Box::new(move |args| kernel.run(args.view(0), args.output_view())))
+    }))
 }
 
 /// Any function of one 16-bit integer, as a table of the plain kernel's results.

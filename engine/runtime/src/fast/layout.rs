@@ -1,7 +1,7 @@
 //! Moving elements.
 
-use ir::Op;
 use ir::ops::PadMode;
+use ir::{Constant, Op};
 use kernels::fast::{Isa, Move};
 
 use crate::RuntimeError;
@@ -37,6 +37,15 @@ pub(super) fn moved(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lowere
                 plan.map(|plan| for_store!(store, T => run::<T>(isa, plan)))
             };
             (0..op.parts).map(part).collect()
+        }
+        Op::Gather(op) => {
+            let indices = context.constant(1).and_then(Constant::as_i32);
+            let plan = indices.and_then(|indices| {
+                let (outer, inner) = dims.split_at(op.axis);
+                let [outer, rest] = [outer, &inner[1..]].map(|dims| dims.iter().product());
+                Move::gather(outer, inner[0], rest, indices)
+            });
+            vec![plan.map(|plan| for_store!(store, T => run::<T>(isa, plan)))]
         }
         Op::Pad(op) => {
             let value = match op.mode {

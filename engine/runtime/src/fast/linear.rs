@@ -16,7 +16,7 @@ use crate::program::Run;
 
 /// Whether an image in this border takes memory in proportion to the image. A wide dilation asks for borders far larger than
 /// a small image; the reference kernels need none.
-fn in_proportion(border: Border, height: usize, width: usize) -> bool {
+pub(super) fn in_proportion(border: Border, height: usize, width: usize) -> bool {
     let Border {
         top,
         bottom,
@@ -34,14 +34,14 @@ fn floats<'g>(context: &Context<'g>, i: usize) -> Option<&'g [f32]> {
 }
 
 /// Weights and bias of a layer, as its arithmetic has them; `None` unless they are constant.
-enum Weights<'g> {
+pub(super) enum Weights<'g> {
     Float(&'g [f32], Option<&'g [f32]>),
     Integer(&'g [i8], Option<&'g [i32]>),
     Hybrid(&'g [i8], Option<&'g [f32]>),
     Short(&'g [i8], Option<Vec<i64>>),
 }
 
-fn weights<'g>(context: &Context<'g>) -> Result<Option<Weights<'g>>, RuntimeError> {
+pub(super) fn weights<'g>(context: &Context<'g>) -> Result<Option<Weights<'g>>, RuntimeError> {
     let arithmetic = context.weighted()?;
     let has_bias = context.node.inputs.len() > 2;
     if context.constant(0).is_some() || (has_bias && context.constant(2).is_none()) {
@@ -240,13 +240,14 @@ pub(super) fn fully_connected(
         Weights::Hybrid(weights, bias) => {
             let scales = lower::weight_scales(context, shape.out_features)?;
             let kernel = HybridDense::new(isa, &shape, &scales, clamp, weights, bias);
+            let scratch = kernel.scratch();
             let run: Run = Box::new(move |args| {
                 let input = args.get(0);
                 let (output, scratch) = args.output_and_scratch();
                 kernel.run(input, scratch, output);
             });
             Lowered {
-                scratch: vec![Scratch::elements(Store::U8, shape.in_features)],
+                scratch: vec![Scratch::elements(Store::U8, scratch)],
                 ..rows(run)
             }
         }

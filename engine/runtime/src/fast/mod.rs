@@ -17,6 +17,7 @@
 
 mod convert;
 mod elementwise;
+mod expansion;
 mod layout;
 mod linear;
 mod reduce;
@@ -27,6 +28,7 @@ use kernels::fast::{Border, Isa};
 
 pub(crate) use convert::convert;
 pub(crate) use elementwise::gated;
+pub(crate) use expansion::expansion;
 pub(crate) use linear::conv_with_residual;
 pub(crate) use reduce::spelled_batch_norm;
 

@@ -12,6 +12,7 @@ use crate::fast::plane::{View, ViewMut};
 use crate::fast::simd::{FloatTask, Floats};
 use crate::quantized::ClampF32;
 use crate::shape::DepthwiseConv2dShape;
+use std::ops::Range;
 
 /// Vectors of outputs computed at a time.
 const TILE: usize = 4;
@@ -97,6 +98,21 @@ impl FloatDepthwise {
             Form::Groups(conv) => conv.repack(&channels_first(shape, weights), bias),
             Form::Lanes(lanes) => lanes.repack(weights, bias),
         }
+    }
+
+    /// Rows `outputs` of the output, from a band of the input's rows that begins with the first of what they see, and has the
+    /// borders to the left and to the right. A channel multiplier above 1 makes it another kernel.
+    pub(in crate::fast) fn run_band(&self, outputs: &Range<usize>, band: View<'_, f32>, output: &mut ViewMut<'_, f32>) {
+        let Form::Lanes(lanes) = &self.0 else {
+            panic!("a convolution in groups has no bands");
+        };
+        let rows = lanes.geometry.band(outputs, band.plane(), output.plane());
+        lanes.isa.run(Sweep {
+            lanes,
+            rows,
+            input: band,
+            output: output.data(),
+        });
     }
 
     /// Convolves `input`, whose border is filled with `0.0` and is at least
@@ -236,11 +252,13 @@ impl<V: Copy> Row<V> {
                 self.sum_columns::<S, K_W, STRIDE, COUNT>(simd, from, n, &mut acc);
             }
             for (i, acc) in acc.into_iter().enumerate() {
-                simd.store_first(
-                    self.to.add((at + i) * self.strip.to_step),
-                    n,
-                    simd.clamp(acc, self.low, self.high),
-                );
+                let to = self.to.add((at + i) * self.strip.to_step);
+                let y = simd.clamp(acc, self.low, self.high);
+                if n == S::FLOAT_LANES {
+                    simd.store(to, y);
+                } else {
+                    simd.store_first(to, n, y);
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::fast::requantize::{BIAS, ByMode, Requantizer};
 use crate::fast::simd::{ByteRange, IntTask, Ints, Mode, Task, quad_channel};
 use crate::quantized::LinearParams;
 use crate::shape::DepthwiseConv2dShape;
+use std::ops::Range;
 
 /// Multiplications whose taps' positions are kept at hand: enough for 7×7.
 const AT_HAND: usize = 13;
@@ -80,6 +81,21 @@ impl IntDepthwise {
             weights,
             bias,
         }))))
+    }
+
+    /// Rows `outputs` of the output, from a band of the input's rows that begins with the first of what they see, and has the
+    /// borders to the left and to the right. A channel multiplier above 1 makes it another kernel.
+    pub(in crate::fast) fn run_band(&self, outputs: &Range<usize>, band: View<'_, u8>, output: &mut ViewMut<'_, u8>) {
+        let Form::Lanes(lanes) = &self.0 else {
+            panic!("a convolution in groups has no bands");
+        };
+        let rows = lanes.geometry.band(outputs, band.plane(), output.plane());
+        lanes.isa.run(Sweep {
+            lanes,
+            rows,
+            input: band,
+            output: output.data(),
+        });
     }
 
     /// Convolves `input`, whose border is filled with the input's zero point (as a byte: + 128) and is at least

@@ -12,6 +12,7 @@ pub use int::IntDepthwise;
 
 use super::plane::{Plane, Window, assert_same_image};
 use crate::shape::{Conv2dShape, DepthwiseConv2dShape};
+use std::ops::Range;
 
 /// What the float and the integer form share: how the window meets the planes, and what a vector covers.
 #[derive(Debug, Clone)]
@@ -119,6 +120,44 @@ impl Geometry {
                 n,
                 last: n,
             }
+        }
+    }
+
+    /// The same for the rows `outputs` of the output alone, of which `band` has what they see: its row 0 is that of the first tap of
+    /// the first. Panics unless all taps lie in it.
+    fn band(&self, outputs: &Range<usize>, band: &Plane, output: &Plane) -> Rows {
+        let DepthwiseConv2dShape {
+            in_w,
+            in_c,
+            out_h,
+            out_w,
+            stride_h,
+            ..
+        } = self.shape;
+        assert_same_image(output, &Plane::dense(out_h, out_w, in_c));
+        assert!(
+            outputs.start <= outputs.end && outputs.end <= out_h,
+            "{outputs:?} of {out_h} rows"
+        );
+        let window = Window {
+            pad: [0, self.window.pad[1]],
+            ..self.window
+        };
+        let seen = Plane {
+            height: outputs.len(),
+            ..*output
+        };
+        assert_eq!(
+            (band.width, band.channels, band.border.top),
+            (in_w, in_c, 0),
+            "{band:?}"
+        );
+        Rows {
+            from: window.origin(band, &seen),
+            from_step: stride_h * band.row_stride(),
+            to: output.at(outputs.start, 0),
+            to_step: output.row_stride(),
+            count: outputs.len(),
         }
     }
 

@@ -50,6 +50,8 @@ struct Arithmetic {
 const SUM: u8 = 0;
 const DIFFERENCE: u8 = 1;
 const PRODUCT: u8 = 2;
+/// A sum of bytes whose operands are brought to the common unit by 32-bit products: see [`Operand`].
+const SHORT_SUM: u8 = 3;
 
 impl Arithmetic {
     fn sum(kind: u8, params: &AddParams) -> Self {
@@ -78,6 +80,14 @@ impl Arithmetic {
         self.range.zero += BIAS;
         self.range.low += BIAS;
         self.range.high += BIAS;
+        let bytes = |zero| (0..=255).contains(&zero);
+        if self.kind == SUM
+            && self.left_shift == SHORT_SHIFT
+            && self.zeros.into_iter().all(bytes)
+            && self.factors[..2].iter().all(|factor| factor.shift <= 0)
+        {
+            self.kind = SHORT_SUM;
+        }
         self
     }
 }
@@ -287,6 +297,9 @@ impl<T: Stored> IntTask for Task2<'_, T> {
                     (SUM, GENERAL) => simd.call(InMode::<T, SUM, GENERAL>(self, arithmetic)),
                     (SUM, SMALL) => simd.call(InMode::<T, SUM, SMALL>(self, arithmetic)),
                     (SUM, _) => simd.call(InMode::<T, SUM, RECTIFIED>(self, arithmetic)),
+                    (SHORT_SUM, GENERAL) => simd.call(InMode::<T, SHORT_SUM, GENERAL>(self, arithmetic)),
+                    (SHORT_SUM, SMALL) => simd.call(InMode::<T, SHORT_SUM, SMALL>(self, arithmetic)),
+                    (SHORT_SUM, _) => simd.call(InMode::<T, SHORT_SUM, RECTIFIED>(self, arithmetic)),
                     _ => simd.call(InMode::<T, DIFFERENCE, GENERAL>(self, arithmetic)),
                 }
             }
@@ -345,21 +358,16 @@ impl<S: Ints, T: Stored, const KIND: u8, const MODE: Mode> Task<S> for InMode<'_
                 range,
             },
         ) = self;
-        let (zero_a, zero_b) = (simd.splat_int(zeros[0]), simd.splat_int(zeros[1]));
-        let shift = simd.splat_int(1 << left_shift);
-        let [by_a, by_b, by_result] = [
-            splat(simd, factors[0]),
-            splat(simd, factors[1]),
-            splat(simd, factors[2]),
-        ];
+        let operand = |i: usize| Operand::<S>::new(simd, zeros[i], left_shift, factors[i]);
+        let (of_a, of_b, by_result) = (operand(0), operand(1), splat(simd, factors[2]));
         let walk = zip.meeting.walk(a.plane(), b.plane(), to.plane());
         for run in walk.runs() {
             let [a_len, b_len] = run.lens();
             let (a, b) = (&a.data()[run.a..][..a_len], &b.data()[run.b..][..b_len]);
             let to = &mut to.data()[run.to..][..run.len];
             // An operand that repeats is brought to the common unit once.
-            let one_a = common::<S, KIND>(simd, simd.splat_int(a[0].wide()), zero_a, shift, &by_a);
-            let one_b = common::<S, KIND>(simd, simd.splat_int(b[0].wide()), zero_b, shift, &by_b);
+            let one_a = of_a.common::<KIND>(simd, simd.splat_int(a[0].wide()));
+            let one_b = of_b.common::<KIND>(simd, simd.splat_int(b[0].wide()));
             for i in (0..run.len).step_by(S::INT_LANES) {
                 let n = (run.len - i).min(S::INT_LANES);
                 // SAFETY: `to`, and an operand that does not repeat, have `len` elements, and `i + n <= len`.
@@ -367,12 +375,12 @@ impl<S: Ints, T: Stored, const KIND: u8, const MODE: Mode> Task<S> for InMode<'_
                     let a = if run.repeats[0] {
                         one_a
                     } else {
-                        common::<S, KIND>(simd, T::load(simd, a.as_ptr().add(i), n), zero_a, shift, &by_a)
+                        of_a.common::<KIND>(simd, T::load(simd, a.as_ptr().add(i), n))
                     };
                     let b = if run.repeats[1] {
                         one_b
                     } else {
-                        common::<S, KIND>(simd, T::load(simd, b.as_ptr().add(i), n), zero_b, shift, &by_b)
+                        of_b.common::<KIND>(simd, T::load(simd, b.as_ptr().add(i), n))
                     };
                     let joined = match KIND {
                         PRODUCT => simd.mul_int(a, b),
@@ -387,19 +395,64 @@ impl<S: Ints, T: Stored, const KIND: u8, const MODE: Mode> Task<S> for InMode<'_
     }
 }
 
-/// An operand without its zero point, for a sum in the common unit.
-#[inline(always)]
-fn common<S: Ints, const KIND: u8>(simd: S, x: S::V, zero: S::V, shift: S::V, by: &S::Rescale) -> S::V {
-    let x = simd.sub_int(x, zero);
-    if KIND == PRODUCT {
-        return x;
+/// What brings an operand of a sum to the common unit.
+///
+/// With `x = q − zero` the definition is `⌊(x · 2^20 · m + 2^30) / 2^31⌋`, a product of 60 bits, and a rounding shift. It is also
+/// `⌊(x · m + 2^10) / 2^11⌋`, and with `m = 2^11 · high + low`, since multiples of the divisor leave the floor unharmed,
+/// `x · high + ⌊(x · low + 2^10) / 2^11⌋`: two products of at most 29 bits.
+struct Operand<S: Ints> {
+    zero: S::V,
+    shift: S::V,
+    by: S::Rescale,
+    high: S::V,
+    low: S::V,
+    half: S::V,
+    eleven: S::V,
+    /// The rounding shift to the right, less 1; none where it is 0.
+    right: Option<S::V>,
+}
+
+/// The shift to the left that [`Operand`] knows a shorter way for.
+const SHORT_SHIFT: u32 = 20;
+
+impl<S: Ints> Operand<S> {
+    #[inline(always)]
+    fn new(simd: S, zero: i32, left_shift: u32, factor: QuantizedMultiplier) -> Self {
+        Self {
+            zero: simd.splat_int(zero),
+            shift: simd.splat_int(1 << left_shift),
+            by: splat(simd, factor),
+            high: simd.splat_int(factor.multiplier >> 11),
+            low: simd.splat_int(factor.multiplier & 0x7ff),
+            half: simd.splat_int(1 << 10),
+            eleven: simd.splat_int(11),
+            right: (factor.shift < 0).then(|| simd.splat_int((-factor.shift).min(31) - 1)),
+        }
     }
-    simd.rescale::<GENERAL>(simd.mul_int(x, shift), by)
+
+    /// The operand without its zero point, for a sum in the common unit.
+    #[inline(always)]
+    fn common<const KIND: u8>(&self, simd: S, x: S::V) -> S::V {
+        let x = simd.sub_int(x, self.zero);
+        match KIND {
+            PRODUCT => x,
+            SHORT_SUM => {
+                let low = simd.add_int(simd.mul_int(x, self.low), self.half);
+                let high = simd.add_int(simd.mul_int(x, self.high), simd.shift_right(low, self.eleven));
+                let Some(right) = self.right else { return high };
+                // Round half away from zero: (high + 2^(r−1) − [high < 0]) >> r, without the overflow of that sum.
+                let sign = simd.shift_right(high, simd.splat_int(31));
+                let halved = simd.shift_right(simd.add_int(high, sign), right);
+                simd.shift_right(simd.add_int(halved, simd.splat_int(1)), simd.splat_int(1))
+            }
+            _ => simd.rescale::<GENERAL>(simd.mul_int(x, self.shift), &self.by),
+        }
+    }
 }
 
 /// The same factor in all lanes.
 #[inline(always)]
-fn splat<S: Ints>(simd: S, factor: QuantizedMultiplier) -> S::Rescale {
+pub(in crate::fast) fn splat<S: Ints>(simd: S, factor: QuantizedMultiplier) -> S::Rescale {
     // A factor of 0 may be shifted by anything, and some modes shift right at least once.
     let shift = if factor.multiplier == 0 { -1 } else { factor.shift };
     let (multiplier, left, right) = ([factor.multiplier; 16], [shift.max(0); 16], [(-shift).max(0); 16]);

@@ -1,4 +1,8 @@
 //! Any function of one integer, as a table.
+#![expect(
+    unsafe_code,
+    reason = "a table of bytes is looked up in registers, through pointers into slices"
+)]
 
 use super::stretches;
 use crate::fast::plane::{View, ViewMut};
@@ -18,11 +22,63 @@ impl ByteMap {
         Self(std::array::from_fn(|byte| function(byte as u8)))
     }
 
+    /// Looks up all elements, in place.
+    pub(in crate::fast) fn apply(&self, bytes: &mut [u8]) {
+        // SAFETY: the elements are read before they are written, and nothing else has them.
+        unsafe { self.look_up(bytes.as_ptr(), bytes.as_mut_ptr(), bytes.len()) }
+    }
+
+    /// Looks up `len` elements.
+    ///
+    /// # Safety
+    /// So many are readable at `from` and writable at `to`: the same, or others.
+    unsafe fn look_up(&self, from: *const u8, to: *mut u8, len: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512bw") {
+            // SAFETY: the processor has the features; the caller's promise.
+            return unsafe { look_up_in_registers(&self.0, from, to, len) };
+        }
+        for i in 0..len {
+            // SAFETY: the caller's promise.
+            unsafe { to.add(i).write(self.0[usize::from(from.add(i).read())]) }
+        }
+    }
+
     /// Looks up all elements.
     pub fn run(&self, x: View<'_, u8>, mut to: ViewMut<'_, u8>) {
         for (from, at, len) in stretches(x.plane(), to.plane()) {
-            for (slot, &x) in to.data()[at..][..len].iter_mut().zip(&x.data()[from..][..len]) {
-                *slot = self.0[usize::from(x)];
+            let (from, to) = (&x.data()[from..][..len], &mut to.data()[at..][..len]);
+            // SAFETY: both have `len` elements.
+            unsafe { self.look_up(from.as_ptr(), to.as_mut_ptr(), len) }
+        }
+    }
+}
+
+/// 64 bytes at a time: the table is four vectors, of which an instruction looks up two; the highest bit chooses between the pairs.
+///
+/// # Safety
+/// The processor has AVX-512 F, BW and VBMI; `len` bytes at `from` are readable and at `to` writable: the same, or others.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn look_up_in_registers(table: &[u8; 256], from: *const u8, to: *mut u8, len: usize) {
+    use std::arch::x86_64::{
+        _mm512_loadu_epi8, _mm512_mask_mov_epi8, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask,
+        _mm512_permutex2var_epi8, _mm512_storeu_epi8,
+    };
+    // SAFETY: the table has 256 bytes; lanes beyond `len` are masked, and a masked lane is not accessed.
+    unsafe {
+        let quarter = |i: usize| _mm512_loadu_epi8(table.as_ptr().add(64 * i).cast());
+        let quarters = [quarter(0), quarter(1), quarter(2), quarter(3)];
+        for at in (0..len).step_by(64) {
+            let lanes = u64::MAX >> (64 - (len - at).min(64));
+            let x = _mm512_maskz_loadu_epi8(lanes, from.add(at).cast());
+            let low = _mm512_permutex2var_epi8(quarters[0], x, quarters[1]);
+            let high = _mm512_permutex2var_epi8(quarters[2], x, quarters[3]);
+            let y = _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(x), high);
+            if lanes == u64::MAX {
+                _mm512_storeu_epi8(to.add(at).cast(), y);
+            } else {
+                _mm512_mask_storeu_epi8(to.add(at).cast(), lanes, y);
             }
         }
     }

@@ -6,8 +6,10 @@ mod lookup;
 mod unary;
 
 pub use float::{Binary, binary_f32};
+pub(super) use int::splat;
 pub use int::{ByteZip, ShortZip};
 pub use lookup::{ByteMap, Lookup, Stored};
+pub(super) use unary::gate_rows;
 pub use unary::{Gate, clamp_f32, gated_f32, unary_f32};
 
 use super::axes::{Axis, MOST, Places, merge};

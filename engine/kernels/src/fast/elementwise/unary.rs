@@ -3,7 +3,8 @@
 use super::stretches;
 use crate::fast::function;
 use crate::fast::isa::{FloatIsa, Isa};
-use crate::fast::plane::{View, ViewMut};
+use crate::fast::plane::{Plane, View, ViewMut};
+use crate::fast::product::Pixels;
 use crate::fast::simd::{FloatTask, Floats};
 use crate::quantized::ClampF32;
 use crate::reference::Unary;
@@ -37,11 +38,51 @@ pub enum Gate {
         /// Value at zero.
         offset: f32,
     },
+    /// `min(max(x + 3, 0), 6) / 6`, which the product is divided by last: the bits of hard swish as one operator.
+    Hard,
 }
 
 /// `x · gate(x)`, clamped: the bits of both operators one after the other.
 pub fn gated_f32(isa: Isa, gate: Gate, clamp: ClampF32, x: View<'_, f32>, to: ViewMut<'_, f32>) {
     FloatIsa::new(isa).run(Gated { gate, clamp, x, to });
+}
+
+/// [`gated_f32`] in place, of the pixels `rows` of a buffer, which are whole rows of `plane`.
+pub(in crate::fast) fn gate_rows(isa: Isa, gate: Gate, clamp: ClampF32, plane: &Plane, rows: Pixels, data: &mut [f32]) {
+    let len = plane.width * plane.channels;
+    for y in 0..rows.height {
+        FloatIsa::new(isa).run(GatedRow {
+            gate,
+            clamp,
+            row: &mut data[rows.origin + y * rows.row_step..][..len],
+        });
+    }
+}
+
+struct GatedRow<'a> {
+    gate: Gate,
+    clamp: ClampF32,
+    row: &'a mut [f32],
+}
+
+impl FloatTask for GatedRow<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Floats>(self, _: S) {
+        let Self { gate, clamp, row } = self;
+        match gate {
+            Gate::Logistic => row
+                .iter_mut()
+                .for_each(|x| *x = clamp.apply(*x * function::logistic(*x))),
+            Gate::HardSigmoid { slope, offset } => row
+                .iter_mut()
+                .for_each(|x| *x = clamp.apply(*x * (slope * *x + offset).clamp(0.0, 1.0))),
+            Gate::Hard => row
+                .iter_mut()
+                .for_each(|x| *x = clamp.apply(*x * (*x + 3.0).clamp(0.0, 6.0) / 6.0)),
+        }
+    }
 }
 
 struct Gated<'a> {
@@ -59,9 +100,10 @@ impl FloatTask for Gated<'_> {
         let Self { gate, clamp, x, mut to } = self;
         match gate {
             Gate::Logistic => each(x, &mut to, |x| clamp.apply(x * function::logistic(x))),
-            Gate::HardSigmoid { slope, offset } => each(x, &mut to, |x| {
-                clamp.apply(x * Unary::HardSigmoid { slope, offset }.apply(x))
-            }),
+            Gate::HardSigmoid { slope, offset } => {
+                each(x, &mut to, |x| clamp.apply(x * (slope * x + offset).clamp(0.0, 1.0)));
+            }
+            Gate::Hard => each(x, &mut to, |x| clamp.apply(x * (x + 3.0).clamp(0.0, 6.0) / 6.0)),
         }
     }
 }
@@ -90,9 +132,10 @@ impl FloatTask for Map<'_> {
         let Self { function, x, mut to } = self;
         let to = &mut to;
         match function {
-            Unary::Relu => each(x, to, |x| Unary::Relu.apply(x)),
-            Unary::Relu6 => each(x, to, |x| Unary::Relu6.apply(x)),
-            Unary::ReluN1To1 => each(x, to, |x| Unary::ReluN1To1.apply(x)),
+            // Formulas are spelled out: `Unary::apply` is too large to be inlined, and what is not inlined is no vector code.
+            Unary::Relu => each(x, to, |x| x.max(0.0)),
+            Unary::Relu6 => each(x, to, |x| x.clamp(0.0, 6.0)),
+            Unary::ReluN1To1 => each(x, to, |x| x.clamp(-1.0, 1.0)),
             Unary::LeakyRelu { alpha } => each(x, to, |x| if x > 0.0 { x } else { x * alpha }),
             Unary::Logistic => each(x, to, function::logistic),
             Unary::Tanh => each(x, to, function::tanh),
@@ -103,8 +146,8 @@ impl FloatTask for Map<'_> {
             Unary::Gelu => each(x, to, function::gelu),
             Unary::GeluTanh => each(x, to, function::gelu_tanh),
             Unary::Swish => each(x, to, |x| x * function::logistic(x)),
-            Unary::HardSwish => each(x, to, |x| Unary::HardSwish.apply(x)),
-            Unary::HardSigmoid { slope, offset } => each(x, to, |x| Unary::HardSigmoid { slope, offset }.apply(x)),
+            Unary::HardSwish => each(x, to, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+            Unary::HardSigmoid { slope, offset } => each(x, to, |x| (slope * x + offset).clamp(0.0, 1.0)),
             Unary::Exp => each(x, to, function::exp),
             Unary::Log => each(x, to, function::ln),
             Unary::Sqrt => each(x, to, f32::sqrt),

@@ -17,7 +17,7 @@ use super::conv::Geometry;
 use super::dense::{channels, rows};
 use super::isa::FloatIsa;
 use super::plane::{View, ViewMut};
-use super::product::{MOST_LANES, Output, PackedInts, Panel, Pixels, Walk, unshuffled};
+use super::product::{self, Output, PackedInts, Panel, Pixels, Walk};
 use super::requantize::BIAS;
 use super::simd::{Ints, Task};
 use crate::quantized::{ClampF32, Quantization};
@@ -85,7 +85,8 @@ impl HybridConv {
             .quantize(self.quantize, &input.data()[..plane.len()], scratch);
         let scaler = Scaler {
             layer: &self.layer,
-            quantization,
+            quantizations: &[quantization],
+            row_len: usize::MAX,
             order: self.order,
         };
         let walk = self.geometry.walk(plane);
@@ -118,8 +119,13 @@ impl HybridDense {
         Self { shape: *shape, layer }
     }
 
-    /// Multiplies the rows of `input`, `[rows, in_features]`, each quantized by its own range. `scratch` is as long as a row, or
-    /// longer.
+    /// Bytes of scratch.
+    pub fn scratch(&self) -> usize {
+        self.shape.in_features * self.shape.rows.min(TOGETHER)
+    }
+
+    /// Multiplies the rows of `input`, `[rows, in_features]`, each quantized by its own range. `scratch` has
+    /// [`HybridDense::scratch`] elements, or more.
     pub fn run(&self, input: &[f32], scratch: &mut [u8], output: &mut [f32]) {
         let FullyConnectedShape {
             in_features,
@@ -128,22 +134,29 @@ impl HybridDense {
         } = self.shape;
         rows(&self.shape, input.len(), output.len());
         assert!(
-            scratch.len() >= in_features,
+            scratch.len() >= self.scratch(),
             "a scratch of {} bytes for rows of {in_features}",
             scratch.len()
         );
-        let scratch = &mut scratch[..in_features];
-        for (input, output) in input
-            .chunks_exact(in_features)
-            .zip(output.chunks_exact_mut(out_features))
-        {
-            let quantization = self.layer.quantize(Dynamic::Asymmetric, input, scratch);
+        let mut quantizations = [Quantization::new(1.0, 0); TOGETHER];
+        let inputs = input.chunks(TOGETHER * in_features.max(1));
+        for (input, output) in inputs.zip(output.chunks_mut(TOGETHER * out_features.max(1))) {
+            let scratch = &mut scratch[..input.len()];
+            let count = input.len() / in_features.max(1);
+            for ((quantization, input), bytes) in quantizations
+                .iter_mut()
+                .zip(input.chunks_exact(in_features))
+                .zip(scratch.chunks_exact_mut(in_features))
+            {
+                *quantization = self.layer.quantize(Dynamic::Asymmetric, input, bytes);
+            }
             let scaler = Scaler {
                 layer: &self.layer,
-                quantization,
+                quantizations: &quantizations[..count],
+                row_len: out_features.max(1),
                 order: Order::ScalesFirst,
             };
-            let (from, to) = (Pixels::rows(1, in_features), Pixels::rows(1, out_features));
+            let (from, to) = (Pixels::rows(count, in_features), Pixels::rows(count, out_features));
             let output = Output::Reals(&scaler, output);
             self.layer
                 .packed
@@ -151,6 +164,9 @@ impl HybridDense {
         }
     }
 }
+
+/// Rows that a fully connected layer quantizes before it multiplies them, so that weights are read once for all of them.
+const TOGETHER: usize = 64;
 
 /// Which of the products of a sum, the scale of its weights and the scale of the activations comes first.
 #[derive(Debug, Clone, Copy)]
@@ -191,7 +207,7 @@ impl Layer {
             bias.is_none_or(|bias| bias.len() == channels),
             "one bias per output channel"
         );
-        let packed = PackedInts::new(isa, groups, segments, weights, None, 0);
+        let packed = PackedInts::new(isa, product::Order::Straight, groups, segments, weights, None, 0);
         let depth = segments[0] * segments[1];
         let sum = |channel: usize| {
             let row = &weights[channel * depth..][..depth];
@@ -231,7 +247,9 @@ impl Layer {
 #[derive(Debug)]
 pub(super) struct Scaler<'a> {
     layer: &'a Layer,
-    quantization: Quantization,
+    /// Of all activations, or of each row of `row_len` outputs.
+    quantizations: &'a [Quantization],
+    row_len: usize,
     order: Order,
 }
 
@@ -278,46 +296,53 @@ impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
     #[inline(always)]
     fn run(self, simd: S) {
         let Self {
-            scaler: Scaler {
-                layer,
-                quantization,
-                order,
-            },
+            scaler:
+                Scaler {
+                    layer,
+                    quantizations,
+                    row_len,
+                    order,
+                },
             panel,
             acc,
             output,
             to,
         } = self;
-        let zero = quantization.zero_point + BIAS;
-        let (first, count) = (panel.slot, VECTORS * S::INT_LANES);
-        let weight_sums = &layer.sums[first..first + count];
-        let scales = &layer.scales[first..first + count];
-        let bias = &layer.bias[first..first + count];
+        let count = VECTORS * S::INT_LANES;
+        let weight_sums = &layer.sums[panel.slot..][..count];
+        let scales = &layer.scales[panel.slot..][..count];
+        let bias = &layer.bias[panel.slot..][..count];
+        let clamp = layer.clamp;
         for (acc, &to) in acc.iter().zip(to) {
-            let mut sums = [0_i32; MOST_LANES];
+            let quantization = quantizations[to as usize / row_len];
+            let zero = quantization.zero_point + BIAS;
             for (v, &acc) in acc.iter().enumerate() {
-                // SAFETY: a panel has at most `MOST_LANES` lanes.
-                unsafe { simd.store_int(sums.as_mut_ptr().add(v * S::INT_LANES), acc) }
-            }
-            let mut reals = [0.0_f32; MOST_LANES];
-            let lanes = sums[..count].iter().zip(weight_sums).zip(scales.iter().zip(bias));
-            for (real, ((&sum, &weights), (&scale, &bias))) in reals.iter_mut().zip(lanes) {
-                let sum = sum.wrapping_sub(zero.wrapping_mul(weights)) as f32;
-                let scaled = match order {
-                    Order::SumFirst => sum * scale * quantization.scale,
-                    Order::ScalesFirst => sum * (scale * quantization.scale),
-                };
-                *real = layer.clamp.apply(scaled + bias);
-            }
-            let in_order = if VECTORS == 4 {
-                unshuffled(&reals, S::INT_LANES)
-            } else {
-                reals
-            };
-            // SAFETY: the promise of `Scaler::finish`: the panel's channels are writable; a panel has no more channels than lanes.
-            unsafe {
-                let to = output.add(to as usize + panel.channel);
-                to.copy_from_nonoverlapping(in_order.as_ptr(), panel.channels);
+                let first = v * S::INT_LANES;
+                let (mut sums, mut reals) = ([0_i32; 16], [0.0_f32; 16]);
+                // SAFETY: no vector has more than 16 lanes.
+                unsafe { simd.store_int(sums.as_mut_ptr(), acc) }
+                let lanes = weight_sums[first..][..S::INT_LANES]
+                    .iter()
+                    .zip(&scales[first..][..S::INT_LANES])
+                    .zip(&bias[first..][..S::INT_LANES]);
+                for ((real, &sum), ((&weights, &scale), &bias)) in reals.iter_mut().zip(&sums).zip(lanes) {
+                    let sum = sum.wrapping_sub(zero.wrapping_mul(weights)) as f32;
+                    let scaled = match order {
+                        Order::SumFirst => sum * scale * quantization.scale,
+                        Order::ScalesFirst => sum * (scale * quantization.scale),
+                    };
+                    *real = clamp.apply(scaled + bias);
+                }
+                let n = (panel.channels - first).min(S::INT_LANES);
+                // SAFETY: the promise of `Scaler::finish`: the panel's channels are writable.
+                unsafe {
+                    let to = output.add(to as usize + panel.channel + first);
+                    if n == S::INT_LANES {
+                        to.copy_from_nonoverlapping(reals.as_ptr(), S::INT_LANES);
+                    } else {
+                        to.copy_from_nonoverlapping(reals.as_ptr(), n);
+                    }
+                }
             }
         }
     }

@@ -255,7 +255,13 @@ impl<S: Floats, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, RO
                 let to = output.add(*to.get_unchecked(r) as usize + panel.channel);
                 for (v, acc) in acc.into_iter().enumerate() {
                     let (at, n) = (v * lanes, (panel.channels - v * lanes).min(lanes));
-                    simd.store_first(to.add(at), n, simd.clamp(acc, low, high));
+                    let y = simd.clamp(acc, low, high);
+                    // A whole vector costs less than one under a mask.
+                    if n == lanes {
+                        simd.store(to.add(at), y);
+                    } else {
+                        simd.store_first(to.add(at), n, y);
+                    }
                 }
             }
         }

@@ -20,6 +20,7 @@ use std::hint::black_box;
 #[derive(Debug, Clone)]
 pub(in crate::fast) struct PackedInts {
     isa: IntIsa,
+    order: Order,
     segments: usize,
     run_len: usize,
     panels: Vec<Panel>,
@@ -29,6 +30,15 @@ pub(in crate::fast) struct PackedInts {
     bias: Aligned<i32>,
     /// The output channel of each lane.
     channels: Vec<Option<usize>>,
+}
+
+/// Which channels the lanes of four vectors hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::fast) enum Order {
+    /// Those of a quad, for outputs that are bytes.
+    Quads,
+    /// One after the other.
+    Straight,
 }
 
 /// Where the sums go, and how they become outputs.
@@ -61,9 +71,11 @@ impl Output<'_> {
 }
 
 impl PackedInts {
-    /// Packs `weights`, `[groups · out][segments][run_len]`; a group sees `input` channels. `zero` is the byte that means zero.
+    /// Packs `weights`, `[groups · out][segments][run_len]`; a group sees `input` channels. `zero` is the byte that means zero. Bytes
+    /// are put out from lanes in quads, anything else from straight ones.
     pub(in crate::fast) fn new(
         isa: Isa,
+        order: Order,
         [groups, out, input]: [usize; 3],
         [segments, run_len]: [usize; 2],
         weights: &[i8],
@@ -78,6 +90,7 @@ impl PackedInts {
         let isa = IntIsa::new(isa);
         isa.run(Pack {
             isa,
+            order,
             groups,
             out,
             input,
@@ -93,6 +106,11 @@ impl PackedInts {
     pub(in crate::fast) fn run(&self, walk: Walk, (input, from): (&[u8], Pixels), (output, to): (Output<'_>, Pixels)) {
         assert_eq!(walk.segments(), [self.segments, self.run_len], "runs of the product");
         assert_bounds(&self.panels, &walk, (from, input.len()), (to, output.len()));
+        let order = match &output {
+            Output::Bytes(..) => Order::Quads,
+            Output::Reals(..) | Output::Sums(_) => Order::Straight,
+        };
+        assert_eq!(self.order, order, "order of the lanes");
         let sink = match output {
             Output::Bytes(requantizer, output) => {
                 assert_eq!(requantizer.lanes(), self.bias.len(), "lanes of the requantizer");
@@ -122,6 +140,7 @@ impl PackedInts {
 
 struct Pack<'a> {
     isa: IntIsa,
+    order: Order,
     groups: usize,
     out: usize,
     input: usize,
@@ -139,6 +158,7 @@ impl IntTask for Pack<'_> {
     fn run<S: Ints>(self, simd: S) -> PackedInts {
         let Self {
             isa,
+            order,
             groups,
             out,
             input,
@@ -155,7 +175,10 @@ impl IntTask for Pack<'_> {
         let mut channels = vec![None; slots];
         for panel in &panels {
             for (v, lane) in (0..panel.vectors).flat_map(|v| (0..S::INT_LANES).map(move |lane| (v, lane))) {
-                let column = quad_channel(panel.vectors, S::INT_LANES, v, lane);
+                let column = match order {
+                    Order::Quads => quad_channel(panel.vectors, S::INT_LANES, v, lane),
+                    Order::Straight => S::INT_LANES * v + lane,
+                };
                 if column >= panel.channels {
                     continue;
                 }
@@ -178,6 +201,7 @@ impl IntTask for Pack<'_> {
         }
         PackedInts {
             isa,
+            order,
             segments,
             run_len,
             panels,
@@ -347,38 +371,22 @@ impl<S: Ints, const VECTORS: usize> Task<S> for StoreTile<'_, S::V, VECTORS> {
     #[inline(always)]
     fn run(self, simd: S) {
         for (acc, &to) in self.acc.iter().zip(self.to) {
-            let mut sums = [0_i32; MOST_LANES];
             for (v, &acc) in acc.iter().enumerate() {
-                // SAFETY: a panel has at most `MOST_LANES` lanes.
-                unsafe { simd.store_int(sums.as_mut_ptr().add(v * S::INT_LANES), acc) }
-            }
-            let in_order = if VECTORS == 4 {
-                unshuffled(&sums, S::INT_LANES)
-            } else {
-                sums
-            };
-            // SAFETY: the panel's channels are writable; a panel has no more channels than lanes.
-            unsafe {
-                let to = self.output.add(to as usize + self.panel.channel);
-                to.copy_from_nonoverlapping(in_order.as_ptr(), self.panel.channels);
+                let n = (self.panel.channels - v * S::INT_LANES).min(S::INT_LANES);
+                // SAFETY: the panel's channels are writable; no vector has more than 16 lanes.
+                unsafe {
+                    let to = self.output.add(to as usize + self.panel.channel + v * S::INT_LANES);
+                    if n == S::INT_LANES {
+                        simd.store_int(to, acc);
+                    } else {
+                        let mut sums = [0_i32; 16];
+                        simd.store_int(sums.as_mut_ptr(), acc);
+                        to.copy_from_nonoverlapping(sums.as_ptr(), n);
+                    }
+                }
             }
         }
     }
-}
-
-/// The most lanes of a panel: four vectors of 16.
-pub(in crate::fast) const MOST_LANES: usize = 64;
-
-/// The lanes of a quad in the order of their channels: [`quad_channel`].
-#[inline(always)]
-pub(in crate::fast) fn unshuffled<T: Copy + Default>(quad: &[T; MOST_LANES], lanes: usize) -> [T; MOST_LANES] {
-    let mut channels = [T::default(); MOST_LANES];
-    for (q, vector) in quad[..4 * lanes].chunks_exact(lanes).enumerate() {
-        for (i, four) in vector.chunks_exact(4).enumerate() {
-            channels[16 * i + 4 * q..][..4].copy_from_slice(four);
-        }
-    }
-    channels
 }
 
 /// One step of the inner loop: four activations per row times four weights per lane.

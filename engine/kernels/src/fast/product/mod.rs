@@ -9,9 +9,10 @@ mod float;
 mod int;
 
 pub(super) use float::{FloatProduct, Residual};
-pub(super) use int::{MOST_LANES, Output, PackedInts, unshuffled};
+pub(super) use int::{Order, Output, PackedInts};
 
 use super::plane::{Plane, Window};
+use std::ops::Range;
 
 /// Most pixels whose start indices are held at a time.
 const BLOCK: usize = 384;
@@ -140,6 +141,19 @@ impl Pixels {
         }
     }
 
+    /// Some of the rows.
+    pub(super) fn rows_of(self, rows: Range<usize>) -> Self {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.height,
+            "{rows:?} of {self:?}"
+        );
+        Self {
+            origin: self.origin + rows.start * self.row_step,
+            height: rows.len(),
+            ..self
+        }
+    }
+
     pub(super) fn count(&self) -> usize {
         self.width * self.height
     }
@@ -226,7 +240,7 @@ fn panels(
 
 /// `count` rows in tiles of at most `most`, as even as they can be.
 #[inline(always)]
-fn tiles(count: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub(super) fn tiles(count: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let parts = count.div_ceil(most);
     (0..parts).map(move |part| part * count / parts..(part + 1) * count / parts)
 }

@@ -109,6 +109,12 @@ impl Floats for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn store(self, to: *mut f32, x: Self::V) {
+        // SAFETY: `self` proves the feature; the caller's promise.
+        unsafe { _mm256_storeu_ps(to, x) }
+    }
+
+    #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, n: usize, x: Self::V) {
         // SAFETY: `self` proves the feature; lanes from `n` on are not accessed.
         unsafe {
@@ -218,6 +224,12 @@ impl Ints for Avx2 {
     fn mul_int(self, a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: `self` proves the feature.
         unsafe { _mm256_mullo_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: Self::V, by: Self::V) -> Self::V {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm256_srav_epi32(a, by) }
     }
 
     #[inline(always)]

@@ -108,6 +108,12 @@ impl Floats for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn store(self, to: *mut f32, x: Self::V) {
+        // SAFETY: `self` proves the feature; the caller's promise.
+        unsafe { _mm512_storeu_ps(to, x) }
+    }
+
+    #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, n: usize, x: Self::V) {
         // SAFETY: `self` proves the feature; lanes from `n` on are not accessed.
         unsafe { _mm512_mask_storeu_ps(to, first_16(n), x) }
@@ -206,6 +212,12 @@ impl Ints for Vnni {
     fn mul_int(self, a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: `self` proves the feature.
         unsafe { _mm512_mullo_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: Self::V, by: Self::V) -> Self::V {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm512_srav_epi32(a, by) }
     }
 
     #[inline(always)]

@@ -104,6 +104,10 @@ pub(super) trait Floats: Simd {
     unsafe fn load_first(self, from: *const f32, n: usize) -> Self::V;
 
     /// # Safety
+    /// `FLOAT_LANES` elements at `to` are writable.
+    unsafe fn store(self, to: *mut f32, x: Self::V);
+
+    /// # Safety
     /// `n` elements at `to` are writable, `1 <= n <= FLOAT_LANES`.
     unsafe fn store_first(self, to: *mut f32, n: usize, x: Self::V);
 
@@ -162,6 +166,9 @@ pub(super) trait Ints: Simd {
     fn sub_int(self, a: Self::V, b: Self::V) -> Self::V;
 
     fn mul_int(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `a >> by` with the sign, lane by lane; `by` is in `0..=31`.
+    fn shift_right(self, a: Self::V, by: Self::V) -> Self::V;
 
     /// # Safety
     /// `INT_LANES` elements at `from` are readable.

@@ -47,6 +47,12 @@ impl Floats for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn store(self, to: *mut f32, x: Self::V) {
+        // SAFETY: the caller's promise; arrays have the alignment of their elements.
+        unsafe { to.cast::<Self::V>().write(x) }
+    }
+
+    #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, n: usize, x: Self::V) {
         if n == LANES {
             // SAFETY: the caller's promise; arrays have the alignment of their elements.
@@ -152,6 +158,11 @@ impl Ints for Scalar {
     #[inline(always)]
     fn mul_int(self, a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| a[i].wrapping_mul(b[i]))
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: Self::V, by: Self::V) -> Self::V {
+        from_fn(|i| a[i] >> (by[i] & 31))
     }
 
     #[inline(always)]

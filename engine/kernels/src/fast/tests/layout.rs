@@ -67,6 +67,34 @@ proptest! {
 }
 
 #[test]
+fn regular_gathers_equal_the_reference_and_others_are_none() {
+    let shuffle: Vec<i32> = (0..10).map(|i| i / 2 + i % 2 * 5).collect();
+    let regular: [&[i32]; 8] = [
+        &shuffle,
+        &[3],
+        &[4, 4, 4],
+        &[9, 7, 5],
+        &[1, 2, 3, 5, 6, 7],
+        &[-3, 0, 0],
+        &[9, 40, 9, 9],
+        &[0, 1, 0, 1],
+    ];
+    for (indices, inner) in regular.iter().flat_map(|&indices| [(indices, 1), (indices, 3)]) {
+        let input: Vec<u32> = (0..3 * 10 * inner as u32).collect();
+        let mut expected = vec![0; 3 * indices.len() * inner];
+        reference::gather(3, inner, &input, indices, &mut expected);
+        let plan = Move::gather(3, 10, inner, indices).unwrap();
+        for isa in Isa::available() {
+            let mut found = vec![u32::MAX; expected.len()];
+            plan.run(isa, &input, &mut found);
+            assert_eq!(found, expected, "{indices:?}");
+        }
+    }
+    assert_eq!(Move::gather(3, 10, 1, &[0, 1, 3, 2]), None);
+    Move::gather(3, 10, 1, &[]).unwrap().run(Isa::Scalar, &[0; 30], &mut []);
+}
+
+#[test]
 fn nothing_and_a_scalar_move_too() {
     Move::transpose(&[2, 0], &[1, 0])
         .unwrap()

@@ -5,6 +5,7 @@ mod convert;
 mod dense;
 mod depthwise;
 mod elementwise;
+mod expansion;
 mod fold;
 mod hybrid;
 mod layout;
