@@ -8,6 +8,7 @@ mod custom_operators;
 mod failures;
 mod interruption;
 mod keys;
+mod labs;
 mod mistakes;
 mod onnx;
 mod out_folder;

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use architecture::{Architecture, File, Options};
 
 fn shipped() -> Vec<(String, Architecture)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../recipes/architectures");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
+    let recipes = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let folders =
+        ["architectures", "labs/architectures"].map(|folder| std::fs::read_dir(recipes.join(folder)).unwrap());
+    let mut paths: Vec<PathBuf> = folders
+        .into_iter()
+        .flatten()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
         .collect();

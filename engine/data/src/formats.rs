@@ -107,6 +107,8 @@ pub fn detect(tree: &Tree) -> Result<Format, DataError> {
         (Format::Idx, idx::is_idx(tree)),
         (Format::Numpy, numpy::is_numpy(tree)),
         (Format::List, list::is_known(tree)),
+        // Repositories of sounds hold pictures of them, too.
+        (Format::Audio, audio::is_known(tree)),
         (Format::ImageFolder, folder::is_folder(tree)),
         (Format::Audio, audio::is_audio(tree)),
     ];

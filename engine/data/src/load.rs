@@ -4,8 +4,11 @@
 //! the result, in parallel, so that order and bytes do not depend on the number of threads. While one piece is decoded, the one before is put on
 //! the shelf: memory does not grow with the number of samples.
 
+mod choice;
+
 use rayon::prelude::*;
 
+use self::choice::{named, pick, pool};
 use crate::audio::Analysis;
 use crate::dataset::{Dataset, Report};
 use crate::error::DataError;
@@ -13,10 +16,8 @@ use crate::formats::{self, Listing, PartValues, Records, Source};
 use crate::image::{self, Pixels, Preparation};
 use crate::npy;
 use crate::resize::Picture;
-use crate::sample::{Amount, Sampling, Sharing, sample};
 use crate::samples::{Kind, Samples, Shelf, Stored, piece_name, reserve};
-use crate::spec::{Color, Format, OnError, Spec};
-use crate::suggest::nearest;
+use crate::spec::{Color, Format, OnError, Spec, Split};
 use crate::tree::Tree;
 
 /// Samples that one task decodes at least; smaller ones would cost more to hand out than to do.
@@ -33,16 +34,22 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
         Format::Auto => formats::detect(tree)?,
         named => named,
     };
+    let known = Spec {
+        format,
+        split: spec.test_share.map_or_else(|| spec.split.clone(), |_| Some(Split::All)),
+        ..spec.clone()
+    };
+    // What was recognized may have no use for a setting.
+    known.check()?;
     let Listing {
-        splits,
-        classes,
+        mut splits,
+        mut classes,
         labels,
         source,
         mut skipped,
         other_files,
-    } = formats::list(tree, spec, format)?;
-    let available = source.len();
-    if available == 0 {
+    } = formats::list(tree, &known, format)?;
+    if source.len() == 0 {
         return Err(DataError::NoSamples {
             place: tree.origin().to_owned(),
             why: "the files hold none".into(),
@@ -59,8 +66,19 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
             why: format!("the samples have shape {shape:?}"),
         });
     }
+    if let (Format::Idx | Format::Numpy, Some(names)) = (format, &spec.class_names) {
+        classes = named(names.read(tree)?, &classes)?;
+    }
     let mut warnings = Vec::new();
-    let mut picks = pick(spec, available, &classes, labels.as_deref(), &mut warnings)?;
+    let pool = pool(spec, source.len(), labels.as_deref(), &mut splits)?;
+    let of_pool: Option<Vec<u32>> = labels
+        .as_ref()
+        .map(|labels| pool.iter().map(|&index| labels[index]).collect());
+    let available = pool.len();
+    let mut picks = pick(spec, available, &classes, of_pool.as_deref(), &mut warnings)?;
+    for index in &mut picks {
+        *index = pool[*index];
+    }
     let analysis = (format == Format::Audio).then(|| Analysis::new(spec.spectrogram.unwrap_or_default()));
     let (samples, failures) = decode(tree, spec, &source, &picks, analysis.as_ref(), shelf)?;
     let total = picks.len();
@@ -112,87 +130,6 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
         },
         report,
     ))
-}
-
-/// The samples to keep, ascending.
-fn pick(
-    spec: &Spec,
-    available: usize,
-    classes: &[String],
-    labels: Option<&[u32]>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<usize>, DataError> {
-    let chosen = spec
-        .classes
-        .as_ref()
-        .map(|asked| find_classes(asked, classes))
-        .transpose()?;
-    let amount = match (spec.count, spec.fraction) {
-        (Some(count), _) => Amount::Count(count),
-        (None, Some(fraction)) => Amount::Fraction(fraction),
-        (None, None) => Amount::All,
-    };
-    let sharing = if spec.stratified {
-        Sharing::Stratified
-    } else {
-        Sharing::Uniform
-    };
-    if let (Some(chosen), Some(labels)) = (&chosen, labels)
-        && !labels.iter().any(|label| chosen.contains(label))
-    {
-        let why = format!(
-            "no sample is of {}",
-            spec.classes.as_deref().unwrap_or_default().join(", ")
-        );
-        return Err(DataError::NoSamples {
-            place: "classes".into(),
-            why,
-        });
-    }
-    let drawn = sample(
-        available,
-        labels,
-        &Sampling {
-            amount,
-            seed: spec.seed,
-            sharing,
-            classes: chosen,
-        },
-    )?;
-    if !drawn.missing.is_empty() {
-        let missing: Vec<&str> = drawn
-            .missing
-            .iter()
-            .map(|&class| classes[class as usize].as_str())
-            .collect();
-        warnings.push(format!(
-            "classes without a sample in the draw: {}",
-            crate::sample::shortened(&missing)
-        ));
-    }
-    let mut picks = drawn.indices;
-    picks.sort_unstable();
-    Ok(picks)
-}
-
-fn find_classes(asked: &[String], classes: &[String]) -> Result<Vec<u32>, DataError> {
-    asked
-        .iter()
-        .map(|asked| {
-            classes
-                .iter()
-                .position(|class| class == asked)
-                .map(|index| index as u32)
-                .ok_or_else(|| {
-                    let near = nearest(asked, classes.iter().map(String::as_str));
-                    DataError::UnknownClass {
-                        asked: asked.clone(),
-                        known: classes.len(),
-                        near,
-                    }
-                })
-        })
-        .collect()
 }
 
 /// Positions in the list of picks that failed, ascending, with the reason.

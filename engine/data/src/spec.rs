@@ -24,6 +24,10 @@ pub struct Spec {
     /// Which part: `train`, `test`, `all`, or the name of a folder such as `val`. May be left out where there is only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    /// Data without splits: this share of each class is the split `test`, the rest `train`; which samples these are depends on nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub test_share: Option<f64>,
     /// Keep only samples of these classes. Labels and the list of classes stay those of the whole data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -64,7 +68,7 @@ pub struct Spec {
     /// The number of the first class in the list.
     #[serde(skip_serializing_if = "is_zero")]
     pub first_label: i64,
-    /// What the listed classes are called, in label order.
+    /// What classes are called that the data only number (formats `list`, `idx`, `numpy`), in label order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_names: Option<ClassNames>,
     /// What the name of a file says, such as `{class}_{index}`.
@@ -311,6 +315,14 @@ impl Spec {
                 why: format!("{fraction} is not in 0 < fraction ≤ 1"),
             });
         }
+        if let Some(share) = self.test_share
+            && !(share > 0.0 && share < 1.0)
+        {
+            return Err(DataError::Setting {
+                key: "test-share",
+                why: format!("{share} is not in 0 < share < 1"),
+            });
+        }
         if self.classes.as_ref().is_some_and(Vec::is_empty) {
             return wrong(
                 "classes",
@@ -380,12 +392,24 @@ impl Spec {
                 ("columns", self.columns.is_some()),
                 ("images", self.images.is_some()),
                 ("first-label", self.first_label != 0),
-                ("class-names", self.class_names.is_some()),
             ] {
                 if given {
                     return wrong(key, "says how label files are read; set `format: list`, or remove it");
                 }
             }
+        }
+        let numbered = matches!(self.format, Format::Auto | Format::List | Format::Idx | Format::Numpy);
+        if self.class_names.is_some() && !numbered {
+            return wrong(
+                "class-names",
+                "names classes that are numbers, as those of `idx`, `numpy` and `list`; these data name theirs",
+            );
+        }
+        if self.name.is_some() && !matches!(self.format, Format::Auto | Format::List | Format::Audio) {
+            return wrong(
+                "name",
+                "is read of listed images and of sounds; set `format: list` or `format: audio`, or remove it",
+            );
         }
         self.crop.map_or(Ok(()), |sides| check_sides("crop", sides))
     }
@@ -420,6 +444,7 @@ mod tests {
         insta::assert_snapshot!(complaint(r#"{"count": 3, "fraction": 0.5}"#), @"count: excludes `fraction`; give one of them");
         insta::assert_snapshot!(complaint(r#"{"count": 0}"#), @"count: 0 samples asked for; give at least 1, or leave it out for all");
         insta::assert_snapshot!(complaint(r#"{"fraction": 1.5}"#), @"fraction: 1.5 is not in 0 < fraction ≤ 1");
+        insta::assert_snapshot!(complaint(r#"{"test-share": 1.0}"#), @"test-share: 1 is not in 0 < share < 1");
         insta::assert_snapshot!(complaint(r#"{"classes": []}"#), @"classes: empty list; name at least one class, or leave it out for all");
         insta::assert_snapshot!(complaint(r#"{"resize": {"method": "bicubic"}}"#), @"resize: give `shorter: N` or `to: [height, width]`");
         insta::assert_snapshot!(complaint(r#"{"resize": {"shorter": 256, "to": [2, 3]}}"#), @"resize: `shorter` excludes `to`; give one of them");
@@ -433,6 +458,8 @@ mod tests {
         insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": {"names": "a"}}"#), @"columns: `names` is no meaning of a column; there are name, label, class, split");
         insta::assert_snapshot!(complaint(r#"{"format": "list", "images": "a/{file}.jpg"}"#), @"images: lacks `{name}`: write it where the listed name stands, as in images/{name}.jpg");
         insta::assert_snapshot!(complaint(r#"{"format": "cifar10", "first-label": 1}"#), @"first-label: says how label files are read; set `format: list`, or remove it");
+        insta::assert_snapshot!(complaint(r#"{"format": "cifar10", "class-names": ["a"]}"#), @"class-names: names classes that are numbers, as those of `idx`, `numpy` and `list`; these data name theirs");
+        insta::assert_snapshot!(complaint(r#"{"format": "image-folder", "name": "{class}_{index}"}"#), @"name: is read of listed images and of sounds; set `format: list` or `format: audio`, or remove it");
     }
 
     #[test]

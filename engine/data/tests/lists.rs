@@ -196,3 +196,202 @@ fn formats_that_are_not_read_are_named_and_not_passed_over() {
     let skipped: Vec<&str> = dataset.skipped.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(skipped, ["a/2.heic", "b/1.webp"]);
 }
+
+/// Elements of MATLAB's files, unpacked.
+mod matlab {
+    pub fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = kind.to_le_bytes().to_vec();
+        bytes.extend((data.len() as u32).to_le_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    fn matrix(class: u32, sides: [u32; 2], name: &str, content: &[Vec<u8>]) -> Vec<u8> {
+        let words = |words: [u32; 2]| words.map(u32::to_le_bytes).concat();
+        let head = [
+            element(6, &words([class, 0])),
+            element(5, &words(sides)),
+            element(1, name.as_bytes()),
+        ];
+        element(14, &[head.concat(), content.concat()].concat())
+    }
+
+    /// One word for type and length, as for up to 4 bytes.
+    fn short(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (kind | ((data.len() as u32) << 16)).to_le_bytes().to_vec();
+        bytes.extend(data);
+        bytes.resize(8, 0);
+        bytes
+    }
+
+    pub fn synsets(rows: &[(u16, &str, u8)]) -> Vec<u8> {
+        let number = |bytes: &[u8], kind: u32| matrix(6, [1, 1], "", &[short(kind, bytes)]);
+        let mut content = vec![short(5, &16_u32.to_le_bytes())];
+        let names: Vec<u8> = ["ILSVRC2012_ID", "WNID", "num_children"]
+            .iter()
+            .flat_map(|name| format!("{name:\0<16}").into_bytes())
+            .collect();
+        content.push(element(1, &names));
+        for (id, wnid, children) in rows {
+            let text: Vec<u8> = wnid.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            content.push(number(&id.to_le_bytes(), 4));
+            content.push(matrix(4, [1, wnid.len() as u32], "", &[element(4, &text)]));
+            content.push(number(&[*children], 2));
+        }
+        matrix(2, [rows.len() as u32, 1], "synsets", &content)
+    }
+
+    pub fn file(elements: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = vec![b' '; 124];
+        bytes.extend(b"\x00\x01IM");
+        bytes.extend(elements.concat());
+        bytes
+    }
+}
+
+/// ImageNet's validation images and development kit, of three classes whose numbers are not in the order of their names.
+fn imagenet(meta: Vec<u8>) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("ILSVRC2012_val_00000002.JPEG", png(1, 1, [2; 3])),
+        ("ILSVRC2012_val_00000001.JPEG", png(1, 1, [1; 3])),
+        ("ILSVRC2012_val_00000003.JPEG", png(1, 1, [3; 3])),
+        ("kit/data/ILSVRC2012_validation_ground_truth.txt", b"1\n3\n2\n".to_vec()),
+        ("kit/data/meta.mat", meta),
+        ("kit/readme.txt", b"see the page".to_vec()),
+    ]
+}
+
+#[test]
+fn imagenet_is_known_by_its_development_kit() {
+    let rows = [(1, "n03", 0), (2, "n01", 0), (3, "n02", 0), (4, "n00", 3)];
+    let packed = {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, &matlab::synsets(&rows)).expect("memory takes it");
+        let data = encoder.finish().expect("memory takes it");
+        [
+            15_u32.to_le_bytes().to_vec(),
+            (data.len() as u32).to_le_bytes().to_vec(),
+            data,
+        ]
+        .concat()
+    };
+    let plain = matlab::file(&[matlab::element(2, &[7; 3]), matlab::synsets(&rows)]);
+    for meta in [plain.clone(), matlab::file(&[packed])] {
+        let (val, report) = load(tar(&imagenet(meta)), r#"{"split": "val"}"#).expect("a dataset");
+        assert_eq!(val.labels, Some(vec![2, 1, 0]));
+        assert_eq!(val.classes, ["n01", "n02", "n03"]);
+        assert_eq!(report.names[0], "ILSVRC2012_val_00000001.JPEG");
+        assert_eq!((bytes(&val, 0)[0], bytes(&val, 2)[0]), (1, 3));
+    }
+    // The numbers as they are, where somebody asks for them.
+    let list = r#"{"list": "kit/data/ILSVRC2012_validation_ground_truth.txt", "first-label": 1}"#;
+    let (val, _) = load(tar(&imagenet(plain.clone())), list).expect("a list");
+    assert_eq!(val.labels, Some(vec![0, 2, 1]));
+
+    let mut without = imagenet(plain.clone());
+    without.retain(|(name, _)| *name != "kit/data/meta.mat");
+    insta::assert_snapshot!(refused(tar(&without), "{}"), @"kit/data/ILSVRC2012_validation_ground_truth.txt: numbers classes in an order of the development kit's own, which `kit/data/meta.mat` states; add that file, or name this one with `list` to take its numbers as they are");
+    for (meta, why) in [
+        (b"no MAT-file".to_vec(), "not a MAT-file of level 5"),
+        (plain[..plain.len() - 60].to_vec(), "truncated"),
+        (matlab::file(&[matlab::synsets(&rows[1..])]), "not numbered 1, 2"),
+        (matlab::file(&[matlab::element(2, &[7; 3])]), "holds no `synsets`"),
+    ] {
+        let refused = refused(tar(&imagenet(meta)), "{}");
+        assert!(
+            refused.starts_with("kit/data/meta.mat: ") && refused.contains(why),
+            "{refused}"
+        );
+    }
+}
+
+/// Cats vs Dogs' archive: two folders of images, some of them broken, and other files around them.
+fn cats_and_dogs() -> Vec<(String, Vec<u8>)> {
+    let mut files = vec![
+        ("MSR-LA - 3467.docx".to_owned(), b"a licence".to_vec()),
+        ("readme[1].txt".to_owned(), b"see the page".to_vec()),
+        ("PetImages/Cat/Thumbs.db".to_owned(), vec![1; 9]),
+        ("PetImages/Cat/666.jpg".to_owned(), Vec::new()),
+    ];
+    for i in 0..20_u8 {
+        files.push((format!("PetImages/Cat/{i}.jpg"), png(2, 2, [i; 3])));
+        files.push((format!("PetImages/Dog/{i}.jpg"), png(2, 2, [100 + i; 3])));
+    }
+    files
+}
+
+#[test]
+fn undivided_data_is_divided_by_a_share() {
+    let files = cats_and_dogs();
+    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, file)| (name.as_str(), file.clone())).collect();
+    let part = |split: &str, more: &str| {
+        let json = format!(r#"{{"split": "{split}", "test-share": 0.25, "on-error": "skip"{more}}}"#);
+        load(common::zip(&files), &json).expect("a dataset")
+    };
+    let ((test, of_test), (train, of_train)) = (part("test", ""), part("train", ""));
+    assert_eq!(
+        (of_test.format.name(), test.classes.join(" ")),
+        ("image-folder", "Cat Dog".into())
+    );
+    assert_eq!(of_test.splits, ["train", "test"]);
+    assert_eq!((of_test.available, of_train.available), (10, 31));
+    assert_eq!(test.skipped.len() + train.skipped.len(), 1);
+    let mut all: Vec<&String> = of_test.names.iter().chain(&of_train.names).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 40, "each sample is in one of them");
+    // Draws are from the part, and do not move its border.
+    let (few, of_few) = part("test", r#", "count": 4, "seed": 9"#);
+    assert_eq!(few.len() + few.skipped.len(), 4);
+    assert!(of_few.names.iter().all(|name| of_test.names.contains(name)));
+    assert_eq!(part("all", "").1.available, 41);
+    insta::assert_snapshot!(refused(common::zip(&files), r#"{"test-share": 0.25}"#), @"split: several splits and none chosen; name one, or `all`; the data has train, test");
+    insta::assert_snapshot!(refused(tar(&pets()), r#"{"split": "test", "test-share": 0.25}"#), @"test-share: the data has splits of its own (train, test); remove it");
+}
+
+#[test]
+fn numbered_classes_may_be_given_names() {
+    let files = [
+        ("train-images-idx3-ubyte", common::idx(&[3, 1, 1], &[1, 2, 3])),
+        ("train-labels-idx1-ubyte", common::idx(&[3], &[1, 0, 1])),
+    ];
+    let (train, _) = load(tar(&files), r#"{"class-names": ["shirt", "boot", "bag"]}"#).expect("a dataset");
+    assert_eq!(
+        (train.labels, train.classes.join(" ")),
+        (Some(vec![1, 0, 1]), "shirt boot bag".into())
+    );
+    insta::assert_snapshot!(refused(tar(&files), r#"{"class-names": ["shirt"]}"#), @"class-names: 1 names found, the data has labels of 2 classes");
+    // What a recognized format has no use for is a mistake as well as where the format is named.
+    insta::assert_snapshot!(refused(tar(&files), r#"{"columns": ["name", "label"]}"#), @"columns: says how label files are read; set `format: list`, or remove it");
+}
+
+#[test]
+fn the_spoken_digits_are_known_beside_pictures_of_them() {
+    let wav = golden_wav();
+    let files = vec![
+        ("fsdd/recordings/7_theo_5.wav", wav.clone()),
+        ("fsdd/recordings/0_jackson_2.wav", wav),
+        ("fsdd/spectrograms/7_theo_5.png", png(2, 2, [1; 3])),
+    ];
+    let (test, report) = load(tar(&files), r#"{"split": "test"}"#).expect("a dataset");
+    assert_eq!((report.format.name(), test.classes.join(" ")), ("audio", "0 7".into()));
+    assert_eq!(test.labels, Some(vec![0]));
+}
+
+/// A sound of 8 kHz.
+fn golden_wav() -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::new(&mut file, spec).expect("memory takes it");
+    for t in 0..2000 {
+        writer.write_sample((t * 37 % 1000) as i16).expect("memory takes it");
+    }
+    writer.finalize().expect("memory takes it");
+    file.into_inner()
+}

@@ -161,6 +161,57 @@ fn a_trained_model_shows_its_learning_curve() {
     }
 }
 
+#[test]
+fn trainings_are_compared_by_their_epochs() {
+    let Document::Model(untrained) = quantized() else {
+        unreachable!("a model's summary")
+    };
+    let trained = |name: &str, accuracies: &[f64]| {
+        let epoch = |accuracy: &f64| LearningEpoch {
+            validation_accuracy: Some(*accuracy),
+            ..training().epochs[0].clone()
+        };
+        let training = Training {
+            epochs: accuracies.iter().map(epoch).collect(),
+            ..training()
+        };
+        let summary = ModelSummary {
+            training: Some(training),
+            ..untrained.clone()
+        };
+        entry(name, &[("model", name)], Document::Model(summary))
+    };
+    let asked = |of: &str, against: &str| {
+        let mut input = input(vec![
+            trained("fast", &[0.5, 0.81, 0.9]),
+            trained("slow", &[0.3, 0.5, 0.7, 0.8]),
+        ]);
+        input.baseline = None;
+        input.questions = vec![Question::Epochs {
+            of: of.into(),
+            against: against.into(),
+        }];
+        file(&input, "report.md")
+    };
+    for (page, text) in [
+        (
+            asked("fast", "slow"),
+            "`fast` is as accurate as `slow` at its best (80.00 % of held-out samples, epoch 4 of 4) after 2 epochs, 50.00 % of as many: 81.00 %.",
+        ),
+        (asked("fast", "slow"), "| 4 |  | 80.00 % |"),
+        (
+            asked("slow", "fast"),
+            "`slow` never is as accurate as `fast` at its best (90.00 % of held-out samples, epoch 3 of 3): 80.00 % at most, after epoch 4 of 4.",
+        ),
+        (
+            asked("fast", "other"),
+            "Not answered: no variant `other` was trained with samples held out.",
+        ),
+    ] {
+        assert!(page.contains(text), "{text} is not in\n{page}");
+    }
+}
+
 fn entry(variant: &str, coordinates: &[(&str, &str)], document: Document) -> Entry {
     let coordinates = coordinates
         .iter()

@@ -46,26 +46,42 @@ const FORMATS: [(&str, &str, &str); 16] = [
 ];
 
 /// Recipes in `recipes/` of the project.
-const RECIPES: [(&str, &str); 7] = [
+const RECIPES: [(&str, &str); 22] = [
     (
         "recipes/quickstart.yaml",
         "what four forms of a small network are worth; all it needs ships with it",
     ),
     (
         "recipes/pruning-clustering-lab.yaml",
-        "ResNet-8 on CIFAR-10 pruned and clustered without training, in float32, dynamic range and integers; downloads 170 MB",
+        "ResNet-8 on CIFAR-10 pruned and clustered, without training and with it; downloads 170 MB",
     ),
     (
         "recipes/quantization-lab.yaml",
         "ResNet-8 on CIFAR-10 in every form without training; downloads 170 MB",
     ),
     (
+        "recipes/qat-lab.yaml",
+        "ResNet-8 on CIFAR-10 in 8 and 4 bits, rounded and trained for it; downloads 170 MB",
+    ),
+    (
         "recipes/structured-pruning-lab.yaml",
-        "a small MNIST network loses whole channels by seven scores, before and after repair; needs the images",
+        "a small MNIST network loses whole channels by seven scores, repaired or fine-tuned; needs the images",
     ),
     (
         "recipes/two-classes.yaml",
-        "a binary detector in float, fewer bits, clustered and pruned, with TensorFlow Lite's benchmark figures; downloads 170 MB",
+        "a binary detector, trained and in four forms, with TensorFlow Lite's benchmark figures; downloads 170 MB",
+    ),
+    (
+        "recipes/transfer-learning.yaml",
+        "EfficientNet-Lite0 learns CIFAR-10, the classifier first; needs its weights, downloads 170 MB",
+    ),
+    (
+        "recipes/distillation-lab.yaml",
+        "a MobileNet learns CIFAR-10 from ResNet-8 and without it; downloads 170 MB",
+    ),
+    (
+        "recipes/spoken-digits.yaml",
+        "DS-CNN learns spoken digits; known speakers, and one never heard; downloads 12 MB",
     ),
     (
         "recipes/efficientnet-lite0.yaml",
@@ -74,6 +90,50 @@ const RECIPES: [(&str, &str); 7] = [
     (
         "recipes/efficientnet-lite0-compression.yaml",
         "the same in 8 and 4 bits, pruned and clustered without training; needs weights and images",
+    ),
+    (
+        "recipes/labs/pets-quantization.yaml",
+        "a MobileNetV2 for 37 breeds in integers, with growing calibration sets; downloads 840 MB",
+    ),
+    (
+        "recipes/labs/pets-pruning-clustering.yaml",
+        "the same network pruned and clustered, trained and not; downloads 840 MB",
+    ),
+    (
+        "recipes/labs/fashion-structured-pruning.yaml",
+        "a Fashion-MNIST classifier loses half of its channels and is fine-tuned; downloads 95 MB",
+    ),
+    (
+        "recipes/labs/fire-detection.yaml",
+        "a fire and smoke detector from random weights to four forms; needs images",
+    ),
+    (
+        "recipes/labs/fbnet-a-imagenet.yaml",
+        "FBNet-A on ImageNet: decisions that agree with the original's; needs weights and images",
+    ),
+    (
+        "recipes/labs/mobilenet-transfer.yaml",
+        "MobileNetV2 learns cats, dogs and CIFAR-10; needs its weights, downloads 1 GB",
+    ),
+    (
+        "recipes/labs/mobilenet-quantization.yaml",
+        "the same network in float16, dynamic range and integers; needs its weights, downloads 170 MB",
+    ),
+    (
+        "recipes/labs/mobilenet-pruning.yaml",
+        "the same network without weights, and without channels; needs its weights, downloads 170 MB",
+    ),
+    (
+        "recipes/labs/distillation.yaml",
+        "a ResNet-18 teaches a MobileNet; needs its weights, downloads 170 MB",
+    ),
+    (
+        "recipes/labs/spoken-digits.yaml",
+        "a MobileNet learns spoken digits as spectrograms; downloads 12 MB",
+    ),
+    (
+        "recipes/labs/format-conversions.yaml",
+        "h5 and pth to ONNX, SavedModel, TFLite and TensorRT, each compared; downloads 100 MB",
     ),
 ];
 
@@ -136,12 +196,14 @@ mod tests {
 
     #[test]
     fn every_shipped_recipe_is_listed() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes");
-        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let recipes = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-        let mut shipped: Vec<String> = recipes
-            .map(|path| format!("recipes/{}", path.file_name().unwrap().display()))
-            .collect();
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let mut shipped = Vec::new();
+        for folder in ["recipes", "recipes/labs"] {
+            let paths = std::fs::read_dir(format!("{root}/{folder}")).unwrap();
+            let paths = paths.map(|entry| entry.unwrap().path());
+            let recipes = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+            shipped.extend(recipes.map(|path| format!("{folder}/{}", path.file_name().unwrap().display())));
+        }
         let mut listed = RECIPES.map(|(name, _)| name.to_owned());
         shipped.sort();
         listed.sort();

@@ -17,6 +17,12 @@ pub(super) fn is_audio(tree: &Tree) -> bool {
     sounds(tree).next().is_some()
 }
 
+/// Whether these are the spoken digits, which need no settings.
+pub(super) fn is_known(tree: &Tree) -> bool {
+    let files: Vec<&str> = sounds(tree).collect();
+    !files.is_empty() && are_digits(&files)
+}
+
 fn sounds(tree: &Tree) -> impl Iterator<Item = &str> {
     tree.names()
         .filter(|name| has_sound_name(name) && !folder::is_hidden(name))

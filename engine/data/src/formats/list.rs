@@ -2,14 +2,13 @@
 //!
 //! What a cell means is said by `columns`, by a header, or follows from the cells themselves: a name, a `label` (a number, counted from
 //! `first-label`), a `class` (its name). The files of all splits together tell the classes.
-//!
-//! Oxford-IIIT Pet's layout (Parkhi et al., *Cats and Dogs*, 2012) needs no settings: `images/NAME.jpg`, and `annotations/trainval.txt` and
-//! `test.txt` with `NAME CLASS-ID SPECIES BREED-ID` lines, classes counted from 1 and named by what precedes the last `_`.
 
+mod known;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+pub(super) use self::known::is_known;
 use self::table::{Row, Table, at};
 use super::{BySplit, Listing, Source, base, choose, folder, names, unknown};
 use crate::error::DataError;
@@ -53,49 +52,22 @@ struct Layout<'a> {
     columns: Option<Columns>,
     first_label: i64,
     name: Option<Pattern>,
-}
-
-/// Whether the files are laid out in a way that needs no settings.
-pub(super) fn is_known(tree: &Tree) -> bool {
-    pets(tree).is_some()
-}
-
-fn pets(tree: &Tree) -> Option<Layout<'_>> {
-    let file = |name: &str| {
-        tree.names()
-            .find(|file| *file == name || file.ends_with(&format!("/{name}")))
-    };
-    let trainval = file("annotations/trainval.txt")?;
-    let test = file("annotations/test.txt")?;
-    let root = trainval.strip_suffix("annotations/trainval.txt")?;
-    let images = format!("{root}images/{{name}}.jpg");
-    tree.names()
-        .any(|name| name.starts_with(&format!("{root}images/")))
-        .then(|| Layout {
-            lists: vec![(Some(Split::Train), trainval), (Some(Split::Test), test)],
-            images: Pattern::parse("images", &images).ok(),
-            columns: Some(Columns::Positions(["name", "label"].map(String::from).to_vec())),
-            first_label: 1,
-            name: Pattern::parse("name", "{class}_{index}").ok(),
-        })
+    classes: Option<known::Classes>,
 }
 
 impl<'a> Layout<'a> {
     /// What the settings say, or what is known of the files.
     fn of(tree: &'a Tree, spec: &'a Spec) -> Result<Self, DataError> {
         let pattern = |key, text: &Option<String>| text.as_deref().map(|text| Pattern::parse(key, text)).transpose();
-        let known = pets(tree).filter(|_| spec.list.is_none());
-        let lists = match (&spec.list, known) {
-            (None, Some(known)) => return Ok(known),
-            (None, None) => {
-                let why = "missing; name the file of labels in the data, such as annotations/trainval.txt";
-                return Err(DataError::Setting {
+        let lists = match &spec.list {
+            None => {
+                return known::layout(tree)?.ok_or_else(|| DataError::Setting {
                     key: "list",
-                    why: why.into(),
+                    why: "missing; name the file of labels in the data, such as annotations/trainval.txt".into(),
                 });
             }
-            (Some(Lists::One(file)), _) => vec![(None, file.as_str())],
-            (Some(Lists::Splits(files)), _) => {
+            Some(Lists::One(file)) => vec![(None, file.as_str())],
+            Some(Lists::Splits(files)) => {
                 let split = |(split, file): (&'a String, &'a String)| (Some(Split::from(split.clone())), file.as_str());
                 files.iter().map(split).collect()
             }
@@ -106,6 +78,7 @@ impl<'a> Layout<'a> {
             columns: spec.columns.clone(),
             first_label: spec.first_label,
             name: pattern("name", &spec.name)?,
+            classes: None,
         })
     }
 }
@@ -286,6 +259,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
         columns,
         first_label,
         name,
+        classes: known,
     } = Layout::of(tree, spec)?;
     let images = Images::of(tree, images);
     let mut by_split: BySplit<Vec<Listed<'a>>> = BySplit::new();
@@ -348,6 +322,16 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
                 );
                 return Err(broken(why));
             }
+            let label = match (label, &known) {
+                (Some(number), Some(known)) => Some(*known.labels.get(number as usize).ok_or_else(|| {
+                    broken(format!(
+                        "{} is the number of none of {} classes",
+                        number + 1,
+                        known.names.len()
+                    ))
+                })?),
+                (label, _) => label,
+            };
             let class = match (cell(meaning.class, "class")?, &name) {
                 (Some(class), _) => Some(class.to_owned()),
                 (None, Some(pattern)) => class_in(pattern, image).map_err(broken)?,
@@ -362,7 +346,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
             });
         }
     }
-    let classes = class_names(tree, spec, &by_split)?;
+    let classes = class_names(tree, spec, known.map(|known| known.names), &by_split)?;
     let used: BTreeSet<&str> = by_split.values().flatten().map(|listed| listed.file).collect();
     let other_files = tree.len() - used.len();
     if by_split.is_empty() {
@@ -407,8 +391,13 @@ fn class_in(pattern: &Pattern, file: &str) -> Result<Option<String>, String> {
     Ok(fields.get("class").map(|&class| class.to_owned()))
 }
 
-/// Names of all classes in label order: those that the settings give, those found beside numbers, numbers, or the found ones sorted.
-fn class_names(tree: &Tree, spec: &Spec, by_split: &BySplit<Vec<Listed<'_>>>) -> Result<Vec<String>, DataError> {
+/// Names of all classes in label order: those that the settings give, those of a known layout, those found beside numbers, numbers, or the found ones sorted.
+fn class_names(
+    tree: &Tree,
+    spec: &Spec,
+    known: Option<Vec<String>>,
+    by_split: &BySplit<Vec<Listed<'_>>>,
+) -> Result<Vec<String>, DataError> {
     let all = || by_split.values().flatten();
     let count = all()
         .filter_map(|listed| listed.label)
@@ -424,6 +413,9 @@ fn class_names(tree: &Tree, spec: &Spec, by_split: &BySplit<Vec<Listed<'_>>>) ->
                 Err(DataError::malformed(&*listed.place, why))
             }
         };
+    }
+    if let Some(known) = known {
+        return Ok(known);
     }
     if count == 0 {
         let found: BTreeSet<&String> = all().filter_map(|listed| listed.class.as_ref()).collect();

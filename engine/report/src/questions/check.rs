@@ -54,6 +54,10 @@ pub fn check_questions(
                     ));
                 }
             }
+            Question::Epochs { of, against } => {
+                known.family("epochs: of", of)?;
+                known.family("epochs: against", against)?;
+            }
             Question::Deflation if !expected.iter().any(|finding| finding.compressed) => {
                 return Err("questions: deflation needs what a compress step finds: name one under `compare`".into());
             }

@@ -10,6 +10,7 @@ mod best;
 mod check;
 mod deflation;
 mod dominance;
+mod epochs;
 mod sizes;
 mod trend;
 
@@ -55,6 +56,14 @@ pub enum Question {
         of: String,
         /// The axis, or `calibration-samples`.
         over: String,
+    },
+    /// After how many epochs is one training as accurate on held-out samples as another ever is?
+    #[serde(rename_all = "kebab-case")]
+    Epochs {
+        /// The variant or family asked about.
+        of: String,
+        /// What it is compared with.
+        against: String,
     },
     /// Which variants are smaller or more accurate than all others, and which are beaten in both?
     Dominance,
@@ -130,6 +139,7 @@ impl Question {
             Self::Against { variant, against } => against::answer(variants, variant, against),
             Self::Best { of, against } => best::answer(variants, of, against),
             Self::Trend { of, over } => trend::answer(variants, of, over),
+            Self::Epochs { of, against } => epochs::answer(variants, of, against),
             Self::Dominance => dominance::answer(variants),
             Self::Deflation => deflation::answer(variants),
         }

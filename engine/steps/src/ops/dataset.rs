@@ -6,6 +6,7 @@
 //! ```yaml
 //! train: { dataset: { source: cifar, split: train, fraction: 0.1, stratified: true, seed: 7 } }
 //! pets: { dataset: { source: pets, split: test, resize: [224, 224], normalize: imagenet } }
+//! cats: { dataset: { source: cats-and-dogs, split: test, test-share: 0.2, on-error: skip, resize: [96, 96] } }
 //! flowers: { dataset: { source: flowers, format: list, list: { train: train.csv, test: test.csv }, images: "jpg/{name}.jpg" } }
 //! ```
 
@@ -35,6 +36,10 @@ pub struct Dataset {
     /// Which part: `train`, `test`, `all`, or the name of a folder such as `val`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    /// Data without splits: this share of each class is the split `test`, the rest `train`; which samples these are depends on nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub test_share: Option<f64>,
     /// Keep only samples of these classes; labels keep their numbers unless `renumber` says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -82,7 +87,7 @@ pub struct Dataset {
     /// `list`: the number of the first class.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub first_label: i64,
-    /// `list`: what the classes are called, in label order: names, or a file in the data with a name a line.
+    /// `list`, `idx`, `numpy`: what classes are called that the data only number, in label order: names, or a file in the data with a name a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_names: Option<ClassNames>,
     /// What the name of a file says, without its ending: `{class}_{index}`.
@@ -135,6 +140,7 @@ impl Dataset {
         Spec {
             format: self.format,
             split: self.split.clone(),
+            test_share: self.test_share,
             classes: self.classes.clone(),
             count: self.count,
             fraction: self.fraction,
