@@ -96,8 +96,8 @@ impl Distillation {
         let factor = self.alpha * t * t;
         for ((s, &q), d) in scores.iter().zip(teacher).zip(gradient) {
             let (p, q) = (student.log(s.double() / t), taught.log(f64::from(q) / t));
-            outcome.loss += factor * q.exp() * (q - p);
-            *d += T::of(factor * (p.exp() - q.exp()) / t / batch as f64);
+            outcome.loss += factor * libm::exp(q) * (q - p);
+            *d += T::of(factor * (libm::exp(p) - libm::exp(q)) / t / batch as f64);
         }
         outcome
     }
@@ -111,8 +111,10 @@ struct LogShares {
 impl LogShares {
     fn of(scores: impl Iterator<Item = f64> + Clone) -> Self {
         let max = scores.clone().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = scores.map(|s| (s - max).exp()).sum();
-        LogShares { offset: max + sum.ln() }
+        let sum: f64 = scores.map(|s| libm::exp(s - max)).sum();
+        LogShares {
+            offset: max + libm::log(sum),
+        }
     }
 
     fn log(&self, score: f64) -> f64 {
@@ -154,7 +156,7 @@ fn cross_entropy<T: Real>(
         if wanted != 0.0 {
             loss -= wanted * log;
         }
-        *d = T::of((log.exp() - wanted) * share);
+        *d = T::of((libm::exp(log) - wanted) * share);
     }
     let right = match target {
         Target::Class(class) => class,
@@ -192,9 +194,9 @@ fn binary<T: Real>(scores: &[T], target: Target<'_>, share: f64, gradient: &mut 
     for (i, (s, d)) in scores.iter().zip(gradient).enumerate() {
         let (s, wanted) = (s.double(), wanted(target, i, scores.len()));
         // log(1 + e^s) − wanted·s, without overflow.
-        loss += s.max(0.0) - wanted * s + (-s.abs()).exp().ln_1p();
+        loss += s.max(0.0) - wanted * s + libm::log1p(libm::exp(-s.abs()));
         right &= (s > 0.0) == (wanted > 0.5);
-        *d = T::of((1.0 / (1.0 + (-s).exp()) - wanted) * share / n);
+        *d = T::of((1.0 / (1.0 + libm::exp(-s)) - wanted) * share / n);
     }
     (loss / n, right)
 }

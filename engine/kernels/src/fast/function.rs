@@ -49,7 +49,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// `e^x` for numbers up to 0, within 1.5 ulp; 0 where that is no normal number.
 #[inline(always)]
-fn exp_of_negative(x: f32) -> f32 {
+pub(super) fn exp_of_negative(x: f32) -> f32 {
     let inside = if x < -87.0 { -87.0 } else { x };
     let (n, r) = reduced(inside);
     let y = (small_exp_m1(r) + 1.0) * power_of_two(n);
@@ -91,7 +91,7 @@ pub(super) fn tanh(x: f32) -> f32 {
 ///
 /// `t · e^(−z² + p(t))` with `t = 1 / (1 + z/2)`: the form of Press et al., Numerical Recipes, 6.2.
 #[inline(always)]
-fn erfc_of_positive(z: f32) -> f32 {
+pub(super) fn erfc_of_positive(z: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.5 * z);
     let p = 0.152_454_27;
     let p = p * t - 0.721_218_7;

@@ -40,6 +40,11 @@ impl Isa {
         self.floats().is_some() && self.ints().is_some()
     }
 
+    /// Whether multiplication and addition are fused: levels that do give the same gradients.
+    pub fn fuses(self) -> bool {
+        self != Self::Scalar || cfg!(target_arch = "aarch64")
+    }
+
     fn floats(self) -> Option<FloatIsa> {
         match self {
             Self::Scalar => Some(FloatIsa::Scalar(Scalar)),

@@ -42,7 +42,7 @@ mod softmax;
 mod transpose_conv;
 
 pub use aligned::{Aligned, Element};
-pub use backward::{ConvGradient, DenseGradient, DepthwiseGradient};
+pub use backward::{ConvGradient, DenseGradient, DepthwiseGradient, unary_gradient_f32};
 pub use conv::{FloatConv, IntConv};
 pub use convert::{dequantize, dequantize_stored, from_bytes, quantize, quantize_stored, to_bytes};
 pub use dense::{FloatDense, IntDense};

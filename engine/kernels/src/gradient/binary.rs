@@ -83,10 +83,27 @@ pub fn binary<T: Real>(f: Binary, walk: &Broadcast, a: &[T], b: &[T], y: &mut [T
     if a.len() == y.len() && b.len() == y.len() {
         return flat(f, a, b, y);
     }
-    let mut out = y.iter_mut();
-    walk.for_each(|i, j| {
-        if let Some(slot) = out.next() {
-            *slot = f.value(a[i], b[j]);
+    let mut rest = y;
+    walk.for_each_run(|i, j, len, repeats| {
+        let (run, behind) = std::mem::take(&mut rest).split_at_mut(len);
+        rest = behind;
+        match repeats {
+            [false, false] => flat(f, &a[i..i + len], &b[j..j + len], run),
+            [false, true] => {
+                let b = b[j];
+                a[i..i + len]
+                    .iter()
+                    .zip(run)
+                    .for_each(|(&a, slot)| *slot = f.value(a, b));
+            }
+            [true, false] => {
+                let a = a[i];
+                b[j..j + len]
+                    .iter()
+                    .zip(run)
+                    .for_each(|(&b, slot)| *slot = f.value(a, b));
+            }
+            [true, true] => run.fill(f.value(a[i], b[j])),
         }
     });
 }
@@ -97,10 +114,23 @@ pub fn binary_gradient<T: Real>(f: Binary, of: usize, walk: &Broadcast, (a, b): 
     if a.len() == dy.len() && b.len() == dy.len() {
         return flat_gradient(f, of, (a, b), dy, dx);
     }
-    let mut dy = dy.iter();
-    walk.for_each(|i, j| {
-        if let Some(&d) = dy.next() {
-            dx[[i, j][of]] += d * f.slopes(a[i], b[j])[of];
+    let mut rest = dy;
+    walk.for_each_run(|i, j, len, repeats| {
+        let (run, behind) = rest.split_at(len);
+        rest = behind;
+        let first = [i, j][of];
+        match repeats {
+            [false, false] => {
+                let operands = (&a[i..i + len], &b[j..j + len]);
+                flat_gradient(f, of, operands, run, &mut dx[first..first + len]);
+            }
+            [a_repeats, b_repeats] => {
+                let at = |i: usize, repeats: bool, k: usize| if repeats { i } else { i + k };
+                for (k, &d) in run.iter().enumerate() {
+                    let (i, j) = (at(i, a_repeats, k), at(j, b_repeats, k));
+                    dx[[i, j][of]] += d * f.slopes(a[i], b[j])[of];
+                }
+            }
         }
     });
 }

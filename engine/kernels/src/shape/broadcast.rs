@@ -43,6 +43,46 @@ impl Broadcast {
         self.dims.iter().product()
     }
 
+    /// Calls `visit(first index of a, of b, elements, whether a repeats, whether b repeats)` for stretches of the output, in order: an operand either lies together in
+    /// the whole stretch, or is one element.
+    pub fn for_each_run(&self, mut visit: impl FnMut(usize, usize, usize, [bool; 2])) {
+        let whole = |strides: &[usize], from: usize| {
+            // Strides of dimensions that lie together, from the last one back.
+            let mut stride = 1;
+            strides[from..]
+                .iter()
+                .zip(&self.dims[from..])
+                .rev()
+                .all(|(&own, &dim)| {
+                    let fits = dim == 1 || own == stride;
+                    stride *= dim;
+                    fits
+                })
+        };
+        let single = |strides: &[usize], from: usize| strides[from..].iter().all(|&stride| stride == 0);
+        let together = |from: usize| [&self.a_strides, &self.b_strides].map(|s| (whole(s, from), single(s, from)));
+        // The longest stretch in which both lie together, or are one element.
+        let fits = |from: &usize| together(*from).iter().all(|(whole, single)| *whole || *single);
+        let from = (0..=self.dims.len()).find(fits).unwrap_or(self.dims.len());
+        let repeats = together(from).map(|(whole, single)| single && !whole);
+        let len: usize = self.dims[from..].iter().product();
+        if self.output_len() == 0 {
+            return;
+        }
+        let outer: usize = self.dims[..from].iter().product();
+        for flat in 0..outer {
+            let (mut rest, mut a, mut b) = (flat, 0, 0);
+            let strides = self.a_strides[..from].iter().zip(&self.b_strides[..from]);
+            for (&dim, (&a_stride, &b_stride)) in self.dims[..from].iter().zip(strides).rev() {
+                let at = rest % dim;
+                rest /= dim;
+                a += at * a_stride;
+                b += at * b_stride;
+            }
+            visit(a, b, len, repeats);
+        }
+    }
+
     /// Calls `visit(a index, b index)` for every output element in order.
     pub fn for_each(&self, mut visit: impl FnMut(usize, usize)) {
         for flat in 0..self.output_len() {
@@ -97,6 +137,29 @@ mod tests {
     fn a_scalar_meets_anything() {
         assert_eq!(walk(&[], &[3]), [(0, 0), (0, 1), (0, 2)]);
         assert_eq!(walk(&[], &[]), [(0, 0)]);
+    }
+
+    #[test]
+    fn stretches_visit_what_elements_do() {
+        let cases: [(&[usize], &[usize], usize); 7] = [
+            (&[2, 3], &[2, 3], 1),
+            (&[2, 3, 4], &[4], 6),
+            (&[2, 3, 4], &[2, 1, 1], 2),
+            (&[2, 3, 1], &[1, 3, 4], 6),
+            (&[], &[3], 1),
+            (&[1, 5, 1, 4], &[1, 1, 1, 4], 5),
+            (&[0, 2], &[2], 0),
+        ];
+        for (a, b, stretches) in cases {
+            let (mut visits, mut runs) = (Vec::new(), 0);
+            let broadcast = Broadcast::new(a, b).expect("these shapes broadcast");
+            broadcast.for_each_run(|a, b, len, [a_repeats, b_repeats]| {
+                runs += 1;
+                let at = |first: usize, repeats: bool, i: usize| if repeats { first } else { first + i };
+                visits.extend((0..len).map(|i| (at(a, a_repeats, i), at(b, b_repeats, i))));
+            });
+            assert_eq!((visits, runs), (walk(a, b), stretches), "{a:?} {b:?}");
+        }
     }
 
     #[test]

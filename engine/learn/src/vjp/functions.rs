@@ -1,9 +1,36 @@
 //! Functions of one number, and softmax.
 
 use ir::ops::{self, Function};
+use kernels::fast::{Isa, Plane, View, ViewMut, unary_f32, unary_gradient_f32};
 use kernels::gradient::{Real, function, function_gradient, softmax, softmax_gradient};
 
 use super::{Args, Out, Site, Vjp};
+
+/// A function of each sample's numbers, on vectors.
+pub(super) struct Fast {
+    isa: Isa,
+    formula: kernels::reference::Unary,
+}
+
+impl Fast {
+    pub(super) fn new(isa: Isa, function: Function) -> Self {
+        let formula = runtime::formula(function);
+        Fast { isa, formula }
+    }
+}
+
+impl Vjp<f32> for Fast {
+    fn forward(&self, args: &Args<'_, f32>, y: &mut [f32], _scratch: &mut [f32]) {
+        let plane = Plane::dense(1, 1, y.len());
+        let (x, y) = (View::new(&plane, args.get(0)), ViewMut::new(&plane, y));
+        unary_f32(self.isa, self.formula, x, y);
+    }
+
+    fn backward(&self, _wrt: usize, args: &Args<'_, f32>, out: Out<'_, f32>, dx: &mut [f32], _scratch: &mut [f32]) {
+        unary_gradient_f32(self.isa, self.formula, args.get(0), out.dy, dx);
+    }
+}
+
 type Number = Box<dyn Fn(f64) -> f64 + Send + Sync>;
 
 /// A function and its derivative.

@@ -8,6 +8,7 @@ mod conv;
 mod dropout;
 mod functions;
 mod linear;
+mod matmul;
 mod norms;
 mod pools;
 mod products;
@@ -185,7 +186,13 @@ pub trait Number: Real {
 
 impl Number for f32 {
     fn fast(site: &Site<'_>) -> Result<Option<Box<dyn Vjp<f32>>>, LearnError> {
-        conv::fast(site)
+        Ok(match &site.node.op {
+            Op::Function(function) if site.shared == [false] => {
+                Some(Box::new(functions::Fast::new(site.isa, *function)))
+            }
+            Op::MatMul(op) => matmul::MatMul::new(site, op)?.map(|m| Box::new(m) as Box<dyn Vjp<f32>>),
+            _ => conv::fast(site)?,
+        })
     }
 }
 

@@ -118,6 +118,21 @@ fn predictions_are_those_of_the_runtime() {
 }
 
 #[test]
+fn the_same_bits_on_every_instruction_set_that_fuses_multiplication_and_addition() {
+    for (name_of, graph) in examples().iter().chain(&common::shapes()) {
+        if REFUSED.contains(&name(name_of)) {
+            continue;
+        }
+        let case = Case::new(name_of, graph, Norms::Live);
+        let fusing = Isa::available().filter(|isa| isa.fuses());
+        let all: Vec<_> = fusing.map(|isa| (isa, case.gradients::<f32>(isa))).collect();
+        for (isa, gradients) in &all {
+            assert!(*gradients == all[0].1, "{name_of}: {isa:?} and {:?} differ", all[0].0);
+        }
+    }
+}
+
+#[test]
 fn the_same_bits_for_any_number_of_threads() {
     for (name_of, graph) in &common::shapes() {
         let case = Case::new(name_of, graph, Norms::Live);
