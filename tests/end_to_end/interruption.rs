@@ -66,6 +66,44 @@ fn an_interrupted_run_says_so_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_training_killed_again_and_again_ends_in_the_same_bits() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let steps = "  train: { dataset: { source: digits, split: train } }
+  tuned: { finetune: { model: native, data: train, epochs: 12, batch: 8, learning-rate: 1e-3, augment: [{ crop: { pad: 1 } }] } }
+  file: { export: { model: tuned } }
+";
+    let whole = Lab::with_steps(steps);
+    let expected = whole.run(&[]).instance("tuned").content.clone();
+    let lab = Lab::with_steps(steps);
+    let mut salt = 1_u64;
+    let mut came_on = 0;
+    let events = |lab: &Lab| std::fs::read_to_string(lab.path("events")).unwrap_or_default();
+    loop {
+        let mut child = lab.start(&[]);
+        lab.await_start("tuned", &mut child);
+        // Each run comes at least an epoch further, and is killed somewhere in the next ones.
+        while !events(&lab).contains(" of 12: loss") && child.try_wait().expect("a child").is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        salt = salt
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(std::time::Duration::from_millis((salt >> 33) % 60));
+        // It may have ended before.
+        let _ = child.kill();
+        let call = finished(child);
+        came_on += usize::from(events(&lab).contains("goes on after epoch"));
+        if call.code == Some(0) {
+            break;
+        }
+    }
+    let run = lab.run(&[]);
+    assert_eq!(run.instance("tuned").content, expected);
+    assert!(came_on >= 1, "no run was killed in time");
+    assert!(lab.store().verify().expect("a readable cache").is_sound());
+}
+
+#[test]
 fn two_runs_at_once_do_each_step_once_and_agree() {
     let lab = Lab::quickstart();
     let start = |out: &str| {

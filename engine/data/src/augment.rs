@@ -1,8 +1,10 @@
-//! Changes of training samples that leave their class: mirrored, shifted, brighter, flatter, partly hidden, mixed.
+//! Changes of training samples that leave their class: mirrored, shifted, brighter, flatter, partly hidden, mixed; sounds shifted and masked.
 //!
 //! Each is drawn anew for every sample and epoch by ChaCha8 with the key (seed, purpose, epoch, sample): what becomes of a sample depends neither on those before it,
 //! nor on threads, nor on where training was taken up again. Values are those stored, before any
 //! transform; `full` is their greatest (255 of bytes, 1 of floats in 0..1).
+
+use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -35,6 +37,21 @@ pub enum Augmentation {
     Mixup {
         /// The smaller, the more one of the two prevails.
         alpha: f64,
+    },
+    /// A spectrogram begins up to this many frames earlier or later; silence, its least value, comes after it.
+    TimeShift {
+        /// Frames.
+        frames: u32,
+    },
+    /// Up to this many neighbouring frames of a spectrogram become its mean (Park et al. 2019, *SpecAugment*).
+    TimeMask {
+        /// Frames.
+        frames: u32,
+    },
+    /// Up to this many neighbouring bands of a spectrogram become its mean (Park et al. 2019, *SpecAugment*).
+    FrequencyMask {
+        /// Bands.
+        bands: u32,
     },
 }
 
@@ -96,6 +113,18 @@ impl Augmenter {
         self.changes.is_empty()
     }
 
+    /// Whether values must lie in `0..=full`, since they are clamped there.
+    pub fn is_bounded(&self) -> bool {
+        let clamps = |change: &Augmentation| matches!(change, Augmentation::Brightness(_) | Augmentation::Contrast(_));
+        self.changes.iter().any(clamps)
+    }
+
+    /// Whether a sample must be a picture, or a spectrogram: of two dimensions, and channels. To be mixed it may have any shape.
+    pub fn is_spatial(&self) -> bool {
+        let mixes = |change: &Augmentation| matches!(change, Augmentation::Mixup { .. });
+        !self.changes.iter().all(mixes)
+    }
+
     /// Changes a sample of `[height, width, channels]` in its place; `full` is its greatest value.
     pub fn change(&self, epoch: u64, sample: u64, values: &mut [f32], shape: [usize; 3], full: f32) {
         let mut draw = self.draw(Purpose::Change, epoch, sample);
@@ -113,7 +142,7 @@ impl Augmenter {
                 Augmentation::Crop { pad } => {
                     let mut shift = || draw.below(2 * u64::from(pad) + 1) as i64 - i64::from(pad);
                     let (down, right) = (shift(), shift());
-                    moved(values, shape, down, right);
+                    moved(values, shape, [down, right], 0.0);
                 }
                 Augmentation::Brightness(share) => {
                     let more = (2.0 * draw.share() - 1.0) * share * full;
@@ -142,6 +171,23 @@ impl Augmenter {
                     for row in side(row, height) {
                         let start = row * width;
                         values[(start + columns.start) * channels..(start + columns.end) * channels].fill(0.0);
+                    }
+                }
+                Augmentation::TimeShift { frames } => {
+                    let later = draw.below(2 * u64::from(frames) + 1) as i64 - i64::from(frames);
+                    let silence = values.iter().copied().fold(f32::INFINITY, f32::min);
+                    moved(values, shape, [later, 0], silence);
+                }
+                Augmentation::TimeMask { frames } => {
+                    let rows = draw.run(frames, height);
+                    let mean = mean(values);
+                    values[rows.start * width * channels..rows.end * width * channels].fill(mean);
+                }
+                Augmentation::FrequencyMask { bands } => {
+                    let columns = draw.run(bands, width);
+                    let mean = mean(values);
+                    for row in values.chunks_exact_mut(width * channels) {
+                        row[columns.start * channels..columns.end * channels].fill(mean);
                     }
                 }
                 Augmentation::Mixup { .. } => {}
@@ -189,6 +235,13 @@ impl Draw {
         ((u128::from(self.0.next_u64()) * u128::from(count)) >> 64) as u64
     }
 
+    /// Up to `most` neighbours of `count`.
+    fn run(&mut self, most: u32, count: usize) -> Range<usize> {
+        let len = self.below(u64::from(most).min(count as u64) + 1) as usize;
+        let start = self.below((count - len) as u64 + 1) as usize;
+        start..start + len
+    }
+
     /// From Beta(alpha, alpha) with alpha ≤ 1 (Jöhnk 1964).
     fn beta(&mut self, alpha: f64) -> f64 {
         loop {
@@ -224,8 +277,12 @@ fn flip(values: &mut [f32], [_, width, channels]: [usize; 3], direction: Directi
     }
 }
 
-/// Moves the picture; what comes in at its borders is 0.
-fn moved(values: &mut [f32], [height, width, channels]: [usize; 3], down: i64, right: i64) {
+fn mean(values: &[f32]) -> f32 {
+    (values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64) as f32
+}
+
+/// Moves the picture; what comes in at its borders is `beside`.
+fn moved(values: &mut [f32], [height, width, channels]: [usize; 3], [down, right]: [i64; 2], beside: f32) {
     let from = |at: usize, by: i64, most: usize| {
         let at = at as i64 - by;
         (0..most as i64).contains(&at).then_some(at as usize)
@@ -235,7 +292,7 @@ fn moved(values: &mut [f32], [height, width, channels]: [usize; 3], down: i64, r
         let (y, x) = (place / width, place % width);
         match (from(y, down, height), from(x, right, width)) {
             (Some(y), Some(x)) => pixel.copy_from_slice(&old[(y * width + x) * channels..][..channels]),
-            _ => pixel.fill(0.0),
+            _ => pixel.fill(beside),
         }
     }
 }
@@ -306,6 +363,41 @@ mod tests {
         let hidden: Vec<usize> = outcomes(r#"[{"cutout": {"size": 2}}]"#).iter().map(zeros).collect();
         assert!(hidden.iter().all(|&count| (2..=12).contains(&count)));
         assert!(hidden.contains(&12));
+    }
+
+    #[test]
+    fn a_spectrogram_is_shifted_in_time_and_masked() {
+        let rows = |values: &[f32]| values.chunks(15).map(<[f32]>::to_vec).collect::<Vec<_>>();
+        let (silence, average) = (0.0, mean(&sample()));
+        for values in outcomes(r#"[{"time-shift": {"frames": 2}}]"#) {
+            let (own, all) = (rows(&values), rows(&sample()));
+            let shifts = |by: i64| {
+                (0..4_i64).all(
+                    |at| match usize::try_from(at - by).ok().and_then(|from| all.get(from)) {
+                        Some(row) => own[at as usize] == *row,
+                        None => own[at as usize].iter().all(|&v| v == silence),
+                    },
+                )
+            };
+            assert!((-2..=2).any(shifts), "{values:?}");
+        }
+        let masked = |json: &str, part: fn(usize) -> usize| -> Vec<usize> {
+            let of = |values: Vec<f32>| {
+                let places = values.iter().zip(sample()).enumerate().filter(|(_, (a, b))| **a != *b);
+                let parts: std::collections::BTreeSet<usize> = places
+                    .inspect(|(_, (a, _))| assert_eq!(**a, average))
+                    .map(|(i, _)| part(i))
+                    .collect();
+                let span = parts.last().map_or(0, |last| last - parts.first().unwrap_or(last) + 1);
+                assert_eq!(span, parts.len(), "neighbours");
+                span
+            };
+            outcomes(json).into_iter().map(of).collect()
+        };
+        let frames = masked(r#"[{"time-mask": {"frames": 2}}]"#, |i| i / 15);
+        let bands = masked(r#"[{"frequency-mask": {"bands": 3}}]"#, |i| i / 3 % 5);
+        assert_eq!((frames.iter().max(), bands.iter().max()), (Some(&2), Some(&3)));
+        assert_eq!((frames.iter().min(), bands.iter().min()), (Some(&0), Some(&0)));
     }
 
     #[test]

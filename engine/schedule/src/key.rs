@@ -7,6 +7,7 @@
 //! | inputs, by port | the *content* of each input; a gathering port also the label under which reports show it |
 //! | sources | the content of their files, and their names: some formats are told apart by them |
 //! | host | steps that measure the machine |
+//! | whether multiplication and addition are fused | steps that train, where they are not |
 //! | facts of the recipe | ops that print them |
 //!
 //! Step names, paths, threads and gates do not enter: what does not change a result does not change its key.
@@ -61,6 +62,9 @@ pub fn action(
             problem: e.to_string(),
         })?;
         environment.insert("RECIPE_FACTS".to_owned(), Digest::of(&facts).to_string());
+    }
+    if let Some((name, value)) = op.processor() {
+        environment.insert(name.to_owned(), value.to_owned());
     }
     Ok(Action {
         op: op.spec.name.to_owned(),

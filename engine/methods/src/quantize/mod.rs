@@ -23,6 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use error::QuantizeError;
+pub use float16::widened;
 pub use floats::said;
 pub use full::scales;
 pub use grid::{Grid, Plan, WeightType};

@@ -19,12 +19,14 @@ mod remove;
 mod reshape;
 mod rules;
 mod scores;
+mod subnet;
 
 use ir::{Graph, TensorId};
 
 pub use choose::{Choice, Cost, Scope};
 pub use groups::{Group, Member, groups, input_units, output_units};
-pub use scores::{Norm, fpgm, noise, normalized, norms, sensitivities};
+pub use scores::{Norm, by_layer, fpgm, noise, normalized, norms, sensitivities};
+pub use subnet::{Search, Width};
 
 /// What goes or stays together, numbered in the order of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
+use super::{Group, Member};
 use crate::{MethodError, Problem, cholesky};
 
 /// How the size of a filter is measured.
@@ -51,6 +52,25 @@ pub fn normalized(scores: &[f64]) -> Vec<f64> {
     let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
     let scale = if mean > 0.0 { 1.0 / mean } else { 1.0 };
     scores.iter().map(|s| s * scale).collect()
+}
+
+/// The mean of the scores that the layers of a group give to its units, each layer's divided by their mean.
+///
+/// # Errors
+/// Those of `score`, which says what a layer thinks of each of its output channels.
+pub fn by_layer<E>(group: &Group, score: impl Fn(&Member) -> Result<Vec<f64>, E>) -> Result<Vec<f64>, E> {
+    let mut sums = vec![0.0; group.units.len()];
+    for member in group.makers() {
+        let rows = score(member)?;
+        let units: Vec<f64> = member
+            .rows
+            .iter()
+            .map(|own| own.iter().map(|&r| rows[r]).sum())
+            .collect();
+        let parts = sums.iter_mut().zip(normalized(&units));
+        parts.for_each(|(sum, s)| *sum += s / group.makers().count() as f64);
+    }
+    Ok(sums)
 }
 
 /// The squared error of a layer's output, as a share of its energy, when it no longer reads some of its columns, for each list of columns.

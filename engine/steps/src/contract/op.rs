@@ -32,6 +32,8 @@ pub trait Op {
     const EXAMPLE: &'static str;
     /// Whether the op writes facts about the recipe itself (its digest, its parameters): they enter its key.
     const READS_RECIPE: bool = false;
+    /// Whether the op trains: its result depends to the last bit on float kernels, and so its key on whether they fuse multiplication and addition.
+    const LEARNS: bool = false;
 
     /// Ports whose models must compute with floats.
     const TAKES_FLOATS: &'static [&'static str] = &[];
@@ -60,6 +62,11 @@ pub trait Op {
         let _ = params;
         demand_floats::<Self>(inputs)?;
         Ok(match Self::PRODUCES {
+            // What has learned is stored in single precision.
+            ArtifactKind::Model if Self::LEARNS => Facts {
+                arithmetic: Some(Arithmetic::Float),
+                ..inputs.facts("model")
+            },
             ArtifactKind::Model => inputs.facts("model"),
             _ => Facts::default(),
         })
@@ -234,6 +241,7 @@ pub struct Registered {
     pub revision: u32,
     /// See [`Op::READS_RECIPE`].
     pub reads_recipe: bool,
+    learns: bool,
     complete: Complete,
     measures_machine: MeasuresMachine,
     foresee: Foresee,
@@ -249,6 +257,7 @@ impl Registered {
                 .with_figures(figures(O::PRODUCES)),
             revision: O::REVISION,
             reads_recipe: O::READS_RECIPE,
+            learns: O::LEARNS,
             complete: |params, ports| {
                 let params: O::Params = serde_json::from_value(params.clone()).map_err(|e| e.to_string())?;
                 O::check(&params, ports)?;
@@ -291,6 +300,13 @@ impl Registered {
     /// Why nothing can come of such inputs.
     pub fn foresee(&self, params: &Value, inputs: &Outlook) -> Result<Facts, String> {
         (self.foresee)(params, inputs)
+    }
+
+    /// What of the processor enters the key, by name: that it does not fuse multiplication and addition, for ops that train. Nothing elsewhere: all
+    /// instruction sets that fuse give the same bits.
+    pub fn processor(&self) -> Option<(&'static str, &'static str)> {
+        let apart = !kernels::fast::Isa::detect().fuses();
+        (self.learns && apart).then_some(("MULTIPLY_ADD", "apart"))
     }
 
     /// Runs the op.

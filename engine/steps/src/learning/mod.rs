@@ -4,18 +4,21 @@ mod initialize;
 pub mod params;
 mod samples;
 mod scope;
+mod teacher;
 
 pub use initialize::{draw, initialize};
+pub use teacher::Teacher;
+#[cfg(test)]
+pub(crate) use teacher::scores_of;
 
 use std::collections::{BTreeMap, HashSet};
 
-use data::LoadedDataset;
+use data::{Augmenter, LoadedDataset};
 use ir::ops::Function;
-use ir::{Constant, Graph, NodeId, Op, Quantization, TensorId};
+use ir::{Constant, Graph, NodeId, Op, TensorId};
 use learn::{Distillation, Grid, Hooks, LearnError, Learned, Loss, Norms, Parameter, Program, Settings, Trainer};
 use methods::layers;
 use report::{EffectRow, LearningEpoch, Training as Curve};
-use runtime::{Executable, Value};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -23,7 +26,6 @@ use self::params::{LossName, NormsName, Training};
 use self::samples::Labelled;
 use crate::StepError;
 use crate::contract::{Artifact, Context, Inputs, Key, Output};
-use crate::sampling::Feeder;
 
 /// Raised whenever the same training would go on in another way.
 const REVISION: u32 = 1;
@@ -39,7 +41,7 @@ pub struct Extra {
     /// Pruning on a schedule.
     pub pruning: Option<Schedule>,
     /// Learning from another network's scores.
-    pub teacher: Option<(Distillation, Vec<Vec<f32>>)>,
+    pub teacher: Option<(Distillation, Teacher)>,
     /// Grids that constants are rounded to, by name.
     pub grids: BTreeMap<String, Grid>,
 }
@@ -95,6 +97,7 @@ pub fn learn(
     inputs: &Inputs,
     context: &Context<'_>,
 ) -> Result<Outcome, StepError> {
+    let model = &methods::quantize::widened(model)?;
     let dataset = inputs.one("data")?.dataset()?;
     let validation = inputs.optional("validation").map(Artifact::dataset).transpose()?;
     let scores = scores(model);
@@ -114,9 +117,11 @@ pub fn learn(
         pruning,
         grids,
     } = extra;
-    if let Some((distillation, scores)) = teacher {
-        samples = samples.with_teacher(distillation, scores);
+    if let Some((distillation, teacher)) = teacher {
+        samples = samples.with_teacher(distillation, teacher);
     }
+    let augmenter = Augmenter::new(training.augment.clone(), training.seed)?;
+    samples = samples.changed(augmenter, &train)?;
 
     let names = scope::trained(&graph, training)?;
     let isa = kernels::fast::Isa::detect();
@@ -180,6 +185,7 @@ pub fn learn(
             "validation": validation.as_deref().map(digest).transpose()?,
             "training": format!("{training:?} {keep:?} {pruning:?} {grids:?}"),
             "teacher": samples.teacher(),
+            "fused": isa.fuses(),
         }),
     };
     let trainer = Trainer::new(&mut program, &mut parameters, pruning.as_ref(), &options);
@@ -262,31 +268,6 @@ pub fn scores(graph: &Graph) -> TensorId {
         }
     }
     output
-}
-
-/// A model's scores on every sample, as real numbers.
-pub fn scores_of(model: &Graph, samples: &LoadedDataset, context: &Context<'_>) -> Result<Vec<Vec<f32>>, StepError> {
-    let part = model.part(model.inputs(), &[scores(model)])?;
-    let executable = Executable::new(&part, runtime::Options::default())?;
-    let stored = executable.outputs()[0]
-        .quantization
-        .as_ref()
-        .and_then(Quantization::whole);
-    let real = |q: i32| stored.map_or(q as f32, |params| params.dequantize(q));
-    let feeder = Feeder::new(&executable, samples)?;
-    let read = |_: usize, outputs: &runtime::Outputs<'_>| match outputs.get(0) {
-        Value::F32(values) => values.to_vec(),
-        Value::I8(values) => values.iter().map(|&q| real(q.into())).collect(),
-        Value::U8(values) => values.iter().map(|&q| real(q.into())).collect(),
-        Value::I16(values) => values.iter().map(|&q| real(q.into())).collect(),
-        Value::I32(values) => values.iter().map(|&q| real(q)).collect(),
-    };
-    let mut all = Vec::with_capacity(feeder.len());
-    feeder.each(context, read, |scores: Vec<f32>| {
-        all.push(scores);
-        Ok(())
-    })?;
-    Ok(all)
 }
 
 /// Whether a model ends in a sigmoid.

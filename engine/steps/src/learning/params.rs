@@ -1,5 +1,6 @@
 //! The parameters that all steps share which train, and their defaults.
 
+use data::{Augmentation, Augmenter};
 use learn::{Keep, Optimizer, Rate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,7 @@ pub struct Training {
     pub loss: LossName,
     pub norms: NormsName,
     pub bn_momentum: f64,
+    pub augment: Vec<Augmentation>,
 }
 
 impl Training {
@@ -112,6 +114,7 @@ impl Training {
         if self.train == Part::Head && !self.layers.is_empty() {
             return Err("train: head and layers exclude each other: keep one".into());
         }
+        Augmenter::new(self.augment.clone(), self.seed).map_err(|error| error.to_string())?;
         Ok(())
     }
 
@@ -233,6 +236,9 @@ macro_rules! training_params {
             #[serde(default = "crate::learning::params::default_bn_momentum")]
             #[schemars(range(min = 0.0, max = 1.0))]
             pub bn_momentum: f64,
+            /// How samples are changed while they are learned from: each anew in every epoch, in this order. What is validated with stays as it is.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub augment: Vec<data::Augmentation>,
         }
 
         fn default_learning_rate() -> f64 {
@@ -261,6 +267,7 @@ macro_rules! training_params {
                     loss: self.loss,
                     norms: self.norms,
                     bn_momentum: self.bn_momentum,
+                    augment: self.augment.clone(),
                 }
             }
         }

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use data::transform::Prepared;
-use data::{Amount, LoadedDataset, Sample, Sampling, Sharing};
+use data::{Amount, Augmenter, LoadedDataset, Sample, Sampling, Sharing};
 use learn::{Distillation, Loss, Outcome, Target};
-use sha2::{Digest, Sha256};
 
+use super::teacher::Teacher;
 use crate::StepError;
 
 /// Samples with their labels, and a teacher's scores where there is one.
@@ -15,11 +15,21 @@ pub(super) struct Labelled<'a> {
     prepared: Prepared,
     labels: &'a [u32],
     loss: Loss,
-    teacher: Option<(Distillation, Vec<Vec<f32>>)>,
+    teacher: Option<(Distillation, Teacher)>,
+    changes: Option<Changes>,
     /// Samples of a second dataset, numbered behind the first's.
     validation: Option<Box<Labelled<'a>>>,
     /// Why a sample could not be read.
     unread: OnceLock<String>,
+}
+
+/// How samples are changed while they are learned from.
+struct Changes {
+    augmenter: Augmenter,
+    /// Height, width and channels of a sample.
+    shape: [usize; 3],
+    /// The samples that are learned from: only with these is any mixed.
+    train: Vec<usize>,
 }
 
 impl<'a> Labelled<'a> {
@@ -63,6 +73,7 @@ impl<'a> Labelled<'a> {
             labels,
             loss,
             teacher: None,
+            changes: None,
             validation: None,
             unread: OnceLock::new(),
         })
@@ -73,20 +84,42 @@ impl<'a> Labelled<'a> {
         self
     }
 
-    pub(super) fn with_teacher(mut self, distillation: Distillation, scores: Vec<Vec<f32>>) -> Self {
-        self.teacher = Some((distillation, scores));
+    pub(super) fn with_teacher(mut self, distillation: Distillation, teacher: Teacher) -> Self {
+        self.teacher = Some((distillation, teacher));
         self
     }
 
-    /// A digest of the teacher's scores.
-    pub(super) fn teacher(&self) -> Option<String> {
-        let (distillation, scores) = self.teacher.as_ref()?;
-        let mut hasher = Sha256::new();
-        hasher.update(format!("{distillation:?}"));
-        for values in scores {
-            hasher.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+    /// Changes the samples `train` in each epoch anew.
+    ///
+    /// # Errors
+    /// The changes are for pictures, and samples are none.
+    pub(super) fn changed(mut self, augmenter: Augmenter, train: &[usize]) -> Result<Self, StepError> {
+        if augmenter.is_nothing() {
+            return Ok(self);
         }
-        Some(models::hex(&hasher.finalize()))
+        let shape = match *self.dataset.data.samples.sample_shape() {
+            [height, width, channels] => [height, width, channels],
+            [height, width] => [height, width, 1],
+            ref other if augmenter.is_spatial() => {
+                return Err(StepError::Params(format!(
+                    "augment: samples are {other:?}; only mixup changes what is neither a picture nor a spectrogram"
+                )));
+            }
+            ref other => [1, 1, other.iter().product()],
+        };
+        let train = train.to_vec();
+        self.changes = Some(Changes {
+            augmenter,
+            shape,
+            train,
+        });
+        Ok(self)
+    }
+
+    /// What the teacher's scores depend on.
+    pub(super) fn teacher(&self) -> Option<String> {
+        let (distillation, teacher) = self.teacher.as_ref()?;
+        Some(format!("{distillation:?} {}", teacher.digest()))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -129,16 +162,50 @@ impl<'a> Labelled<'a> {
         }
     }
 
-    /// Writes a sample as the model's input. One that cannot be read is not a number anywhere, which ends training; [`Labelled::check`] says why.
-    fn write(&self, sample: usize, to: &mut [f32]) {
-        let write = |sample: Sample<'_>| match sample {
-            Sample::U8(bytes) => self.prepared.apply_u8(bytes, to),
-            Sample::F32(values) => self.prepared.apply_f32(values, to),
+    /// Writes a sample as the model's input, changed as the epoch wants. One that cannot be read is not a number anywhere, which ends training;
+    /// [`Labelled::check`] says why.
+    fn write(&self, sample: usize, epoch: Option<usize>, to: &mut [f32]) {
+        let changes = self.changes.as_ref().zip(epoch);
+        let mut problem = None;
+        let write = |values: Sample<'_>| match (changes, values) {
+            (None, Sample::U8(bytes)) => self.prepared.apply_u8(bytes, to),
+            (None, Sample::F32(values)) => self.prepared.apply_f32(values, to),
+            (Some((changes, epoch)), values) => {
+                let (mut values, full) = match values {
+                    Sample::U8(bytes) => (bytes.iter().map(|&b| b.into()).collect::<Vec<f32>>(), 255.0),
+                    Sample::F32(values) => (values.to_vec(), 1.0),
+                };
+                if changes.augmenter.is_bounded() && !values.iter().all(|v| (0.0..=full).contains(v)) {
+                    problem = Some("augment: brightness and contrast are for bytes, or floats in 0..1".to_owned());
+                }
+                let Changes { augmenter, shape, .. } = changes;
+                augmenter.change(epoch as u64, sample as u64, &mut values, *shape, full);
+                self.prepared.apply_f32(&values, to);
+            }
         };
         let written = self.dataset.data.samples.with(sample, write);
-        if let Err(problem) = written {
+        if let Some(problem) = problem.or(written.err().map(|error| error.to_string())) {
             to.fill(f32::NAN);
-            let _ = self.unread.set(problem.to_string());
+            let _ = self.unread.set(problem);
+        }
+    }
+
+    /// With which sample one is mixed in an epoch, and its own share.
+    fn mix(&self, sample: usize, epoch: Option<usize>) -> Option<(usize, f32)> {
+        let Changes { augmenter, train, .. } = self.changes.as_ref()?;
+        let (other, share) = augmenter.mix(epoch? as u64, sample as u64, train.len())?;
+        Some((train[other], share))
+    }
+
+    /// Writes a sample as the network sees it in an epoch: changed and mixed.
+    fn show(&self, sample: usize, epoch: Option<usize>, to: &mut [f32]) {
+        self.write(sample, epoch, to);
+        if let Some((other, share)) = self.mix(sample, epoch) {
+            let mut with = vec![0.0; to.len()];
+            self.write(other, epoch, &mut with);
+            to.iter_mut()
+                .zip(&with)
+                .for_each(|(x, y)| *x = *x * share + y * (1.0 - share));
         }
     }
 
@@ -153,9 +220,9 @@ impl<'a> Labelled<'a> {
 }
 
 impl learn::Samples for Labelled<'_> {
-    fn feed(&self, sample: usize, _epoch: Option<usize>, _port: usize, to: &mut [f32]) {
-        let (of, sample) = self.find(sample);
-        of.write(sample, to);
+    fn feed(&self, sample: usize, epoch: Option<usize>, _port: usize, to: &mut [f32]) {
+        let (of, place) = self.find(sample);
+        of.show(place, epoch, to);
     }
 
     fn judge(
@@ -167,12 +234,22 @@ impl learn::Samples for Labelled<'_> {
         gradient: &mut [f32],
     ) -> Outcome {
         let (of, place) = self.find(sample);
-        let target = Target::Class(of.labels[place] as usize);
-        match (&self.teacher, epoch) {
-            (Some((distillation, teacher)), Some(_)) => {
-                distillation.judge(self.loss, (scores, &teacher[sample]), Some(target), batch, gradient)
+        let class = |place: usize| of.labels[place] as usize;
+        let target = match of.mix(place, epoch) {
+            Some((other, share)) => Target::Mixed(class(place), class(other), share.into()),
+            None => Target::Class(class(place)),
+        };
+        let Some((distillation, teacher)) = self.teacher.as_ref().filter(|_| epoch.is_some()) else {
+            return self.loss.judge(scores, target, batch, gradient);
+        };
+        let asked;
+        let taught = match teacher {
+            Teacher::Known(all) => &all[sample],
+            Teacher::Asked(network) => {
+                asked = network.scores(|to| self.show(sample, epoch, to));
+                &asked
             }
-            _ => self.loss.judge(scores, target, batch, gradient),
-        }
+        };
+        distillation.judge(self.loss, (scores, taught), Some(target), batch, gradient)
     }
 }

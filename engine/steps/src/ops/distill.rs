@@ -13,7 +13,7 @@ use recipe::{ArtifactKind, Port, kind};
 use crate::StepError;
 use crate::contract::{Context, Inputs, Op, Output};
 use crate::learning::params::training_params;
-use crate::learning::{self, Extra, Kept};
+use crate::learning::{self, Extra, Kept, Teacher};
 
 training_params! {
     /// Parameters of `distill`.
@@ -57,12 +57,16 @@ impl Op for DistillOp {
     type Params = Distill;
     const NAME: &'static str = "distill";
     const REVISION: u32 = 1;
+    const LEARNS: bool = true;
     const SUMMARY: &'static str = "Trains a network to say what another one says.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "student: { distill: { model: base, teacher: base, data: train, epochs: 6 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
 
-    fn check(params: &Distill, _ports: &[&str]) -> Result<(), String> {
+    fn check(params: &Distill, ports: &[&str]) -> Result<(), String> {
+        if ports.contains(&"teacher-data") && !params.augment.is_empty() {
+            return Err("augment: changes the samples of data, and the teacher would see those of teacher-data as they are; leave one out".into());
+        }
         params.training().check()
     }
 
@@ -78,11 +82,9 @@ impl Op for DistillOp {
                 "teacher-data: must hold the samples of data, in the same order".into(),
             ));
         }
-        let scores = context.timed("scores of the teacher", || {
-            learning::scores_of(&teacher, &taught, context)
-        })?;
+        let teacher = Teacher::new(&teacher, &taught, !params.augment.is_empty(), context)?;
         let wanted = model.tensor(learning::scores(&model)).ty.shape.elements();
-        let found = scores.first().map_or(0, Vec::len);
+        let found = teacher.scores();
         if found != wanted {
             return Err(StepError::Params(format!(
                 "teacher: has {found} scores, the model {wanted}; give the model a head of as many classes"
@@ -94,7 +96,7 @@ impl Op for DistillOp {
         };
         let extra = Extra {
             keep: params.keep.clone(),
-            teacher: Some((distillation, scores)),
+            teacher: Some((distillation, teacher)),
             ..Extra::default()
         };
         learning::train(&model, &params.training(), extra, inputs, context)

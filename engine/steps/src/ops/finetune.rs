@@ -138,6 +138,7 @@ impl Op for FinetuneOp {
     type Params = Finetune;
     const NAME: &'static str = "finetune";
     const REVISION: u32 = 1;
+    const LEARNS: bool = true;
     const SUMMARY: &'static str =
         "Trains a network further; prunes it on a schedule meanwhile, or keeps its zeros and clusters.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;

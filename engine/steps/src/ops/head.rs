@@ -79,6 +79,7 @@ impl Op for HeadOp {
                 "data: has {classes} classes, a classifier tells two or more apart"
             )));
         }
+        let model = methods::quantize::widened(&model)?;
         let (graph, effect) = replaced(&model, params, classes)?;
         context.log(&format!("{}: {}", effect.layer, effect.actual));
         Output::model(graph, vec![effect])

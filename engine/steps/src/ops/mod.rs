@@ -23,6 +23,7 @@ pub mod reestimate_bn;
 pub mod report;
 pub mod sensitivity;
 pub mod shrink;
+pub mod subnet;
 pub mod train;
 pub mod verify;
 
@@ -41,6 +42,7 @@ pub fn registry() -> &'static [Registered] {
             Registered::of::<fold::FoldOp>(),
             Registered::of::<prune::PruneOp>(),
             Registered::of::<shrink::ShrinkOp>(),
+            Registered::of::<subnet::SubnetOp>(),
             Registered::of::<cluster::ClusterOp>(),
             Registered::of::<head::HeadOp>(),
             Registered::of::<train::TrainOp>(),

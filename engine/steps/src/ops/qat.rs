@@ -20,7 +20,7 @@ use recipe::{ArtifactKind, Port, kind};
 use crate::StepError;
 use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output, Ranges, demand_floats};
 use crate::learning::params::training_params;
-use crate::learning::{self, Extra, Kept};
+use crate::learning::{self, Extra, Kept, Teacher};
 use crate::sampling::reconstruction::{quantized, row};
 
 training_params! {
@@ -52,6 +52,7 @@ impl Op for QatOp {
     type Params = Qat;
     const NAME: &'static str = "qat";
     const REVISION: u32 = 1;
+    const LEARNS: bool = true;
     const SUMMARY: &'static str = "Trains a network with its numbers rounded, and makes the integer model of it.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "int8: { qat: { model: base, ranges: ranges, data: train, epochs: 1 } }";
@@ -77,7 +78,8 @@ impl Op for QatOp {
         let model = inputs.one("model")?.model()?;
         let ranges = inputs.one("ranges")?.json::<Ranges>("ranges.json")?;
         let integers = |graph: &Graph| integers(graph, &ranges, params.weights);
-        let mut start = models::laid_out(models::prepared(&model)?)?;
+        let whole = methods::quantize::widened(&model)?;
+        let mut start = models::laid_out(models::prepared(&whole)?)?;
         let (integer, _) = integers(&start)?;
         let simulated = simulated(&start, &integer)?;
         let teacher = match inputs.optional("teacher") {
@@ -88,7 +90,8 @@ impl Op for QatOp {
                     alpha: 0.9,
                 };
                 let teacher = teacher.model()?;
-                Some((distillation, learning::scores_of(&teacher, &data, context)?))
+                let teacher = Teacher::new(&teacher, &data, !params.augment.is_empty(), context)?;
+                Some((distillation, teacher))
             }
             None => None,
         };
@@ -160,9 +163,10 @@ fn simulated(start: &Graph, integer: &Graph) -> Result<Graph, StepError> {
             map.insert(id, graph.constant(tensor.name.clone(), data.clone()));
         }
     }
-    for &id in start.inputs() {
+    for (i, &id) in start.inputs().iter().enumerate() {
         let tensor = start.tensor(id);
         let input = graph.input(tensor.name.clone(), tensor.ty.clone());
+        graph.state(i, start.stated(i));
         map.insert(id, rounded(&mut graph, input, stored.get(tensor.name.as_str()))?);
     }
     for node in start.nodes() {

@@ -8,16 +8,14 @@
 //! repaired: { reestimate-bn: { model: pruned, reference: base, data: train } }
 //! ```
 
-use ir::{Constant, Graph, NodeId, Op as Operator};
 use recipe::{ArtifactKind, Port, kind};
-use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
 use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, demand_floats};
 use crate::sampling::trial::{Trial, default_count};
-use crate::sampling::{Samples, Walk, channel_sums};
+use crate::sampling::{Samples, Walk, norms, remeasure};
 
 /// Parameters of `reestimate-bn`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -63,10 +61,7 @@ impl Op for ReestimateBnOp {
 
     fn run(params: &ReestimateBn, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let (model, reference) = (inputs.one("model")?.model()?, inputs.one("reference")?.model()?);
-        let norms: Vec<NodeId> = model
-            .node_ids()
-            .filter(|&id| matches!(model.node(id).op, Operator::BatchNorm(_)))
-            .collect();
+        let norms = norms(&model);
         if norms.is_empty() {
             let problem = "model: has no batch norms; `fold`, and steps that fold, merge them into other layers: repair before that, or use correct-bias";
             return Err(StepError::Params(problem.into()));
@@ -88,38 +83,4 @@ impl Op for ReestimateBnOp {
         };
         trial.settle(model.as_ref().clone(), repaired, effect, context)
     }
-}
-
-/// Sets mean and variance of one batch norm to those of its input.
-fn remeasure(graph: &mut Graph, id: NodeId, walk: &mut Walk<'_>) -> Result<EffectRow, StepError> {
-    let node = graph.node(id).clone();
-    let channels = graph.tensor(node.inputs[3]).ty.shape.elements();
-    let sums = walk.each(graph, Some(id), node.inputs[0], |_, values| {
-        channel_sums(values, channels)
-    })?;
-    let count: usize = sums.iter().map(|(_, n)| n).sum();
-    let total = |c: usize, k: usize| sums.iter().map(|(s, _)| s[c][k]).sum::<f64>() / count.max(1) as f64;
-    let means: Vec<f64> = (0..channels).map(|c| total(c, 0)).collect();
-    let variances = (0..channels).map(|c| (total(c, 1) - means[c] * means[c]).max(0.0) as f32);
-    let variances = Constant::f32([channels], variances.collect());
-    let old = graph
-        .constant_data(node.inputs[3])
-        .and_then(Constant::as_f32)
-        .unwrap_or_default()
-        .to_vec();
-    let moved = old
-        .iter()
-        .zip(&means)
-        .fold(0.0f64, |m, (&a, b)| m.max((f64::from(a) - b).abs()));
-    let means = Constant::f32([channels], means.into_iter().map(|m| m as f32).collect());
-    graph.tensor_mut(node.inputs[3]).data = means;
-    graph.tensor_mut(node.inputs[4]).data = variances;
-    Ok(EffectRow {
-        layer: node.name,
-        tensor: "mean and variance".into(),
-        requested: "as measured".into(),
-        actual: format!("means moved by up to {moved:.2e}"),
-        took_effect: true,
-        reason: None,
-    })
 }

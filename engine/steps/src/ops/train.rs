@@ -34,6 +34,7 @@ impl Op for TrainOp {
     type Params = Train;
     const NAME: &'static str = "train";
     const REVISION: u32 = 1;
+    const LEARNS: bool = true;
     const SUMMARY: &'static str = "Trains a network from its beginning.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "trained: { train: { model: base, data: train, epochs: 20 } }";

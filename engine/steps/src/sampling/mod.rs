@@ -3,6 +3,7 @@
 pub mod activation_ranges;
 mod feeder;
 mod layer_problem;
+mod norms;
 pub(crate) mod probe;
 pub mod reconstruction;
 mod samples;
@@ -13,6 +14,7 @@ mod walk;
 pub use feeder::Feeder;
 pub use layer_problem::{LayerProblem, LayerProblems, Shown, rows, set_rows};
 pub(crate) use layer_problem::{default_count, default_damping};
+pub(crate) use norms::{norms, remeasure};
 pub(crate) use samples::digest;
 pub use samples::{Samples, channel_sums};
 pub use walk::{Walk, Way};

@@ -146,6 +146,26 @@ impl<'a> Samples<'a> {
         Some(self.order.iter().map(|&i| labels[i] as usize).collect())
     }
 
+    /// How many samples a model answers rightly: its greatest score is that of their class, or, of a single score, its sign. `None` without labels.
+    pub fn right(&self, graph: &Graph) -> Result<Option<usize>, StepError> {
+        let Some(labels) = self.labels() else { return Ok(None) };
+        let scores = self.scores(graph)?;
+        let answer = |scores: &Vec<f32>| match scores.as_slice() {
+            [score] => usize::from(*score > 0.0),
+            scores => scores
+                .iter()
+                .enumerate()
+                .fold(0, |best, (i, s)| if *s > scores[best] { i } else { best }),
+        };
+        Ok(Some(
+            scores
+                .iter()
+                .zip(labels)
+                .filter(|(s, label)| answer(s) == *label)
+                .count(),
+        ))
+    }
+
     /// How far a model's scores are from those of the original: the mean squared difference over the mean square of the original's.
     ///
     /// Scores are what a final softmax reads, or the first output.

@@ -78,6 +78,16 @@ pub fn with_intermediates<R: Send>(
     intermediates: &dyn IntermediateResults,
     work: impl FnOnce(&Context<'_>) -> R + Send,
 ) -> R {
+    with_stops(threads, intermediates, &|| false, work)
+}
+
+/// [`with_intermediates`], where `cancelled` says whether to stop.
+pub fn with_stops<R: Send>(
+    threads: usize,
+    intermediates: &dyn IntermediateResults,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    work: impl FnOnce(&Context<'_>) -> R + Send,
+) -> R {
     struct Still;
     impl measure::Clock for Still {
         fn now(&self) -> std::time::Duration {
@@ -95,7 +105,7 @@ pub fn with_intermediates<R: Send>(
     let context = Context {
         log: &|_| (),
         progress: &|_, _| (),
-        cancelled: &|| false,
+        cancelled,
         recipe: &facts,
         clock: &Still,
         memory: &measure::memory::ThisProcess,

@@ -1,7 +1,8 @@
 //! Steps that train, on a small network and samples whose class shows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use data::{Dataset, LoadedDataset, Samples, Transform, Values};
 use ir::Graph;
@@ -10,8 +11,8 @@ use report::Document;
 use serde_json::{Value, json};
 
 use crate::contract::artifact::in_memory;
-use crate::contract::{Artifact, Inputs, Labelled, Output, Ranges};
-use crate::tests::fixtures::{network, refused, values, weights, with_context};
+use crate::contract::{Artifact, Inputs, IntermediateResults, Key, Labelled, NothingKept, Output, Ranges};
+use crate::tests::fixtures::{network, refused, values, weights, with_context, with_stops};
 use crate::{StepError, find};
 
 const CLASSES: usize = 5;
@@ -74,6 +75,21 @@ fn whole(
     data: Option<LoadedDataset>,
     ranges: Option<&Ranges>,
 ) -> Result<Output, StepError> {
+    stopping(threads, op, params, models, data, ranges, (&NothingKept, &|| false))
+}
+
+/// What keeps the state of a training, and whether to stop it.
+type Stops<'a> = (&'a dyn IntermediateResults, &'a (dyn Fn() -> bool + Sync));
+
+fn stopping(
+    threads: usize,
+    op: &str,
+    params: Value,
+    models: &[(&str, &Graph)],
+    data: Option<LoadedDataset>,
+    ranges: Option<&Ranges>,
+    (kept, stop): Stops<'_>,
+) -> Result<Output, StepError> {
     let mut inputs = Inputs::default();
     let mut put = |port: &str, artifact: Artifact| {
         let labelled = Labelled {
@@ -102,7 +118,7 @@ fn whole(
     let op = find(op).unwrap();
     let ports: Vec<&str> = inputs.ports.keys().map(String::as_str).collect();
     let params = op.complete(&params, &ports).map_err(StepError::Params)?;
-    with_context(threads, |context| op.run(params, &inputs, context))
+    with_stops(threads, kept, stop, |context| op.run(params, &inputs, context))
 }
 
 fn graph(output: &Output) -> Graph {
@@ -222,6 +238,19 @@ fn a_head_of_other_classes_learns_what_a_teacher_says() {
 }
 
 #[test]
+fn half_precision_weights_learn_in_single_precision() {
+    let base = network();
+    let half = run("quantize", json!({ "scheme": "float16" }), &[("model", &base)], None);
+    let half = graph(&half.unwrap());
+    let tuned = graph(&run("finetune", quick(), &[("model", &half)], Some(spots(60))).unwrap());
+    assert_eq!(
+        tuned.tensor(tuned.find("a/w").unwrap()).ty.element,
+        ir::ElementType::F32
+    );
+    assert_ne!(values(&tuned, "a/w"), values(&base, "a/w"));
+}
+
+#[test]
 fn what_cannot_be_trained_is_refused_with_the_reason() {
     let base = network();
     let fails = |params: Value, data: LoadedDataset| match run("finetune", params, &[("model", &base)], Some(data)) {
@@ -281,4 +310,94 @@ fn quantization_aware_training_makes_the_integer_model_that_it_simulated() {
             "{weights}: {found}, simulated {simulated}"
         );
     }
+}
+
+/// Keeps the last state of each training.
+#[derive(Default)]
+struct Last(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl IntermediateResults for Last {
+    fn recall(&self, key: &Key) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().get(&format!("{key:?}")).cloned()
+    }
+
+    fn keep(&self, key: &Key, bytes: &[u8], _: f64) -> Result<(), String> {
+        self.0.lock().unwrap().insert(format!("{key:?}"), bytes.to_vec());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_training_that_is_stopped_at_any_step_ends_in_the_same_bits() {
+    let base = network();
+    let augment = json!([{ "flip": "horizontal" }, { "crop": { "pad": 1 } }, { "mixup": { "alpha": 0.4 } }]);
+    let plain = with(quick(), json!({ "augment": augment, "patience": 5 }));
+    let pruned = with(
+        quick(),
+        json!({ "prune": { "sparsity": 0.6, "every": 3 }, "optimizer": "sgd" }),
+    );
+    let taught = with(quick(), json!({ "augment": augment }));
+    for (op, params) in [("finetune", plain), ("finetune", pruned), ("distill", taught)] {
+        let models = [("model", &base), ("teacher", &base)];
+        let models = &models[..if op == "distill" { 2 } else { 1 }];
+        let whole = graph(&run(op, params.clone(), models, Some(spots(80))).unwrap());
+        let kept = Last::default();
+        // The trainer asks before each step; there are 5 in an epoch, 30 in all.
+        let (mut salt, mut stops) = (7_u64, 0);
+        let resumed = loop {
+            salt = salt
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let left = AtomicU64::new((salt >> 33) % 11);
+            let stop = || {
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                    .is_err()
+            };
+            match stopping(2, op, params.clone(), models, Some(spots(80)), None, (&kept, &stop)) {
+                Ok(output) => break graph(&output),
+                Err(StepError::Cancelled) => stops += 1,
+                Err(other) => panic!("{other}"),
+            }
+            assert!(stops < 200, "it never ends");
+        };
+        assert!(stops >= 3, "it was stopped {stops} times");
+        assert!(resumed == whole, "{op}");
+    }
+}
+
+#[test]
+fn augmented_samples_are_learned_from_and_what_is_validated_with_is_not_changed() {
+    let base = network();
+    let params = with(
+        quick(),
+        json!({ "augment": [{ "cutout": { "size": 2 } }, { "crop": { "pad": 1 } }] }),
+    );
+    let changed = run("finetune", params.clone(), &[("model", &base)], Some(spots(200))).unwrap();
+    let plain = run("finetune", quick(), &[("model", &base)], Some(spots(200))).unwrap();
+    assert_ne!(graph(&changed), graph(&plain));
+    assert!(curve(&changed).best_epoch().unwrap().validation_accuracy.unwrap() > 0.7);
+    // With the weights held nearly still, validation sees what it saw without changes.
+    let still = json!({ "epochs": 1, "learning-rate": 1e-9, "batch": 16 });
+    let first = |params: Value| {
+        let output = run("finetune", params, &[("model", &base)], Some(spots(200))).unwrap();
+        let curve = curve(&output);
+        (curve.epochs[0].loss, curve.epochs[0].validation_loss.unwrap())
+    };
+    let (loss, validation) = first(still.clone());
+    let (changed_loss, changed_validation) = first(with(still, json!({ "augment": [{ "mixup": { "alpha": 1.0 } }] })));
+    assert!((validation - changed_validation).abs() < 1e-4 && (loss - changed_loss).abs() > 1e-3);
+}
+
+#[test]
+fn samples_are_not_changed_into_what_they_cannot_be() {
+    let base = network();
+    let fails = |op: &str, augment: Value| {
+        let params = with(quick(), json!({ "augment": augment }));
+        match run(op, params, &[("model", &base)], Some(spots(20))) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("it is trained"),
+        }
+    };
+    insta::assert_snapshot!(fails("finetune", json!([{ "brightness": 0.1 }])), @"augment: brightness and contrast are for bytes, or floats in 0..1");
+    insta::assert_snapshot!(fails("finetune", json!([{ "mixup": { "alpha": 7.0 } }])), @"augment: mixup.alpha is not in 0 < alpha ≤ 1");
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ir::ops::{Activation, Reads};
 use ir::{NodeId, Op, TensorId};
 use methods::Layer;
-use methods::shrink::{Group, Member, Norm, fpgm, input_units, noise, normalized, norms, sensitivities};
+use methods::shrink::{Group, Member, Norm, by_layer, fpgm, input_units, noise, norms, sensitivities};
 
 use super::{Job, Method};
 use crate::StepError;
@@ -32,21 +32,7 @@ impl Job<'_> {
 
     /// The mean of the scores that the layers of a group give to a unit, each layer's divided by their mean.
     fn by_layer(&self, score: impl Fn(&Member) -> Result<Vec<f64>, StepError>) -> Result<Vec<Vec<f64>>, StepError> {
-        let of = |group: &Group| {
-            let mut sums = vec![0.0; group.units.len()];
-            for member in group.makers() {
-                let rows = score(member)?;
-                let units: Vec<f64> = member
-                    .rows
-                    .iter()
-                    .map(|own| own.iter().map(|&r| rows[r]).sum())
-                    .collect();
-                let parts = sums.iter_mut().zip(normalized(&units));
-                parts.for_each(|(sum, s)| *sum += s / group.makers().count() as f64);
-            }
-            Ok(sums)
-        };
-        self.groups.iter().map(of).collect()
+        self.groups.iter().map(|group| by_layer(group, &score)).collect()
     }
 
     /// [`Job::by_layer`] with the mean over samples and positions of what `read` makes of each channel's activations.
