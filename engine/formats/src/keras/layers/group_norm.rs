@@ -63,7 +63,7 @@ fn group(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
         Some(-1.0) => channels,
         Some(_) => attributes.extent("groups", None)?,
     };
-    if groups == 0 || channels % groups != 0 {
+    if groups == 0 || !channels.is_multiple_of(groups) {
         return Err(attributes.refuse("groups", "the channels must be a multiple of the groups"));
     }
     let epsilon = attributes.number("epsilon")?.unwrap_or(1e-3);
