@@ -4,6 +4,8 @@
 //! nor on threads, nor on where training was taken up again. Values are those stored, before any
 //! transform; `full` is their greatest (255 of bytes, 1 of floats in 0..1).
 
+mod affine;
+
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +25,15 @@ pub enum Augmentation {
     Crop {
         /// Pixels.
         pad: u32,
+    },
+    /// The picture is turned about its middle and resized, as torchvision's `RandomAffine`; zeros come in at its border.
+    Affine {
+        /// Up to so many degrees to either side.
+        #[serde(default)]
+        rotate: f32,
+        /// A factor between these two.
+        #[serde(default = "same_size")]
+        scale: [f32; 2],
     },
     /// Up to this share of the full range is added to or taken from all values.
     Brightness(f32),
@@ -53,6 +64,10 @@ pub enum Augmentation {
         /// Bands.
         bands: u32,
     },
+}
+
+fn same_size() -> [f32; 2] {
+    [1.0, 1.0]
 }
 
 /// Which sides a mirror exchanges.
@@ -99,6 +114,17 @@ impl Augmenter {
                 Augmentation::Contrast([low, high]) if !(0.0 <= low && low <= high && high.is_finite()) => {
                     return wrong("contrast is two factors, the lesser first, as in [0.7, 1]");
                 }
+                Augmentation::Affine {
+                    rotate,
+                    scale: [low, high],
+                } => {
+                    if !(0.0..=180.0).contains(&rotate) {
+                        return wrong("affine.rotate is an angle in degrees, in 0..180");
+                    }
+                    if !(0.1 <= low && low <= high && high <= 10.0) {
+                        return wrong("affine.scale is two factors in 0.1..10, the lesser first, as in [0.95, 1.05]");
+                    }
+                }
                 Augmentation::Mixup { alpha } if !(alpha > 0.0 && alpha <= 1.0) => {
                     return wrong("mixup.alpha is not in 0 < alpha ≤ 1");
                 }
@@ -143,6 +169,14 @@ impl Augmenter {
                     let mut shift = || draw.below(2 * u64::from(pad) + 1) as i64 - i64::from(pad);
                     let (down, right) = (shift(), shift());
                     moved(values, shape, [down, right], 0.0);
+                }
+                Augmentation::Affine {
+                    rotate,
+                    scale: [low, high],
+                } => {
+                    let angle = (2.0 * draw.share() - 1.0) * rotate.to_radians();
+                    let factor = low + draw.share() * (high - low);
+                    affine::turned(values, shape, angle, factor);
                 }
                 Augmentation::Brightness(share) => {
                     let more = (2.0 * draw.share() - 1.0) * share * full;
