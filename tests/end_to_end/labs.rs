@@ -266,7 +266,9 @@ fn fire_is_detected_in_four_forms() {
     }
     // One is no picture.
     shipped.lab.write("images/smoke/broken.jpg", b"<html>not found</html>");
-    let small = ["--set", "size=32", "--set", "epochs=60", "--set", "batch=8"];
+    let small = ["size=32", "epochs=60", "tune-epochs=20", "batch=8"]
+        .map(|value| ["--set", value])
+        .concat();
     let record = shipped.run(&[&["--source", "images=images"], &small[..]].concat());
     let log: Vec<&String> = record.instances.iter().flat_map(|instance| &instance.log).collect();
     assert!(

@@ -5,6 +5,9 @@
 
 use crate::parameter::{Form, Parameter};
 
+/// Updates of a schedule that leaves their number open: few and large ones lose what is not made up for.
+const UPDATES: u64 = 32;
+
 /// A schedule of sparsity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pruning {
@@ -20,8 +23,8 @@ pub struct Pruning {
     pub begin: f64,
     /// Where it ends.
     pub end: f64,
-    /// Steps from one update to the next, at most.
-    pub every: u64,
+    /// Steps from one update to the next, at most; without, as many as make 32 updates, at most 100.
+    pub every: Option<u64>,
     /// Whether all parameters together reach the sparsity, or each.
     pub global: bool,
 }
@@ -42,7 +45,8 @@ impl Pruning {
     /// The sparsity to be reached before step `step` of `steps`, if the masks are to be drawn anew there.
     pub fn due(&self, step: u64, steps: u64) -> Option<f64> {
         let (begin, end) = self.span(steps);
-        let every = self.every.clamp(1, (end - begin).max(1));
+        let span = end - begin;
+        let every = self.every.unwrap_or((span / UPDATES).min(100)).clamp(1, span.max(1));
         let due = step == end || (step >= begin && step < end && (step - begin).is_multiple_of(every));
         let progress = if end == begin {
             1.0
@@ -129,7 +133,7 @@ mod tests {
             power,
             begin: 0.1,
             end: 0.7,
-            every,
+            every: Some(every),
             global: false,
         }
     }
@@ -143,6 +147,12 @@ mod tests {
             assert!(updates.is_sorted());
             assert_eq!((schedule.is_over(70, 100), schedule.is_over(71, 100)), (false, true));
         }
+        let open = Pruning {
+            every: None,
+            ..pruning(1, 3.0)
+        };
+        let updates = |steps: u64| (0..steps).filter(|&step| open.due(step, steps).is_some()).count();
+        assert_eq!([updates(100), updates(320), updates(100_000)], [61, 33, 601]);
         assert_eq!(pruning(10, 3.0).due(40, 100), Some(0.8 - 0.8 * 0.125));
         assert_eq!(pruning(10, 0.0).due(10, 100), Some(0.8));
     }

@@ -72,9 +72,15 @@ impl Line {
     }
 }
 
+/// The widest stride whose phases are convolutions of their own; a file may state any.
+const MOST_PHASES: usize = 64;
+
 impl Phase {
-    /// All that have outputs; `None` where one is no convolution.
+    /// All that have outputs; `None` where one is no convolution, or there are too many.
     fn all(shape: &TransposeConv2dShape) -> Option<Vec<Self>> {
+        if shape.stride_h.max(shape.stride_w) > MOST_PHASES {
+            return None;
+        }
         let line = |stride, pad, kernel, out| {
             (0..stride)
                 .map(|phase| Line::new(phase, stride, pad, kernel, out))

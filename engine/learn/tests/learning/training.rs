@@ -166,7 +166,7 @@ fn training_goes_on_from_any_epoch_to_the_same_bits() {
         power: 3.0,
         begin: 0.0,
         end: 0.5,
-        every: 3,
+        every: Some(3),
         global: true,
     };
     for pruning in [None, Some(&pruning)] {
@@ -200,7 +200,7 @@ fn sparsity_is_exact_and_no_epoch_before_the_end_of_the_schedule_is_kept() {
         power: 3.0,
         begin: 0.1,
         end: 0.6,
-        every: 1000,
+        every: Some(1000),
         global: false,
     };
     let graph = common::shapes().remove(0).1;

@@ -79,10 +79,11 @@ pub struct Pruning {
     #[serde(default = "default_end")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub end: f64,
-    /// Steps from one update to the next; lowered where the schedule is shorter. The update at the end always happens.
-    #[serde(default = "default_every")]
+    /// Steps from one update to the next; without, as many as make 32 updates, at most 100. Lowered where the schedule is shorter; the update
+    /// at the end always happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    pub every: u64,
+    pub every: Option<u64>,
     /// What shares the sparsity.
     #[serde(default)]
     pub scope: Scope,
@@ -100,10 +101,6 @@ fn default_power() -> f64 {
 
 fn default_end() -> f64 {
     0.75
-}
-
-fn default_every() -> u64 {
-    100
 }
 
 impl Pruning {
