@@ -54,7 +54,7 @@ STEPS = 2
 INTEGERS = ("int8", "int16x8")
 REFUSED = {
     "recurrent": [("any", "LSTM")],
-    "rare_activations": [("any", "softplus")],
+    "rare_activations": [("any", "softsign")],
     "rare_rectifiers": [("any", "threshold")],
     "layers": [("int16x8", "not in 16"), ("any", "ELU with alpha 1 only|elu with alpha 1 only")],
     "activation_arguments": [("int16x8", "not in 16")],
@@ -62,6 +62,7 @@ REFUSED = {
     "rectifiers": [("int16x8", "not in 16")],
     "transformer": [("int16x8", "not in 16")],
     "encoder": [("int16x8", "not in 16")],
+    "norms": [(family, "computed in floats only") for family in INTEGERS],
     "shared": [(family, "a dataset feeds one") for family in INTEGERS],
 }
 
