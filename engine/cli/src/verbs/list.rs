@@ -46,7 +46,7 @@ const FORMATS: [(&str, &str, &str); 16] = [
 ];
 
 /// Recipes in `recipes/` of the project.
-const RECIPES: [(&str, &str); 22] = [
+const RECIPES: [(&str, &str); 23] = [
     (
         "recipes/quickstart.yaml",
         "what four forms of a small network are worth; all it needs ships with it",
@@ -62,6 +62,10 @@ const RECIPES: [(&str, &str); 22] = [
     (
         "recipes/qat-lab.yaml",
         "ResNet-8 on CIFAR-10 in 8 and 4 bits, rounded and trained for it; downloads 170 MB",
+    ),
+    (
+        "recipes/subnet-lab.yaml",
+        "ResNet-8 on CIFAR-10, searched for narrower networks and taught; downloads 170 MB",
     ),
     (
         "recipes/structured-pruning-lab.yaml",
