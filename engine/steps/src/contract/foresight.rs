@@ -111,9 +111,7 @@ impl Outlook {
         }
         Ok(())
     }
-}
 
-impl Outlook {
     /// Refuses files that cannot be run, at any of `ports`.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ pub struct AutoOp;
 impl Op for AutoOp {
     type Params = Auto;
     const NAME: &'static str = "auto";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Finds the smallest quantized model whose measured drop stays within a bound.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "small: { auto: { model: base, ranges: ranges, data: train, drop: 0.01 } }";

@@ -57,7 +57,7 @@ pub struct BenchmarkOp;
 impl Op for BenchmarkOp {
     type Params = Benchmark;
     const NAME: &'static str = "benchmark";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Times loading and running a model, and reads its memory.";
     const PRODUCES: ArtifactKind = ArtifactKind::Benchmark;
     const EXAMPLE: &'static str =

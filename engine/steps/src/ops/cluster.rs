@@ -203,7 +203,7 @@ pub struct ClusterOp;
 impl Op for ClusterOp {
     type Params = Cluster;
     const NAME: &'static str = "cluster";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Lets the weights of a layer share a few values.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "clustered: { cluster: { model: base, clusters: 16, init: kmeans++, per: channel } }";

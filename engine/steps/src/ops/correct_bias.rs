@@ -46,7 +46,7 @@ pub struct CorrectBiasOp;
 impl Op for CorrectBiasOp {
     type Params = CorrectBias;
     const NAME: &'static str = "correct-bias";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Takes back the mean error of each channel; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "corrected: { correct-bias: { model: int8, reference: base, data: train } }";

@@ -54,7 +54,7 @@ pub struct EqualizeOp;
 impl Op for EqualizeOp {
     type Params = Equalize;
     const NAME: &'static str = "equalize";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Gives the channels between two layers equal ranges; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "even: { equalize: { model: base, data: train, count: 500 } }";

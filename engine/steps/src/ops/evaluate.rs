@@ -39,7 +39,7 @@ pub struct EvaluateOp;
 impl Op for EvaluateOp {
     type Params = Evaluate;
     const NAME: &'static str = "evaluate";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Counts a classifier's decisions on labelled samples.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
     const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";

@@ -388,7 +388,7 @@ pub struct PruneOp;
 impl Op for PruneOp {
     type Params = Prune;
     const NAME: &'static str = "prune";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Sets the weights that matter least to zero.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "pruned: { prune: { model: base, method: magnitude, sparsity: 0.5 } }";

@@ -42,7 +42,7 @@ pub struct ReestimateBnOp;
 impl Op for ReestimateBnOp {
     type Params = ReestimateBn;
     const NAME: &'static str = "reestimate-bn";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Measures the statistics of batch norms again; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "repaired: { reestimate-bn: { model: base, reference: base, data: train } }";

@@ -37,7 +37,7 @@ pub struct ReportOp;
 impl Op for ReportOp {
     type Params = Report;
     const NAME: &'static str = "report";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Renders what the steps found as markdown, plots and tables.";
     const PRODUCES: ArtifactKind = ArtifactKind::Report;
     const EXAMPLE: &'static str = "report: { report: { compare: [quality, speed, tflite], baseline: base } }";

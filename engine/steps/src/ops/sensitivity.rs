@@ -61,7 +61,7 @@ pub struct SensitivityOp;
 impl Op for SensitivityOp {
     type Params = Sensitivity;
     const NAME: &'static str = "sensitivity";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Measures what each layer bears when it alone is treated.";
     const PRODUCES: ArtifactKind = ArtifactKind::Sensitivity;
     const EXAMPLE: &'static str =

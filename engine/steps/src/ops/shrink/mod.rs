@@ -268,7 +268,7 @@ pub struct ShrinkOp;
 impl Op for ShrinkOp {
     type Params = Shrink;
     const NAME: &'static str = "shrink";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Takes whole channels out, so that layers become smaller.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "small: { shrink: { model: base, method: l1, sparsity: 0.5 } }";

@@ -85,7 +85,7 @@ pub struct VerifyOp;
 impl Op for VerifyOp {
     type Params = Verify;
     const NAME: &'static str = "verify";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Compares two models on the same samples, number by number.";
     const PRODUCES: ArtifactKind = ArtifactKind::Agreement;
     const EXAMPLE: &'static str = "same: { verify: { model: int8, reference: base, data: test, per-layer: true } }";
