@@ -20,8 +20,8 @@ pub(super) fn position(mode: &str, axis: Axis, x: usize) -> Option<f32> {
     Some(match mode {
         "half_pixel_symmetric" => {
             let adjustment = resized / (scale * length);
-            let centre = length / 2.0;
-            centre * (1.0 - adjustment) + (x + 0.5) / scale - 0.5
+            let offset = length / 2.0 * (1.0 - adjustment);
+            (f64::from(offset) + (f64::from(x) + 0.5) / f64::from(scale) - 0.5) as f32
         }
         "pytorch_half_pixel" | "align_corners" if output == 1 => 0.0,
         "half_pixel" | "pytorch_half_pixel" => (x + 0.5) / scale - 0.5,
@@ -31,13 +31,18 @@ pub(super) fn position(mode: &str, axis: Axis, x: usize) -> Option<f32> {
     })
 }
 
+/// So close to the middle between two pixels ONNX Runtime takes a position for the middle.
+const TIE: f32 = 1e-6;
+
 /// The nearest pixel of each output pixel; `None` for unknown modes.
 pub(super) fn nearest(mode: &str, rounding: &str, axis: Axis) -> Option<Vec<usize>> {
     let pixel = |x: usize| {
         let at = position(mode, axis, x)?;
+        let above = at - at.floor() - 0.5;
         let whole = match rounding {
-            "round_prefer_floor" => (at - 0.5).ceil(),
-            "round_prefer_ceil" => (at + 0.5).floor(),
+            "round_prefer_floor" if above <= TIE => at.floor(),
+            "round_prefer_ceil" if above < -TIE => at.floor(),
+            "round_prefer_floor" | "round_prefer_ceil" => at.floor() + 1.0,
             "floor" => at.floor(),
             "ceil" => at.ceil(),
             _ => return None,
@@ -124,6 +129,24 @@ mod tests {
             "half_pixel_symmetric",
             "round_prefer_floor",
             &[0, 1, 1, 2, 2, 3, 3, 4],
+        );
+        // Almost in the middle, by the rounding of the scale.
+        let (floor, ceil) = ("round_prefer_floor", "round_prefer_ceil");
+        let halved = [1, 2, 4, 6, 7, 9, 11, 12, 14];
+        check(16, 0.6, "half_pixel_symmetric", floor, &halved);
+        check(
+            5,
+            2.5,
+            "half_pixel_symmetric",
+            "ceil",
+            &[0, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4],
+        );
+        check(
+            38,
+            0.25,
+            "half_pixel_symmetric",
+            ceil,
+            &[3, 7, 11, 15, 19, 23, 27, 31, 35],
         );
     }
 

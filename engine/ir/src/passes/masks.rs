@@ -45,7 +45,7 @@ pub fn masked(graph: &Graph, id: NodeId) -> Option<Masked> {
 }
 
 /// Whether a tensor reaches softmaxes and nothing else, moved or with more added to it on the way.
-fn only_softmax(graph: &Graph, tensor: TensorId) -> bool {
+pub fn only_softmax(graph: &Graph, tensor: TensorId) -> bool {
     let mut open = vec![tensor];
     let mut softmaxes = 0;
     while let Some(tensor) = open.pop() {

@@ -13,7 +13,7 @@ mod moments;
 mod raise;
 
 pub use layout::{Interface, channels_last, channels_last_with};
-pub use masks::{Masked, masked};
+pub use masks::{Masked, masked, only_softmax};
 
 use crate::editor::Editor;
 use crate::{Graph, GraphError, InferError, NodeId, Patch};
