@@ -41,7 +41,8 @@ pub use load::load;
 pub use sample::{Amount, Drawn, Sampling, Sharing};
 pub use samples::{Memory, ReadAt, Sample, Samples, Shelf, Stored, Values};
 pub use spec::{
-    ClassNames, Color, Columns, Format, Layout, Lists, MelScale, Method, OnError, Resize, Spec, Spectrogram, Split,
+    ClassNames, Color, Columns, Format, Layout, Lists, MelScale, Method, OnError, Part, Resize, Spec, Spectrogram,
+    Split,
 };
 pub use transform::{LoadedDataset, Transform};
 pub use tree::{Entry, Limits, Tree};

@@ -8,7 +8,7 @@ mod choice;
 
 use rayon::prelude::*;
 
-use self::choice::{named, pick, pool};
+use self::choice::{named, part, pick, pool};
 use crate::audio::Analysis;
 use crate::dataset::{Dataset, Report};
 use crate::error::DataError;
@@ -71,6 +71,7 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
     }
     let mut warnings = Vec::new();
     let pool = pool(spec, source.len(), labels.as_deref(), &mut splits)?;
+    let pool = part(spec, pool, labels.as_deref())?;
     let of_pool: Option<Vec<u32>> = labels
         .as_ref()
         .map(|labels| pool.iter().map(|&index| labels[index]).collect());

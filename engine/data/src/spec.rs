@@ -28,6 +28,8 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub test_share: Option<f64>,
+    /// Keep only this part of the split.
+    pub part: Option<Part>,
     /// Keep only samples of these classes. Labels and the list of classes stay those of the whole data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -123,6 +125,25 @@ impl Format {
             Self::Idx => "idx",
             Self::Numpy => "numpy",
         }
+    }
+}
+
+/// A part of a split: `{ to: 0.8 }` and `{ from: 0.8 }` have no sample in common. Each class is divided; which samples a part holds depends on
+/// nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Part {
+    /// The share of the samples that comes before.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub from: f64,
+    /// The share of the samples at which the part ends.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub to: f64,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self { from: 0.0, to: 1.0 }
     }
 }
 
@@ -321,6 +342,14 @@ impl Spec {
             return Err(DataError::Setting {
                 key: "test-share",
                 why: format!("{share} is not in 0 < share < 1"),
+            });
+        }
+        if let Some(Part { from, to }) = self.part
+            && !(0.0 <= from && from < to && to <= 1.0)
+        {
+            return Err(DataError::Setting {
+                key: "part",
+                why: format!("{from} to {to} is not in 0 ≤ from < to ≤ 1"),
             });
         }
         if self.classes.as_ref().is_some_and(Vec::is_empty) {

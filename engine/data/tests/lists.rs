@@ -351,6 +351,26 @@ fn undivided_data_is_divided_by_a_share() {
 }
 
 #[test]
+fn parts_of_a_split_share_no_sample() {
+    let files = cats_and_dogs();
+    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, file)| (name.as_str(), file.clone())).collect();
+    let part = |part: &str| {
+        let json = format!(r#"{{"split": "train", "test-share": 0.2, "on-error": "skip", "part": {part}}}"#);
+        load(common::zip(&files), &json).expect("a dataset")
+    };
+    let ((learn, of_learn), (_, of_choose)) = (part(r#"{"to": 0.75}"#), part(r#"{"from": 0.75}"#));
+    assert_eq!((of_learn.available, of_choose.available), (25, 8));
+    assert!(of_learn.names.iter().all(|name| !of_choose.names.contains(name)));
+    let cats = of_learn.names.iter().filter(|name| name.contains("Cat")).count();
+    assert!(
+        (12..=13).contains(&cats),
+        "classes are divided alike: {cats} of {}",
+        learn.len()
+    );
+    insta::assert_snapshot!(refused(common::zip(&files), r#"{"part": {"from": 0.5, "to": 0.5}}"#), @"part: 0.5 to 0.5 is not in 0 ≤ from < to ≤ 1");
+}
+
+#[test]
 fn numbered_classes_may_be_given_names() {
     let files = [
         ("train-images-idx3-ubyte", common::idx(&[3, 1, 1], &[1, 2, 3])),

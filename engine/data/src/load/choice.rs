@@ -1,8 +1,10 @@
 //! Which of the listed samples are loaded: the part of undivided data, then the draw.
 
+use std::collections::HashSet;
+
 use crate::error::DataError;
 use crate::sample::{Amount, Sampling, Sharing, sample};
-use crate::spec::{Spec, Split};
+use crate::spec::{Part, Spec, Split};
 use crate::suggest::nearest;
 
 /// Names of classes that the data only number.
@@ -73,6 +75,40 @@ pub(super) fn pool(
         return Err(DataError::NoSamples {
             place: "test-share".into(),
             why: format!("{len} samples leave none for this split"),
+        });
+    }
+    Ok(part)
+}
+
+/// Of the samples `pool`, those of the part: of two draws with one seed the larger holds the smaller, and the part is what it adds.
+pub(super) fn part(spec: &Spec, pool: Vec<usize>, labels: Option<&[u32]>) -> Result<Vec<usize>, DataError> {
+    let Some(Part { from, to }) = spec.part else {
+        return Ok(pool);
+    };
+    let of_pool: Option<Vec<u32>> = labels.map(|labels| pool.iter().map(|&index| labels[index]).collect());
+    let upto = |share: f64| {
+        let sampling = Sampling {
+            amount: Amount::Fraction(share),
+            seed: 0,
+            sharing: if of_pool.is_some() {
+                Sharing::Stratified
+            } else {
+                Sharing::Uniform
+            },
+            classes: None,
+        };
+        if share == 0.0 {
+            return Ok(HashSet::new());
+        }
+        sample(pool.len(), of_pool.as_deref(), &sampling).map(|drawn| drawn.indices.into_iter().collect())
+    };
+    let (before, upto): (HashSet<usize>, HashSet<usize>) = (upto(from)?, upto(to)?);
+    let inside = |place: &usize| upto.contains(place) && !before.contains(place);
+    let part: Vec<usize> = (0..pool.len()).filter(inside).map(|place| pool[place]).collect();
+    if part.is_empty() {
+        return Err(DataError::NoSamples {
+            place: "part".into(),
+            why: format!("of {} samples none lies between {from} and {to}", pool.len()),
         });
     }
     Ok(part)

@@ -7,6 +7,7 @@
 //! train: { dataset: { source: cifar, split: train, fraction: 0.1, stratified: true, seed: 7 } }
 //! pets: { dataset: { source: pets, split: test, resize: [224, 224], normalize: imagenet } }
 //! cats: { dataset: { source: cats-and-dogs, split: test, test-share: 0.2, on-error: skip, resize: [96, 96] } }
+//! chosen: { dataset: { source: cifar, split: train, part: { from: 0.9 } } }
 //! flowers: { dataset: { source: flowers, format: list, list: { train: train.csv, test: test.csv }, images: "jpg/{name}.jpg" } }
 //! ```
 
@@ -14,8 +15,8 @@ use std::sync::Arc;
 
 use data::transform::Operation;
 use data::{
-    ClassNames, Color, Columns, Format, Layout, Lists, LoadedDataset, OnError, Resize, Shelf, Spec, Spectrogram, Split,
-    Stored, Transform,
+    ClassNames, Color, Columns, Format, Layout, Lists, LoadedDataset, OnError, Part, Resize, Shelf, Spec, Spectrogram,
+    Split, Stored, Transform,
 };
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
@@ -40,6 +41,9 @@ pub struct Dataset {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub test_share: Option<f64>,
+    /// Keep only this part of the split, to divide it: `{ to: 0.8 }` and `{ from: 0.8 }` have no sample in common.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// Keep only samples of these classes; labels keep their numbers unless `renumber` says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -141,6 +145,7 @@ impl Dataset {
             format: self.format,
             split: self.split.clone(),
             test_share: self.test_share,
+            part: self.part,
             classes: self.classes.clone(),
             count: self.count,
             fraction: self.fraction,
