@@ -66,3 +66,30 @@ fn a_figure_that_is_not_there_ends_the_search() {
         "{text}"
     );
 }
+
+#[test]
+fn points_that_break_a_limit_do_not_go_on() {
+    // By accuracy the points with many samples go on; only those of one may.
+    let limited = "by: quality.accuracy, where: [{ metric: ranges.calibration-samples, le: 1 }]";
+    let lab = Lab::with_recipe(
+        &SWEEP
+            .replace("by: quality.accuracy", limited)
+            .replace("budget: 6", "budget: 10"),
+    );
+    let (ids, _, told) = evaluations(&lab, &[]);
+    assert!(!ids.is_empty() && ids.iter().all(|id| id.contains("n=1,")), "{told}");
+    lab.edit("le: 1 }", "le: 0 }");
+    let call = lab.call(&["run", "recipe.yaml", "--out", "out"]).expect(3);
+    assert!(
+        call.to_string()
+            .contains("search.where: none of 10 points keeps every limit; calibration-samples of ranges["),
+        "{call}"
+    );
+}
+
+#[test]
+fn a_search_keeps_at_most_so_many_points() {
+    let lab = Lab::with_recipe(&SWEEP.replace("factor: 3,", "factor: 2, keep: 1,"));
+    let (ids, _, told) = evaluations(&lab, &[]);
+    assert_eq!(ids.len(), 1, "{told}");
+}

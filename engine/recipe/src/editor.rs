@@ -48,6 +48,7 @@ fn sections() -> Value {
     steps["type"] = "object".into();
     steps["minProperties"] = 1.into();
     steps["description"] = "The work: named steps, each with exactly one op.".into();
+    let number = json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*\\..+$" });
     json!({
         "schema": { "const": SCHEMA, "description": "The version of the recipe language." },
         "name": { "$ref": "#/$defs/name", "description": "The recipe's name, used for its report." },
@@ -65,15 +66,20 @@ fn sections() -> Value {
             "properties": {
                 "budget": { "type": "integer", "minimum": 1, "description": "How many points of the grid of all axes are drawn and run." },
                 "by": {
-                    "type": "string",
-                    "pattern": "^[A-Za-z_][A-Za-z0-9_-]*\\..+$",
-                    "description": "A step and the number that judges a point: `quality.accuracy`.",
+                    "anyOf": [number, { "type": "array", "items": number, "minItems": 1 }],
+                    "description": "A step and the number that judges a point: `quality.accuracy`; several keep the Pareto front.",
+                },
+                "where": {
+                    "type": "array",
+                    "items": { "$ref": "#/$defs/expectation" },
+                    "description": "Gates that a point must keep to go on; with `halving`.",
                 },
                 "seed": { "type": "integer", "minimum": 0, "description": "Seed of the draw." },
                 "halving": {
                     "type": "object",
                     "properties": {
                         "factor": { "type": "integer", "minimum": 2, "description": "Of the points that ran, one in so many goes on; 3 by default." },
+                        "keep": { "type": "integer", "minimum": 1, "description": "At most so many go on after the last rung." },
                         "params": {
                             "type": "array",
                             "items": { "type": "object", "additionalProperties": { "$ref": "#/$defs/value" } },

@@ -150,7 +150,11 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
     if sound {
         let late = match recipe.instances() {
             Err(late) => late,
-            Ok(instances) => recipe.gates(&instances).err().unwrap_or_default(),
+            Ok(instances) => [recipe.gates(&instances).err(), recipe.limits(&instances).err()]
+                .into_iter()
+                .flatten()
+                .flatten()
+                .collect(),
         };
         complaints.extend(late);
     }

@@ -1,18 +1,24 @@
 //! `search`: run a part of the grid of all axes instead of the whole of it.
 //!
 //! ```yaml
-//! search: { budget: 9, by: quality.accuracy, seed: 7, halving: { factor: 3, params: [{ samples: 500 }, { samples: 2000 }] } }
+//! search:
+//!   budget: 9
+//!   by: file.bytes
+//!   where: [{ metric: quality.accuracy, drop-from: { model: base }, le: 0.01 }]
+//!   seed: 7
+//!   halving: { factor: 3, keep: 1, params: [{ samples: 500 }, { samples: 2000 }] }
 //! ```
 //!
 //! Without `halving`, `budget` points of the grid are drawn and run. With it they first run with each entry of `params` in turn, and of
-//! those that ran the best `1/factor` go on: successive halving (Jamieson & Talwalkar 2016). What is left runs with the recipe's own
-//! params. `by` is a step and a number that it finds; which way it improves the number itself says.
+//! those that ran the best `1/factor` go on: successive halving (Jamieson & Talwalkar 2016), at most `keep` after the last. What is left runs with the recipe's own
+//! params. `by` is a step and a number that it finds; which way it improves the number itself says. By several numbers those points are best that
+//! fewest others are better than in all of them, the Pareto front first (Fonseca & Fleming 1993). Points that break a gate under `where` do not go on.
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::{
-    Recipe,
+    Expectation, Recipe,
     bindings::Bindings,
     diagnostic::Complaints,
     fields::{self, Fields},
@@ -21,8 +27,8 @@ use crate::{
 };
 
 /// The keys of `search`, and of `halving` in it.
-pub(crate) const KEYS: [&str; 4] = ["budget", "by", "seed", "halving"];
-pub(crate) const HALVING: [&str; 2] = ["factor", "params"];
+pub(crate) const KEYS: [&str; 5] = ["budget", "by", "where", "seed", "halving"];
+pub(crate) const HALVING: [&str; 3] = ["factor", "keep", "params"];
 
 /// The greatest grid that a part can be drawn from.
 const MAX_POINTS: usize = 1_000_000;
@@ -32,14 +38,16 @@ const MAX_POINTS: usize = 1_000_000;
 pub struct Search {
     /// How many points are drawn.
     pub budget: usize,
-    /// The step that judges a point.
-    pub step: String,
-    /// The path of the number in what that step finds.
-    pub path: String,
+    /// What judges a point: steps, each with the path of a number in what it finds.
+    pub by: Vec<(String, String)>,
+    /// What a point must keep to go on.
+    pub limits: Vec<Expectation>,
     /// Seed of the draw.
     pub seed: u64,
     /// Of the points that ran, one in so many goes on.
     pub factor: usize,
+    /// At most so many go on after the last rung.
+    pub keep: usize,
     /// For each rung the params that differ from the recipe's.
     pub rungs: Vec<IndexMap<String, Value>>,
 }
@@ -72,32 +80,70 @@ impl Search {
             Some(node) => whole(complaints, "search.seed", node, 0)?,
             None => 0,
         };
-        let (step, path) = match fields.get("by") {
-            Some(node) => metric::read(complaints, "search.by", steps, node)?,
+        let by = match fields.get("by") {
+            Some(node) => {
+                let nodes = match &node.value {
+                    Yaml::List(items) => items.as_slice(),
+                    _ => std::slice::from_ref(node),
+                };
+                let read = |node| metric::read(complaints, "search.by", steps, node);
+                nodes.iter().map(read).collect::<Option<Vec<_>>>()?
+            }
             None if fields.means("halving") => {
                 let complaint = complaints.at(node.place.clone(), "search: `halving` needs `by`");
                 complaints.push(complaint.help("name a number that judges a point: `by: quality.accuracy`"));
                 return None;
             }
-            None => (String::new(), String::new()),
+            None => Vec::new(),
         };
-        let (mut factor, mut rungs) = (3, Vec::new());
+        let limits = match fields.get("where") {
+            Some(node) => limits(complaints, bindings, steps, node, fields.means("halving"))?,
+            None => Vec::new(),
+        };
+        let (mut factor, mut keep, mut rungs) = (3, usize::MAX, Vec::new());
         if let Some(node) = fields.get("halving") {
             let halving = Fields::of(complaints, "search.halving", node, &HALVING)?;
             if let Some(node) = halving.get("factor") {
                 factor = whole(complaints, "search.halving.factor", node, 2)? as usize;
             }
+            if let Some(node) = halving.get("keep") {
+                keep = whole(complaints, "search.halving.keep", node, 1)? as usize;
+            }
             rungs = rungs_of(complaints, bindings, halving.get("params").unwrap_or(node))?;
         }
         Some(Search {
             budget: budget? as usize,
-            step,
-            path,
+            by,
+            limits,
             seed,
             factor,
+            keep,
             rungs,
         })
     }
+}
+
+/// The gates under `where`.
+fn limits(
+    complaints: &mut Complaints,
+    bindings: &Bindings,
+    steps: &Steps<'_>,
+    node: &Node,
+    halving: bool,
+) -> Option<Vec<Expectation>> {
+    let Yaml::List(items) = &node.value else {
+        let wanted = "a list of gates, such as [{ metric: file.bytes, le: 60000 }]";
+        fields::mismatch(complaints, "search.where", node, wanted);
+        return None;
+    };
+    if !halving {
+        let complaint = complaints.at(node.place.clone(), "search: `where` needs `halving`");
+        complaints
+            .push(complaint.help("a point is judged by a rung that it ran: `halving: { params: [{ samples: 500 }] }`"));
+        return None;
+    }
+    let read = |item| Expectation::of(complaints, bindings, steps, item);
+    items.iter().map(read).collect()
 }
 
 /// A list of mappings from params of the recipe to values.

@@ -1746,6 +1746,8 @@ fn a_search_says_how_many_points_and_by_what_they_are_judged() {
     insta::assert_snapshot!(first("{ budget: 1, by: macs }"), @"error: search.by: `macs` is not a step and a number");
     insta::assert_snapshot!(first("{ budget: 1, by: q.macs }"), @"error: search.by: the recipe has no step `q`");
     insta::assert_snapshot!(first("{ budget: 1, halving: { params: [] } }"), @"error: search: `halving` needs `by`");
+    insta::assert_snapshot!(first("{ budget: 1, where: [{ metric: p.macs, le: 1 }] }"), @"error: search: `where` needs `halving`");
+    insta::assert_snapshot!(first("{ budget: 1, by: p.macs, where: [{ metric: p.mac, le: 1 }], halving: { params: [] } }"), @"error: expect.metric: a step with `prune` finds no `mac`");
     insta::assert_snapshot!(first("{ budget: 1, by: p.macs, halving: { factor: 1, params: [] } }"), @"error: search.halving.factor: `1` is not an integer of at least 2");
     insta::assert_snapshot!(first("{ budget: 1, by: p.macs, halving: { params: [{ m: 2 }] } }"), @"error: search.halving.params: unknown key `m`");
     assert_eq!(

@@ -50,9 +50,23 @@ impl Recipe {
     ///
     /// An expectation that binds nothing is an error, except where `--only` leaves its step out.
     pub fn gates(&self, instances: &[Instance]) -> Result<Vec<Gate<'_>>, Vec<Diagnostic>> {
+        self.bound(&self.expect, instances)
+    }
+
+    /// Which instances the gates under `search: { where }` bind.
+    pub fn limits(&self, instances: &[Instance]) -> Result<Vec<Gate<'_>>, Vec<Diagnostic>> {
+        let limits = self.search.as_ref().map_or(&[][..], |search| &search.limits);
+        self.bound(limits, instances)
+    }
+
+    fn bound<'r>(
+        &self,
+        expectations: &'r [Expectation],
+        instances: &[Instance],
+    ) -> Result<Vec<Gate<'r>>, Vec<Diagnostic>> {
         let mut complaints = Complaints::new(&self.source);
         let mut gates = Vec::new();
-        for expectation in &self.expect {
+        for expectation in expectations {
             let of_step: Vec<_> = instances
                 .iter()
                 .filter(|instance| instance.step == expectation.step)

@@ -252,7 +252,8 @@ impl<'a> Job<'a> {
             }
         };
         let gone = choice.gone(&kept);
-        if !gone.contains(&true) && self.target != Target::Sparsity(0.0) {
+        let all = matches!(self.target, Target::Sparsity(0.0) | Target::Budget(_, 1.0));
+        if !gone.contains(&true) && !all {
             return Err(StepError::NoEffect(format!(
                 "no layer loses a channel: the nearest multiples of {} are the widths that there are; ask for more, or set `multiple: 1`",
                 self.params.multiple
