@@ -11,6 +11,7 @@ mod keys;
 mod labs;
 mod mistakes;
 mod onnx;
+mod optimize;
 mod out_folder;
 mod quickstart;
 mod read_and_write;

@@ -7,6 +7,7 @@ use recipe::Overrides;
 
 use crate::terminal::Volume;
 use crate::units;
+use crate::verbs::optimize::OptimizeArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -95,6 +96,13 @@ Examples:
   pipeline compare out/before out/after
   pipeline compare main/record.json out/lab --fail-if-worse accuracy=0.005")]
     Compare(CompareArgs),
+    /// Find the smallest file of a model that decides as well, or the best within limits
+    #[command(after_help = "\
+Examples:
+  pipeline optimize model.h5 --data images/
+  pipeline optimize model.onnx --data images/ --bytes 60kB --target tflm
+  pipeline optimize recipes/architectures/resnet18.yaml --weights resnet18.pth --data cats.zip --drop 0.5 --minutes 20")]
+    Optimize(OptimizeArgs),
     /// Show the layers of a model
     #[command(after_help = "Example:\n  pipeline inspect models/resnet8.h5")]
     Inspect(InspectArgs),

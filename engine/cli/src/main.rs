@@ -18,6 +18,7 @@ mod gates;
 mod outputs;
 mod progress;
 mod project;
+mod reading;
 mod saved;
 mod search;
 mod shell;

@@ -87,6 +87,15 @@ impl<'a> Workbench<'a> {
         self.run("import", params, &inputs)
     }
 
+    /// Reads samples from folders, files or archives, with parameters of `dataset`.
+    pub fn dataset(&self, paths: &[PathBuf], params: Value) -> Result<Made, Failure> {
+        let inputs = Inputs {
+            ports: BTreeMap::new(),
+            sources: BTreeMap::from([("source".to_owned(), files(paths.to_vec())?)]),
+        };
+        self.run("dataset", params, &inputs)
+    }
+
     /// Runs an op on artifacts by port.
     pub fn apply(&self, op: &str, params: Value, ports: &[(&str, &Arc<Artifact>)]) -> Result<Made, Failure> {
         let labelled = |artifact: &Arc<Artifact>| Labelled {

@@ -8,8 +8,10 @@ use anyhow::{Context as _, anyhow};
 use crate::args::{Choices, InitArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::project::{Project, rendered};
+use crate::reading;
 use crate::shell;
 use crate::terminal::Terminal;
+use crate::workbench::Workbench;
 
 /// The name of the recipe's file.
 const FILE: &str = "recipe.yaml";
@@ -39,9 +41,11 @@ pub fn init(args: &InitArgs, terminal: &Terminal) -> Outcome {
             anyhow!("{}: does not exist", missing.display()),
         ));
     }
+    let mut datasets = Datasets::of_downloads();
     let sources = match given {
         None => DOWNLOADS.to_owned(),
         Some((model, data)) => {
+            datasets = Datasets::of(model, data, terminal);
             let (model, data) = (seen_from(&args.dir, model)?, seen_from(&args.dir, data)?);
             format!(
                 "  network: {{ file: {} }}\n  samples: {{ file: {} }}\n",
@@ -55,7 +59,7 @@ pub fn init(args: &InitArgs, terminal: &Terminal) -> Outcome {
     let mut written = fs::File::create_new(&file)
         .with_context(|| format!("{}: is there already, or cannot be written", file.display()))
         .or_exit(Exit::Environment)?;
-    std::io::Write::write_all(&mut written, recipe(&sources, given.is_some()).as_bytes()).with_context(unwritable)?;
+    std::io::Write::write_all(&mut written, recipe(&sources, &datasets).as_bytes()).with_context(unwritable)?;
     if let Err(complaints) = Project::read(&file, &Choices::default())? {
         terminal.say(&rendered(&complaints, terminal));
         return Ok(Exit::Invalid);
@@ -83,18 +87,62 @@ fn yaml_quoted(path: &Path) -> String {
     serde_json::Value::from(path.display().to_string()).to_string()
 }
 
-fn recipe(sources: &str, splits_unknown: bool) -> String {
-    let splits = if splits_unknown {
-        "  # Data without a split of its own is drawn from: the same seed gives the same samples. Test on others than you
-  # calibrate with where you can: `split: train` and `split: test` name folders or files of those names.
-  calibration: { dataset: { source: samples, split: all, count: 500, seed: $seed } }
-  test: { dataset: { source: samples, split: all } }
-"
-    } else {
-        "  calibration: { dataset: { source: samples, split: train, count: 500, stratified: true, seed: $seed } }
-  test: { dataset: { source: samples, split: test } }
-"
-    };
+/// The dataset steps.
+struct Datasets {
+    /// What was found out about the samples, as comments.
+    words: String,
+    calibration: String,
+    test: String,
+}
+
+impl Datasets {
+    fn of_downloads() -> Self {
+        Datasets {
+            words: String::new(),
+            calibration: "{ source: samples, split: train, count: 500, stratified: true, seed: $seed }".into(),
+            test: "{ source: samples, split: test }".into(),
+        }
+    }
+
+    /// Looks at the samples with the model. Where that fails they are taken as they are, and the reason is told.
+    fn of(model: &Path, data: &Path, terminal: &Terminal) -> Self {
+        let bench = Workbench::new(terminal);
+        let looked = bench
+            .import_with(model, None, serde_json::json!({}))
+            .and_then(|model| reading::found(&bench, &model.artifact, &[data.to_owned()], None));
+        match looked {
+            Ok(reading) => {
+                let mut calibration = reading.learn.clone();
+                calibration.insert("count".into(), reading.available[0].min(500).into());
+                calibration.insert("seed".into(), "$seed".into());
+                Datasets {
+                    words: reading.words.iter().map(|line| format!("  # {line}\n")).collect(),
+                    calibration: reading::mapping(&calibration),
+                    test: reading::mapping(&reading.test),
+                }
+            }
+            Err(failure) => {
+                let why = match failure {
+                    Failure::Error(_, error) => format!("{error:#}"),
+                    Failure::Told(_) => "it cannot be read".into(),
+                };
+                terminal.warning(&format!("the samples were not tried with the model: {why}"));
+                Datasets {
+                    words: "  # Size, colour and values are taken as they are: resize: [96, 96], normalize: symmetric, and others change them.\n".into(),
+                    calibration: "{ source: samples, split: all, part: { to: 0.8 }, count: 500, seed: $seed }".into(),
+                    test: "{ source: samples, split: all, part: { from: 0.8 } }".into(),
+                }
+            }
+        }
+    }
+}
+
+fn recipe(sources: &str, datasets: &Datasets) -> String {
+    let Datasets {
+        words,
+        calibration,
+        test,
+    } = datasets;
     format!(
         "\
 # A recipe: a network becomes smaller in three ways, and a report says what each is worth.
@@ -115,8 +163,8 @@ sources:
 # Every step has a name, one op, and takes what other steps made by their names. Each runs once and is then in the cache.
 steps:
   base: {{ import: {{ from: network }} }}
-{splits}
-  # Where samples are scaled before the network sees them, say so in both datasets: transform: [{{ div: [255] }}]
+{words}  calibration: {{ dataset: {calibration} }}
+  test: {{ dataset: {test} }}
 
   # Weights in half precision: half the size.
   float16: {{ quantize: {{ model: base, scheme: float16 }} }}

@@ -13,6 +13,7 @@ mod infer;
 mod init;
 mod inspect;
 mod list;
+pub mod optimize;
 mod plan;
 mod report;
 mod run;
@@ -55,6 +56,7 @@ fn dispatch(verb: Verb, everywhere: &Everywhere, terminal: &Terminal, started: I
         Verb::Explain(args) => explain::explain(&args, everywhere, terminal),
         Verb::Report(args) => report::report(args, everywhere, terminal, started),
         Verb::Compare(args) => compare::compare(&args, terminal),
+        Verb::Optimize(args) => optimize::optimize(&args, everywhere, terminal, started),
         Verb::Inspect(args) => inspect::inspect(&args, terminal),
         Verb::Convert(args) => convert::convert(&args, terminal),
         Verb::Verify(args) => verify::verify(&args, terminal),
