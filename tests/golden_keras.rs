@@ -12,8 +12,8 @@ use formats::FormatError;
 use ir::Graph;
 use serde::Deserialize;
 
-/// Fixtures that are refused by name: an LSTM, softplus, a rectifier with a threshold.
-const REFUSED: [&str; 3] = ["recurrent", "rare_activations", "rare_rectifiers"];
+/// Fixtures that are refused by name: softsign, a rectifier with a threshold.
+const REFUSED: [&str; 2] = ["rare_activations", "rare_rectifiers"];
 
 /// The manifest of the fixtures: what this test needs of it.
 #[derive(Deserialize)]

@@ -98,6 +98,7 @@ fn every_operator_is_written_and_read_back_or_refused_by_name() {
         let floats = graph
             .inputs()
             .iter()
+            .chain(graph.outputs())
             .all(|&id| graph.tensor(id).ty.element == ir::ElementType::F32);
         match rewritten(&graph) {
             // Made-up indices would point nowhere.

@@ -139,6 +139,8 @@ def run_chunk(path, resolver, threads, batch, inputs):
             if used < batch:  # the last batch is filled up with copies of its last sample
                 part = np.concatenate([part, np.repeat(part[-1:], batch - used, axis=0)])
             interpreter.set_tensor(index, part)
+        # States of recurrent layers: samples have nothing to do with each other.
+        interpreter.reset_all_variables()
         interpreter.invoke()
         for index, parts in zip(sinks, outputs):
             parts.append(interpreter.get_tensor(index)[:used])

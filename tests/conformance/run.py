@@ -53,7 +53,6 @@ STEPS = 2
 # Networks without some form: families of forms, and a word of the complaint that says so. What is listed must be refused so.
 INTEGERS = ("int8", "int16x8")
 REFUSED = {
-    "recurrent": [("any", "LSTM")],
     "rare_activations": [("any", "softsign")],
     "rare_rectifiers": [("any", "threshold")],
     "layers": [("int16x8", "not in 16"), ("any", "ELU with alpha 1 only|elu with alpha 1 only")],

@@ -58,12 +58,19 @@ fn a_file_of_another_kind_is_refused_with_the_kinds_that_are_known() {
 }
 
 #[test]
-fn an_unknown_layer_is_named() {
+fn a_layer_that_is_not_read_is_named() {
     let lab = Lab::with_steps("");
-    fs::copy(shipped("tests/golden/keras/keras3/recurrent.h5"), lab.path("digits.h5")).expect("a file of the project");
+    fs::copy(
+        shipped("tests/golden/keras/keras3/rare_rectifiers.h5"),
+        lab.path("digits.h5"),
+    )
+    .expect("a file of the project");
     let run = lab.run_to(1, &["-k"]);
     let error = run.error("native");
-    assert!(error.contains("LSTM") && error.contains("Conv2D"), "{error}");
+    assert!(
+        error.contains("`threshold`") && error.contains("use a threshold of 0"),
+        "{error}"
+    );
 }
 
 /// Two classes of pictures, one of them with a file that is no picture.

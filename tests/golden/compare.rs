@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use ir::Graph;
+use ir::{ElementType, Graph};
 use runtime::{Executable, Kernels, Options, Value};
 
 /// Allowed distance, relative to the largest magnitude of the output.
@@ -40,13 +40,19 @@ fn run(graph: &Graph, kernels: Kernels, inputs: &[Array]) -> Vec<Vec<f32>> {
     .expect("an imported graph runs");
     let mut workspace = executable.workspace();
     let mut outputs = vec![Vec::new(); executable.outputs().len()];
+    let whole = |v: &[f32]| v.iter().map(|&x| x as i32).collect::<Vec<i32>>();
+    let integers: Vec<Vec<i32>> = inputs.iter().map(|(_, v)| whole(v)).collect();
     let samples = inputs[0].0[0];
     for sample in 0..samples {
-        let part = |values: &'_ [f32]| values.len() / samples;
-        let values: Vec<Value<'_>> = inputs
-            .iter()
-            .map(|(_, v)| Value::F32(&v[sample * part(v)..(sample + 1) * part(v)]))
-            .collect();
+        let of_sample = |i: usize| {
+            let part = inputs[i].1.len() / samples;
+            let range = sample * part..(sample + 1) * part;
+            match executable.inputs()[i].ty.element {
+                ElementType::I32 => Value::I32(&integers[i][range]),
+                _ => Value::F32(&inputs[i].1[range]),
+            }
+        };
+        let values: Vec<Value<'_>> = (0..inputs.len()).map(of_sample).collect();
         executable
             .run(&mut workspace, &values)
             .expect("the fixture's inputs fit");

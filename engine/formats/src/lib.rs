@@ -10,6 +10,7 @@ mod functions;
 mod int4;
 pub mod keras;
 pub mod onnx;
+mod recurrent;
 pub mod store;
 pub mod tensorflow;
 pub mod tflite;

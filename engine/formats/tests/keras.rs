@@ -86,10 +86,8 @@ fn every_fixture_has_the_shapes_that_keras_computed_or_is_refused() {
     insta::assert_snapshot!(refused.join("\n"), @r#"
     keras2/rare_activations.h5: keras: layer `as_softsign` (Activation): the activation "softsign" is not supported;
     keras2/rare_rectifiers.h5: keras: layer `threshold` (ReLU): `threshold` = 0.5 is not supported; use a threshold of 0
-    keras2/recurrent.h5: keras: layer `memory`: `LSTM` is not supported;
     keras3/rare_activations.h5: keras: layer `as_softsign` (Activation): the activation "softsign" is not supported;
     keras3/rare_rectifiers.h5: keras: layer `threshold` (ReLU): `threshold` = 0.5 is not supported; use a threshold of 0
-    keras3/recurrent.h5: keras: layer `memory`: `LSTM` is not supported;
     "#);
 }
 

@@ -44,6 +44,8 @@ fn in_other_terms(op: &Op) -> bool {
     match op {
         Op::Function(Function::Rsqrt) => true,
         Op::Function(Function::Gelu { approximate }) => *approximate,
+        // Weights in the file's order, and transposes around it.
+        Op::Recurrent(_) => true,
         Op::Softmax(op) => op.beta != 1.0,
         Op::Pad(op) => op.mode == ops::PadMode::Symmetric,
         _ => false,

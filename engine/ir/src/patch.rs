@@ -85,28 +85,51 @@ impl<'g> Patch<'g> {
         inputs: &[TensorId],
         quantization: Option<Quantization>,
     ) -> Result<TensorId, InferError> {
-        let (name, op) = (name.into(), op.into());
-        let types: Vec<&TensorType> = inputs.iter().map(|&id| self.ty(id)).collect();
-        let mut inferred = op.infer(&types)?;
-        if inferred.len() != 1 {
-            return Err(InferError::Inputs {
+        let outputs = self.made(name.into(), op.into(), inputs, quantization)?;
+        match outputs.as_slice() {
+            &[output] => Ok(output),
+            others => Err(InferError::Inputs {
                 expected: "a node with one output",
-                got: inferred.len(),
-            });
+                got: others.len(),
+            }),
         }
-        let output = self.tensor(Tensor {
-            name: name.clone(),
-            ty: inferred.remove(0),
-            quantization,
-            data: None,
-        });
+    }
+
+    /// Adds a node with any number of outputs: the first is named like it, the others with their position behind.
+    pub fn nodes(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: &[TensorId],
+    ) -> Result<Vec<TensorId>, InferError> {
+        self.made(name.into(), op.into(), inputs, None)
+    }
+
+    fn made(
+        &mut self,
+        name: String,
+        op: Op,
+        inputs: &[TensorId],
+        quantization: Option<Quantization>,
+    ) -> Result<Vec<TensorId>, InferError> {
+        let types: Vec<&TensorType> = inputs.iter().map(|&id| self.ty(id)).collect();
+        let inferred = op.infer(&types)?;
+        let named = |(i, ty): (usize, TensorType)| {
+            self.tensor(Tensor {
+                name: if i == 0 { name.clone() } else { format!("{name}:{i}") },
+                ty,
+                quantization: quantization.clone(),
+                data: None,
+            })
+        };
+        let outputs: Vec<TensorId> = inferred.into_iter().enumerate().map(named).collect();
         self.change.nodes.push(Node {
             name,
             op,
             inputs: inputs.to_vec(),
-            outputs: vec![output],
+            outputs: outputs.clone(),
         });
-        Ok(output)
+        Ok(outputs)
     }
 
     /// Everything that reads `old`, graph outputs included, reads `new` instead. `new` takes over the name of `old`

@@ -94,13 +94,24 @@ impl Samples {
         };
         let kept = |axis: usize, minded: bool| (!minded).then_some(axis);
         match &node.op {
-            Op::Function(_) | Op::Quantize(_) | Op::Dequantize(_) | Op::Dropout(_) | Op::Identity(_) => only,
+            Op::Function(_) | Op::Quantize(_) | Op::Dequantize(_) | Op::Cast(_) | Op::Dropout(_) | Op::Identity(_) => {
+                only
+            }
             Op::Conv2d(_)
             | Op::DepthwiseConv2d(_)
             | Op::TransposeConv2d(_)
             | Op::MaxPool2d(_)
             | Op::AveragePool2d(_)
             | Op::Resize(_) => only.filter(|&axis| axis == 0),
+            Op::Recurrent(_) => {
+                // States that are there before the first step count samples as the activations do, or are the same for all.
+                let first = places
+                    .iter()
+                    .all(|&place| matches!(place, Place::Apart | Place::Along(0)));
+                let fixed = (4..places.len()).any(|i| places[i] == Place::Apart);
+                self.any_number &= !fixed;
+                (first && places[0] == Place::Along(0)).then_some(0)
+            }
             Op::FullyConnected(_) | Op::BatchNorm(_) | Op::Softmax(_) => {
                 only.and_then(|axis| kept(axis, axis + 1 == dims(0).len()))
             }
@@ -195,8 +206,12 @@ fn reduced(axis: usize, over: &[usize], keep_dims: bool) -> Option<usize> {
 fn reshaped(from: &[usize], axis: usize, to: &[usize], batch: usize) -> Option<usize> {
     let before = |dims: &[usize]| dims.iter().product::<usize>();
     let fits = |&j: &usize| before(&to[..j]) == before(&from[..axis]) && to[j].is_multiple_of(batch) && to[j] != 0;
-    Some(axis)
-        .filter(|&axis| axis < to.len() && fits(&axis))
+    let same = |&j: &usize| fits(&j) && to[j] == from[axis];
+    // Dimensions of extent 1 are all alike: the one at the same place, then any of the extent that it had.
+    let here = Some(axis).filter(|&axis| axis < to.len());
+    here.filter(same)
+        .or_else(|| (0..to.len()).find(same))
+        .or(here.filter(fits))
         .or_else(|| (0..to.len()).find(fits))
 }
 

@@ -22,6 +22,7 @@ mod mul;
 mod pool;
 mod pow;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod relu;
 mod resize;
@@ -51,6 +52,7 @@ pub use pool::{
 };
 pub use pow::pow_f32;
 pub use quantize::{RequantizeParams, dequantize, quantize, quantize_dynamic, quantize_dynamic_symmetric, requantize};
+pub use recurrent::recurrent_f32;
 pub use reduce::{
     reduce_max_f32, reduce_max_i8, reduce_max_i16, reduce_min_f32, reduce_min_i8, reduce_min_i16, reduce_sum_f32,
 };

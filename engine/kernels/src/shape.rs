@@ -5,10 +5,12 @@
 
 mod broadcast;
 mod matmul;
+mod recurrent;
 mod reduce;
 
 pub use broadcast::Broadcast;
 pub use matmul::MatMulShape;
+pub use recurrent::{RecurrentCell, RecurrentShape, States};
 pub use reduce::Reduce;
 
 /// A two-dimensional convolution, `NHWC` with `OHWI` weights.

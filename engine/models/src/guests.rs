@@ -92,7 +92,6 @@ fn help(name: &str) -> &'static str {
         "Einsum" => "write it as Transpose, Reshape and MatMul",
         "ScatterND" | "ScatterElements" | "GatherND" | "GatherElements" | "Range" | "OneHot" | "ConstantOfShape"
         | "Size" | "Loop" | "If" | "Scan" => "fix all shapes and simplify the model, which computes what is constant",
-        "LSTM" | "GRU" | "RNN" => "write the steps out, or use convolutions",
         "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "ConvInteger" | "MatMulInteger" => {
             "export the float model, and quantize it here"
         }

@@ -204,6 +204,19 @@ impl Feed {
             (ElementType::I8, Data::I8(values)) => Stored::I8(values.clone()),
             (ElementType::U8, Data::U8(values)) => Stored::U8(values.to_vec()),
             (ElementType::I16, Data::I16(values)) => Stored::I16(values.clone()),
+            (ElementType::I32 | ElementType::I64, data)
+                if port.quantization.is_none() && !matches!(data, Data::F32(_) | Data::F64(_)) =>
+            {
+                let values = data.to_integers();
+                let values = values.ok_or_else(|| refuse("holds integers beyond those that are exact".into()))?;
+                if port.ty.element == ElementType::I64 {
+                    Stored::I64(values)
+                } else {
+                    let narrow = |&v: &i64| i32::try_from(v);
+                    let values = values.iter().map(narrow).collect::<Result<Vec<i32>, _>>();
+                    Stored::I32(values.map_err(|_| refuse("holds integers beyond 32 bits".into()))?)
+                }
+            }
             (ElementType::I32, Data::I32(values)) => Stored::I32(values.clone()),
             (element, Data::F32(_) | Data::F64(_)) => {
                 let params = port.quantization.as_ref().and_then(ir::Quantization::whole);
@@ -242,6 +255,7 @@ impl Feed {
             Stored::U8(values) => part(values, sample, buffers.u8(at)),
             Stored::I16(values) => part(values, sample, buffers.i16(at)),
             Stored::I32(values) => part(values, sample, buffers.i32(at)),
+            Stored::I64(values) => part(values, sample, buffers.i64(at)),
         }
     }
 }
@@ -253,6 +267,7 @@ enum Stored {
     U8(Vec<u8>),
     I16(Vec<i16>),
     I32(Vec<i32>),
+    I64(Vec<i64>),
 }
 
 impl Stored {
@@ -263,6 +278,7 @@ impl Stored {
             Value::U8(values) => Stored::U8(values.to_vec()),
             Value::I16(values) => Stored::I16(values.to_vec()),
             Value::I32(values) => Stored::I32(values.to_vec()),
+            Value::I64(values) => Stored::I64(values.to_vec()),
         }
     }
 
@@ -274,6 +290,7 @@ impl Stored {
             Stored::U8(values) => Stored::U8(arranged(&values, shape, given, turned, batch)),
             Stored::I16(values) => Stored::I16(arranged(&values, shape, given, turned, batch)),
             Stored::I32(values) => Stored::I32(arranged(&values, shape, given, turned, batch)),
+            Stored::I64(values) => Stored::I64(arranged(&values, shape, given, turned, batch)),
         }
     }
 
@@ -300,7 +317,7 @@ impl Stored {
                 }
             };
         }
-        join!(F32, I8, U8, I16, I32)
+        join!(F32, I8, U8, I16, I32, I64)
     }
 
     fn npy(&self, shape: &[usize]) -> Vec<u8> {
@@ -310,6 +327,7 @@ impl Stored {
             Stored::U8(values) => npy::write(shape, values),
             Stored::I16(values) => npy::write(shape, values),
             Stored::I32(values) => npy::write(shape, values),
+            Stored::I64(values) => npy::write(shape, values),
         }
     }
 
@@ -330,6 +348,7 @@ impl Stored {
             Stored::U8(values) => values.iter().map(|&q| params.dequantize(q.into())).collect(),
             Stored::I16(values) => values.iter().map(|&q| params.dequantize(q.into())).collect(),
             Stored::I32(values) => values.iter().map(|&q| params.dequantize(q)).collect(),
+            Stored::I64(values) => values.iter().map(|&q| q as f32).collect(),
         })
     }
 }

@@ -267,15 +267,17 @@ mod tests {
             ir::passes::raise(&mut layers).unwrap();
             let element = |id: &ir::TensorId| graph.tensor(*id).ty.element;
             let floats = graph.inputs().iter().all(|id| element(id) == ElementType::F32);
-            // A norm may stay float.
-            let fits = |op: &Op, bits| matches!(op, Op::LayerNorm(_)) || op.integer_rule(bits).refused().is_ok();
+            // A norm may stay float, and so may a recurrent layer.
+            let stays = |op: &Op| matches!(op, Op::LayerNorm(_) | Op::Recurrent(_) | Op::Cast(_));
+            let fits = |op: &Op, bits| stays(op) || op.integer_rule(bits).refused().is_ok();
             let promised = |bits| floats && layers.nodes().iter().all(|node| fits(&node.op, bits));
             let done = |columns: &[Column], title: &str| {
                 let (_, attempt) = columns.iter().find(|(t, _)| *t == title).unwrap();
                 attempt(&example, &graph).is_some()
             };
             let int8 = promised(ElementType::I8);
-            let weighted = example.op.weight_axis().is_some() && !matches!(example.op, Op::TransposeConv2d(_));
+            let has_weights = |op: &Op| op.weight_axis().is_some() && !matches!(op, Op::TransposeConv2d(_));
+            let weighted = floats && layers.nodes().iter().any(|node| has_weights(&node.op));
             for (title, wanted) in [
                 ("dynamic range", weighted),
                 ("int8", int8),

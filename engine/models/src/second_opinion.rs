@@ -139,7 +139,8 @@ mod tests {
                 .iter()
                 .chain(&example.constants)
                 .all(|t| t.element == ElementType::F32);
-            if example.activations.len() != 1 || !float || matches!(example.op, Op::Custom(_) | Op::Quantize(_)) {
+            let integers = matches!(example.op, Op::Custom(_) | Op::Quantize(_) | Op::Cast(_));
+            if example.activations.len() != 1 || !float || integers {
                 continue;
             }
             let graph = example.graph().unwrap();

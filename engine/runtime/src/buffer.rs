@@ -12,6 +12,7 @@ pub(crate) enum Store {
     U8,
     I16,
     I32,
+    I64,
 }
 
 impl Store {
@@ -23,13 +24,15 @@ impl Store {
             ElementType::U8 => Some(Store::U8),
             ElementType::I16 => Some(Store::I16),
             ElementType::I32 => Some(Store::I32),
-            ElementType::F16 | ElementType::I64 | ElementType::Bool => None,
+            ElementType::I64 => Some(Store::I64),
+            ElementType::F16 | ElementType::Bool => None,
         }
     }
 
     /// Bytes of an element.
     pub(crate) const fn size(self) -> usize {
         match self {
+            Store::I64 => 8,
             Store::F32 | Store::I32 => 4,
             Store::I16 => 2,
             Store::I8 | Store::U8 => 1,
@@ -45,6 +48,7 @@ pub(crate) enum Buffer {
     U8(Aligned<u8>),
     I16(Aligned<i16>),
     I32(Aligned<i32>),
+    I64(Aligned<i64>),
 }
 
 /// The numbers of one tensor, dense and in row-major order.
@@ -56,6 +60,7 @@ pub enum Value<'a> {
     U8(&'a [u8]),
     I16(&'a [i16]),
     I32(&'a [i32]),
+    I64(&'a [i64]),
 }
 
 impl<'a> Value<'a> {
@@ -69,6 +74,7 @@ impl<'a> Value<'a> {
             Value::U8(v) => Value::U8(&v[..len]),
             Value::I16(v) => Value::I16(&v[..len]),
             Value::I32(v) => Value::I32(&v[..len]),
+            Value::I64(v) => Value::I64(&v[..len]),
         }
     }
 
@@ -80,6 +86,7 @@ impl<'a> Value<'a> {
             Value::U8(v) => v.len(),
             Value::I16(v) => v.len(),
             Value::I32(v) => v.len(),
+            Value::I64(v) => v.len(),
         }
     }
 
@@ -95,6 +102,7 @@ impl<'a> Value<'a> {
             Value::U8(_) => Store::U8,
             Value::I16(_) => Store::I16,
             Value::I32(_) => Store::I32,
+            Value::I64(_) => Store::I64,
         }
     }
 }
@@ -162,7 +170,7 @@ macro_rules! scalars {
     };
 }
 
-scalars!(F32 f32, I8 i8, U8 u8, I16 i16, I32 i32);
+scalars!(F32 f32, I8 i8, U8 u8, I16 i16, I32 i32, I64 i64);
 
 impl Buffer {
     /// What stands in for a buffer while a step holds it; allocates nothing.
@@ -193,6 +201,10 @@ macro_rules! for_store {
             }
             $crate::buffer::Store::I32 => {
                 type $scalar = i32;
+                $body
+            }
+            $crate::buffer::Store::I64 => {
+                type $scalar = i64;
                 $body
             }
         }

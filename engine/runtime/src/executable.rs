@@ -344,6 +344,8 @@ fn real(place: &Place<'_>, tensor: &Observed, to: &mut Vec<f32>) {
         Store::U8 => dense::<u8>(place, tensor.source, to, |q| number(q.into())),
         Store::I16 => dense::<i16>(place, tensor.source, to, |q| number(q.into())),
         Store::I32 => dense::<i32>(place, tensor.source, to, number),
+        // No scale says what these mean: they count.
+        Store::I64 => dense::<i64>(place, tensor.source, to, |q| q as f32),
     }
 }
 

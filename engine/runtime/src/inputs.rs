@@ -54,6 +54,11 @@ impl InputBuffers {
         self.get(i)
     }
 
+    /// Input `i`, which is `i64`; panics if it is not.
+    pub fn i64(&mut self, i: usize) -> &mut [i64] {
+        self.get(i)
+    }
+
     /// All inputs, as a run takes them.
     pub fn values(&self) -> Vec<Value<'_>> {
         self.buffers.iter().map(|(buffer, len)| buffer.value(*len)).collect()

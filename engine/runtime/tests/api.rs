@@ -4,7 +4,7 @@ use ir::ops::{
     Activation, Add, Conv2d, Coordinates, Custom, Dequantize, FullyConnected, Function, Identity, Interpolation,
     Padding, Quantize, Reshape, Resize, Softmax, Split,
 };
-use ir::{Constant, ElementType, Graph, QuantParams, Quantization, Scale, TensorType};
+use ir::{Constant, ElementType, Graph, Op, QuantParams, Quantization, Scale, TensorType};
 use runtime::{Executable, Hooks, Kernels, Options, Value, map_samples};
 
 const REFERENCE: Options = Options {
@@ -38,6 +38,7 @@ fn run(graph: &Graph, options: Options, inputs: &[Value<'_>]) -> Vec<Vec<f32>> {
         Value::U8(v) => v.iter().map(|&q| q.into()).collect(),
         Value::I16(v) => v.iter().map(|&q| q.into()).collect(),
         Value::I32(v) => v.iter().map(|&q| q as f32).collect(),
+        Value::I64(v) => v.iter().map(|&q| q as f32).collect(),
     };
     (0..executable.outputs().len())
         .map(|i| floats(executable.output(&workspace, i)))
@@ -371,4 +372,57 @@ fn buffers_are_reused_along_a_chain() {
     let memory = Executable::new(&graph, REFERENCE).unwrap().memory();
     assert_eq!(memory.weights, 10 * 144 * 4);
     assert_eq!(memory.arena, 2 * 8 * 8 * 4 * 4);
+}
+
+#[test]
+fn a_recurrent_layer_computes_the_same_step_by_step() {
+    let layers = Op::examples().into_iter().filter(|e| matches!(e.op, Op::Recurrent(_)));
+    let mut compared = 0;
+    for example in layers {
+        let graph = example.graph().unwrap();
+        let elements = graph.tensor(graph.inputs()[0]).ty.shape.elements();
+        let x: Vec<f32> = (0..elements).map(|i| ((i * 7 + 3) % 11) as f32 / 5.5 - 1.0).collect();
+        let [mut unrolled, mut lowered] = [graph.clone(), graph.clone()];
+        ir::passes::unroll(&mut unrolled).unwrap();
+        ir::passes::lower(&mut lowered).unwrap();
+        assert!(unrolled.nodes().iter().all(|node| !matches!(node.op, Op::Recurrent(_))));
+        let of = |graph: &Graph, kernels| {
+            let options = Options {
+                kernels,
+                ..Options::default()
+            };
+            run(graph, options, &[Value::F32(&x)]).remove(0)
+        };
+        let expected = of(&graph, Kernels::Reference);
+        for other in [&graph, &unrolled, &lowered] {
+            for kernels in [Kernels::Reference, Kernels::Fast] {
+                for (found, expected) in of(other, kernels).iter().zip(&expected) {
+                    assert!(
+                        (found - expected).abs() < 1e-6,
+                        "{found} is not {expected}: {:?}",
+                        example.op
+                    );
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 300, "{compared}");
+}
+
+#[test]
+fn numbers_change_their_type() {
+    use ir::ops::Cast;
+    let mut graph = Graph::new("g");
+    let x = graph.input("x", TensorType::f32([1, 5]));
+    let whole = graph.add("whole", Cast { to: ElementType::I32 }, &[x]).unwrap();
+    let byte = graph.add("byte", Cast { to: ElementType::U8 }, &[whole]).unwrap();
+    let back = graph.add("back", Cast { to: ElementType::F32 }, &[byte]).unwrap();
+    graph.set_outputs(&[whole, back]);
+    let values = [1.9, -1.9, 300.0, -0.0, f32::NAN];
+    let made = run(&graph, Options::default(), &[Value::F32(&values)]);
+    assert_eq!(
+        made,
+        [vec![1.0, -1.0, 300.0, 0.0, 0.0], vec![1.0, 0.0, 255.0, 0.0, 0.0]]
+    );
 }

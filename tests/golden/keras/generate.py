@@ -33,10 +33,17 @@ ARCHIVED = {
     "batch_norms",
     "depthwise",
     "mobilenet_v1",
+    "arithmetic",
+    "bidirectional",
+    "functions",
     "nested",
     "nested_sequential",
+    "recurrent_last",
+    "recurrent_layers",
     "sequential",
     "shapes",
+    "text",
+    "text_of_integers",
     "transformer",
 }
 PACKAGES = {"keras3": "keras", "keras2": "tf_keras"}
@@ -85,6 +92,10 @@ def flat_layers(network):
 def draw_inputs(network, name, rng):
     """Standard normal; wide enough to meet the corners of an activation, pixels where pixels are expected."""
     shapes = [(SAMPLES, *tensor.shape[1:]) for tensor in network.inputs]
+    if name.startswith("text"):
+        words = min(layer.input_dim for layer in network.layers if type(layer).__name__ == "Embedding")
+        dtype = np.int32 if name == "text_of_integers" else np.float32
+        return [rng.integers(0, words, shape).astype(dtype) for shape in shapes]
     if name == "preprocessing":
         return [rng.integers(0, 256, shape).astype(np.float32) for shape in shapes]
     spread = 4 if "activation" in name or "rectifiers" in name else 1
@@ -152,15 +163,18 @@ def write(k, dialect, name, folder):
     if dialect == "keras3" and name in ARCHIVED:
         network.save(folder / f"{name}.keras")
         files.append(f"{name}.keras")
-    network = k.models.load_model(folder / f"{name}.h5", compile=False)  # the outputs are those of the file
+    # The outputs are those of the file. Keras 3 writes operators to HDF5, and does not read them from there.
+    network = k.models.load_model(folder / files[-1], compile=False)
     return {"seed": seed, "files": files} | evaluate(network, name, rng, folder)
 
 
-def write_manifest(dialect, versions, fixtures):
-    """Replaces the dialect's entry in `manifest.json`."""
+def write_manifest(dialect, versions, fixtures, some):
+    """Replaces the dialect's entry in `manifest.json`, or that of some fixtures."""
     path = HERE / "manifest.json"
     manifest = json.loads(path.read_text()) if path.exists() else {}
     versions |= {"tensorflow": tf.__version__, "numpy": np.__version__, "h5py": h5py.__version__}
+    if some:
+        fixtures = manifest[dialect]["fixtures"] | fixtures
     manifest[dialect] = {"versions": versions, "fixtures": fixtures}
     path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
@@ -168,7 +182,7 @@ def write_manifest(dialect, versions, fixtures):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("dialect", choices=PACKAGES)
-    arguments.add_argument("--only", nargs="+", metavar="NAME", help="these networks, the manifest left alone")
+    arguments.add_argument("--only", nargs="+", metavar="NAME", help="these networks, the others left alone")
     args = arguments.parse_args()
 
     k = importlib.import_module(PACKAGES[args.dialect])
@@ -177,10 +191,7 @@ def main():
     fixtures = {name: write(k, args.dialect, name, folder) for name in args.only or sorted([*MODELS, "split"])}
     for path in sorted(folder.glob("*.h5")):
         print(f"{path.stat().st_size:8,} {path.name}")
-    if args.only:
-        return
-
-    write_manifest(args.dialect, {PACKAGES[args.dialect]: k.__version__}, fixtures)
+    write_manifest(args.dialect, {PACKAGES[args.dialect]: k.__version__}, fixtures, bool(args.only))
 
 
 if __name__ == "__main__":

@@ -509,7 +509,153 @@ def preprocessing(k):
 
 @model
 def recurrent(k):
-    """Not an image network: the importer refuses the LSTM by name."""
+    """A layer in the middle of a network, its last state alone."""
     layers = k.layers
     x = k.Input((6, 3), name="sequence")
     return k.Model(x, layers.Dense(2)(layers.LSTM(4, name="memory")(x)))
+
+
+@model
+def recurrent_layers(k):
+    """Cells, directions, functions and biases, side by side along the features."""
+    layers = k.layers
+    x = k.Input((5, 3), name="sequence")
+    branches = {
+        "lstm": layers.LSTM(4, return_sequences=True, name="lstm"),
+        "lstm_backwards": layers.LSTM(3, return_sequences=True, go_backwards=True, name="lstm_backwards"),
+        "lstm_hard": layers.LSTM(
+            4, return_sequences=True, activation="relu", recurrent_activation="hard_sigmoid", name="lstm_hard"
+        ),
+        "lstm_unbiased": layers.LSTM(2, return_sequences=True, use_bias=False, unroll=True, name="lstm_unbiased"),
+        "gru": layers.GRU(4, return_sequences=True, name="gru"),
+        "gru_before": layers.GRU(4, return_sequences=True, reset_after=False, name="gru_before"),
+        "gru_unbiased": layers.GRU(3, return_sequences=True, use_bias=False, name="gru_unbiased"),
+        "rnn": layers.SimpleRNN(4, return_sequences=True, name="rnn"),
+        "rnn_relu": layers.SimpleRNN(3, return_sequences=True, activation="relu", dropout=0.2, name="rnn_relu"),
+    }
+    return side_by_side(k, x, branches)
+
+
+@model
+def recurrent_last(k):
+    """The state after the last step, read forwards and backwards, and layers on layers."""
+    layers = k.layers
+    x = k.Input((6, 2), name="sequence")
+    deep = layers.GRU(3, name="second")(layers.LSTM(4, return_sequences=True, name="first")(x))
+    backwards = layers.GRU(4, go_backwards=True, name="backwards")(x)
+    both = layers.Bidirectional(layers.LSTM(3, name="memory"), name="both")(x)
+    summed = layers.Bidirectional(layers.GRU(4, name="gate"), merge_mode="sum", name="summed")(x)
+    return k.Model(x, layers.Concatenate()([deep, backwards, both, summed]))
+
+
+@model
+def bidirectional(k):
+    """Both directions step by step, in every way of putting them together, and with a layer of its own for the way back."""
+    layers = k.layers
+    x = k.Input((4, 3), name="sequence")
+    lstm = lambda name: layers.LSTM(3, return_sequences=True, name=name)
+    back = layers.GRU(3, return_sequences=True, go_backwards=True, name="back")
+    branches = {
+        "concat": layers.Bidirectional(lstm("a"), name="concat"),
+        "ave": layers.Bidirectional(lstm("b"), merge_mode="ave", name="ave"),
+        "mul": layers.Bidirectional(layers.SimpleRNN(3, return_sequences=True, name="c"), merge_mode="mul", name="mul"),
+        "other": layers.Bidirectional(
+            layers.GRU(3, return_sequences=True, reset_after=False, name="there"), backward_layer=back, name="other"
+        ),
+    }
+    return side_by_side(k, x, branches)
+
+
+@model
+def text(k):
+    """Numbers of words to a class."""
+    layers = k.layers
+    words = k.Input((7,), name="words")
+    x = layers.Embedding(20, 4, name="table")(words)
+    x = layers.Bidirectional(layers.LSTM(4, name="memory"), name="both")(x)
+    return k.Model(words, layers.Dense(3, activation="softmax")(layers.Dense(5, activation="relu")(x)))
+
+
+@model
+def text_of_integers(k):
+    """The same with numbers that are declared to be integers, and the words added up."""
+    layers = k.layers
+    words = k.Input((5,), dtype="int32", name="words")
+    x = layers.Embedding(11, 3, name="table")(words)
+    x = layers.GRU(4, return_sequences=True, name="memory")(x)
+    return k.Model(words, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+
+
+@model
+def arithmetic(k):
+    """Operators on tensors where layers end: numbers on either side, slices."""
+    x = image(k, 4, 6, 3)
+    each = [0.5, 1.0, -2.0] if is_keras_2(k) else np.array([0.5, 1.0, -2.0], np.float32)
+    outputs = [
+        k.layers.Conv2D(2, 1)((x - 127.5) / 127.5),
+        2.0 - x * 0.5,
+        1.0 / (x * x + 1.5),
+        -x + each,
+        x[:, 1:3, ::2],
+        x[..., 0:2],
+        x[:, -1] + x[:, 0],
+    ]
+    return k.Model(x, outputs)
+
+
+@model
+def functions(k):
+    """Functions of tensors that are no layers: of `keras.ops`, and of TensorFlow in Keras 2."""
+    x = image(k, 4, 6, 4)
+    if is_keras_2(k):
+        import tensorflow as tf
+
+        mean, total, greatest = tf.reduce_mean, tf.reduce_sum, tf.reduce_max
+        nn, concat, power, clip = tf.nn, tf.concat, tf.pow, tf.clip_by_value
+        first, second = tf.split(x, 2, axis=3)
+        stacked = tf.stack([first, second], axis=1)
+        product = tf.matmul(first, second, transpose_b=True)
+        shaped = tf.reshape(x, [-1, 24, 4])
+        turned = tf.transpose(x, [0, 3, 1, 2])
+        padded = tf.pad(x, [[0, 0], [1, 0], [0, 2], [0, 0]])
+    else:
+        ops = k.ops
+        mean, total, greatest = ops.mean, ops.sum, ops.max
+        nn, concat, power, clip = ops.nn, ops.concatenate, ops.power, ops.clip
+        first, second = ops.split(x, 2, axis=3)
+        stacked = ops.stack([first, second], axis=1)
+        product = ops.matmul(first, ops.transpose(second, (0, 1, 3, 2)))
+        shaped = ops.reshape(x, (-1, 24, 4))
+        turned = ops.transpose(x, (0, 3, 1, 2))
+        padded = ops.pad(x, [[0, 0], [1, 0], [0, 2], [0, 0]])
+    outputs = [
+        x * nn.relu6(x + 3.0) * (1.0 / 6.0),
+        mean(x, axis=[1, 2], keepdims=True),
+        total(x, axis=-1),
+        greatest(x, axis=2),
+        concat([first, nn.sigmoid(second)], axis=-1),
+        power(x, 2.0) + clip(x, -0.5, 0.75),
+        nn.softmax(x, axis=-1),
+        stacked,
+        product,
+        shaped,
+        turned,
+        padded,
+    ]
+    return k.Model(x, outputs)
+
+
+@model
+def separable_rows(k):
+    """Depthwise and separable convolutions of sequences."""
+    layers = k.layers
+    x = k.Input((9, 3), name="sequence")
+    branches = {
+        "depthwise": layers.DepthwiseConv1D(3, padding="same", name="depthwise"),
+        "multiplied": layers.DepthwiseConv1D(
+            3, padding="same", depth_multiplier=2, activation="relu", use_bias=False, name="multiplied"
+        ),
+        "separable": layers.SeparableConv1D(5, 3, padding="same", name="separable"),
+        "dilated": layers.SeparableConv1D(4, 2, padding="same", dilation_rate=2, name="dilated"),
+    }
+    return side_by_side(k, x, branches)

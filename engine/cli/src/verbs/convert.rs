@@ -167,7 +167,7 @@ fn quantized(
         params["block"] = json!(block);
     }
     if !args.allow_float.is_empty() {
-        let usual = std::iter::once(steps::ops::quantize::ALLOW_FLOAT.to_owned());
+        let usual = steps::ops::quantize::ALLOW_FLOAT.map(str::to_owned).into_iter();
         params["allow-float"] = usual.chain(args.allow_float.iter().cloned()).collect();
     }
     let quantized = bench.apply("quantize", params, &ports)?.artifact;

@@ -69,6 +69,11 @@ impl Attributes {
         None
     }
 
+    /// Adds the arguments of a call.
+    pub(super) fn extend(&mut self, arguments: Map<String, Value>) {
+        self.values.extend(arguments);
+    }
+
     /// Declares every argument read: none of them matters.
     pub(super) fn get_all(&self) {
         self.read.borrow_mut().extend(self.values.keys().cloned());
@@ -246,6 +251,14 @@ impl Attributes {
                 "save the model before quantizing it; quantization is a step of the recipe",
             )),
         }
+    }
+
+    /// Whether an input is declared to be integers.
+    pub(super) fn integers_in(&self) -> bool {
+        let value = self.values.get("dtype").or_else(|| self.values.get("input_dtype"));
+        value
+            .and_then(Value::as_str)
+            .is_some_and(|name| name.starts_with("int") || name.starts_with("uint"))
     }
 
     /// Refuses inputs that are not numbers. Keras casts integers to floats in the first layer, so an image of bytes is one of floats.

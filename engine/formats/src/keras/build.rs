@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use ir::{Constant, Graph, GraphError, InferError, Op, Patch, TensorId, TensorType};
+use ir::{Constant, ElementType, Graph, GraphError, InferError, Op, Patch, TensorId, TensorType};
 
 use super::attributes::Attributes;
 use super::config::{Layer, Model, Source};
 use super::hdf5::StoredWeights;
+use super::layers::embedding::CLASS;
+use super::operation::PREFIX;
 use super::weights::{self, Assigned};
 use super::{ImportOptions, layer_place, layers, malformed, unsupported};
 use crate::{Format, FormatError};
@@ -36,7 +38,12 @@ pub(super) fn graph(model: &Model, stored: StoredWeights, options: &ImportOption
         let layer = layer.ok_or_else(|| no_layer("input_layers", &source.layer))?;
         let shape = build.input_shape(layer, model.inputs.len())?;
         let name = build.unique(&layer.name);
-        inputs.push(build.graph.input(name, TensorType::f32(shape)));
+        let element = if counts_rows(model, layer) {
+            ElementType::I32
+        } else {
+            ElementType::F32
+        };
+        inputs.push(build.graph.input(name, TensorType::new(element, shape)));
     }
     let outputs = build.model(model, "", &inputs)?;
     if !build.weights.problems.is_empty() {
@@ -51,6 +58,17 @@ pub(super) fn graph(model: &Model, stored: StoredWeights, options: &ImportOption
     let nothing = Patch::new(&graph).done();
     graph.apply(nothing).map_err(graph_error)?;
     Ok(graph)
+}
+
+/// Whether an input is declared to be integers, and all that reads it are embeddings. Other layers cast integers to floats.
+fn counts_rows(model: &Model, input: &Layer) -> bool {
+    let of_input = |source: &Source| source.layer == input.name;
+    let mut readers = model
+        .layers
+        .iter()
+        .filter(|layer| layer.calls.iter().flatten().any(of_input))
+        .peekable();
+    readers.peek().is_some() && readers.all(|layer| layer.class == CLASS) && input.attributes.integers_in()
 }
 
 fn no_layer(place: &str, name: &str) -> FormatError {
@@ -184,15 +202,20 @@ impl Build<'_> {
             return self.model(model, &format!("{name}/"), arguments);
         }
         layer.attributes.float_policy()?;
-        let build = layers::find(&layer.class, &layer.path)?.build;
-        let output = build(&mut Call {
+        let mut call = Call {
             layer,
             name,
             arguments,
             build: self,
-        })?;
+        };
+        let outputs = if layer.class.starts_with(PREFIX) {
+            layers::operators::build(&mut call)?
+        } else {
+            let build = layers::find(&layer.class, &layer.path)?.build;
+            vec![build(&mut call)?]
+        };
         match layer.attributes.unread().as_slice() {
-            [] => Ok(vec![output]),
+            [] => Ok(outputs),
             unknown => {
                 let problem = format!("the arguments `{}` are not supported", unknown.join("`, `"));
                 let fix = "their meaning is unknown, so the result could be wrong; leave them out";
@@ -316,6 +339,11 @@ impl<'a> Call<'a, '_> {
         self.arguments
     }
 
+    /// The type of a tensor's elements.
+    pub(super) fn element(&self, tensor: TensorId) -> ElementType {
+        self.build.graph.tensor(tensor).ty.element
+    }
+
     /// The dimensions of a tensor.
     pub(super) fn dims(&self, tensor: TensorId) -> Vec<usize> {
         self.build.graph.tensor(tensor).ty.shape.0.clone()
@@ -355,6 +383,16 @@ impl<'a> Call<'a, '_> {
         self.node(&name, op.into(), inputs)
     }
 
+    /// A node of several outputs, called like the layer.
+    pub(super) fn outputs(&mut self, op: impl Into<Op>, inputs: &[TensorId]) -> Result<Vec<TensorId>, FormatError> {
+        let name = self.name.clone();
+        let name = self.build.unique(&name);
+        self.build.graph.add_many(name, op, inputs).map_err(|e| match e {
+            GraphError::Infer { source, .. } => self.infer_error(&source),
+            other => graph_error(other),
+        })
+    }
+
     fn node(&mut self, name: &str, op: Op, inputs: &[TensorId]) -> Result<TensorId, FormatError> {
         let name = self.build.unique(name);
         let output = self.build.graph.add(name, op, inputs).map_err(|e| match e {
@@ -380,6 +418,15 @@ impl<'a> Call<'a, '_> {
         }
         let data = Constant::f32(shape, values);
         let data = data.ok_or_else(|| self.malformed(format!("`{part}` does not have the shape {shape:?}")))?;
+        Ok(self.add_constant(name, data))
+    }
+
+    /// Indices along a dimension, as a constant `layer/part`.
+    pub(super) fn indices(&mut self, part: &str, values: impl Iterator<Item = usize>) -> Result<TensorId, FormatError> {
+        let values: Option<Vec<i32>> = values.map(|v| v.try_into().ok()).collect();
+        let data = values.and_then(|values| Constant::i32([values.len()], values));
+        let data = data.ok_or_else(|| self.malformed("a dimension is too long to be indexed"))?;
+        let name = format!("{}/{part}", self.name);
         Ok(self.add_constant(name, data))
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::attributes::{Attributes, brief, extent};
 use super::layers::attention;
-use super::{keras1, layer_place, malformed, unsupported};
+use super::{keras1, layer_place, malformed, operation, unsupported};
 use crate::FormatError;
 
 /// A model, sequential or functional.
@@ -141,6 +141,10 @@ fn model(class: &str, config: &Value, prefix: &str, major: u32, name: &str) -> R
     } else {
         for (layer, value) in layers.iter_mut().zip(list) {
             let place = layer_place(&layer.path);
+            if layer.class.starts_with(operation::PREFIX) {
+                operator(layer, array(value.get("inbound_nodes"), &place, "inbound_nodes")?)?;
+                continue;
+            }
             for node in array(value.get("inbound_nodes"), &place, "inbound_nodes")? {
                 layer.calls.push(call(node, &layer.class, &place)?);
             }
@@ -203,12 +207,15 @@ fn layer(value: &Value, prefix: &str, major: u32) -> Result<Layer, FormatError> 
     };
     let trainable = arguments.get("trainable").and_then(Value::as_bool).unwrap_or(true);
     let nested = MODELS.contains(&class);
+    let operator = if nested { None } else { operation::class(class, fields) };
     let model = if nested {
         Some(model(class, config, &format!("{path}/"), major, name)?)
     } else {
         None
     };
-    let class = if nested {
+    let class = if let Some(operator) = operator {
+        operator
+    } else if nested {
         class.to_owned()
     } else {
         keras1::modernize(class, &mut arguments)
@@ -279,6 +286,19 @@ fn declared_shape(layer: &Layer) -> Option<Vec<Option<usize>>> {
         model.layers.iter().find(|l| l.name == input.layer)?.input_shape.clone()
     };
     layer.input_shape.clone().or_else(inner)
+}
+
+/// Gives an operator its one call, with the call's arguments among its own.
+fn operator(layer: &mut Layer, nodes: &[Value]) -> Result<(), FormatError> {
+    let place = layer_place(&layer.path);
+    let [node] = nodes else {
+        let problem = format!("is called {} times", nodes.len());
+        return Err(unsupported(place, problem, "call the operator once for each result"));
+    };
+    let (sources, arguments) = operation::call(node, &place)?;
+    layer.attributes.extend(arguments);
+    layer.calls.push(sources);
+    Ok(())
 }
 
 /// What a call reads. Arguments that are no tensors must mean nothing at inference.

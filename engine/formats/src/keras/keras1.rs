@@ -21,7 +21,11 @@ pub(super) fn modernize(class: &str, config: &mut Map<String, Value>) -> String 
     rename(config, "filter_length", "kernel_size");
     rename(config, "atrous_rate", "dilation_rate");
     rename(config, "bias", "use_bias");
-    rename(config, "output_dim", "units");
+    if class != "Embedding" {
+        rename(config, "output_dim", "units");
+    }
+    // Of recurrent layers.
+    rename(config, "inner_activation", "recurrent_activation");
     rename(config, "pool_length", "pool_size");
     rename(config, "stride", "strides");
     rename(config, "p", "rate");

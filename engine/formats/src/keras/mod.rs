@@ -6,6 +6,7 @@
 //! | `archive` | the members of a `.keras` file |
 //! | `config` | `model_config` JSON of Keras 1, 2 and 3 → one typed tree |
 //! | `keras1` | the old names of layers and arguments |
+//! | `operation` | operators on tensors between the layers |
 //! | `attributes` | typed access to a layer's arguments; which of them nobody read |
 //! | `weights` | which stored array belongs to which layer |
 //! | `build` | the tree, walked in the order of its calls → graph |
@@ -26,6 +27,7 @@ mod config;
 mod hdf5;
 mod keras1;
 mod layers;
+mod operation;
 mod weights;
 
 use ir::Graph;

@@ -154,7 +154,10 @@ fn group(layer: &Layer, stored: Vec<Stored>, assigned: &mut Assigned) -> Result<
         .flatten()
         .all(|&i| !std::mem::replace(&mut taken[i], true));
     let complete = (0..slots.len()).all(|i| taken[i] || slots[i].1.idle);
-    let in_order = stored.len() == slots.len() && stored.iter().zip(&slots).all(|(s, (l, slot))| fits(s, l, *slot));
+    // A part inside a wrapper may have a name of its own.
+    let same_end = |s: &Stored, l: &Layer, slot: Slot| slot.role.rsplit('/').next() == Some(role(s, l));
+    let placed = |s: &Stored, l: &Layer, slot: Slot| fits(s, l, slot) || same_end(s, l, slot);
+    let in_order = stored.len() == slots.len() && stored.iter().zip(&slots).all(|(s, (l, slot))| placed(s, l, *slot));
     if unique && complete && by_name.iter().all(Option::is_some) {
         for (stored, i) in stored.into_iter().zip(by_name.into_iter().flatten()) {
             assigned.put(&slots[i].0.path, slots[i].1, stored);
@@ -203,9 +206,13 @@ fn fits(stored: &Stored, layer: &Layer, slot: Slot) -> bool {
             .name
             .rsplit_once(':')
             .map_or(stored.name.as_str(), |(name, _)| name);
-        return name
-            .strip_suffix(slot.role)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+        // A part inside a wrapper is called after the layer that was wrapped: `forward_lstm/lstm_cell/kernel`.
+        let wrapped = slot.role.split_once('/').is_some_and(|(part, role)| {
+            let mut above = name.split('/').rev();
+            above.next() == Some(role) && above.any(|c| c.strip_prefix(part).is_some_and(|rest| rest.starts_with('_')))
+        });
+        let whole = name.strip_suffix(slot.role);
+        return wrapped || whole.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
     }
     let role = role(stored, layer);
     role == slot.role || slot.aliases.contains(&role)
@@ -297,7 +304,7 @@ fn slots_by_object(layer: &Layer) -> Result<Vec<Slot>, FormatError> {
 
 /// `DepthwiseConv2D` → `depthwise_conv2d`, `PReLU` → `p_re_lu`. Source: `to_snake_case` in `keras/src/utils/naming.py`:
 /// `(.)([A-Z][a-z]+)` → `\1_\2`, then `([a-z])([A-Z])` → `\1_\2`, lower case.
-fn snake_case(class: &str) -> String {
+pub(super) fn snake_case(class: &str) -> String {
     let chars: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut words = String::new();
     for (i, &c) in chars.iter().enumerate() {

@@ -63,6 +63,12 @@ impl<'f> Node<'f> {
         self.output(0).ok_or_else(|| self.malformed("has no output"))
     }
 
+    /// The name of the first output that somebody asks for.
+    pub fn asked_output(&self) -> Result<&'f str, FormatError> {
+        let asked = (0..self.proto.output.len()).find_map(|i| self.output(i));
+        asked.ok_or_else(|| self.malformed("has no output"))
+    }
+
     pub fn attribute(&self, name: &str) -> Option<&'f proto::Attribute> {
         let found = self.proto.attribute.iter().find(|a| a.name == name)?;
         self.read.borrow_mut().push(&found.name);

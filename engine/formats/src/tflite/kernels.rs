@@ -63,6 +63,10 @@ pub(super) enum Kernel {
     Quantize,
     /// From integers or halves to floats.
     Dequantize,
+    /// Numbers in another type.
+    Cast,
+    /// Floats with weights and states that are floats.
+    Recurrent,
     /// A constant with its zeros put back.
     Densify,
 }
@@ -148,6 +152,9 @@ const KERNELS: &[(Builtin, Kernel)] = &[
     (Builtin::QUANTIZE, Kernel::Quantize),
     (Builtin::DEQUANTIZE, Kernel::Dequantize),
     (Builtin::DENSIFY, Kernel::Densify),
+    (Builtin::CAST, Kernel::Cast),
+    (Builtin::UNIDIRECTIONAL_SEQUENCE_RNN, Kernel::Recurrent),
+    (Builtin::UNIDIRECTIONAL_SEQUENCE_LSTM, Kernel::Recurrent),
 ];
 
 /// The newest version of every builtin operator, by code; 0 where there is no kernel.

@@ -405,9 +405,9 @@ pub(super) trait FromOptions: Sized {
 union! {
     1 Conv2DOptions, 2 DepthwiseConv2DOptions, 5 Pool2DOptions, 8 FullyConnectedOptions, 9 SoftmaxOptions,
     10 ConcatenationOptions, 11 AddOptions, 15 ResizeBilinearOptions, 17 ReshapeOptions, 21 MulOptions, 22 PadOptions,
-    23 GatherOptions, 26 TransposeOptions, 27 ReducerOptions, 28 SubOptions, 29 DivOptions, 30 SqueezeOptions, 32 StridedSliceOptions,
-    33 ExpOptions, 35 SplitOptions, 38 DequantizeOptions, 39 MaximumMinimumOptions, 42 NegOptions, 43 PadV2Options,
-    48 SliceOptions, 49 TransposeConvOptions, 52 ExpandDimsOptions, 56 PowOptions, 74 ResizeNearestNeighborOptions, 75 LeakyReluOptions, 77 MirrorPadOptions,
+    23 GatherOptions, 26 TransposeOptions, 27 ReducerOptions, 28 SubOptions, 29 DivOptions, 30 SqueezeOptions, 31 SequenceRNNOptions, 32 StridedSliceOptions,
+    33 ExpOptions, 35 SplitOptions, 37 CastOptions, 38 DequantizeOptions, 39 MaximumMinimumOptions, 42 NegOptions, 43 PadV2Options,
+    48 SliceOptions, 49 TransposeConvOptions, 52 ExpandDimsOptions, 56 PowOptions, 71 UnidirectionalSequenceLSTMOptions, 74 ResizeNearestNeighborOptions, 75 LeakyReluOptions, 77 MirrorPadOptions,
     78 AbsOptions, 89 QuantizeOptions, 91 HardSwishOptions, 101 BatchMatMulOptions, 116 GeluOptions,
 }
 
@@ -478,6 +478,20 @@ tables! {
     ReshapeOptions { new_shape: Option<Vec<i32>> = None }
     SqueezeOptions { squeeze_dims: Option<Vec<i32>> = None }
     ExpandDimsOptions {}
+    SequenceRNNOptions {
+        time_major: bool = false,
+        fused_activation_function: i8 = 0,
+        asymmetric_quantize_inputs: bool = false,
+    }
+    UnidirectionalSequenceLSTMOptions {
+        fused_activation_function: i8 = 0,
+        cell_clip: f32 = 0.0,
+        proj_clip: f32 = 0.0,
+        time_major: bool = false,
+        asymmetric_quantize_inputs: bool = false,
+        diagonal_recurrent_tensors: bool = false,
+    }
+    CastOptions { in_data_type: i8 = 0, out_data_type: i8 = 0 }
     TransposeOptions {}
     ReducerOptions { keep_dims: bool = false }
     SplitOptions { num_splits: i32 = 0 }

@@ -106,6 +106,13 @@ impl Transposed {
     }
 }
 
+/// `ActivationFunctionType`, of recurrent layers.
+pub(super) const RELU: i8 = 1;
+/// `ActivationFunctionType`.
+pub(super) const RELU6: i8 = 3;
+/// `ActivationFunctionType`.
+pub(super) const TANH: i8 = 4;
+
 /// `ActivationFunctionType`.
 pub(super) const fn activation_code(activation: Activation) -> i8 {
     match activation {

@@ -6,6 +6,7 @@
 
 mod batch_norm;
 mod binary;
+mod cast;
 mod concat;
 mod conv2d;
 mod custom;
@@ -22,6 +23,7 @@ mod p_relu;
 mod pad;
 mod pool;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod reshape;
 mod resize;
@@ -34,6 +36,7 @@ mod window;
 
 pub use batch_norm::BatchNorm;
 pub use binary::{Add, Div, Maximum, Minimum, Mul, Pow, Sub};
+pub use cast::Cast;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use custom::Custom;
@@ -50,6 +53,7 @@ pub use p_relu::PRelu;
 pub use pad::{Pad, PadMode};
 pub use pool::{AveragePool2d, MaxPool2d};
 pub use quantize::{Dequantize, Quantize};
+pub use recurrent::{Cell, Recurrent};
 pub use reduce::{Mean, ReduceMax, ReduceMin, ReduceSum};
 pub use reshape::Reshape;
 pub use resize::{Coordinates, Interpolation, Resize};
@@ -259,11 +263,12 @@ impl Op {
 }
 
 operators! {
-    Conv2d, DepthwiseConv2d, TransposeConv2d, FullyConnected, MatMul, BatchNorm, LayerNorm, PRelu, Softmax,
+    Conv2d, DepthwiseConv2d, TransposeConv2d, FullyConnected, MatMul, Recurrent, BatchNorm, LayerNorm, PRelu,
+    Softmax,
     MaxPool2d, AveragePool2d, Mean, ReduceSum, ReduceMax, ReduceMin,
     Add, Sub, Mul, Div, Pow, Minimum, Maximum,
     Concat, Split, Slice, Gather, Pad, Reshape, Transpose, Resize,
-    Quantize, Dequantize, Dropout, Identity, Custom,
+    Quantize, Dequantize, Cast, Dropout, Identity, Custom,
 }
 
 /// Reads the text form: the name of an operator with its attributes.

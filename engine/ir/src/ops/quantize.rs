@@ -69,7 +69,7 @@ impl Operator for Dequantize {
 }
 
 /// Element types by their text names.
-mod element {
+pub(super) mod element {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::ElementType;

@@ -11,6 +11,7 @@ mod lower;
 mod masks;
 mod moments;
 mod raise;
+mod recurrent;
 
 pub use layout::{Interface, channels_last, channels_last_with};
 pub use masks::{Masked, masked, only_softmax};
@@ -39,10 +40,14 @@ pub const LOWER: &[(&str, Rule)] = &[
     ("bias-of-convolutions", lower::conv_bias),
     ("integers-to-constants", lower::dequantized_constant),
     ("finite-masks", masks::finite_mask),
+    ("recurrent-to-unidirectional", recurrent::unidirectional),
 ];
 
 /// The rules of [`lower_norms`], by name.
 const LOWER_NORMS: &[(&str, Rule)] = &[("layer-norm-to-means", lower::layer_norm)];
+
+/// The rules of [`unroll`], by name.
+const UNROLL: &[(&str, Rule)] = &[("recurrent-to-steps", recurrent::unroll)];
 
 /// The rules of [`raise`], by name.
 pub const RAISE: &[(&str, Rule)] = &[
@@ -69,6 +74,11 @@ pub fn lower(graph: &mut Graph) -> Result<Applied, GraphError> {
 /// The part of [`lower`] that is about norms by the sample's own statistics: for networks whose other operators are integers already.
 pub fn lower_norms(graph: &mut Graph) -> Result<Applied, GraphError> {
     run(graph, LOWER_NORMS)
+}
+
+/// Expresses recurrent layers by what they compute in each of their steps, for formats and arithmetics without such layers.
+pub fn unroll(graph: &mut Graph) -> Result<Applied, GraphError> {
+    run(graph, UNROLL)
 }
 
 /// Puts operators together that are spelled out in parts: what [`lower`] did to norms, and files that know none.

@@ -16,6 +16,7 @@ pub trait Element: Copy + private::Sealed {}
 
 impl Element for f32 {}
 impl Element for i32 {}
+impl Element for i64 {}
 impl Element for u8 {}
 impl Element for i8 {}
 impl Element for i16 {}
@@ -24,6 +25,7 @@ mod private {
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for i32 {}
+    impl Sealed for i64 {}
     impl Sealed for u8 {}
     impl Sealed for i8 {}
     impl Sealed for i16 {}

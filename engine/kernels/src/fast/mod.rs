@@ -34,6 +34,7 @@ mod norm;
 mod plane;
 mod pool;
 mod product;
+mod recurrent;
 mod requantize;
 mod resize;
 mod short;
@@ -62,6 +63,7 @@ pub use pool::{
     average_pool_f32, average_pool_int, average_pool_short, global_mean_f32, global_mean_int, max_pool_f32,
     max_pool_int, max_pool_short,
 };
+pub use recurrent::FloatRecurrent;
 pub use resize::{FloatResize, IntResize};
 pub use short::{ShortConv, ShortDense, ShortDepthwise};
 pub use softmax::{ByteSoftmax, ShortSoftmax, softmax_f32};

@@ -77,7 +77,10 @@ pub fn split<T: Copy>(outer: usize, input: &[T], outputs: &mut [&mut [T]]) {
 /// lies outside is taken as the nearest index; there is at least one slice to pick.
 ///
 /// Source: `reference_ops::Gather` (`gather.h`), which stops the model at an index that lies outside.
-pub fn gather<T: Copy>(outer: usize, inner: usize, input: &[T], indices: &[i32], output: &mut [T]) {
+pub fn gather<T: Copy, I: Copy>(outer: usize, inner: usize, input: &[T], indices: &[I], output: &mut [T])
+where
+    usize: TryFrom<I>,
+{
     let extent = input.len() / (outer * inner).max(1);
     assert_eq!(output.len(), outer * indices.len() * inner, "elements of the output");
     if output.is_empty() {

@@ -31,7 +31,8 @@ pub fn float16(graph: &Graph) -> Result<Graph, QuantizeError> {
             }
             let tensor = graph.tensor(input);
             let new = match tensor.data.as_ref() {
-                Some(Constant::F32(values)) => {
+                // Runtimes take the weights of a recurrent layer as they are stored.
+                Some(Constant::F32(values)) if !matches!(node.op, Op::Recurrent(_)) => {
                     if let Some(v) = values.iter().find(|v| v.is_finite() && v.abs() > f16::MAX.to_f32()) {
                         return Err(QuantizeError::HalfOverflow {
                             tensor: tensor.name.clone(),

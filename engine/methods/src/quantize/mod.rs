@@ -101,7 +101,7 @@ impl Settings {
             min_elements: MIN_ELEMENTS,
             input: EdgeType::Float,
             output: EdgeType::Float,
-            allow_float: vec![ALLOW_FLOAT.into()],
+            allow_float: ALLOW_FLOAT.map(str::to_owned).to_vec(),
         }
     }
 }
@@ -110,8 +110,8 @@ impl Settings {
 pub const MIN_ELEMENTS: usize = 1024;
 
 /// What may stay float, unless the caller says otherwise. A layer norm divides by the root of a variance, whose range is the square of the
-/// activations': one scale for it loses the small ones.
-pub const ALLOW_FLOAT: &str = "op:layer_norm";
+/// activations': one scale for it loses the small ones. A recurrent layer carries its state through all steps.
+pub const ALLOW_FLOAT: [&str; 2] = ["op:layer_norm", "op:recurrent"];
 
 /// Refuses a model that is quantized already, and names that no layer has.
 pub fn check_model(model: &Graph, settings: &Settings) -> Result<(), QuantizeError> {

@@ -56,6 +56,12 @@ pub fn stored_as(graph: &Graph, wanted: ElementType, min_elements: usize, plan: 
     rows
 }
 
+/// Whether a tensor holds integers that mean themselves: shapes, indices.
+fn counts(graph: &Graph, id: TensorId) -> bool {
+    let tensor = graph.tensor(id);
+    !tensor.ty.element.is_float() && !tensor.is_quantized()
+}
+
 /// Checks that every computing node of a graph works on integers of `width`.
 pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<Effect> {
     let mut rows = Vec::new();
@@ -64,7 +70,7 @@ pub fn integer(graph: &Graph, width: Width, plan: &Plan) -> Vec<Effect> {
         Width::Bits16 => HashSet::new(),
     };
     for (id, node) in graph.node_ids().zip(graph.nodes()) {
-        if matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)) {
+        if matches!(node.op, Op::Quantize(_) | Op::Dequantize(_) | Op::Cast(_)) || counts(graph, node.output()) {
             continue;
         }
         if before_the_edge.contains(&id) {

@@ -5,6 +5,7 @@
 //! | convolution, fully connected | yes, a following sum included | yes | yes |
 //! | transposed convolution | yes | yes | |
 //! | product of computed matrices | yes | yes | |
+//! | recurrent layers | yes | | |
 //! | depthwise convolution | yes | yes | yes |
 //! | functions of two tensors | yes | yes | |
 //! | functions of one number | yes | by table | |
@@ -20,6 +21,7 @@ mod elementwise;
 mod expansion;
 mod layout;
 mod linear;
+mod recurrent;
 mod reduce;
 
 use ir::ops::{Interpolation, Mean, ReduceMax, ReduceMin, ReduceSum};
@@ -33,7 +35,7 @@ pub(crate) use linear::conv_with_residual;
 pub(crate) use reduce::spelled_batch_norm;
 
 use crate::RuntimeError;
-use crate::lower::{Context, Form, Lowered, Read};
+use crate::lower::{self, Context, Form, Lowered, Read};
 use crate::program::Run;
 
 /// The fast kernel of a node, or `None` where there is none.
@@ -49,6 +51,7 @@ pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lower
         Op::DepthwiseConv2d(op) => one(linear::depthwise(context, isa, op)?),
         Op::FullyConnected(op) => one(linear::fully_connected(context, isa, op)?),
         Op::MatMul(op) => one(linear::mat_mul(context, isa, op)?),
+        Op::Recurrent(op) => one(recurrent::recurrent(context, isa, op)?),
         Op::Add(_)
         | Op::Sub(_)
         | Op::Mul(_)
@@ -69,6 +72,8 @@ pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lower
         Op::TransposeConv2d(op) => one(linear::transpose_conv(context, isa, op)?),
         Op::Quantize(_) => one(convert::quantize(context, isa)?),
         Op::Dequantize(_) => one(convert::dequantize(context, isa)?),
+        // One plain loop over numbers side by side is vector code already.
+        Op::Cast(_) => Some(lower::cast(context)?),
         Op::Concat(_) | Op::Split(_) | Op::Slice(_) | Op::Gather(_) | Op::Pad(_) | Op::Transpose(_) => {
             layout::moved(context, isa)?
         }

@@ -66,16 +66,25 @@ fn cut<T: Scalar>(dims: &[usize], begin: Vec<usize>, step: Vec<isize>, size: &[u
 
 pub(super) fn gather(context: &Context<'_>, op: &Gather) -> Result<Vec<Lowered>, RuntimeError> {
     let indices = context.input(1);
-    if indices.ty.element != ElementType::I32 {
-        return Err(context.unsupported(format!(
-            "there is no kernel for indices `{}` of {}, expected i32",
-            indices.name, indices.ty.element
-        )));
-    }
+    let far = match indices.ty.element {
+        ElementType::I32 => false,
+        ElementType::I64 => true,
+        other => {
+            let problem = format!(
+                "there is no kernel for indices `{}` of {other}, expected i32 or i64",
+                indices.name
+            );
+            return Err(context.unsupported(problem));
+        }
+    };
     let (outer, inner) = context.dims(0).split_at(op.axis);
     let (outer, inner) = (outer.iter().product(), inner[1..].iter().product());
     Ok(for_store!(context.store()?, T => Lowered::new(Box::new(move |args| {
-        reference::gather::<T>(outer, inner, args.get(0), args.get(1), args.output());
+        if far {
+            reference::gather::<T, i64>(outer, inner, args.get(0), args.get(1), args.output());
+        } else {
+            reference::gather::<T, i32>(outer, inner, args.get(0), args.get(1), args.output());
+        }
     }))))
 }
 

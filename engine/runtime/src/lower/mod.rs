@@ -4,10 +4,12 @@
 //! computes, makes the kernel's parameters once, and returns the call as a closure.
 
 mod binary;
+mod cast;
 mod context;
 mod layout;
 mod linear;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod unary;
 
@@ -16,12 +18,14 @@ use ir::{ElementType, Op, TensorId};
 use kernels::fast::Border;
 
 pub(crate) use binary::{add_params, mul_params};
+pub(crate) use cast::lower as cast;
 pub(crate) use context::{Arithmetic, Context};
 pub(crate) use layout::{resize_shape, stored};
 pub(crate) use linear::{
     conv_shape, depthwise_shape, fully_connected_shape, linear_params, mat_mul_params, mat_mul_shape,
     transpose_conv_shape, weight_scales, wide_bias,
 };
+pub(crate) use recurrent::{recurrent_shape, states};
 pub(crate) use reduce::{batch_norm_params, pool_shape};
 pub use unary::formula;
 pub(crate) use unary::{integer_map, wide_map};
@@ -128,6 +132,7 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         Op::TransposeConv2d(op) => linear::transpose_conv(context, op),
         Op::FullyConnected(op) => linear::fully_connected(context, op),
         Op::MatMul(op) => linear::mat_mul(context, op),
+        Op::Recurrent(op) => recurrent::lower(context, op),
         Op::BatchNorm(op) => reduce::batch_norm(context, op),
         Op::LayerNorm(op) => reduce::layer_norm(context, op),
         Op::Function(function) => unary::lower(context, *function),
@@ -156,6 +161,7 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         Op::Resize(op) => layout::resize(context, op),
         Op::Quantize(_) => quantize::quantize(context),
         Op::Dequantize(_) => quantize::dequantize(context),
+        Op::Cast(_) => cast::lower(context),
         Op::Custom(op) => Err(context.unsupported(format!(
             "`{}` of domain `{}` is an operator of unknown meaning; it can be stored, not executed",
             op.name, op.domain

@@ -142,5 +142,6 @@ fn real(values: Value<'_>, stored: Option<QuantParams>) -> Vec<f32> {
         Value::U8(values) => values.iter().map(|&q| real(q.into())).collect(),
         Value::I16(values) => values.iter().map(|&q| real(q.into())).collect(),
         Value::I32(values) => values.iter().map(|&q| real(q)).collect(),
+        Value::I64(values) => values.iter().map(|&q| q as f32).collect(),
     }
 }

@@ -72,6 +72,7 @@ impl Op for EvaluateOp {
                 Value::U8(v) => Judgement::of(number, label, v),
                 Value::I16(v) => Judgement::of(number, label, v),
                 Value::I32(v) => Judgement::of(number, label, v),
+                Value::I64(v) => Judgement::of(number, label, v),
             }
         };
         feeder.each(context, judgement, |judged| {

@@ -121,7 +121,7 @@ fn integers(graph: &Graph, ranges: &Ranges, weights: WeightType) -> Result<(Grap
         min_elements: methods::quantize::MIN_ELEMENTS,
         input: EdgeType::Float,
         output: EdgeType::Float,
-        allow_float: vec![methods::quantize::ALLOW_FLOAT.into()],
+        allow_float: methods::quantize::ALLOW_FLOAT.map(str::to_owned).to_vec(),
     };
     let plan = Plan {
         types: BTreeMap::new(),

@@ -17,12 +17,23 @@ use crate::contract::Context;
 /// Samples of a part: enough to keep all threads busy, few enough that the outputs of a part are small beside a model.
 const PART: usize = 1024;
 
+/// What samples become for an input that takes no floats.
+#[derive(Debug, Clone, Copy)]
+enum Edge {
+    /// Stored integers of a scale.
+    Quantized(ElementType, QuantParams),
+    /// Whole numbers, such as those of words.
+    Counted,
+    /// The same in 64 bits.
+    CountedFar,
+}
+
 /// Feeds the samples of a dataset to a model with one input.
 pub struct Feeder<'a> {
     executable: &'a Executable,
     dataset: &'a Dataset,
     prepared: Prepared,
-    edge: Option<(ElementType, QuantParams)>,
+    edge: Option<Edge>,
     order: Option<&'a [usize]>,
     fit: Fit,
     /// What lies before a sample's values along the dimension that counts samples, and behind it.
@@ -71,7 +82,11 @@ impl<'a> Feeder<'a> {
             port.quantization.as_ref().and_then(ir::Quantization::whole),
         ) {
             (ElementType::F32, _) => None,
-            (element @ (ElementType::I8 | ElementType::U8 | ElementType::I16), Some(params)) => Some((element, params)),
+            (element @ (ElementType::I8 | ElementType::U8 | ElementType::I16), Some(params)) => {
+                Some(Edge::Quantized(element, params))
+            }
+            (ElementType::I32, None) => Some(Edge::Counted),
+            (ElementType::I64, None) => Some(Edge::CountedFar),
             (element, _) => {
                 return Err(StepError::Params(format!(
                     "input `{}` is {element} without a scale; samples cannot be fed to it",
@@ -197,14 +212,23 @@ impl<'a> Feeder<'a> {
     pub fn feed(&self, i: usize, buffers: &mut InputBuffers) -> Result<(), StepError> {
         match self.edge {
             None => self.float(i, buffers.f32(0))?,
-            Some((element, params)) => {
+            Some(edge) => {
                 let mut values = vec![0.0; self.elements()];
                 self.float(i, &mut values)?;
-                let stored = values.into_iter().map(|v| params.quantize(v, element));
-                match element {
-                    ElementType::I8 => buffers.i8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i8),
-                    ElementType::I16 => buffers.i16(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i16),
-                    _ => buffers.u8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as u8),
+                let values = values.into_iter();
+                match edge {
+                    Edge::Counted => buffers.i32(0).iter_mut().zip(values).for_each(|(to, v)| *to = v as i32),
+                    Edge::CountedFar => buffers.i64(0).iter_mut().zip(values).for_each(|(to, v)| *to = v as i64),
+                    Edge::Quantized(element, params) => {
+                        let stored = values.map(|v| params.quantize(v, element));
+                        match element {
+                            ElementType::I8 => buffers.i8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i8),
+                            ElementType::I16 => {
+                                buffers.i16(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i16);
+                            }
+                            _ => buffers.u8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as u8),
+                        }
+                    }
                 }
             }
         }

@@ -197,6 +197,7 @@ fn real(value: Value<'_>, params: Option<QuantParams>) -> Cow<'_, [f32]> {
         Value::U8(values) => values.iter().map(|&q| real(q.into())).collect(),
         Value::I16(values) => values.iter().map(|&q| real(q.into())).collect(),
         Value::I32(values) => values.iter().map(|&q| real(q)).collect(),
+        Value::I64(values) => values.iter().map(|&q| q as f32).collect(),
     }
 }
 

@@ -46,6 +46,29 @@ pub(super) fn argument(call: &mut Call<'_, '_>, x: TensorId) -> Result<TensorId,
     }
 }
 
+/// The function of a number that an argument names, for layers that have it inside.
+pub(super) fn function_argument(
+    call: &Call<'_, '_>,
+    attributes: &Attributes,
+    key: &str,
+    default: Function,
+) -> Result<Function, FormatError> {
+    let Some(value) = attributes.get(key) else {
+        return Ok(default);
+    };
+    // A registered function is an object that holds its name.
+    let name = value.as_str().or_else(|| value.get("config")?.as_str());
+    let function = match name {
+        Some("hard_sigmoid") => Some(hard_sigmoid(call.major())),
+        Some("elu") => Some(Function::Elu { alpha: 1.0 }),
+        Some("leaky_relu") => Some(Function::LeakyRelu { alpha: 0.2 }),
+        Some("gelu") => Some(Function::Gelu { approximate: false }),
+        Some(name) => functions::find(|f| f.keras.contains(&name)),
+        None => None,
+    };
+    function.ok_or_else(|| attributes.refuse(key, &format!("known functions: {}", known().join(", "))))
+}
+
 /// Whether the function is the layer or follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

@@ -33,13 +33,13 @@ pub(super) const KINDS: &[Kind] = &[
 
 const DEPTHWISE: Slot = Slot::trained("depthwise_kernel", &["kernel"]);
 
-fn depthwise_slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
+pub(super) fn depthwise_slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
     let mut slots = dense::slots(attributes)?;
     slots[0] = DEPTHWISE;
     Ok(slots)
 }
 
-fn separable_slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
+pub(super) fn separable_slots(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
     let mut slots = depthwise_slots(attributes)?;
     slots.insert(1, Slot::trained("pointwise_kernel", &[]));
     Ok(slots)

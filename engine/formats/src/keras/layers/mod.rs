@@ -6,13 +6,16 @@ mod batch_norm;
 mod convolution;
 mod dense;
 mod einsum_dense;
+pub(super) mod embedding;
 mod group_norm;
 mod layer_norm;
 mod merge;
 mod one_dimensional;
+pub(super) mod operators;
 mod pool;
 mod preprocessing;
 mod rectifier;
+mod recurrent;
 mod resample;
 mod shape;
 mod training;
@@ -22,6 +25,7 @@ use ir::TensorId;
 use super::attributes::Attributes;
 use super::build::Call;
 use super::config::Layer;
+use super::operation::PREFIX;
 use super::weights::Slot;
 use super::{layer_place, unsupported};
 use crate::FormatError;
@@ -48,13 +52,14 @@ fn scale_and_centre(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
     Ok(slots)
 }
 
-const GROUPS: [&[Kind]; 16] = [
+const GROUPS: [&[Kind]; 18] = [
     activation::KINDS,
     attention::KINDS,
     batch_norm::KINDS,
     convolution::KINDS,
     dense::KINDS,
     einsum_dense::KINDS,
+    embedding::KINDS,
     group_norm::KINDS,
     layer_norm::KINDS,
     merge::KINDS,
@@ -62,6 +67,7 @@ const GROUPS: [&[Kind]; 16] = [
     pool::KINDS,
     preprocessing::KINDS,
     rectifier::KINDS,
+    recurrent::KINDS,
     resample::KINDS,
     shape::KINDS,
     training::KINDS,
@@ -87,7 +93,7 @@ pub(super) fn known() -> Vec<&'static str> {
 
 /// The weights of a layer, in the order of files.
 pub(super) fn slots(layer: &Layer) -> Result<Vec<Slot>, FormatError> {
-    if layer.class == "InputLayer" {
+    if layer.class == "InputLayer" || layer.class.starts_with(PREFIX) {
         return Ok(Vec::new());
     }
     (find(&layer.class, &layer.path)?.slots)(&layer.attributes)
@@ -102,7 +108,7 @@ pub(super) fn find(class: &str, path: &str) -> Result<&'static Kind, FormatError
 
 fn advice(class: &str) -> String {
     match class {
-        "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" => {
+        "TensorFlowOpLayer" => {
             "arithmetic on tensors has no layer of its own; use layers (Rescaling, Add, Multiply, Cropping2D) and save again".into()
         }
         "Lambda" => "its code is not in the file; use layers (Rescaling, Activation, Reshape) and save again".into(),

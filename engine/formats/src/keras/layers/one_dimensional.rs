@@ -3,10 +3,10 @@
 //! `[1,L,C]` becomes `[1,1,L,C]` and back, by the nodes `layer/expand` and the one called like the layer.
 
 use ir::TensorId;
-use ir::ops::{Activation, AveragePool2d, Conv2d, MaxPool2d, Mean, Op, Padding, Reshape};
+use ir::ops::{Activation, AveragePool2d, Conv2d, DepthwiseConv2d, MaxPool2d, Mean, Op, Padding, Reshape};
 
 use super::super::attributes::Attributes;
-use super::{Call, Kind, PaddingMode, activation, dense, none};
+use super::{Call, Kind, PaddingMode, activation, convolution, dense, none};
 use crate::FormatError;
 
 pub(super) const KINDS: &[Kind] = &[
@@ -14,6 +14,16 @@ pub(super) const KINDS: &[Kind] = &[
         classes: &["Conv1D"],
         slots: dense::slots,
         build: conv1d,
+    },
+    Kind {
+        classes: &["DepthwiseConv1D"],
+        slots: convolution::depthwise_slots,
+        build: depthwise,
+    },
+    Kind {
+        classes: &["SeparableConv1D"],
+        slots: convolution::separable_slots,
+        build: separable,
     },
     Kind {
         classes: &["MaxPooling1D", "MaxPool1D"],
@@ -54,24 +64,46 @@ fn in_a_row(
     call.output(Reshape { shape }, &[row])
 }
 
-/// Kernel `LIO` → `O1LI`. Causal padding is all on the left.
+/// Where the window of a convolution over a row goes.
+struct Window {
+    kernel: usize,
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    padding: Padding,
+}
+
+impl Window {
+    /// Causal padding is all on the left.
+    fn of(call: &Call<'_, '_>) -> Result<Self, FormatError> {
+        let attributes = call.attributes();
+        attributes.channels_last()?;
+        let (_, [_, length, _]) = call.input_of_rank::<3>()?;
+        let kernel = attributes
+            .single("kernel_size")?
+            .ok_or_else(|| attributes.wrong("kernel_size", "a whole number"))?;
+        let stride = [1, attributes.single("strides")?.unwrap_or(1)];
+        let dilation = [1, attributes.single("dilation_rate")?.unwrap_or(1)];
+        let padding = if attributes.text("padding", "valid")? == "causal" {
+            Padding {
+                left: (kernel - 1).saturating_mul(dilation[1]),
+                ..Padding::NONE
+            }
+        } else {
+            PaddingMode::of(attributes)?.explicit([1, length], [1, kernel], stride, dilation)
+        };
+        Ok(Window {
+            kernel,
+            stride,
+            dilation,
+            padding,
+        })
+    }
+}
+
+/// Kernel `LIO` → `O1LI`.
 fn conv1d(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let attributes = call.attributes();
-    attributes.channels_last()?;
-    let (_, [_, length, c]) = call.input_of_rank::<3>()?;
-    let kernel = attributes
-        .single("kernel_size")?
-        .ok_or_else(|| attributes.wrong("kernel_size", "a whole number"))?;
-    let stride = [1, attributes.single("strides")?.unwrap_or(1)];
-    let dilation = [1, attributes.single("dilation_rate")?.unwrap_or(1)];
-    let padding = if attributes.text("padding", "valid")? == "causal" {
-        Padding {
-            left: (kernel - 1).saturating_mul(dilation[1]),
-            ..Padding::NONE
-        }
-    } else {
-        PaddingMode::of(attributes)?.explicit([1, length], [1, kernel], stride, dilation)
-    };
+    let (window, (_, [_, _, c])) = (Window::of(call)?, call.input_of_rank::<3>()?);
     let (filters, groups) = (
         attributes.extent("filters", None)?,
         attributes.extent("groups", Some(1))?,
@@ -80,19 +112,79 @@ fn conv1d(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
         let problem = format!("{c} input channels and {filters} filters do not fall into {groups} groups");
         return Err(call.malformed(problem));
     }
-    let i = c / groups;
+    let (i, kernel) = (c / groups, window.kernel);
     let mut weights = vec![call.weight("kernel", &[kernel, i, filters], &[2, 0, 1], &[filters, 1, kernel, i])?];
     if attributes.flag("use_bias", true)? {
         weights.push(call.vector("bias", filters)?);
     }
     let op = Conv2d {
-        stride,
-        dilation,
-        padding,
+        stride: window.stride,
+        dilation: window.dilation,
+        padding: window.padding,
         groups,
         activation: Activation::None,
     };
     let conv = in_a_row(call, "conv2d", op, &weights)?;
+    activation::argument(call, conv)
+}
+
+/// The operator of a depthwise layer, its kernel `LCM` → `11L(C·M)`, and how many channels it makes.
+fn depthwise_parts(call: &mut Call<'_, '_>) -> Result<(DepthwiseConv2d, TensorId, usize), FormatError> {
+    let attributes = call.attributes();
+    let (window, (_, [_, _, c])) = (Window::of(call)?, call.input_of_rank::<3>()?);
+    let multiplier = attributes.extent("depth_multiplier", Some(1))?;
+    if attributes.extent("groups", Some(1))? != 1 {
+        return Err(attributes.refuse(
+            "groups",
+            "a depthwise convolution has a group per channel; use groups=1",
+        ));
+    }
+    let channels = c.saturating_mul(multiplier);
+    let stored = [window.kernel, c, multiplier];
+    let kernel = call.weight(
+        "depthwise_kernel",
+        &stored,
+        &[0, 1, 2],
+        &[1, 1, window.kernel, channels],
+    )?;
+    let op = DepthwiseConv2d {
+        stride: window.stride,
+        dilation: window.dilation,
+        padding: window.padding,
+        activation: Activation::None,
+    };
+    Ok((op, kernel, channels))
+}
+
+fn depthwise(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
+    let (op, kernel, channels) = depthwise_parts(call)?;
+    let mut weights = vec![kernel];
+    call.attributes().get("filters");
+    if call.attributes().flag("use_bias", true)? {
+        weights.push(call.vector("bias", channels)?);
+    }
+    let conv = in_a_row(call, "depthwise_conv2d", op, &weights)?;
+    activation::argument(call, conv)
+}
+
+/// A depthwise convolution, then a pointwise one.
+fn separable(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
+    let (input, [n, length, c]) = call.input_of_rank::<3>()?;
+    let (op, kernel, channels) = depthwise_parts(call)?;
+    let filters = call.attributes().extent("filters", None)?;
+    let shape = vec![n, 1, length, c];
+    let row = call.part("expand", Reshape { shape }, &[input])?;
+    let middle = call.part("depthwise", op, &[row, kernel])?;
+    let stored = [1, channels, filters];
+    let pointwise = call.weight("pointwise_kernel", &stored, &[2, 0, 1], &[filters, 1, 1, channels])?;
+    let mut inputs = vec![middle, pointwise];
+    if call.attributes().flag("use_bias", true)? {
+        inputs.push(call.vector("bias", filters)?);
+    }
+    let row = call.part("conv2d", Conv2d::default(), &inputs)?;
+    let mut shape = call.dims(row);
+    shape.remove(1);
+    let conv = call.output(Reshape { shape }, &[row])?;
     activation::argument(call, conv)
 }
 

@@ -12,6 +12,7 @@ mod matrix;
 mod movement;
 mod normalization;
 mod quantized;
+mod recurrent;
 mod reduction;
 mod repeat;
 mod resize;
@@ -160,6 +161,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Gather", movement::gather),
     ("Gelu", elementwise::gelu),
     ("Gemm", matrix::gemm),
+    ("GRU", recurrent::gru),
     ("GlobalAveragePool", convolution::global_average_pool),
     ("GlobalMaxPool", convolution::global_max_pool),
     ("Greater", logic::greater),
@@ -168,6 +170,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("HardSigmoid", elementwise::hard_sigmoid),
     ("Identity", elementwise::identity),
     ("InstanceNormalization", normalization::instance),
+    ("LSTM", recurrent::lstm),
     ("LayerNormalization", normalization::layer),
     ("LeakyRelu", elementwise::leaky_relu),
     ("Less", logic::less),
@@ -186,6 +189,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Pad", movement::pad),
     ("Pow", elementwise::pow),
     ("QuantizeLinear", quantized::quantize),
+    ("RNN", recurrent::rnn),
     ("Reciprocal", elementwise::reciprocal),
     ("ReduceL1", reduction::l1),
     ("ReduceL2", reduction::l2),

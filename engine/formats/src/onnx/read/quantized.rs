@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use ir::ops::{Dequantize, Identity, Quantize};
+use ir::ops::{Cast, Dequantize, Identity, Quantize};
 use ir::{Constant, ElementType, QuantParams, Quantization, Scale, TensorType};
 
 use super::Node;
@@ -273,10 +273,18 @@ pub(super) fn cast<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         importer.mean(node, x, Quantization::per_tensor(one, 0))?;
         return importer.put(node, Dequantize {}, &[x], layout).map(drop);
     }
-    Err(node.unsupported(
-        format!("casts computed values from {from} to {to}"),
-        "only floats and bytes are computed with",
-    ))
+    let to = if to == ElementType::F16 { ElementType::F32 } else { to };
+    if [from, to].iter().any(|&e| e == ElementType::Bool) {
+        let problem = format!("casts computed values from {from} to {to}");
+        return Err(node.unsupported(problem, "compare with a number instead"));
+    }
+    let x = importer.input_in(node, 0, layout)?;
+    let op: ir::Op = if from == to {
+        Identity {}.into()
+    } else {
+        Cast { to }.into()
+    };
+    importer.put(node, op, &[x], layout).map(drop)
 }
 
 /// The inputs of one integer operator: operands behind their scale and zero point, among plain inputs.

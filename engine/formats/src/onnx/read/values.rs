@@ -650,7 +650,7 @@ impl<'f> Importer<'f> {
         op: impl Into<Op>,
         inputs: &[TensorId],
     ) -> Result<TensorId, FormatError> {
-        let name = format!("{}/{what}", node.first_output()?);
+        let name = format!("{}/{what}", node.asked_output()?);
         self.append(&name, op, inputs, None)
     }
 

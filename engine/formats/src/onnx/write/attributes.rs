@@ -44,3 +44,17 @@ pub(super) fn ints(name: &str, values: &[usize]) -> Attribute {
         ..of(name, kind::INTS)
     }
 }
+
+pub(super) fn floats(name: &str, values: &[f32]) -> Attribute {
+    Attribute {
+        floats: values.to_vec(),
+        ..of(name, kind::FLOATS)
+    }
+}
+
+pub(super) fn texts(name: &str, values: &[&str]) -> Attribute {
+    Attribute {
+        strings: values.iter().map(|v| v.as_bytes().to_vec()).collect(),
+        ..of(name, kind::STRINGS)
+    }
+}

@@ -13,6 +13,14 @@ use crate::onnx::{CUSTOM_OPTIONS, proto, unsupported};
 type Done = Result<(), FormatError>;
 
 impl Emitter<'_> {
+    /// Numbers in another type.
+    pub fn cast(&mut self, node: &Node, to: ir::ElementType) -> Done {
+        let lies = self.lies(node.inputs[0]);
+        let x = self.real(node, node.inputs[0], lies)?;
+        let to = attributes::int("to", i64::from(crate::onnx::tensor::code(to)));
+        self.put(node, "Cast", &[&x], vec![to], lies, Activation::None)
+    }
+
     /// A function of a number.
     pub fn function(&mut self, node: &Node, function: Function) -> Done {
         let lies = self.lies(node.inputs[0]);

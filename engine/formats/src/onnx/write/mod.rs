@@ -9,6 +9,7 @@ mod elementwise;
 mod gate;
 mod linear;
 mod movement;
+mod recurrent;
 mod values;
 
 use ir::{Graph, Op};
@@ -241,6 +242,8 @@ impl Emitter<'_> {
             Op::MatMul(op) => self.mat_mul(node, op),
             Op::BatchNorm(op) => self.batch_norm(node, op),
             Op::LayerNorm(op) => self.layer_norm(node, op),
+            Op::Recurrent(op) => self.recurrent(node, op),
+            Op::Cast(op) => self.cast(node, op.to),
             Op::MaxPool2d(op) => self.max_pool2d(node, op),
             Op::AveragePool2d(op) => self.average_pool2d(node, op),
             Op::Mean(op) => self.reduce(node, "ReduceMean", &op.axes, op.keep_dims),

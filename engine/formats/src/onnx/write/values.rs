@@ -183,6 +183,13 @@ impl<'g> Emitter<'g> {
         });
     }
 
+    /// The output of the node that was added last is its third one; nobody asks for the others.
+    pub fn third_output(&mut self, name: &str) {
+        if let Some(last) = self.nodes.last_mut() {
+            last.output = vec![String::new(), String::new(), name.to_owned()];
+        }
+    }
+
     /// The name that a tensor gets in a layout: its own, unless the border of the file needs that for the other layout.
     fn name_of(&mut self, id: TensorId, lies: Lies) -> String {
         let name = self.graph.tensor(id).name.clone();

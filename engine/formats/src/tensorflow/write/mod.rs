@@ -37,7 +37,8 @@ const PRODUCER: i32 = 1087;
 /// The network computes with integers, or has an operator that TensorFlow lacks: the node is named.
 pub fn write(graph: &Graph) -> Result<Vec<u8>, FormatError> {
     let mut lowered = graph.clone();
-    passes::lower(&mut lowered).map_err(|source| FormatError::Graph {
+    let lower = |graph: &mut Graph| passes::lower(graph).and_then(|_| passes::unroll(graph));
+    lower(&mut lowered).map_err(|source| FormatError::Graph {
         format: Format::TensorFlow,
         source,
     })?;

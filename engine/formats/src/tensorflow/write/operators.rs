@@ -435,7 +435,19 @@ impl Call<'_> {
                 Ok(vec![self.add("Cast", &[x], &kinds)])
             }
             Op::Dropout(_) | Op::Identity(_) => self.unary("Identity"),
-            Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Quantize(_) => Err(self.no_such_operator()),
+            Op::Cast(op) => {
+                let [from, to] = [self.graph.tensor(self.node.inputs[0]).ty.element, op.to].map(element);
+                let (Some(from), Some(to)) = (from, to) else {
+                    return Err(self.no_such_operator());
+                };
+                let x = self.input(0)?;
+                Ok(vec![self.add(
+                    "Cast",
+                    &[x],
+                    &[("SrcT", Value::Type(from)), ("DstT", Value::Type(to))],
+                )])
+            }
+            Op::BatchNorm(_) | Op::LayerNorm(_) | Op::Recurrent(_) | Op::Quantize(_) => Err(self.no_such_operator()),
             Op::Custom(op) => Err(self.refuse(
                 format!("`{}` of domain `{}` has no meaning in TensorFlow", op.name, op.domain),
                 "export it to the format that it came from",

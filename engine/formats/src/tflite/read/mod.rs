@@ -6,6 +6,7 @@
 
 mod layout;
 mod ops;
+mod recurrent;
 mod shapes;
 mod tensors;
 mod windows;
@@ -76,6 +77,8 @@ struct Importer {
     open: HashMap<TensorId, Vec<usize>>,
     /// Integers that the file computes of shapes.
     computed: HashMap<TensorId, Vec<i64>>,
+    /// Tensors that an interpreter keeps from one run to the next.
+    variables: HashSet<TensorId>,
     names: Names,
 }
 
@@ -147,10 +150,16 @@ impl Importer {
         let open = open
             .map(|(&id, table)| (id, tensors::open_dimensions(table)))
             .filter(|(_, open)| !open.is_empty());
+        let variables = tensors.iter().zip(&subgraph.tensors);
+        let variables = variables
+            .filter(|(_, table)| table.is_variable)
+            .map(|(&id, _)| id)
+            .collect();
         Ok(Importer {
             graph,
             open: open.collect(),
             computed: HashMap::new(),
+            variables,
             tensors,
             names,
         })
@@ -194,6 +203,17 @@ impl Importer {
             outputs,
             name,
         };
+        let states = [
+            Builtin::UNIDIRECTIONAL_SEQUENCE_LSTM,
+            Builtin::UNIDIRECTIONAL_SEQUENCE_RNN,
+        ]
+        .contains(&builtin);
+        if let Some(&variable) = read.inputs.iter().flatten().find(|id| self.variables.contains(id))
+            && !states
+        {
+            let problem = format!("reads `{}`, a variable", self.graph.tensor(variable).name);
+            return Err(read.unsupported(problem, "export the model without state"));
+        }
         self.import(&read)?;
         self.note_shape(&read);
         Ok(())

@@ -102,6 +102,9 @@ impl Importer {
             }
             Builtin::DEQUANTIZE => self.plain(u, Dequantize {}),
             Builtin::DENSIFY => self.densify(u),
+            Builtin::UNIDIRECTIONAL_SEQUENCE_LSTM => self.lstm(u),
+            Builtin::UNIDIRECTIONAL_SEQUENCE_RNN => self.rnn(u),
+            Builtin::CAST => self.cast(u),
             Builtin::MEAN => {
                 let (axes, keep_dims) = self.reduced(u)?;
                 self.on_first(u, Mean { axes, keep_dims })
@@ -268,6 +271,16 @@ impl Importer {
         axes.sort_unstable();
         axes.dedup();
         Ok((axes, keep_dims))
+    }
+
+    /// Numbers in another type; truth values, which are not computed with, are carried through.
+    fn cast(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        let (from, to) = (self.ty(u.input(0)?).element, self.ty(u.outputs[0]).element);
+        let computed = |e| !matches!(e, ElementType::F16 | ElementType::Bool);
+        if computed(from) && computed(to) {
+            return self.plain(u, ops::Cast { to });
+        }
+        self.carry(u)
     }
 
     /// Indices of other types than the IR's are carried through, and so are batches of indices.

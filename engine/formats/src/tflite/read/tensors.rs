@@ -118,8 +118,12 @@ impl<'f> Data<'f> {
 /// A tensor of the file under a unique name.
 pub(super) fn tensor(name: String, table: &Table, data: &mut Data<'_>) -> Result<Tensor, FormatError> {
     let place = format!("tensor `{name}`");
-    if table.is_variable {
-        return Err(unsupported(place, "is a variable", "export the model without state"));
+    if table.is_variable && table.buffer != 0 && data.stored(&place, table.buffer)?.is_some() {
+        return Err(unsupported(
+            place,
+            "is a variable that does not begin with zeros",
+            "export the model without state",
+        ));
     }
     if table.external_buffer != 0 {
         return Err(unsupported(

@@ -100,6 +100,14 @@ impl Used<'_> {
             Kernel::MatMul => self.mat_mul(),
             Kernel::Quantize => self.quantize(),
             Kernel::Dequantize => self.dequantize(),
+            Kernel::Cast => {
+                let numbers = [F32, I32, I64, I16, I8, U8, Bool];
+                one_of(self.input(0)?, &numbers).and_then(|()| one_of(self.output()?, &numbers))
+            }
+            Kernel::Recurrent => {
+                let mut tensors = self.inputs.iter().flatten().chain(&self.outputs);
+                tensors.try_for_each(|tensor| one_of(tensor, &[F32]))
+            }
             Kernel::Densify => one_of(self.input(0)?, &[F32, F16, I8]),
         }
     }

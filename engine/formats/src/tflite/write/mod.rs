@@ -6,6 +6,7 @@
 mod gate;
 mod layout;
 mod ops;
+mod recurrent;
 mod sparse;
 mod version;
 mod windows;
@@ -106,6 +107,8 @@ struct FileTensor {
     open: Option<usize>,
     /// How it is stored, if without its zeros.
     sparsity: Option<SparsityParameters>,
+    /// Whether it is kept from one run to the next.
+    variable: bool,
 }
 
 /// An operator about to be written; inputs and outputs are positions of tensors.
@@ -130,6 +133,8 @@ struct Emitter<'g> {
     buffers: Vec<Buffer<'static>>,
     codes: Vec<Code>,
     operators: Vec<Operator>,
+    /// Constants that were taken apart gate by gate.
+    gates: HashMap<TensorId, [i32; 4]>,
     /// Integer constants made so far, by shape and values.
     integers: HashMap<(Vec<usize>, Vec<i32>), i32>,
     names: HashSet<String>,
@@ -148,6 +153,7 @@ impl<'g> Emitter<'g> {
             buffers: vec![Buffer::default()],
             codes: Vec::new(),
             operators: Vec::new(),
+            gates: HashMap::new(),
             integers: HashMap::new(),
             names: graph.tensors().iter().map(|t| t.name.clone()).collect(),
         };
@@ -170,10 +176,12 @@ impl<'g> Emitter<'g> {
                 packed,
                 open: None,
                 sparsity: None,
+                variable: false,
             });
         }
-        // The output shape of a transposed convolution is a constant, and with it the batch.
-        let fixed = graph.nodes().iter().any(|n| matches!(n.op, Op::TransposeConv2d(_)));
+        // The output shape of a transposed convolution is a constant, and with it the batch; so is that of a state.
+        let fixed = |n: &ir::Node| matches!(n.op, Op::TransposeConv2d(_) | Op::Recurrent(_));
+        let fixed = graph.nodes().iter().any(fixed);
         let samples = Samples::of(graph);
         for (id, tensor) in graph.tensor_ids().zip(&mut emitter.tensors) {
             tensor.open = match samples.place(id) {
@@ -220,6 +228,7 @@ impl<'g> Emitter<'g> {
             packed: false,
             open: None,
             sparsity: None,
+            variable: false,
         })
     }
 
@@ -370,6 +379,7 @@ impl FileTensor {
             quantization: self.quantization.as_ref().map(parameters),
             shape_signature: self.open.map(|_| signature),
             sparsity: self.sparsity.clone(),
+            is_variable: self.variable,
             has_rank: true,
             ..schema::Tensor::default()
         })

@@ -3,14 +3,14 @@
 use ir::ops::{self, Activation, Custom, Function};
 use ir::{ElementType, Node, Op, TensorType};
 
-use super::{Call, Code, Emitter};
+use super::{Call, Code, Emitter, type_code};
 use crate::FormatError;
 use crate::functions::{Tflite, spelling};
 use crate::tflite::builtin::Builtin;
 use crate::tflite::flatbuffer::Reader;
 use crate::tflite::schema::{
-    AbsOptions, AddOptions, BatchMatMulOptions, Carried, ConcatenationOptions, DequantizeOptions, DivOptions,
-    ExpOptions, FullyConnectedOptions, GatherOptions, GeluOptions, HardSwishOptions, LeakyReluOptions,
+    AbsOptions, AddOptions, BatchMatMulOptions, Carried, CastOptions, ConcatenationOptions, DequantizeOptions,
+    DivOptions, ExpOptions, FullyConnectedOptions, GatherOptions, GeluOptions, HardSwishOptions, LeakyReluOptions,
     MaximumMinimumOptions, MulOptions, NegOptions, Operator, Options, PowOptions, QuantizeOptions, ReducerOptions,
     SoftmaxOptions, SplitOptions, SubOptions, TransposeOptions,
 };
@@ -114,6 +114,14 @@ impl Emitter<'_> {
             Op::Identity(_) | Op::Dropout(_) => {
                 let shape = self.tensors[node.output().index()].ty.shape.0.clone();
                 self.reshape(node, &shape);
+            }
+            Op::Recurrent(op) => self.recurrent(node, op)?,
+            Op::Cast(op) => {
+                let options = CastOptions {
+                    in_data_type: type_code(self.ty(node, 0).element),
+                    out_data_type: type_code(op.to),
+                };
+                self.plain(node, Builtin::CAST, options);
             }
             Op::BatchNorm(_) | Op::LayerNorm(_) => {
                 return Err(not_lowered(node));
@@ -271,7 +279,7 @@ pub(super) fn outputs(node: &Node) -> Vec<i32> {
 }
 
 /// Refuses an operator that `ir::passes` replaces.
-fn not_lowered(node: &Node) -> FormatError {
+pub(super) fn not_lowered(node: &Node) -> FormatError {
     unsupported(
         place(node),
         format!("TFLite has no operator {}", node.op.name()),

@@ -93,6 +93,7 @@ impl Emitter<'_> {
             packed: false,
             open: None,
             sparsity: Some(found.parameters),
+            variable: false,
         };
         let operator = Operator {
             inputs: vec![0],

@@ -110,6 +110,10 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
             first(&[(i16, 4), (o.half_pixel_centers || o.align_corners, 3), (i8, 2)])
         }
         (Builtin::BATCH_MATMUL, _) => first(&[(i16, 3), (i8, 2), (hybrid, 4)]),
+        (Builtin::CAST, _) => {
+            let any = |types: &[ElementType]| is(0, types) || output.is_some_and(|t| types.contains(&t.ty.element));
+            first(&[(any(&[I16]), 3), (any(&[I8]), 2)])
+        }
         (Builtin::GATHER, _) => first(&[(i16, 4), (is(0, &[Bool]), 3), (i8, 2)]),
         (Builtin::SUM, _) => first(&[(i8, 2)]),
         (Builtin::EXP | Builtin::LOG | Builtin::SQRT, _) => first(&[(i8 || i16, 2)]),
@@ -162,6 +166,7 @@ mod tests {
             packed: false,
             open: None,
             sparsity: None,
+            variable: false,
         }
     }
 

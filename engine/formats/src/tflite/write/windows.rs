@@ -89,6 +89,7 @@ impl Emitter<'_> {
             packed: false,
             open: self.tensors[node.inputs[0].index()].open,
             sparsity: None,
+            variable: false,
         });
         self.pad_into(node, &pad, output)?;
         Ok(output)
@@ -152,6 +153,7 @@ impl Emitter<'_> {
                 packed: false,
                 open: self.tensors[node.output().index()].open,
                 sparsity: None,
+                variable: false,
             });
         }
         let Some(padding) = scheme.or_else(|| window.scheme([0, 0])) else {

@@ -11,6 +11,7 @@ mod hybrid;
 mod layout;
 mod matmul;
 mod pool;
+mod recurrent;
 mod resize;
 mod short;
 mod support;

@@ -133,7 +133,7 @@ fn default_min_elements() -> usize {
 }
 
 fn default_allow_float() -> Vec<String> {
-    vec![methods::quantize::ALLOW_FLOAT.into()]
+    ALLOW_FLOAT.map(str::to_owned).to_vec()
 }
 
 /// Quantizes a float model; the second part of the result is the proof of effect.
