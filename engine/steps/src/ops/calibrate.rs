@@ -107,7 +107,8 @@ impl Op for CalibrateOp {
     }
 
     fn run(params: &Calibrate, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let model = models::prepared(inputs.one("model")?.model()?.as_ref())?;
+        let model = methods::quantize::widened(inputs.one("model")?.model()?.as_ref())?;
+        let model = models::prepared(&model)?;
         let dataset = inputs.one("data")?.dataset()?;
         let drawn = draw(params, &dataset.data)?;
         let executable = Executable::new(

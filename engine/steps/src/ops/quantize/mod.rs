@@ -144,6 +144,12 @@ pub fn quantize(
     samples: Option<&Samples<'_>>,
 ) -> Result<(Graph, Vec<Effect>), StepError> {
     let settings = params.settings();
+    // Weights in half precision are those of a float model, but for the scheme that would store them so again.
+    let whole = match params.scheme {
+        Scheme::Float16 => None,
+        Scheme::DynamicInt8 | Scheme::Int8 | Scheme::Int16x8 => Some(methods::quantize::widened(model)?),
+    };
+    let model = whole.as_ref().unwrap_or(model);
     check_model(model, &settings)?;
     let prepared = models::prepared(model)?;
     let plan = params.plan(&prepared)?;
@@ -206,8 +212,10 @@ impl Op for QuantizeOp {
     }
 
     fn foresee(params: &Quantize, inputs: &Outlook) -> Result<Facts, String> {
-        inputs.demand("model", (Self::NAME, "a float model"), |found| {
-            found == Arithmetic::Float
+        inputs.demand("model", (Self::NAME, "a float model"), |found| match found {
+            Arithmetic::Float => true,
+            Arithmetic::HalfWeights => params.scheme != Scheme::Float16,
+            _ => false,
         })?;
         let arithmetic = match params.scheme {
             Scheme::Float16 => Arithmetic::HalfWeights,
