@@ -108,6 +108,13 @@ pub(super) fn or<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     truth(importer, node, Maximum {}, &x, Layout::Stated)
 }
 
+/// Where the two differ: `(a − b)²`.
+pub(super) fn xor<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let x = [of_truths(importer, node, 0)?, of_truths(importer, node, 1)?];
+    let difference = importer.inner(node, "difference", Sub::default(), &x)?;
+    truth(importer, node, Mul::default(), &[difference; 2], Layout::Stated)
+}
+
 /// An input of truth values as zeros and ones, as the file states it.
 fn of_truths<'f>(importer: &mut Importer<'f>, node: &Node<'f>, i: usize) -> Result<TensorId, FormatError> {
     if let Some(known) = importer.known_input(node, i) {

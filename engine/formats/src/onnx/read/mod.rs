@@ -16,6 +16,7 @@ mod recurrent;
 mod reduction;
 mod repeat;
 mod resize;
+mod statistics;
 mod sums;
 mod values;
 
@@ -170,16 +171,19 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("HardSigmoid", elementwise::hard_sigmoid),
     ("Identity", elementwise::identity),
     ("InstanceNormalization", normalization::instance),
+    ("LRN", statistics::local_response),
     ("LSTM", recurrent::lstm),
     ("LayerNormalization", normalization::layer),
     ("LeakyRelu", elementwise::leaky_relu),
     ("Less", logic::less),
     ("LessOrEqual", logic::less_or_equal),
     ("LogSoftmax", elementwise::log_softmax),
+    ("LpNormalization", statistics::powers),
     ("MatMul", matrix::mat_mul),
     ("Max", elementwise::max),
     ("MaxPool", convolution::max_pool),
     ("Mean", elementwise::mean),
+    ("MeanVarianceNormalization", statistics::mean_variance),
     ("Min", elementwise::min),
     ("Mish", elementwise::mish),
     ("Mul", elementwise::mul),
@@ -189,10 +193,13 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Pad", movement::pad),
     ("Pow", elementwise::pow),
     ("QuantizeLinear", quantized::quantize),
+    ("RMSNormalization", statistics::root_mean_square),
     ("RNN", recurrent::rnn),
     ("Reciprocal", elementwise::reciprocal),
     ("ReduceL1", reduction::l1),
     ("ReduceL2", reduction::l2),
+    ("ReduceLogSum", statistics::log_sum),
+    ("ReduceLogSumExp", statistics::log_sum_exp),
     ("ReduceMax", reduction::max),
     ("ReduceMean", reduction::mean),
     ("ReduceMin", reduction::min),
@@ -216,6 +223,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Unsqueeze", movement::unsqueeze),
     ("Upsample", resize::upsample),
     ("Where", logic::choose),
+    ("Xor", logic::xor),
 ];
 
 /// The operators that [`read`] understands, sorted: those that become operators of the graph, and those that are computed at import.

@@ -62,11 +62,12 @@ pub(super) fn layer<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
 }
 
 /// `(x − mean) / √(variance + epsilon)` over `axes`.
-fn standardized<'f>(
+pub(super) fn standardized<'f>(
     importer: &mut Importer<'f>,
     node: &Node<'f>,
     x: TensorId,
     axes: &[usize],
+    epsilon: f32,
 ) -> Result<TensorId, FormatError> {
     let over = || Mean {
         axes: axes.to_vec(),
@@ -76,7 +77,7 @@ fn standardized<'f>(
     let centred = importer.inner(node, "centred", Sub::default(), &[x, mean])?;
     let squares = importer.inner(node, "squares", Mul::default(), &[centred, centred])?;
     let variance = importer.inner(node, "variance", over(), &[squares])?;
-    let epsilon = importer.scalar(node, "epsilon", node.float("epsilon", 1e-5));
+    let epsilon = importer.scalar(node, "epsilon", epsilon);
     let shifted = importer.inner(node, "shifted", Add::default(), &[variance, epsilon])?;
     let inverse = importer.inner(node, "inverse", Function::Rsqrt, &[shifted])?;
     importer.inner(node, "standardized", Mul::default(), &[centred, inverse])
@@ -86,7 +87,7 @@ fn standardized<'f>(
 pub(super) fn instance<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     let x = importer.last(node, 0)?;
     let axes: Vec<usize> = (1..importer.graph.tensor(x).ty.shape.rank() - 1).collect();
-    let y = standardized(importer, node, x, &axes)?;
+    let y = standardized(importer, node, x, &axes, node.float("epsilon", 1e-5))?;
     let scale = importer.constant(node, 1, Layout::Stated, |c| Some(c.clone()))?;
     let offset = importer.constant(node, 2, Layout::Stated, |c| Some(c.clone()))?;
     let scaled = importer.inner(node, "scaled", Mul::default(), &[y, scale])?;
@@ -116,7 +117,7 @@ pub(super) fn group<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         },
         &[x],
     )?;
-    let y = standardized(importer, node, grouped, &[2])?;
+    let y = standardized(importer, node, grouped, &[2], node.float("epsilon", 1e-5))?;
     let y = importer.inner(node, "ungrouped", Reshape { shape: dims.clone() }, &[y])?;
     let mut broadcast = vec![channels];
     broadcast.resize(dims.len() - 1, 1);

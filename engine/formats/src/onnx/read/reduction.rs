@@ -13,15 +13,15 @@ use crate::onnx::layout::{self, Layout};
 type Done = Result<(), FormatError>;
 
 /// What is reduced, and in which layout it lies and comes out.
-struct Plan {
-    x: TensorId,
-    axes: Vec<usize>,
-    keep_dims: bool,
-    layout: Layout,
+pub(super) struct Plan {
+    pub x: TensorId,
+    pub axes: Vec<usize>,
+    pub keep_dims: bool,
+    pub layout: Layout,
 }
 
 /// Axes are an attribute before opset 18 (13 for sums), then an input. `None`: nothing is reduced.
-fn plan<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<Option<Plan>, FormatError> {
+pub(super) fn plan<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<Option<Plan>, FormatError> {
     let rank = importer.ty(node, 0)?.shape.rank();
     let given = if node.input(1).is_none() {
         node.ints("axes").map(<[i64]>::to_vec)
