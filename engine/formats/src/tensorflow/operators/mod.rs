@@ -6,6 +6,7 @@ mod einsum;
 mod elementwise;
 mod gelu;
 mod linear;
+mod rearrange;
 mod shape;
 mod window;
 
@@ -27,6 +28,7 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
         einsum::ENTRIES,
         elementwise::ENTRIES,
         linear::ENTRIES,
+        rearrange::ENTRIES,
         shape::ENTRIES,
         window::ENTRIES,
     ]
