@@ -107,7 +107,6 @@ fn layer(
             "save the network with stateful=False; each sample begins with zeros",
         ),
         ("time_major", "give it sequences as [batch, steps, features]"),
-        ("zero_output_for_mask", "save the network without masks"),
     ] {
         if attributes.flag(key, false)? {
             return Err(attributes.refuse(key, fix));
@@ -119,6 +118,8 @@ fn layer(
         "unit_forget_bias",
         "unroll",
         "use_cudnn",
+        // There are no masks.
+        "zero_output_for_mask",
     ] {
         attributes.get(idle);
     }
