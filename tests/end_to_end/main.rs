@@ -17,4 +17,5 @@ mod read_and_write;
 mod samples;
 mod search;
 mod sources;
+mod tasks;
 mod verbs;

@@ -218,7 +218,7 @@ impl Op for QuantizeOp {
         Ok(Facts {
             arithmetic: Some(arithmetic),
             folded: true,
-            format: None,
+            ..Facts::default()
         })
     }
 
