@@ -18,4 +18,5 @@ mod read_and_write;
 mod samples;
 mod search;
 mod sources;
+mod tasks;
 mod verbs;

@@ -225,6 +225,9 @@ pub struct Pace {
     /// Memory that steps share, such as 4GiB [default: most of what is free]
     #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
     pub memory: Option<u64>,
+    /// Run the commands that the recipe names (`external`); PIPELINE_ALLOW_EXTERNAL=1 says so too
+    #[arg(long)]
+    pub allow_external: bool,
 }
 
 #[derive(Debug, Args)]

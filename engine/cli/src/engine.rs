@@ -8,6 +8,7 @@ use measure::Machine;
 use schedule::{Engine, Ingested, RunOptions};
 
 use crate::args::Pace;
+use crate::commands;
 use crate::exit::{Exit, Failure};
 use crate::project::{Project, refusal, rendered};
 use crate::terminal::Terminal;
@@ -47,6 +48,7 @@ pub fn options(pace: Option<&Pace>, machine: &Machine) -> RunOptions {
     RunOptions {
         threads: asked.min(cores * MOST_THREADS_A_CORE),
         memory: pace.and_then(|pace| pace.memory).unwrap_or_else(free_memory),
+        programs: commands::are_allowed(pace.is_some_and(|pace| pace.allow_external)),
         keep_going: pace.is_some_and(|pace| pace.keep_going),
         host: host(machine),
     }
@@ -99,6 +101,7 @@ mod tests {
             keep_going: false,
             jobs: Some(jobs),
             memory: None,
+            allow_external: false,
         };
         let threads = |pace: &Pace| options(Some(pace), &Machine::this()).threads;
         assert_eq!(threads(&jobs(3)), 3);

@@ -11,6 +11,7 @@
 
 mod args;
 mod cache_folder;
+mod commands;
 mod engine;
 mod exit;
 mod failures;

@@ -152,6 +152,7 @@ impl<'a> Workbench<'a> {
             memory: &measure::memory::ThisProcess,
             machine: &self.machine,
             intermediates: &steps::contract::NothingKept,
+            programs: false,
             shelf: &Memory,
         })
     }

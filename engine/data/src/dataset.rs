@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::samples::Samples;
 use crate::spec::Format;
+use crate::targets::Targets;
 
 /// Samples with their labels, in a fixed order.
 pub struct Dataset {
     /// The arrays; the first axis counts samples.
     pub samples: Samples,
-    /// Index into `classes` per sample; absent for unlabelled data.
+    /// Index into `classes` per sample; absent for unlabelled data and for data with `targets`.
     pub labels: Option<Vec<u32>>,
+    /// What samples are labelled with in place of one class each.
+    pub targets: Option<Targets>,
     /// Names of all classes of the data (also of those without a kept sample), in label order.
     pub classes: Vec<String>,
     /// Samples and class folders left out because of `on-error: skip`: name and reason.
@@ -122,6 +125,7 @@ mod tests {
         let mut dataset = Dataset {
             samples: Samples::new(vec![3, 1], Values::F32(vec![0.0; 3])).expect("three values"),
             labels: Some(vec![3, 1, 3]),
+            targets: None,
             classes: ["bird", "cat", "dog", "ship"].map(String::from).to_vec(),
             skipped: vec![],
         };

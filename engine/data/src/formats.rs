@@ -5,6 +5,7 @@ mod cifar;
 mod folder;
 mod idx;
 mod list;
+mod masks;
 mod numpy;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::error::DataError;
 use crate::spec::{Format, Spec, Split};
+use crate::targets::Boxes;
 use crate::tree::Tree;
 
 /// The samples of the chosen split, not yet decoded.
@@ -21,9 +23,26 @@ pub(crate) struct Listing<'a> {
     pub splits: Vec<String>,
     pub classes: Vec<String>,
     pub labels: Option<Vec<u32>>,
+    /// Labels of another kind than one class a sample.
+    pub truth: Option<Truth<'a>>,
     pub source: Source<'a>,
     pub skipped: Vec<(String, String)>,
     pub other_files: usize,
+}
+
+/// Labels of the listed samples, where these are not one class each.
+#[derive(Debug)]
+pub(crate) enum Truth<'a> {
+    /// 1 for each class that a sample is of, `[samples, classes]`.
+    Sets(Vec<u8>),
+    /// `[samples, names]`.
+    Numbers { names: Vec<String>, values: Vec<f32> },
+    /// An image each.
+    MaskFiles(Vec<String>),
+    /// The objects in each image.
+    Boxes(Vec<Boxes>),
+    /// Masks of one stored shape `[height, width, 1]`.
+    MaskRecords(Records<'a>),
 }
 
 /// Where the samples are.

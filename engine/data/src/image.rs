@@ -34,6 +34,18 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Picture<u8>, String> {
     }
 }
 
+/// Decodes an image file whose pixels are numbers of classes: of a palette the places, of gray the values as they are stored.
+pub(crate) fn decode_mask(bytes: &[u8]) -> Result<Picture<u8>, String> {
+    if let [0x89, b'P', b'N', b'G', ..] = bytes {
+        return png::decode_numbers(bytes);
+    }
+    let picture = decode(bytes)?;
+    if picture.channels == 1 {
+        return Ok(picture);
+    }
+    Err("a mask has one channel, or a palette; this image has colours".into())
+}
+
 fn check_size(width: usize, height: usize) -> Result<(), String> {
     let pixels = width.checked_mul(height);
     if pixels.is_none_or(|pixels| pixels > MOST_PIXELS) {

@@ -30,6 +30,7 @@ pub mod sample;
 mod samples;
 mod spec;
 mod suggest;
+mod targets;
 pub mod transform;
 pub mod tree;
 
@@ -41,8 +42,9 @@ pub use load::load;
 pub use sample::{Amount, Drawn, Sampling, Sharing};
 pub use samples::{Memory, ReadAt, Sample, Samples, Shelf, Stored, Values};
 pub use spec::{
-    ClassNames, Color, Columns, Format, Layout, Lists, MelScale, Method, OnError, Part, Resize, Spec, Spectrogram,
-    Split,
+    ClassNames, Color, Columns, Format, Headers, Labels, Layout, Lists, MelScale, Method, OnError, Part, Resize, Spec,
+    Spectrogram, Split,
 };
+pub use targets::{Boxed, Boxes, Targets};
 pub use transform::{LoadedDataset, Transform};
 pub use tree::{Entry, Limits, Tree};

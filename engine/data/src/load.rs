@@ -5,6 +5,7 @@
 //! the shelf: memory does not grow with the number of samples.
 
 mod choice;
+mod truth;
 
 use rayon::prelude::*;
 
@@ -16,8 +17,9 @@ use crate::formats::{self, Listing, PartValues, Records, Source};
 use crate::image::{self, Pixels, Preparation};
 use crate::npy;
 use crate::resize::Picture;
-use crate::samples::{Kind, Samples, Shelf, Stored, piece_name, reserve};
+use crate::samples::{Kind, SAMPLES, Samples, Shelf, Stored, piece_name, reserve};
 use crate::spec::{Color, Format, OnError, Spec, Split};
+use crate::targets::Targets;
 use crate::tree::Tree;
 
 /// Samples that one task decodes at least; smaller ones would cost more to hand out than to do.
@@ -45,6 +47,7 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
         mut splits,
         mut classes,
         labels,
+        truth,
         source,
         mut skipped,
         other_files,
@@ -107,9 +110,29 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
     );
     close_gaps(&mut picks, 1, failures.iter().map(|(place, _)| *place));
     let labels: Option<Vec<u32>> = labels.map(|labels| picks.iter().map(|&index| labels[index]).collect());
+    let around = truth::Around {
+        tree,
+        spec,
+        source: &source,
+        sample: samples.sample_shape(),
+        shelf,
+    };
+    let targets = truth
+        .map(|truth| truth::of_picks(truth, &picks, &mut classes, &around))
+        .transpose()?;
     let mut per_class = vec![0; if labels.is_some() { classes.len() } else { 0 }];
     for &label in labels.iter().flatten() {
         per_class[label as usize] += 1;
+    }
+    if let Some(Targets::Sets(bits)) = &targets {
+        let of_class = |class: usize| {
+            bits.iter()
+                .skip(class)
+                .step_by(classes.len())
+                .filter(|&&bit| bit != 0)
+                .count()
+        };
+        per_class = (0..classes.len()).map(of_class).collect();
     }
     let report = Report {
         format,
@@ -126,6 +149,7 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
         Dataset {
             samples,
             labels,
+            targets,
             classes,
             skipped,
         },
@@ -251,28 +275,42 @@ fn copy_all(records: &Records<'_>, picks: &[usize], shelf: &dyn Shelf) -> Result
         .iter()
         .any(|part| matches!(part.values, PartValues::Floats(_)));
     let gathered = if floats {
-        gather(picks, &records.shape, Kind::F32, shelf, |index, place: &mut [f32]| {
-            let (part, index) = records.find(index);
-            match &part.values {
-                PartValues::Floats(floats) => place.copy_from_slice(&floats[index * len..(index + 1) * len]),
-                PartValues::Bytes { data, start, stride } => {
-                    let bytes = &data[start + index * stride..][..len];
-                    place
-                        .iter_mut()
-                        .zip(bytes)
-                        .for_each(|(to, &byte)| *to = f32::from(byte));
+        gather(
+            SAMPLES,
+            picks,
+            &records.shape,
+            Kind::F32,
+            shelf,
+            |index, place: &mut [f32]| {
+                let (part, index) = records.find(index);
+                match &part.values {
+                    PartValues::Floats(floats) => place.copy_from_slice(&floats[index * len..(index + 1) * len]),
+                    PartValues::Bytes { data, start, stride } => {
+                        let bytes = &data[start + index * stride..][..len];
+                        place
+                            .iter_mut()
+                            .zip(bytes)
+                            .for_each(|(to, &byte)| *to = f32::from(byte));
+                    }
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
     } else {
-        gather(picks, &records.shape, Kind::U8, shelf, |index, place: &mut [u8]| {
-            let (part, index) = records.find(index);
-            if let PartValues::Bytes { data, start, stride } = &part.values {
-                place.copy_from_slice(&data[start + index * stride..][..len]);
-            }
-            Ok(())
-        })
+        gather(
+            SAMPLES,
+            picks,
+            &records.shape,
+            Kind::U8,
+            shelf,
+            |index, place: &mut [u8]| {
+                let (part, index) = records.find(index);
+                if let PartValues::Bytes { data, start, stride } = &part.values {
+                    place.copy_from_slice(&data[start + index * stride..][..len]);
+                }
+                Ok(())
+            },
+        )
     };
     Ok((gathered?.0, Vec::new()))
 }
@@ -293,28 +331,38 @@ fn decode_all(
         }
     });
     let Some((first, shape, floats)) = first else {
-        return Ok((Samples::in_pieces(vec![0], Kind::U8, 1, Vec::new()), failures));
+        return Ok((Samples::in_pieces(SAMPLES, vec![0], Kind::U8, 1, Vec::new()), failures));
     };
     let (samples, refusals) = if floats {
-        gather(picks, &shape, Kind::F32, shelf, |index, place: &mut [f32]| {
-            match one(index).map_err(Refusal::Broken)? {
+        gather(
+            SAMPLES,
+            picks,
+            &shape,
+            Kind::F32,
+            shelf,
+            |index, place: &mut [f32]| match one(index).map_err(Refusal::Broken)? {
                 Pixels::F32(picture) if picture.shape() == shape => {
                     place.copy_from_slice(&picture.pixels);
                     Ok(())
                 }
                 other => Err(Refusal::OtherShape(other.shape())),
-            }
-        })?
+            },
+        )?
     } else {
-        gather(picks, &shape, Kind::U8, shelf, |index, place: &mut [u8]| {
-            match one(index).map_err(Refusal::Broken)? {
+        gather(
+            SAMPLES,
+            picks,
+            &shape,
+            Kind::U8,
+            shelf,
+            |index, place: &mut [u8]| match one(index).map_err(Refusal::Broken)? {
                 Pixels::U8(picture) if picture.shape() == shape => {
                     place.copy_from_slice(&picture.pixels);
                     Ok(())
                 }
                 other => Err(Refusal::OtherShape(other.shape())),
-            }
-        })?
+            },
+        )?
     };
     failures.clear();
     for (place, refusal) in refusals {
@@ -337,6 +385,7 @@ fn decode_all(
 
 /// Fills piece after piece with the samples of `shape` that `one` writes; leaves out those that it refuses and lists them by position.
 fn gather<T: npy::Element + Default + Send + Sync>(
+    name: &'static str,
     picks: &[usize],
     shape: &[usize],
     kind: Kind,
@@ -356,9 +405,9 @@ fn gather<T: npy::Element + Default + Send + Sync>(
         let put = || {
             done.map(|values| {
                 let shape = [&[values.len() / len], shape].concat();
-                let name = piece_name(number);
-                let put = shelf.put(&name, npy::write(&shape, &values));
-                put.map_err(|why| DataError::Shelf { name, why })
+                let blob = piece_name(name, number);
+                let put = shelf.put(&blob, npy::write(&shape, &values));
+                put.map_err(|why| DataError::Shelf { name: blob, why })
             })
         };
         let (put, filled) = rayon::join(put, || fill(batch, len, &one));
@@ -376,7 +425,7 @@ fn gather<T: npy::Element + Default + Send + Sync>(
         }
     }
     let shape = [&[picks.len() - refusals.len()], shape].concat();
-    Ok((Samples::in_pieces(shape, kind, each, stored), refusals))
+    Ok((Samples::in_pieces(name, shape, kind, each, stored), refusals))
 }
 
 /// Fills one array with the samples that `one` writes; leaves out those that it refuses and lists them by position.

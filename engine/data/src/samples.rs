@@ -156,12 +156,20 @@ impl Samples {
     }
 
     /// Samples in pieces of `each` samples, of which the last may hold fewer.
-    pub(crate) fn in_pieces(shape: Vec<usize>, kind: Kind, each: usize, stored: Vec<Arc<dyn Stored>>) -> Self {
+    /// `name` is how the blobs that hold them begin.
+    pub(crate) fn in_pieces(
+        name: &'static str,
+        shape: Vec<usize>,
+        kind: Kind,
+        each: usize,
+        stored: Vec<Arc<dyn Stored>>,
+    ) -> Self {
         let pieces = stored.into_iter().map(|stored| Piece {
             stored,
             verified: OnceLock::new(),
         });
         let place = Place::Pieces(Pieces {
+            name,
             kind,
             each,
             all: pieces.collect(),
@@ -271,12 +279,19 @@ pub(crate) fn reserve<T>(count: usize) -> Result<Vec<T>, DataError> {
     Ok(values)
 }
 
+/// How the blobs of the samples themselves begin.
+pub(crate) const SAMPLES: &str = "samples";
+/// How the blobs of masks begin.
+pub(crate) const MASKS: &str = "masks";
+
 /// The name of the blob that holds a piece.
-pub(crate) fn piece_name(index: usize) -> String {
-    format!("samples-{index:05}.npy")
+pub(crate) fn piece_name(name: &str, index: usize) -> String {
+    format!("{name}-{index:05}.npy")
 }
 
 struct Pieces {
+    /// How the names of the pieces begin.
+    name: &'static str,
     kind: Kind,
     each: usize,
     all: Vec<Piece>,
@@ -311,7 +326,7 @@ impl Pieces {
         work: impl FnOnce(Sample<'_>) -> R,
     ) -> Result<R, DataError> {
         let number = index / self.each;
-        let broken = |why: String| DataError::malformed(piece_name(number), why);
+        let broken = |why: String| DataError::malformed(piece_name(self.name, number), why);
         let count = self.each.min(samples - number * self.each);
         let piece = self.piece(number, count, sample).map_err(broken)?;
         // Taken and put back, so that `work` may itself look at samples.

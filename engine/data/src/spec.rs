@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DataError;
 use crate::pattern::{Condition, Pattern};
 
-pub use lists::{ClassNames, Columns, Lists};
+pub use lists::{ClassNames, Columns, Headers, Labels, Lists};
 pub use spectrogram::{MelScale, Spectrogram};
 
 /// What to load and how.
@@ -73,6 +73,15 @@ pub struct Spec {
     /// What classes are called that the data only number (formats `list`, `idx`, `numpy`), in label order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_names: Option<ClassNames>,
+    /// What samples are labelled with, where the data do not show it.
+    #[serde(skip_serializing_if = "Labels::is_auto")]
+    pub labels: Labels,
+    /// Where the mask of an image lies, such as `masks/{name}.png` (formats `image-folder`, `list`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks: Option<String>,
+    /// The values of a mask's pixels in the order of the classes; without it a value is the number of its class, and 255 none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_values: Option<Vec<u8>>,
     /// What the name of a file says, such as `{class}_{index}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -427,7 +436,9 @@ impl Spec {
                 }
             }
         }
+        self.check_labels()?;
         let numbered = matches!(self.format, Format::Auto | Format::List | Format::Idx | Format::Numpy);
+        let numbered = numbered || self.masks.is_some();
         if self.class_names.is_some() && !numbered {
             return wrong(
                 "class-names",
@@ -441,6 +452,61 @@ impl Spec {
             );
         }
         self.crop.map_or(Ok(()), |sides| check_sides("crop", sides))
+    }
+
+    /// Finds settings of labels that no data can meet.
+    fn check_labels(&self) -> Result<(), DataError> {
+        let wrong = |key, why: String| Err(DataError::Setting { key, why });
+        if let Some(masks) = &self.masks {
+            if !Pattern::parse("masks", masks)?.has("name") {
+                let why = "lacks `{name}`: write it where the image's name stands, as in masks/{name}.png";
+                return wrong("masks", why.into());
+            }
+            if !matches!(self.format, Format::Auto | Format::ImageFolder | Format::List) {
+                let why =
+                    "says where the masks of images lie; set `format: image-folder` or `format: list`, or remove it";
+                return wrong("masks", why.into());
+            }
+            if !matches!(self.labels, Labels::Auto | Labels::Mask) {
+                let why = format!(
+                    "`masks` labels pixels; set `labels: mask`, or remove `labels: {}`",
+                    self.labels.name()
+                );
+                return wrong("labels", why);
+            }
+        }
+        let fits = match self.labels {
+            Labels::Auto | Labels::Class => true,
+            Labels::Boxes => matches!(self.format, Format::Auto | Format::List),
+            Labels::Classes | Labels::Numbers => matches!(self.format, Format::Auto | Format::List | Format::Numpy),
+            Labels::Mask => self.masks.is_some() || matches!(self.format, Format::Auto | Format::List | Format::Numpy),
+        };
+        if !fits {
+            let why = match self.labels {
+                Labels::Mask => {
+                    "`mask` needs `masks`, a pattern that says where they lie, such as masks/{name}.png".into()
+                }
+                Labels::Boxes => "`boxes` are read from COCO annotations; name their file with `list`".into(),
+                kind => format!("`{}` are read by the formats `list` and `numpy`", kind.name()),
+            };
+            return wrong("labels", why);
+        }
+        if let Some(values) = &self.mask_values {
+            let again = values
+                .iter()
+                .enumerate()
+                .find(|(at, value)| values[..*at].contains(value));
+            if let Some((_, value)) = again {
+                return wrong("mask-values", format!("{value} stands twice; a value is of one class"));
+            }
+            if values.len() < 2 {
+                return wrong(
+                    "mask-values",
+                    "at least two values are needed, one for each class: [0, 255]".into(),
+                );
+            }
+        }
+        Ok(())
     }
 }
 
@@ -482,9 +548,9 @@ mod tests {
 
     #[test]
     fn settings_of_lists_are_checked_before_the_data_are_there() {
-        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": ["_", "id"]}"#), @"columns: none of name, label, class, split is among them");
+        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": ["_", "id"]}"#), @"columns: none of name, label, class, split, target, classes, mask, input is among them");
         insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": ["label", "label"]}"#), @"columns: `label` stands twice");
-        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": {"names": "a"}}"#), @"columns: `names` is no meaning of a column; there are name, label, class, split");
+        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": {"names": "a"}}"#), @"columns: `names` is no meaning of a column; there are name, label, class, split, target, classes, mask, input");
         insta::assert_snapshot!(complaint(r#"{"format": "list", "images": "a/{file}.jpg"}"#), @"images: lacks `{name}`: write it where the listed name stands, as in images/{name}.jpg");
         insta::assert_snapshot!(complaint(r#"{"format": "cifar10", "first-label": 1}"#), @"first-label: says how label files are read; set `format: list`, or remove it");
         insta::assert_snapshot!(complaint(r#"{"format": "cifar10", "class-names": ["a"]}"#), @"class-names: names classes that are numbers, as those of `idx`, `numpy` and `list`; these data name theirs");

@@ -290,7 +290,7 @@ fn float_arrays_and_planes_are_read() {
 #[test]
 fn wrong_arrays_are_refused() {
     let x = || ("x.npy", npy::write::<u8>(&[2, 1, 1], &[1, 2]));
-    let with = |labels: Vec<u8>| refused(zip(&[x(), ("y.npy", labels)]), "{}");
+    let with = |labels: Vec<u8>| refused(zip(&[x(), ("y.npy", labels)]), r#"{"labels": "class"}"#);
     insta::assert_snapshot!(with(npy::write::<i32>(&[2], &[0, -1])), @"y.npy: label -1 of sample 1 is not in 0..1048576");
     insta::assert_snapshot!(with(npy::write::<i32>(&[3], &[0, 1, 2])), @"y.npy: 3 labels found, one for each of the 2 samples in x.npy expected");
     insta::assert_snapshot!(with(npy::write::<f32>(&[2], &[0.5, 1.0])), @"y.npy: labels that are not integers");

@@ -44,6 +44,16 @@ pub enum MeasureError {
         /// Index of the score.
         class: usize,
     },
+    /// All samples are normal, or all are not.
+    #[error(
+        "{positive} abnormal and {negative} normal samples: at least one of each is needed to tell how well they are told apart"
+    )]
+    OneKind {
+        /// Abnormal samples.
+        positive: u64,
+        /// Normal samples.
+        negative: u64,
+    },
     /// Two lists that describe the same samples differ in length.
     #[error("{what}: {left} and {right} values; both sides must describe the same samples")]
     LengthMismatch {

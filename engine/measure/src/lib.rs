@@ -1,4 +1,4 @@
-//! What a model is worth, as plain values: classification metrics, agreement of two models, latency, memory, sizes.
+//! What a model is worth, as plain values: metrics of each task, agreement of two models, latency, memory, sizes.
 //!
 //! Every type here serializes (kebab-case keys) and has a JSON schema, so a measurement can be cached and rendered
 //! later. Functions are pure; the exceptions read facts of this process and machine, or run a tool of it, and say so ([`memory`],
@@ -15,7 +15,9 @@ mod figure;
 pub mod latency;
 pub mod machine;
 pub mod memory;
+pub mod quality;
 pub mod sizes;
+pub mod tasks;
 pub mod trtexec;
 
 pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
@@ -27,4 +29,5 @@ pub use figure::{Direction, Figure, Unit};
 pub use latency::{Benchmark, Clock, Protocol, Summary, Timings};
 pub use machine::Machine;
 pub use memory::{MemoryGauge, MemoryUse};
+pub use quality::{Curve, Part, Quality, Score, Task};
 pub use sizes::{Compressor, FileSize, Sizes, TensorBytes};

@@ -93,6 +93,7 @@ fn unlabelled(shape: Vec<usize>, values: Values) -> Option<LoadedDataset> {
     let data = Dataset {
         samples,
         labels: None,
+        targets: None,
         classes: Vec::new(),
         skipped: Vec::new(),
     };

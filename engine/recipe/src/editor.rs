@@ -267,7 +267,7 @@ fn for_editor(schema: &Value, prefix: &str) -> Value {
     for (keyword, target) in [(X_PORT, "port"), (X_PORTS, "ports"), (X_SOURCE, "name")] {
         if fields.contains_key(keyword) {
             let mut input = Map::new();
-            if fields.get(keyword).and_then(Value::as_str) == Some("file") {
+            if fields.get(keyword).is_some_and(Value::is_string) {
                 input.insert("type".into(), "string".into());
             } else {
                 input.insert("$ref".into(), format!("#/$defs/{target}").into());

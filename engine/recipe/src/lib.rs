@@ -69,4 +69,6 @@ pub use resources::Resources;
 pub use search::{GridPoint, Search};
 pub use source::{Remote, Source};
 pub use step::{Step, StepPort};
-pub use vocabulary::{ArtifactKind, FileRef, Kinds, OpSpec, Port, PortSpec, Ports, SourceRef, SourceSpec, kind};
+pub use vocabulary::{
+    ArtifactKind, FileRef, FileRefs, Kinds, NamedPorts, OpSpec, Port, PortSpec, Ports, SourceRef, SourceSpec, kind,
+};

@@ -21,10 +21,7 @@ pub fn doc_markdown(op: &OpSpec) -> String {
         }
         page.push_str("```\n");
     }
-    let (inputs, params): (Vec<_>, Vec<_>) = fields
-        .list
-        .iter()
-        .partition(|field| matches!(field.shape, Shape::Port(_) | Shape::Ports(_) | Shape::Source));
+    let (inputs, params): (Vec<_>, Vec<_>) = fields.list.iter().partition(|field| field.shape.is_input());
     if !inputs.is_empty() {
         page.push_str("\n## Inputs\n\n| name | takes | required | |\n|---|---|---|---|\n");
         for field in inputs {

@@ -89,6 +89,34 @@ pub(crate) struct Field {
     pub default: Option<Value>,
 }
 
+impl Shape {
+    /// The kinds of artifact that steps under names of the author's own may make, where the shape is that of such a mapping.
+    pub fn named_ports(&self) -> Option<&[ArtifactKind]> {
+        match self {
+            Self::Struct(Fields { list, others: Some(of) }) if list.is_empty() => match &**of {
+                Self::Port(kinds) => Some(kinds),
+                _ => None,
+            },
+            Self::Optional(inner) => inner.named_ports(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is that of a list of files.
+    pub fn is_files(&self) -> bool {
+        match self {
+            Self::List { items, .. } => **items == Self::Source,
+            Self::Optional(inner) => inner.is_files(),
+            _ => false,
+        }
+    }
+
+    /// Whether it declares inputs, not a parameter.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Port(_) | Self::Ports(_) | Self::Source) || self.named_ports().is_some() || self.is_files()
+    }
+}
+
 impl Fields {
     /// The field of that name.
     pub fn get(&self, name: &str) -> Option<&Field> {

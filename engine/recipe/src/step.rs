@@ -13,7 +13,7 @@ use crate::{
     fields,
     shape::{Field, Shape, Shapes},
     suggest,
-    vocabulary::{FILE_ENDINGS, X_SOURCE},
+    vocabulary::{FILE_ENDINGS, FileRefs, X_SOURCE},
     yaml::{Key, Node, Yaml},
 };
 
@@ -115,8 +115,7 @@ pub(crate) fn op_of<'v>(ops: &'v IndexMap<&'static str, Op<'v>>, step: &Node) ->
     let Yaml::Map(entries) = &step.value else { return None };
     entries
         .iter()
-        .find_map(|(key, _)| ops.get(key.name.as_str()))
-        .map(|op| op.spec)
+        .find_map(|(key, params)| Some(ops.get(key.name.as_str())?.spec.in_step(params)))
 }
 
 /// Reads the steps of one recipe.
@@ -142,7 +141,7 @@ impl Reader<'_> {
         let op = self.scope.ops.get(op_key.name.as_str())?;
         let mut step = Step {
             op: op.spec.name,
-            produces: op.spec.produces,
+            produces: op.spec.in_step(params).produces,
             doc: None,
             resources: Resources::default(),
             ports: Vec::new(),
@@ -256,9 +255,14 @@ impl Reader<'_> {
                 }) => {
                     let takes_files =
                         op.spec.property(&key.name).and_then(|p| p.get(X_SOURCE)?.as_str()) == Some("file");
-                    let source = self.source(&path, value, takes_files);
+                    let is_path = |name: &str| takes_files && FILE_ENDINGS.iter().any(|ending| name.ends_with(ending));
+                    let source = self.source(&path, value, is_path);
                     step.sources.extend(source.map(|source| (key.name.clone(), source)));
                 }
+                Some(Field { shape, .. }) if shape.named_ports().is_some() => {
+                    self.named_ports(step, &path, value, shape);
+                }
+                Some(Field { shape, .. }) if shape.is_files() => self.files(step, &path, key, value),
                 Some(field) => self.parameter(step, &path, key, value, &field.shape),
                 None => {
                     if let Some(shape) = &fields.others {
@@ -301,13 +305,47 @@ impl Reader<'_> {
         }
     }
 
-    fn source(&mut self, path: &str, node: &Node, takes_files: bool) -> Option<String> {
+    /// Reads a mapping of names to steps.
+    fn named_ports(&mut self, step: &mut Step, path: &str, node: &Node, shape: &Shape) {
+        let kinds = shape.named_ports().unwrap_or_default();
+        let Yaml::Map(entries) = &node.value else {
+            self.sound = false;
+            fields::mismatch(self.complaints, path, node, &shape.expected());
+            return;
+        };
+        for (key, value) in entries {
+            let port = self.port(&format!("{path}.{}", key.name), key, value, kinds);
+            self.sound &= port.is_some();
+            step.ports.extend(port);
+        }
+    }
+
+    /// Reads a list of files.
+    fn files(&mut self, step: &mut Step, path: &str, key: &Key, node: &Node) {
+        let Yaml::List(items) = &node.value else {
+            self.sound = false;
+            fields::mismatch(
+                self.complaints,
+                path,
+                node,
+                "a list of files, by their paths from the recipe's folder",
+            );
+            return;
+        };
+        for (number, item) in items.iter().enumerate() {
+            // Whatever is no entry of `sources` is a path, which has to be there.
+            let source = self.source(path, item, |name| !name.is_empty());
+            step.sources
+                .extend(source.map(|source| (FileRefs::source(&key.name, number), source)));
+        }
+    }
+
+    fn source(&mut self, path: &str, node: &Node, is_path: impl Fn(&str) -> bool) -> Option<String> {
         let Some(name) = node.as_str() else {
             fields::mismatch(self.complaints, path, node, &Shape::Source.expected());
             return None;
         };
-        let is_path = takes_files && FILE_ENDINGS.iter().any(|ending| name.ends_with(ending));
-        if self.scope.sources.contains_key(name) || is_path {
+        if self.scope.sources.contains_key(name) || is_path(name) {
             return Some(name.into());
         }
         let help = if self.scope.steps.contains_key(name) {

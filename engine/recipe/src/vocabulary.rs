@@ -38,15 +38,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::shape::Shapes;
+use crate::yaml::{Node, Yaml};
 
 pub(crate) use port::FILE_ENDINGS;
-pub use port::{FileRef, Kinds, Port, Ports, SourceRef, kind};
+pub use port::{FileRef, FileRefs, Kinds, NamedPorts, Port, Ports, SourceRef, kind};
 
 /// Schema keyword of a [`Port`]: the list of artifact kinds it accepts.
 pub(crate) const X_PORT: &str = "x-port";
 /// Schema keyword of [`Ports`]: the list of artifact kinds they accept.
 pub(crate) const X_PORTS: &str = "x-ports";
-/// Schema keyword of a [`SourceRef`]: `true`; of a [`FileRef`]: `"file"`.
+/// Schema keyword of a [`SourceRef`]: `true`; of a [`FileRef`]: `"file"`; of an item of [`FileRefs`]: `"path"`.
 pub(crate) const X_SOURCE: &str = "x-source";
 
 /// What a step makes. A closed list: ports name the kinds that they accept.
@@ -149,6 +150,8 @@ pub struct OpSpec {
     pub example: &'static str,
     /// The numbers that gates and searches can ask a step for; `*` in a name stands for any text.
     pub figures: &'static [&'static str],
+    /// Of an op that makes what a parameter says: the parameter, and the op as it is for each of the keys under it.
+    pub(crate) by_key: Option<(&'static str, Vec<(&'static str, OpSpec)>)>,
 }
 
 /// An input of an op, as its parameter struct declares it.
@@ -183,7 +186,50 @@ impl OpSpec {
             schema: schemars::schema_for!(P),
             example: "",
             figures: &[],
+            by_key: None,
         }
+    }
+
+    /// The same op, which makes another kind of artifact by the key that stands under a parameter.
+    #[must_use]
+    pub fn with_kinds(mut self, parameter: &'static str, kinds: &[(&'static str, ArtifactKind)]) -> Self {
+        let of_kind = |&(key, produces): &(&'static str, ArtifactKind)| {
+            let figures = if produces == ArtifactKind::Metrics {
+                self.figures
+            } else {
+                &[]
+            };
+            let op = Self {
+                produces,
+                figures,
+                ..self.clone()
+            };
+            (key, op)
+        };
+        self.by_key = Some((parameter, kinds.iter().map(of_kind).collect()));
+        self
+    }
+
+    /// The op as it is in a step with these parameters.
+    pub(crate) fn in_step(&self, params: &Node) -> &Self {
+        let entries = |node: &Node| match &node.value {
+            Yaml::Map(entries) => entries.iter().map(|(key, _)| key.name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        let Some((parameter, ops)) = &self.by_key else {
+            return self;
+        };
+        let Yaml::Map(fields) = &params.value else {
+            return self;
+        };
+        let written = fields
+            .iter()
+            .find(|(key, _)| key.name == *parameter)
+            .map(|(_, node)| entries(node));
+        let found = ops
+            .iter()
+            .find(|(key, _)| written.iter().flatten().any(|written| written == key));
+        found.map_or(self, |(_, op)| op)
     }
 
     /// The same op with the numbers that it finds.
@@ -280,11 +326,17 @@ impl OpSpec {
     }
 }
 
-/// Whether the schema of a field declares a port or a source, not a parameter.
+/// Whether the schema of a field declares a port or a source, or several, not a parameter.
 pub(crate) fn names_an_input(schema: &Value) -> bool {
-    [X_PORT, X_PORTS, X_SOURCE]
+    let is_input = |schema: &Value| {
+        [X_PORT, X_PORTS, X_SOURCE]
+            .iter()
+            .any(|keyword| schema.get(keyword).is_some())
+    };
+    let inside = ["additionalProperties", "items"]
         .iter()
-        .any(|keyword| schema.get(keyword).is_some())
+        .filter_map(|keyword| schema.get(keyword));
+    is_input(schema) || inside.into_iter().any(is_input)
 }
 
 pub(crate) fn kinds_of(list: &Value) -> Vec<ArtifactKind> {

@@ -3,7 +3,7 @@
 //! A [`ReportInput`] is the whole of it: it is written beside the report as `record.json`, and the same input renders the
 //! same bytes.
 
-use measure::{Agreement, Benchmark, Direction, Figure, Metrics, Sizes, TensorBytes, Unit};
+use measure::{Agreement, Benchmark, Direction, Figure, Metrics, Quality, Sizes, TensorBytes, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,8 +64,10 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Document {
-    /// Quality on a dataset.
+    /// Decisions on a dataset.
     Metrics(Metrics),
+    /// What other tasks than classification are judged by.
+    Quality(Quality),
     /// Latency and memory.
     Benchmark(Benchmark),
     /// Bytes, raw and packed.
@@ -85,6 +87,7 @@ impl Document {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Metrics(_) => "metrics",
+            Self::Quality(_) => "quality",
             Self::Benchmark(_) => "benchmark",
             Self::Sizes(_) => "sizes",
             Self::Agreement(_) => "agreement",
@@ -98,6 +101,7 @@ impl Document {
     pub fn figures(&self) -> Vec<Figure> {
         match self {
             Self::Metrics(metrics) => metrics.figures(),
+            Self::Quality(quality) => quality.figures(),
             Self::Benchmark(benchmark) => benchmark.figures(),
             Self::Sizes(sizes) => sizes.figures(),
             Self::Agreement(agreement) => agreement.figures(),
@@ -111,6 +115,7 @@ impl Document {
     pub fn figure(&self, name: &str) -> Option<Figure> {
         let of_class = || match self {
             Self::Metrics(metrics) => metrics.figure_of_class(name),
+            Self::Quality(quality) => quality.figure_of_part(name),
             _ => None,
         };
         let mut figures = self.figures().into_iter();
@@ -120,6 +125,10 @@ impl Document {
     /// What there is in place of a figure that the document does not have.
     pub fn instead_of(&self, name: &str) -> String {
         let (what, names): (_, Vec<String>) = match self {
+            Self::Quality(quality) if name.starts_with(&quality.prefix()) => (
+                "its parts are",
+                quality.parts.iter().map(|part| part.name.clone()).collect(),
+            ),
             Self::Metrics(metrics) if name.starts_with("per-class.") => (
                 "the classes are",
                 metrics.per_class.iter().map(|c| c.name.clone()).collect(),

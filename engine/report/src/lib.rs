@@ -13,6 +13,7 @@ mod metrics_page;
 mod numbers;
 mod pictures;
 mod plots;
+mod quality;
 mod questions;
 mod render;
 mod sections;

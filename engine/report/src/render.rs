@@ -10,7 +10,7 @@ use crate::plots;
 use crate::questions::{Answer, Question};
 use crate::template::Page;
 use crate::variants::Variants;
-use crate::{ReportError, csv, pictures, sections, sensitivity, summary};
+use crate::{ReportError, csv, pictures, quality, sections, sensitivity, summary};
 
 /// A file of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl ReportFile {
 }
 
 /// Renders a report: `report.md`, `<variant>-metrics.md` and `<variant>-confusion-matrix.{svg,png}` for each evaluated
-/// variant, `pareto`, `latency`, `trend-…` and `…-sensitivity-…` plots as `.svg` and `.png`, `metrics.csv`, and `record.json`, which is the
+/// variant, `pareto`, `latency`, `curve-…`, `trend-…` and `…-sensitivity-…` plots as `.svg` and `.png`, `metrics.csv`, and `record.json`, which is the
 /// input itself. Equal input gives equal bytes.
 pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     let variants = Variants::of(input)?;
@@ -51,6 +51,7 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
         pareto => pareto.as_ref().map(|_| "pareto.png"),
         latency => latency.as_ref().map(|_| sections::latency(&variants, "latency.png")),
         answers => answers.iter().map(answer_value).collect::<Vec<_>>(),
+        quality => quality::section(&variants),
         confusions => sections::confusions(&variants),
         learning => sections::learning(&variants),
         effects => sections::effects(&variants),
@@ -65,6 +66,7 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     let mut drawings: Vec<(String, String)> = Vec::new();
     drawings.extend(pareto.map(|svg| ("pareto".to_owned(), svg)));
     drawings.extend(latency.map(|svg| ("latency".to_owned(), svg)));
+    drawings.extend(quality::plots(&variants));
     drawings.extend(sensitivity::plots(&variants));
     drawings.extend(answers.into_iter().filter_map(|answer| answer.plot));
     for variant in &variants.all {

@@ -3,8 +3,8 @@
 use measure::{Direction, Unit};
 
 use crate::markdown::{Markdown, Table, code};
-use crate::numbers;
 use crate::variants::{Variant, Variants};
+use crate::{numbers, quality};
 
 /// A column of numbers: heading, which way is better, the value, and how a cell shows it beside the baseline's.
 struct Column {
@@ -16,7 +16,19 @@ struct Column {
     against: fn(f64, f64) -> String,
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
+    Column {
+        heading: "Quality (95 % interval)",
+        better: Direction::Higher,
+        value: |v| Some(v.quality?.scores.first()?.figure.value),
+        cell: |v, _| {
+            let first = v.quality.and_then(|quality| quality.scores.first());
+            first.map_or_else(String::new, |first| {
+                format!("{} {}", Markdown::text(&first.figure.name), quality::score(first))
+            })
+        },
+        against: |_, _| String::new(),
+    },
     Column {
         heading: "Accuracy (95 % interval)",
         better: Direction::Higher,
@@ -80,11 +92,14 @@ pub(crate) fn table(variants: &Variants<'_>) -> Table {
     let mut headings = vec!["Variant"];
     headings.extend(COLUMNS.iter().map(|column| column.heading));
     let mut table = Table::of_numbers(&headings);
-    let best: Vec<Option<f64>> = COLUMNS.iter().map(|column| best(variants, column)).collect();
+    let mut columns = COLUMNS;
+    let first = variants.all.iter().find_map(|v| v.quality?.scores.first());
+    columns[0].better = first.map_or(Direction::Higher, |first| first.figure.direction);
+    let best: Vec<Option<f64>> = columns.iter().map(|column| best(variants, column)).collect();
     for variant in &variants.all {
         let mut row = vec![name(variants, variant)];
         row.extend(
-            COLUMNS
+            columns
                 .iter()
                 .zip(&best)
                 .map(|(column, best)| cell(variants, variant, column, *best)),

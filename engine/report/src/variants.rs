@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use measure::{Agreement, Benchmark, Figure, Metrics, Sizes};
+use measure::{Agreement, Benchmark, Figure, Metrics, Quality, Sizes};
 
 use crate::ReportError;
 use crate::input::{CalibrationSummary, Document, Entry, ModelSummary, ReportInput};
@@ -18,6 +18,7 @@ pub(crate) struct Variant<'a> {
     /// Where it lies on axes and choices.
     pub(crate) coordinates: Vec<(&'a str, &'a str)>,
     pub(crate) metrics: Option<&'a Metrics>,
+    pub(crate) quality: Option<&'a Quality>,
     pub(crate) benchmark: Option<&'a Benchmark>,
     pub(crate) sizes: Option<&'a Sizes>,
     pub(crate) agreement: Option<&'a Agreement>,
@@ -33,6 +34,7 @@ impl<'a> Variant<'a> {
             slug: String::new(),
             coordinates: Vec::new(),
             metrics: None,
+            quality: None,
             benchmark: None,
             sizes: None,
             agreement: None,
@@ -54,6 +56,7 @@ impl<'a> Variant<'a> {
     pub(crate) fn figures(&self) -> Vec<Figure> {
         let documents = [
             self.metrics.map(Metrics::figures),
+            self.quality.map(Quality::figures),
             self.benchmark.map(Benchmark::figures),
             self.sizes.map(Sizes::figures),
             self.agreement.map(Agreement::figures),
@@ -68,6 +71,7 @@ impl<'a> Variant<'a> {
     fn has(&self, document: &Document) -> bool {
         match document {
             Document::Metrics(_) => self.metrics.is_some(),
+            Document::Quality(_) => self.quality.is_some(),
             Document::Benchmark(_) => self.benchmark.is_some(),
             Document::Sizes(_) => self.sizes.is_some(),
             Document::Agreement(_) => self.agreement.is_some(),
@@ -80,6 +84,7 @@ impl<'a> Variant<'a> {
     fn add(&mut self, entry: &'a Entry) {
         match &entry.document {
             Document::Metrics(metrics) => self.metrics = Some(metrics),
+            Document::Quality(quality) => self.quality = Some(quality),
             Document::Benchmark(benchmark) => self.benchmark = Some(benchmark),
             Document::Sizes(sizes) => self.sizes = Some(sizes),
             Document::Agreement(agreement) => self.agreement = Some(agreement),

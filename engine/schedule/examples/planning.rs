@@ -104,6 +104,7 @@ fn engine<'a>(
         threads: 1,
         memory: 1 << 30,
         keep_going: false,
+        programs: false,
         host: "here".into(),
     };
     let engine = Engine::new(store, instances, sources.clone(), facts, Machine::this(), options);

@@ -33,6 +33,8 @@ pub struct RunOptions {
     pub memory: u64,
     /// After a failure, go on with what does not depend on it.
     pub keep_going: bool,
+    /// Whether programs that the recipe names may be run.
+    pub programs: bool,
     /// The identity of this machine, for results that hold on it only.
     pub host: String,
 }
@@ -81,6 +83,7 @@ impl<'a> Engine<'a> {
         let local = Local {
             store: self.store,
             recipe: &self.plan.facts,
+            programs: self.options.programs,
             machine: &self.machine,
         };
         self.run_with(&local, observer, cancelled, restore)

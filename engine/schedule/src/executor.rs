@@ -50,6 +50,8 @@ pub(crate) struct Local<'a> {
     pub store: &'a Store,
     /// Facts about the recipe, for reports.
     pub recipe: &'a RecipeFacts,
+    /// Whether programs that the recipe names may be run.
+    pub programs: bool,
     /// The machine, for ops that measure it.
     pub machine: &'a Machine,
 }
@@ -66,6 +68,7 @@ impl Executor for Local<'_> {
             memory: &measure::memory::ThisProcess,
             machine: self.machine,
             intermediates: &Intermediates(self.store),
+            programs: self.programs,
             shelf: task.shelf,
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(task.threads).build();

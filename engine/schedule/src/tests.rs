@@ -100,6 +100,7 @@ impl Place {
             threads: 1,
             memory: 1 << 40,
             keep_going: false,
+            programs: false,
             host: "here".into(),
         };
         change(&mut options);

@@ -1,6 +1,7 @@
 //! `pipeline check`: all mistakes of recipes at once, without running anything.
 
 use crate::args::CheckArgs;
+use crate::commands;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::project::{Project, rendered};
 use crate::terminal::{Terminal, Volume};
@@ -15,7 +16,11 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Outcome {
                 let (steps, instances) = (project.recipe.steps.len(), project.instances.len());
                 let steps = units::count(steps, "step");
                 let instances = units::count(instances, "instance");
-                terminal.result(&format!("{}: no mistakes, {steps}, {instances}\n", file.display()))?;
+                let commands = commands::lines(&project);
+                terminal.result(&format!(
+                    "{}: no mistakes, {steps}, {instances}\n{commands}",
+                    file.display()
+                ))?;
             }
             Ok(Ok(_)) => {}
             Ok(Err(complaints)) => {

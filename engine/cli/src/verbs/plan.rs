@@ -9,7 +9,7 @@ use crate::project::Project;
 use crate::sources::{self, Download};
 use crate::table::{Align, Table};
 use crate::terminal::Terminal;
-use crate::{cache_folder, engine, units};
+use crate::{cache_folder, commands, engine, units};
 
 /// Prints a line for each instance.
 pub fn plan(args: &PlanArgs, everywhere: &Everywhere, terminal: &Terminal) -> Outcome {
@@ -35,6 +35,7 @@ pub fn plan(args: &PlanArgs, everywhere: &Everywhere, terminal: &Terminal) -> Ou
             units::bytes(download.blob.size)
         );
     }
+    text += &commands::lines(&foreseen.project);
     text += &summary(&foreseen.explanations);
     terminal.result(&text)?;
     Ok(Exit::Success)

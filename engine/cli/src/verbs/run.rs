@@ -20,11 +20,12 @@ use crate::progress::{self, Both, Events};
 use crate::project::{self, Project};
 use crate::sources::Resolver;
 use crate::terminal::Terminal;
-use crate::{cache_folder, engine, failures, gates, saved, search, signals, units};
+use crate::{cache_folder, commands, engine, failures, gates, saved, search, signals, units};
 
 /// Carries out a run.
 pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started: Instant) -> Outcome {
     let project = Project::load(&args.recipe, &args.choices, terminal)?;
+    commands::demand_allowed(&project, commands::are_allowed(args.pace.allow_external))?;
     let folder = Folder::prepare(
         args.out
             .clone()

@@ -100,6 +100,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
         splits,
         classes: classes.iter().map(|&class| class.to_owned()).collect(),
         labels: pattern.has("class").then_some(labels),
+        truth: None,
         source: Source::Files(kept),
         skipped,
         other_files: tree.len() - files.len(),

@@ -127,6 +127,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec, variant: Variant) -> Result<
         splits,
         classes,
         labels: Some(labels),
+        truth: None,
         source,
         skipped: Vec::new(),
         other_files,

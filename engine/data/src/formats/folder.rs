@@ -93,6 +93,9 @@ impl Structure {
 }
 
 pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataError> {
+    if spec.masks.is_some() {
+        return super::masks::list(tree, spec);
+    }
     let files: Vec<&str> = images(tree).collect();
     if files.is_empty() {
         return Err(unknown(tree, "no images; expected train/dog/1.jpg or dog/1.jpg"));
@@ -160,6 +163,7 @@ pub(super) fn list_files<'a>(tree: &'a Tree, spec: &Spec, files: Vec<&'a str>) -
         splits,
         classes: classes.iter().map(|&class| class.to_owned()).collect(),
         labels: structure.class.then_some(labels),
+        truth: None,
         source: Source::Files(names),
         skipped,
         other_files: tree.len() - files.len(),

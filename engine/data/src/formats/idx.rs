@@ -150,6 +150,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
         splits,
         classes,
         labels,
+        truth: None,
         source,
         skipped: Vec::new(),
         other_files: tree.len() - used,

@@ -1,49 +1,35 @@
 //! Images that a label file lists: `name label` lines, tables with headers, JSON lines, or one number a line beside sorted names.
 //!
 //! What a cell means is said by `columns`, by a header, or follows from the cells themselves: a name, a `label` (a number, counted from
-//! `first-label`), a `class` (its name). The files of all splits together tell the classes.
+//! `first-label`), a `class` (its name); or several classes, numbers, a mask. The files of all splits together tell the classes. Rows may be the samples
+//! themselves: columns of numbers in place of an image's name. A `.json` file holds COCO's annotations of objects.
 
+mod coco;
 mod known;
+mod meaning;
 mod table;
+mod truth;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-pub(super) use self::known::is_known;
+use self::meaning::Meaning;
 use self::table::{Row, Table, at};
-use super::{BySplit, Listing, Source, base, choose, folder, names, unknown};
+use self::truth::{Kind, RowLabel, cell_of, number};
+use super::masks::{self, Masks};
+use super::{BySplit, Listing, Part, PartValues, Records, Source, Truth, base, choose, folder, names, unknown};
 use crate::error::DataError;
 use crate::pattern::Pattern;
-use crate::spec::{Columns, Lists, OnError, Spec, Split};
+use crate::spec::{Columns, Labels, Lists, OnError, Spec, Split};
 use crate::suggest::nearest;
 use crate::tree::Tree;
 
 /// The most classes of numbered labels; their names are listed.
 const MOST_CLASSES: i64 = 1 << 20;
 
-/// Words that headers use for what a cell means.
-const NAMES: [&str; 10] = [
-    "name",
-    "file",
-    "filename",
-    "file_name",
-    "image",
-    "image_name",
-    "image_id",
-    "path",
-    "filepath",
-    "id",
-];
-const LABELS: [&str; 8] = [
-    "label",
-    "class_id",
-    "class-id",
-    "label_id",
-    "category_id",
-    "target",
-    "y",
-    "index",
-];
-const CLASSES: [&str; 6] = ["class", "class_name", "category", "breed", "label_name", "species"];
+/// Whether the files are laid out in a way that needs no settings.
+pub(super) fn is_known(tree: &Tree) -> bool {
+    known::is_known(tree) || !coco::known(tree).is_empty()
+}
 
 /// How a layout that is known by its files is read.
 struct Layout<'a> {
@@ -83,118 +69,14 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Which cell of a row means what.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Meaning {
-    name: Option<usize>,
-    label: Option<usize>,
-    class: Option<usize>,
-    split: Option<usize>,
-}
-
-impl Meaning {
-    fn set(&mut self, role: &str, cell: usize) -> bool {
-        let place = match role {
-            "name" => &mut self.name,
-            "label" => &mut self.label,
-            "class" => &mut self.class,
-            "split" => &mut self.split,
-            _ => return false,
-        };
-        *place = Some(cell);
-        true
-    }
-
-    /// Of the cells of a table, and how many of its rows are headers.
-    fn of(table: &Table, columns: Option<&Columns>, place: &str) -> Result<(Self, usize), DataError> {
-        let mut meaning = Self::default();
-        let first: Vec<String> = match (&table.keys, table.rows.first()) {
-            (Some(keys), _) => keys.clone(),
-            (None, Some(row)) => row.cells.clone(),
-            (None, None) => return Err(DataError::malformed(place, "holds no rows")),
-        };
-        let in_rows = usize::from(table.keys.is_none());
-        match columns {
-            Some(Columns::Positions(roles)) => {
-                for (cell, role) in roles.iter().enumerate() {
-                    meaning.set(role, cell);
-                }
-                // Where a number should be, a header has a word.
-                let is_number = |row: &Row, cell: usize| row.cells.get(cell).is_some_and(|c| c.parse::<i64>().is_ok());
-                let header = meaning.label.is_some_and(|cell| {
-                    table.rows.get(1).is_some_and(|row| is_number(row, cell)) && !is_number(&table.rows[0], cell)
-                });
-                Ok((meaning, usize::from(table.keys.is_none() && header)))
-            }
-            Some(Columns::Named(by_role)) => {
-                for (role, header) in by_role {
-                    let cell = first
-                        .iter()
-                        .position(|cell| cell == header)
-                        .ok_or_else(|| DataError::Setting {
-                            key: "columns",
-                            why: format!("{place} has no column `{header}`; it has {}", first.join(", ")),
-                        })?;
-                    meaning.set(role, cell);
-                }
-                Ok((meaning, in_rows))
-            }
-            None => {
-                for (cell, header) in first.iter().enumerate() {
-                    let header = header.to_ascii_lowercase();
-                    let found = [
-                        (NAMES.as_slice(), "name"),
-                        (&LABELS, "label"),
-                        (&CLASSES, "class"),
-                        (&["split"], "split"),
-                    ];
-                    let role = found.iter().find(|(words, _)| words.contains(&header.as_str()));
-                    if let Some((_, role)) = role {
-                        let (before, known) = (meaning, *role);
-                        meaning.set(known, cell);
-                        // The first column of a meaning is the one that is meant.
-                        if before.name.is_some() && known == "name" {
-                            meaning.name = before.name;
-                        }
-                    }
-                }
-                let heads = meaning.label.is_some() || meaning.class.is_some();
-                if heads {
-                    return Ok((meaning, in_rows));
-                }
-                Self::guess(&first).map(|meaning| (meaning, 0)).ok_or_else(|| {
-                    let why = format!(
-                        "{place}: what its columns mean does not show ({}); say so, such as [name, label]",
-                        first.join(", ")
-                    );
-                    DataError::Setting { key: "columns", why }
-                })
-            }
-        }
-    }
-
-    /// One number, one name, or a name with its number or its class.
-    fn guess(cells: &[String]) -> Option<Self> {
-        let number = |cell: &String| cell.parse::<i64>().is_ok();
-        let mut meaning = Self::default();
-        match cells {
-            [only] if number(only) => meaning.label = Some(0),
-            [_] => meaning.name = Some(0),
-            [_, second] => {
-                meaning.name = Some(0);
-                meaning.set(if number(second) { "label" } else { "class" }, 1);
-            }
-            _ => return None,
-        }
-        Some(meaning)
-    }
-}
-
-/// One listed image.
+/// One listed image, or row of numbers.
 struct Listed<'a> {
     file: &'a str,
+    mask: Option<&'a str>,
+    inputs: Vec<f32>,
     label: Option<i64>,
     class: Option<String>,
+    other: Option<RowLabel>,
     place: String,
 }
 
@@ -252,7 +134,63 @@ impl<'a> Images<'a> {
     }
 }
 
+/// A label file as it was read.
+struct Read<'a> {
+    split: Option<Split>,
+    file: &'a str,
+    table: Table,
+    meaning: Meaning,
+    /// How many of the first rows are headers.
+    headers: usize,
+}
+
+impl Read<'_> {
+    /// The rows behind the headers.
+    fn rows(&self) -> &[Row] {
+        &self.table.rows[self.headers.min(self.table.rows.len())..]
+    }
+
+    /// What the columns are called, or else the cells of the first row.
+    fn heads(&self) -> Vec<String> {
+        match (&self.table.keys, self.table.rows.first()) {
+            (Some(keys), _) => keys.clone(),
+            (None, row) => row.map_or_else(Vec::new, |row| row.cells.clone()),
+        }
+    }
+
+    /// What some columns are called, or numbers behind `what`.
+    fn titles(&self, columns: &[usize], what: &str) -> Vec<String> {
+        let heads = self.heads();
+        let named = self.table.keys.is_some() || self.headers > 0;
+        let title = |(number, &column): (usize, &usize)| {
+            let head = heads.get(column).filter(|_| named);
+            head.cloned().unwrap_or_else(|| format!("{what} {number}"))
+        };
+        columns.iter().enumerate().map(title).collect()
+    }
+
+    /// Whether a column holds a number with a fraction.
+    fn is_decimal(&self, column: usize) -> bool {
+        let decimal = |text: &str| text.parse::<i64>().is_err() && text.parse::<f64>().is_ok();
+        self.rows()
+            .iter()
+            .any(|row| row.cells.get(column).is_some_and(|text| decimal(text)))
+    }
+}
+
 pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, DataError> {
+    let annotations = match &spec.list {
+        None => coco::known(tree),
+        Some(_) => Vec::new(),
+    };
+    if !annotations.is_empty() {
+        let images = spec
+            .images
+            .as_deref()
+            .map(|text| Pattern::parse("images", text))
+            .transpose()?;
+        return coco::list(tree, spec, &annotations, &Images::of(tree, images));
+    }
     let Layout {
         lists,
         images,
@@ -262,18 +200,51 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
         classes: known,
     } = Layout::of(tree, spec)?;
     let images = Images::of(tree, images);
-    let mut by_split: BySplit<Vec<Listed<'a>>> = BySplit::new();
-    let mut skipped: BTreeMap<Option<Split>, Vec<(String, String)>> = BTreeMap::new();
-    for (of_list, file) in &lists {
+    match lists.iter().filter(|(_, file)| coco::is_annotations(file)).count() {
+        0 if spec.labels == Labels::Boxes => {
+            let why = "`boxes` are read from COCO annotations, a .json file; name it with `list`";
+            return Err(DataError::Setting {
+                key: "labels",
+                why: why.into(),
+            });
+        }
+        0 => {}
+        all if all == lists.len() => return coco::list(tree, spec, &lists, &images),
+        _ => {
+            let why = "is in part COCO annotations (.json) and in part tables; name files of one kind";
+            return Err(DataError::Setting {
+                key: "list",
+                why: why.into(),
+            });
+        }
+    }
+    let masks = Masks::of(tree, spec)?;
+    let read = lists.iter().map(|(split, file)| {
         let table = table::read(&tree.read(file)?, file)?;
         let (meaning, headers) = Meaning::of(&table, columns.as_ref(), file)?;
-        let sorted = if meaning.name.is_none() {
+        let split = split.clone();
+        Ok(Read {
+            split,
+            file,
+            table,
+            meaning,
+            headers,
+        })
+    });
+    let read: Vec<Read<'a>> = read.collect::<Result<_, DataError>>()?;
+    let kind = Kind::of(spec.labels, &read, masks.are_known())?;
+    let mut by_split: BySplit<Vec<Listed<'a>>> = BySplit::new();
+    let mut skipped: BTreeMap<Option<Split>, Vec<(String, String)>> = BTreeMap::new();
+    for list in &read {
+        let Read { file, meaning, .. } = list;
+        let of_table = !meaning.inputs.is_empty();
+        let sorted = if meaning.name.is_none() && !of_table {
             images.all()
         } else {
             Vec::new()
         };
-        let rows = &table.rows[headers.min(table.rows.len())..];
-        if meaning.name.is_none() && sorted.len() != rows.len() {
+        let rows = list.rows();
+        if meaning.name.is_none() && !of_table && sorted.len() != rows.len() {
             let why = format!(
                 "{} labels found, one for each of {} images expected",
                 rows.len(),
@@ -282,32 +253,40 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
             return Err(DataError::malformed(*file, why));
         }
         for (index, row) in rows.iter().enumerate() {
-            let broken = |why: String| DataError::malformed(at(file, row.line), why);
-            let cell = |cell: Option<usize>, what: &str| match cell {
-                None => Ok(None),
-                Some(cell) => row.cells.get(cell).map(|c| Some(c.as_str())).ok_or_else(|| {
-                    broken(format!(
-                        "{} columns found, the {what} is expected in column {}",
-                        row.cells.len(),
-                        cell + 1
-                    ))
-                }),
-            };
+            let place = at(file, row.line);
+            let broken = |why: String| DataError::malformed(&*place, why);
+            let cell = |cell: Option<usize>, what: &str| cell.map(|cell| cell_of(row, cell, what, &place)).transpose();
             let split = cell(meaning.split, "split")?.map(|split| Split::from(split.to_owned()));
-            let split = split.or_else(|| of_list.clone());
+            let split = split.or_else(|| list.split.clone());
             let found = match cell(meaning.name, "name")? {
+                _ if of_table => Ok(*file),
                 Some(name) => images.find(name),
                 None => Ok(sorted[index]),
             };
-            let image = match found {
-                Ok(image) => image,
+            let found = found.and_then(|image| {
+                let mask = match cell(meaning.mask, "mask").map_err(|error| error.to_string())? {
+                    _ if kind != Kind::Masks => None,
+                    Some(mask) => Some(masks.find(image, mask)?),
+                    None => Some(masks.of_image(image)?),
+                };
+                Ok((image, mask))
+            });
+            let (image, mask) = match found {
+                Ok(found) => found,
                 Err(why) if spec.on_error == OnError::Skip => {
-                    skipped.entry(split).or_default().push((at(file, row.line), why));
+                    skipped.entry(split).or_default().push((place, why));
                     continue;
                 }
                 Err(why) => return Err(broken(why)),
             };
-            let label = cell(meaning.label, "label")?.map(|label| {
+            let inputs = meaning
+                .inputs
+                .iter()
+                .map(|&at| number(cell_of(row, at, "input", &place)?, "an input", &place));
+            let inputs: Vec<f32> = inputs.collect::<Result<_, _>>()?;
+            let other = kind.read(list, row)?;
+            let is_class = kind == Kind::Class;
+            let label = cell(meaning.label.filter(|_| is_class), "label")?.map(|label| {
                 let number = label
                     .parse::<i64>()
                     .ok()
@@ -332,22 +311,36 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
                 })?),
                 (label, _) => label,
             };
-            let class = match (cell(meaning.class, "class")?, &name) {
+            let class = match (cell(meaning.class.filter(|_| is_class), "class")?, &name) {
                 (Some(class), _) => Some(class.to_owned()),
-                (None, Some(pattern)) => class_in(pattern, image).map_err(broken)?,
-                (None, None) => None,
+                (None, Some(pattern)) if is_class && !of_table => class_in(pattern, image).map_err(broken)?,
+                (None, _) => None,
             };
-            let place = at(file, row.line);
             by_split.entry(split).or_default().push(Listed {
                 file: image,
+                mask,
+                inputs,
                 label,
                 class,
+                other,
                 place,
             });
         }
     }
-    let classes = class_names(tree, spec, known.map(|known| known.names), &by_split)?;
-    let used: BTreeSet<&str> = by_split.values().flatten().map(|listed| listed.file).collect();
+    let classes = match &kind {
+        Kind::Class => class_names(tree, spec, known.map(|known| known.names), &by_split)?,
+        Kind::Masks => masks::class_names(tree, spec)?,
+        Kind::Numbers(_) => Vec::new(),
+        Kind::Names(_) | Kind::Bits(_) => set_names(tree, spec, &kind, &by_split)?,
+    };
+    let listed = || by_split.values().flatten();
+    let mut used: BTreeSet<&str> = listed()
+        .flat_map(|listed| [Some(listed.file), listed.mask])
+        .flatten()
+        .collect();
+    if listed().any(|listed| listed.inputs.is_empty()) {
+        used.retain(|file| !read.iter().any(|list| list.file == *file));
+    }
     let other_files = tree.len() - used.len();
     if by_split.is_empty() {
         return Err(unknown(tree, "the list names no image"));
@@ -359,14 +352,10 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
         .filter_map(|(split, _)| skipped.remove(split))
         .flatten()
         .collect();
-    let (mut files, mut labels) = (Vec::new(), Vec::new());
-    for listed in chosen.into_iter().flat_map(|(_, listed)| listed) {
-        if let Some(label) = label_of(&listed, &classes)? {
-            labels.push(label);
-        }
-        files.push(listed.file.to_owned());
-    }
-    if !labels.is_empty() && labels.len() != files.len() {
+    let listed: Vec<Listed<'_>> = chosen.into_iter().flat_map(|(_, listed)| listed).collect();
+    let labels = listed.iter().map(|listed| label_of(listed, &classes));
+    let labels: Vec<u32> = labels.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    if !labels.is_empty() && labels.len() != listed.len() {
         return Err(DataError::malformed(
             tree.origin(),
             "some of the lists have labels and some have none",
@@ -375,11 +364,111 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
     Ok(Listing {
         splits,
         labels: (!labels.is_empty()).then_some(labels),
+        truth: truth_of(kind, &listed, &classes)?,
+        source: source_of(&listed, tree)?,
         classes,
-        source: Source::Files(files),
         skipped: left_out,
         other_files,
     })
+}
+
+/// The samples: a file each, or the rows themselves.
+fn source_of(listed: &[Listed<'_>], tree: &Tree) -> Result<Source<'static>, DataError> {
+    let width = listed.first().map_or(0, |listed| listed.inputs.len());
+    if listed.iter().any(|listed| listed.inputs.len() != width) {
+        let why = "the lists of the splits have different numbers of input columns";
+        return Err(DataError::malformed(tree.origin(), why));
+    }
+    if width == 0 {
+        return Ok(Source::Files(
+            listed.iter().map(|listed| listed.file.to_owned()).collect(),
+        ));
+    }
+    let mut parts: Vec<Part<'static>> = Vec::new();
+    for rows in listed.chunk_by(|a, b| a.file == b.file) {
+        parts.push(Part {
+            place: rows[0].file.to_owned(),
+            count: rows.len(),
+            values: PartValues::Floats(rows.iter().flat_map(|row| &row.inputs).copied().collect()),
+        });
+    }
+    let (shape, planar) = (vec![width], false);
+    Ok(Source::Records(Records { parts, shape, planar }))
+}
+
+/// The labels of rows that have another kind than one class.
+fn truth_of(kind: Kind, listed: &[Listed<'_>], classes: &[String]) -> Result<Option<Truth<'static>>, DataError> {
+    Ok(match kind {
+        Kind::Class => None,
+        Kind::Masks => Some(Truth::MaskFiles(
+            listed
+                .iter()
+                .filter_map(|listed| listed.mask)
+                .map(str::to_owned)
+                .collect(),
+        )),
+        Kind::Numbers(names) => {
+            let values = listed.iter().filter_map(|listed| match &listed.other {
+                Some(RowLabel::Numbers(values)) => Some(values),
+                _ => None,
+            });
+            let values = values.flatten().copied().collect();
+            Some(Truth::Numbers { names, values })
+        }
+        Kind::Names(_) | Kind::Bits(_) => {
+            let mut bits = vec![0; listed.len() * classes.len()];
+            for (row, listed) in bits.chunks_exact_mut(classes.len().max(1)).zip(listed) {
+                match &listed.other {
+                    Some(RowLabel::Bits(own)) => row.copy_from_slice(own),
+                    Some(RowLabel::Names(names)) => {
+                        for name in names {
+                            let class = classes.iter().position(|known| known == name);
+                            row[class.ok_or_else(|| unknown_class(listed, name))?] = 1;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Some(Truth::Sets(bits))
+        }
+    })
+}
+
+fn unknown_class(listed: &Listed<'_>, name: &str) -> DataError {
+    DataError::malformed(&*listed.place, format!("`class-names` holds no `{name}`"))
+}
+
+/// The names of all classes of samples that have several each.
+fn set_names(
+    tree: &Tree,
+    spec: &Spec,
+    kind: &Kind,
+    by_split: &BySplit<Vec<Listed<'_>>>,
+) -> Result<Vec<String>, DataError> {
+    let found = if let Kind::Bits(columns) = kind {
+        columns.clone()
+    } else {
+        let names = by_split.values().flatten().filter_map(|listed| match &listed.other {
+            Some(RowLabel::Names(names)) => Some(names),
+            _ => None,
+        });
+        let names: BTreeSet<&String> = names.flatten().collect();
+        names.into_iter().cloned().collect()
+    };
+    let Some(names) = &spec.class_names else {
+        return Ok(found);
+    };
+    let names = names.read(tree)?;
+    if matches!(kind, Kind::Bits(_)) && names.len() != found.len() {
+        let why = format!(
+            "{} names found, the list has columns of {} classes",
+            names.len(),
+            found.len()
+        );
+        let key = "class-names";
+        return Err(DataError::Setting { key, why });
+    }
+    Ok(names)
 }
 
 /// The class that a file's name tells.
@@ -443,10 +532,7 @@ fn label_of(listed: &Listed<'_>, classes: &[String]) -> Result<Option<u32>, Data
         (Some(label), _) => Ok(Some(*label as u32)),
         (None, Some(class)) => match classes.iter().position(|known| known == class) {
             Some(label) => Ok(Some(label as u32)),
-            None => Err(DataError::malformed(
-                &*listed.place,
-                format!("`class-names` holds no `{class}`"),
-            )),
+            None => Err(unknown_class(listed, class)),
         },
         (None, None) => Ok(None),
     }

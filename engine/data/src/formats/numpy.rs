@@ -3,7 +3,10 @@
 //! Names tell the part of an array: one of its words is a role (`x`, `images`, `data`, … or `y`, `labels`, `target`, …), another
 //! may be a split (`x_train`, `test_labels`), which may also be the folder (`val/images.npy`).
 
+mod labels;
+
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::{BySplit, Listing, Part, PartValues, Records, Source, base, choose, names, numbered, unknown};
 use crate::error::DataError;
@@ -81,27 +84,40 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
     }
     let splits = names(&pairs);
     let used: usize = pairs.values().map(|pair| 1 + usize::from(pair.labels.is_some())).sum();
+    let arrays: Vec<(&str, Array)> = pairs
+        .values()
+        .filter_map(|pair| pair.labels)
+        .map(|name| Ok((name, npy::read(tree.read(name)?.into_owned(), name)?)))
+        .collect::<Result<_, DataError>>()?;
+    let kind = labels::Kind::of(spec.labels, &arrays)?;
+    let mut arrays: BTreeMap<&str, Array> = arrays.into_iter().collect();
     let mut most = Vec::new();
-    for name in pairs.values().filter_map(|pair| pair.labels) {
-        most.extend(read_labels(tree, name)?.into_iter().max());
+    if kind == labels::Kind::Class {
+        for (name, array) in &arrays {
+            most.extend(labels::classes(array, name)?.into_iter().max());
+        }
     }
     let mut found: Option<Records<'a>> = None;
-    let mut labels = Some(Vec::new());
+    let (mut labels, mut others) = (Some(Vec::new()), Vec::new());
     for (_, pair) in choose(pairs, spec.split.as_ref())? {
         let Some(name) = pair.samples else { continue };
         let records = read_samples(tree, name, spec.layout)?;
         let count = records.parts.iter().map(|part| part.count).sum::<usize>();
-        match (&mut labels, pair.labels) {
-            (Some(all), Some(labels)) => {
-                let values = read_labels(tree, labels)?;
-                if values.len() != count {
-                    let why = format!(
-                        "{} labels found, one for each of the {count} samples in {name} expected",
-                        values.len()
-                    );
-                    return Err(DataError::malformed(labels, why));
+        match (
+            &mut labels,
+            pair.labels.and_then(|own| Some((own, arrays.remove(own)?))),
+        ) {
+            (Some(all), Some((own, array))) => {
+                let rows = array.shape().first().copied().unwrap_or(0);
+                if rows != count {
+                    let why = format!("{rows} labels found, one for each of the {count} samples in {name} expected");
+                    return Err(DataError::malformed(own, why));
                 }
-                all.extend(values);
+                if kind == labels::Kind::Class {
+                    all.extend(labels::classes(&array, own)?);
+                } else {
+                    others.push((own, array));
+                }
             }
             _ => labels = None,
         }
@@ -124,16 +140,22 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
             why: "no array was chosen".into(),
         });
     };
-    let classes = if labels.is_some() {
-        numbered(most.into_iter())
-    } else {
-        Vec::new()
+    let (truth, columns) = match labels {
+        Some(_) if kind != labels::Kind::Class => labels::truth(kind, others)?,
+        _ => (None, 0),
+    };
+    let labels = labels.filter(|_| kind == labels::Kind::Class);
+    let classes = match (&labels, kind) {
+        (Some(_), _) => numbered(most.into_iter()),
+        (None, labels::Kind::Sets) => (0..columns).map(|class| class.to_string()).collect(),
+        (None, _) => Vec::new(),
     };
     let source = Source::Records(records);
     Ok(Listing {
         splits,
         classes,
         labels,
+        truth,
         source,
         skipped: Vec::new(),
         other_files: tree.len() - used,
@@ -182,56 +204,4 @@ fn read_samples<'a>(tree: &'a Tree, name: &str, layout: Layout) -> Result<Record
         shape: sample,
         planar: layout == Layout::Chw,
     })
-}
-
-/// Labels as class indices: integers of shape `[N]` or `[N, 1]`, or one-hot rows `[N, C]`.
-fn read_labels(tree: &Tree, name: &str) -> Result<Vec<u32>, DataError> {
-    /// Class names are listed; this bounds the list.
-    const MOST_CLASSES: i64 = 1 << 20;
-    let array = npy::read(tree.read(name)?.into_owned(), name)?;
-    let Some(values) = array.data().to_integers() else {
-        return Err(DataError::malformed(name, "labels that are not integers"));
-    };
-    let values = match *array.shape() {
-        [_] | [_, 1] => values,
-        [_, classes] if classes > 0 => from_one_hot(&array, &values, classes, name)?,
-        _ => {
-            return Err(DataError::malformed(
-                name,
-                format!(
-                    "labels of shape {:?}; [N], [N, 1] or one-hot [N, C] expected",
-                    array.shape()
-                ),
-            ));
-        }
-    };
-    match values.iter().position(|label| !(0..MOST_CLASSES).contains(label)) {
-        None => Ok(values.into_iter().map(|label| label as u32).collect()),
-        Some(index) => Err(DataError::LabelOutOfRange {
-            place: name.to_owned(),
-            index,
-            label: values[index],
-            classes: MOST_CLASSES as usize,
-        }),
-    }
-}
-
-fn from_one_hot(array: &Array, values: &[i64], classes: usize, name: &str) -> Result<Vec<i64>, DataError> {
-    values
-        .chunks_exact(classes)
-        .enumerate()
-        .map(|(index, row)| {
-            let hot = row.iter().position(|&value| value == 1);
-            match hot {
-                Some(class) if row.iter().filter(|&&value| value != 0).count() == 1 => Ok(class as i64),
-                _ => Err(DataError::malformed(
-                    name,
-                    format!(
-                        "row {index} of labels {:?} is not one-hot (a single 1, else 0)",
-                        array.shape()
-                    ),
-                )),
-            }
-        })
-        .collect()
 }

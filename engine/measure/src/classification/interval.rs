@@ -1,9 +1,9 @@
-//! The confidence interval of a share.
+//! Confidence intervals.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A confidence interval of a share, 0..1.
+/// A confidence interval of a number; that of a share lies in 0..1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Interval {

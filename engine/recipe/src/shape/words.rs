@@ -23,6 +23,8 @@ impl Shape {
                     choices.iter().map(|c| quoted(&c.value)).collect::<Vec<_>>().join(", ")
                 ),
             },
+            shape if shape.is_files() => "a list of files, by their paths from the recipe's folder".into(),
+            shape if shape.named_ports().is_some() => "a mapping of names to the steps that they stand for".into(),
             Self::List {
                 items,
                 least,

@@ -82,6 +82,21 @@ pub struct SourceRef;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileRef;
 
+/// Input artifacts under names of the recipe's author, each of a kind in `K`. In YAML a mapping of names to steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamedPorts<K>(PhantomData<K>);
+
+/// Files of the recipe's author, such as programs. In YAML a list of paths from the recipe's folder, or of entries of `sources`; they enter by content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileRefs;
+
+impl FileRefs {
+    /// The name of the parameter's source of this number: `files.0`.
+    pub fn source(parameter: &str, number: usize) -> String {
+        format!("{parameter}.{number}")
+    }
+}
+
 /// The endings of paths that stand for themselves in a [`FileRef`].
 pub(crate) const FILE_ENDINGS: [&str; 2] = [".yaml", ".json"];
 
@@ -124,6 +139,58 @@ impl JsonSchema for SourceRef {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", X_SOURCE: true })
+    }
+}
+
+impl<K: Kinds> JsonSchema for NamedPorts<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NamedPorts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": { "type": "string", X_PORT: K::ACCEPTS } })
+    }
+}
+
+impl JsonSchema for FileRefs {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FileRefs".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": { "type": "string", X_SOURCE: "path" } })
+    }
+}
+
+impl<'de, K> Deserialize<'de> for NamedPorts<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        absent(deserializer).map(|()| Self(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for FileRefs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        absent(deserializer).map(|()| Self)
+    }
+}
+
+impl<K> Serialize for NamedPorts<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_none()
+    }
+}
+
+impl Serialize for FileRefs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_none()
     }
 }
 

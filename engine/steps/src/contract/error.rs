@@ -40,6 +40,9 @@ pub enum StepError {
     /// Parameters that do not fit the inputs.
     #[error("{0}")]
     Params(String),
+    /// The machine lacks something that the step needs.
+    #[error("{0}")]
+    Environment(String),
     /// The result is not what was asked for.
     #[error("{0}")]
     NoEffect(String),
@@ -95,7 +98,7 @@ impl StepError {
     pub fn is_of_the_environment(&self) -> bool {
         matches!(
             self,
-            StepError::Threads { .. } | StepError::Data(data::DataError::Shelf { .. })
+            StepError::Threads { .. } | StepError::Environment(_) | StepError::Data(data::DataError::Shelf { .. })
         )
     }
 }

@@ -45,6 +45,36 @@ pub struct Facts {
     pub folded: bool,
     /// What a file is.
     pub format: Option<FileFormat>,
+    /// What the samples of a dataset are labelled with.
+    pub labels: Option<LabelKind>,
+}
+
+/// What samples are labelled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelKind {
+    /// One class each.
+    Class,
+    /// Any number of classes each.
+    Sets,
+    /// Numbers.
+    Numbers,
+    /// A class for each pixel.
+    Masks,
+    /// Boxes around objects.
+    Boxes,
+}
+
+impl LabelKind {
+    /// In words, behind «labelled with».
+    pub fn words(self) -> &'static str {
+        match self {
+            LabelKind::Class => "one class each",
+            LabelKind::Sets => "several classes each",
+            LabelKind::Numbers => "numbers",
+            LabelKind::Masks => "masks",
+            LabelKind::Boxes => "boxes",
+        }
+    }
 }
 
 /// An input of a step that has not run.

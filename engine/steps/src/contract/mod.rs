@@ -13,7 +13,7 @@ mod ranges;
 
 pub use artifact::{Artifact, Blob, DOCUMENT, Decoded};
 pub use error::StepError;
-pub use foresight::{Arithmetic, Facts, Foreseen, Outlook, foresee};
+pub use foresight::{Arithmetic, Facts, Foreseen, LabelKind, Outlook, foresee};
 pub use intermediates::{IntermediateResults, Key, NothingKept, Numbers};
 pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFiles, demand_floats};
 pub use ranges::Ranges;

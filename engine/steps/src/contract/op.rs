@@ -28,8 +28,12 @@ pub trait Op {
     const SUMMARY: &'static str;
     /// What it makes.
     const PRODUCES: ArtifactKind;
+    /// Of an op that makes what a parameter says: the parameter, and what is made for each of the keys under it.
+    const MAKES: Option<(&'static str, &'static [(&'static str, ArtifactKind)])> = None;
     /// A step to paste into a recipe.
     const EXAMPLE: &'static str;
+    /// The numbers in what it finds, as gates and searches ask for them; `*` stands for any text.
+    const FIGURES: &'static [&'static str] = figures(Self::PRODUCES);
     /// Whether the op writes facts about the recipe itself (its digest, its parameters): they enter its key.
     const READS_RECIPE: bool = false;
     /// Whether the op trains: its result depends to the last bit on float kernels, and so its key on whether they fuse multiplication and addition.
@@ -159,6 +163,8 @@ pub struct Context<'a> {
     pub machine: &'a measure::Machine,
     /// Intermediate results of this and other steps.
     pub intermediates: &'a dyn IntermediateResults,
+    /// Whether programs that the recipe names may be run.
+    pub programs: bool,
     /// Takes blobs of the output that would be too much to hold until the step ends.
     pub shelf: &'a dyn data::Shelf,
 }
@@ -251,10 +257,15 @@ pub struct Registered {
 impl Registered {
     /// The op `O` with its types erased.
     pub fn of<O: Op>() -> Self {
+        let spec = OpSpec::of::<O::Params>(O::NAME, O::SUMMARY, O::PRODUCES)
+            .with_example(O::EXAMPLE)
+            .with_figures(O::FIGURES);
+        let spec = match O::MAKES {
+            Some((parameter, kinds)) => spec.with_kinds(parameter, kinds),
+            None => spec,
+        };
         Registered {
-            spec: OpSpec::of::<O::Params>(O::NAME, O::SUMMARY, O::PRODUCES)
-                .with_example(O::EXAMPLE)
-                .with_figures(figures(O::PRODUCES)),
+            spec,
             revision: O::REVISION,
             reads_recipe: O::READS_RECIPE,
             learns: O::LEARNS,
@@ -332,11 +343,11 @@ fn unknown_operator(params: &Value) -> Option<(&str, &str)> {
 }
 
 /// The numbers in what a step finds about what it makes.
-fn figures(kind: ArtifactKind) -> &'static [&'static str] {
+const fn figures(kind: ArtifactKind) -> &'static [&'static str] {
     match kind {
         ArtifactKind::Model => report::ModelSummary::FIGURES,
         ArtifactKind::Ranges => report::CalibrationSummary::FIGURES,
-        ArtifactKind::Metrics => measure::Metrics::FIGURES,
+        ArtifactKind::Metrics => &METRICS,
         ArtifactKind::Benchmark => measure::Benchmark::FIGURES,
         ArtifactKind::Sizes | ArtifactKind::File => measure::Sizes::FIGURES,
         ArtifactKind::Agreement => measure::Agreement::FIGURES,
@@ -344,3 +355,20 @@ fn figures(kind: ArtifactKind) -> &'static [&'static str] {
         ArtifactKind::Dataset | ArtifactKind::Report => &[],
     }
 }
+
+/// The numbers of classification and of the other tasks.
+const METRICS: [&str; measure::Metrics::FIGURES.len() + measure::Quality::FIGURES.len()] = {
+    let (of_decisions, others) = (measure::Metrics::FIGURES, measure::Quality::FIGURES);
+    let mut names = [""; measure::Metrics::FIGURES.len() + measure::Quality::FIGURES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        let behind = at >= of_decisions.len();
+        names[at] = if behind {
+            others[at - of_decisions.len()]
+        } else {
+            of_decisions[at]
+        };
+        at += 1;
+    }
+    names
+};

@@ -46,7 +46,15 @@ impl<'a> Labelled<'a> {
         let data = &dataset.data;
         let wrong = |problem: String| StepError::Params(format!("{port}: {problem}"));
         let labels = data.labels.as_deref();
-        let labels = labels.ok_or_else(|| wrong("has no labels to learn from".into()))?;
+        let labels = labels.ok_or_else(|| {
+            wrong(match &data.targets {
+                Some(targets) => format!(
+                    "is labelled with {}; one class a sample is needed to learn from",
+                    targets.name()
+                ),
+                None => "has no labels to learn from".into(),
+            })
+        })?;
         let (Some(&least), Some(&most)) = (labels.iter().min(), labels.iter().max()) else {
             return Err(wrong("has no samples".into()));
         };

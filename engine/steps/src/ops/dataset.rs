@@ -9,21 +9,24 @@
 //! cats: { dataset: { source: cats-and-dogs, split: test, test-share: 0.2, on-error: skip, resize: [96, 96] } }
 //! chosen: { dataset: { source: cifar, split: train, part: { from: 0.9 } } }
 //! flowers: { dataset: { source: flowers, format: list, list: { train: train.csv, test: test.csv }, images: "jpg/{name}.jpg" } }
+//! weights: { dataset: { source: people, list: people.csv, columns: { input: [age, height], target: weight } } }
+//! cars: { dataset: { source: cars, list: { val: annotations.json }, resize: [300, 300] } }
+//! streets: { dataset: { source: streets, split: val, masks: "masks/{name}.png", resize: [256, 512] } }
 //! ```
 
 use std::sync::Arc;
 
 use data::transform::Operation;
 use data::{
-    ClassNames, Color, Columns, Format, Layout, Lists, LoadedDataset, OnError, Part, Resize, Shelf, Spec, Spectrogram,
-    Split, Stored, Transform,
+    ClassNames, Color, Columns, Format, Labels, Layout, Lists, LoadedDataset, OnError, Part, Resize, Shelf, Spec,
+    Spectrogram, Split, Stored, Transform,
 };
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, LabelKind, Op, Outlook, Output};
 
 /// Parameters of `dataset`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +88,9 @@ pub struct Dataset {
     /// `list`: where the images lie, such as `images/{name}.jpg`; without it they are found by their names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
-    /// `list`: what its columns mean, `[name, label, _]` or `{ name: Filename, class: Breed }`; a header or the cells may show it.
+    /// `list`: what its columns mean, `[name, label, _]` or `{ name: Filename, class: Breed }`; a header or the cells may show it. Beside `name`, `label` (a number),
+    /// `class` and `split` there are `target` (a number to be estimated), `classes` (several), `mask`, and `input` (a number of the sample itself, where rows are
+    /// samples): `{ input: [age, height], target: weight }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Columns>,
     /// `list`: the number of the first class.
@@ -94,6 +99,15 @@ pub struct Dataset {
     /// `list`, `idx`, `numpy`: what classes are called that the data only number, in label order: names, or a file in the data with a name a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_names: Option<ClassNames>,
+    /// What samples are labelled with, where the data do not show it: one class, several `classes`, `numbers`, a `mask`, `boxes`.
+    #[serde(default, skip_serializing_if = "is_auto")]
+    pub labels: Labels,
+    /// `image-folder`, `list`: how the mask of an image is called, such as `masks/{name}.png`; the nearest in the data is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masks: Option<String>,
+    /// The values of a mask's pixels in the order of the classes, such as `[0, 255]`. Without it a value is the number of its class; 255 stands for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_values: Option<Vec<u8>>,
     /// What the name of a file says, without its ending: `{class}_{index}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -113,6 +127,10 @@ pub struct Dataset {
 
 fn is_zero(number: &i64) -> bool {
     *number == 0
+}
+
+fn is_auto(labels: &Labels) -> bool {
+    *labels == Labels::Auto
 }
 
 /// Transforms that many networks were trained with.
@@ -161,9 +179,37 @@ impl Dataset {
             columns: self.columns.clone(),
             first_label: self.first_label,
             class_names: self.class_names.clone(),
+            labels: self.labels,
+            masks: self.masks.clone(),
+            mask_values: self.mask_values.clone(),
             name: self.name.clone(),
             test: self.test.clone(),
             spectrogram: self.spectrogram,
+        }
+    }
+
+    /// What samples are labelled with, where the recipe tells.
+    fn known_labels(&self) -> Option<LabelKind> {
+        match self.labels {
+            Labels::Auto if self.masks.is_some() => Some(LabelKind::Masks),
+            Labels::Auto => {
+                let columns = self.columns.as_ref()?;
+                let shown = [
+                    ("mask", LabelKind::Masks),
+                    ("target", LabelKind::Numbers),
+                    ("classes", LabelKind::Sets),
+                    ("class", LabelKind::Class),
+                ];
+                shown
+                    .into_iter()
+                    .find(|(meaning, _)| columns.have(meaning))
+                    .map(|(_, labels)| labels)
+            }
+            Labels::Class => Some(LabelKind::Class),
+            Labels::Classes => Some(LabelKind::Sets),
+            Labels::Numbers => Some(LabelKind::Numbers),
+            Labels::Mask => Some(LabelKind::Masks),
+            Labels::Boxes => Some(LabelKind::Boxes),
         }
     }
 
@@ -174,7 +220,7 @@ impl Dataset {
 }
 
 /// The shelf of a step that may be stopped between two pieces.
-struct Stopping<'a>(&'a Context<'a>);
+pub(super) struct Stopping<'a>(pub &'a Context<'a>);
 
 impl Shelf for Stopping<'_> {
     fn put(&self, name: &str, bytes: Vec<u8>) -> Result<Arc<dyn Stored>, String> {
@@ -205,6 +251,14 @@ impl Op for DatasetOp {
         params.spec().check().map_err(|e| e.to_string())
     }
 
+    fn foresee(params: &Dataset, _inputs: &Outlook) -> Result<Facts, String> {
+        let labels = params.known_labels();
+        Ok(Facts {
+            labels,
+            ..Facts::default()
+        })
+    }
+
     fn run(params: &Dataset, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let tree = data::Tree::open_named(inputs.source("source")?.files.iter().cloned())?;
         context.check_cancelled()?;
@@ -213,34 +267,44 @@ impl Op for DatasetOp {
         if let Some(classes) = params.classes.as_ref().filter(|_| params.renumber) {
             dataset.renumber(classes);
         }
-        let shape: Vec<String> = report.sample_shape.iter().map(ToString::to_string).collect();
-        context.log(&format!(
-            "{} of {} samples, each {}",
-            report.loaded,
-            report.available,
-            shape.join("×")
-        ));
-        for (name, problem) in &dataset.skipped {
-            context.log(&format!("skipped {name}: {problem}"));
-        }
-        for warning in &report.warnings {
-            context.log(&format!("warning: {warning}"));
-        }
-        let mut blobs: Vec<(String, Vec<u8>)> = data::blob::to_blobs(&dataset, &report.names)
-            .into_iter()
-            .map(|(name, bytes)| (name.to_owned(), bytes))
-            .collect();
-        let transform = serde_json::to_vec(&params.transform()).map_err(|e| StepError::Encode(e.to_string()))?;
-        blobs.push(("transform.json".into(), transform));
-        let decoded = Arc::new(LoadedDataset {
-            data: dataset,
-            transform: params.transform(),
-        });
-        Ok(Output {
-            kind: ArtifactKind::Dataset,
-            blobs,
-            decoded: Some(decoded),
-            document: None,
-        })
+        stored(dataset, &report, params.transform(), context)
     }
+}
+
+/// A loaded dataset as the output of a step, with what there is to say of it in the log.
+pub(super) fn stored(
+    dataset: data::Dataset,
+    report: &data::Report,
+    transform: Transform,
+    context: &Context<'_>,
+) -> Result<Output, StepError> {
+    let shape: Vec<String> = report.sample_shape.iter().map(ToString::to_string).collect();
+    context.log(&format!(
+        "{} of {} samples, each {}",
+        report.loaded,
+        report.available,
+        shape.join("×")
+    ));
+    for (name, problem) in &dataset.skipped {
+        context.log(&format!("skipped {name}: {problem}"));
+    }
+    for warning in &report.warnings {
+        context.log(&format!("warning: {warning}"));
+    }
+    let mut blobs: Vec<(String, Vec<u8>)> = data::blob::to_blobs(&dataset, &report.names)
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), bytes))
+        .collect();
+    let written = serde_json::to_vec(&transform).map_err(|e| StepError::Encode(e.to_string()))?;
+    blobs.push(("transform.json".into(), written));
+    let decoded = Arc::new(LoadedDataset {
+        data: dataset,
+        transform,
+    });
+    Ok(Output {
+        kind: ArtifactKind::Dataset,
+        blobs,
+        decoded: Some(decoded),
+        document: None,
+    })
 }

@@ -11,6 +11,7 @@ pub mod distill;
 pub mod equalize;
 pub mod evaluate;
 pub mod export;
+pub mod external;
 pub mod finetune;
 pub mod fold;
 pub mod head;
@@ -60,6 +61,7 @@ pub fn registry() -> &'static [Registered] {
             Registered::of::<compress::CompressOp>(),
             Registered::of::<verify::VerifyOp>(),
             Registered::of::<evaluate::EvaluateOp>(),
+            Registered::of::<external::ExternalOp>(),
             Registered::of::<benchmark::BenchmarkOp>(),
             Registered::of::<report::ReportOp>(),
         ]

@@ -70,7 +70,7 @@ impl Op for QatOp {
         Ok(Facts {
             arithmetic: Some(Arithmetic::Integer),
             folded: true,
-            format: None,
+            ..Facts::default()
         })
     }
 

@@ -158,6 +158,11 @@ impl<'a> Feeder<'a> {
 
     /// Writes the values of the `i`-th sample alone.
     fn one(&self, i: usize, to: &mut [f32]) -> Result<(), StepError> {
+        self.write(self.sample(i), to)
+    }
+
+    /// Writes the values of a sample by its number in the dataset.
+    fn write(&self, sample: usize, to: &mut [f32]) -> Result<(), StepError> {
         let turned = match (self.fit, self.executable.inputs()[0].sample_dims().as_slice()) {
             (Fit::ChannelsFirst, &[h, w, c]) => Some([c, h, w]),
             _ => None,
@@ -168,7 +173,7 @@ impl<'a> Feeder<'a> {
             (Sample::F32(values), None) => self.prepared.apply_f32(values, to),
             (Sample::F32(values), Some(dims)) => self.prepared.apply_f32(&fit::channels_last(values, dims), to),
         };
-        self.dataset.samples.with(self.sample(i), write)?;
+        self.dataset.samples.with(sample, write)?;
         if to.iter().any(|value| !value.is_finite()) {
             self.broken.store(true, Ordering::Relaxed);
         }
@@ -203,6 +208,44 @@ impl<'a> Feeder<'a> {
             (Place::Along(0), batch @ 2..) => value.first(value.len() / batch),
             _ => value,
         }
+    }
+
+    /// How many values belong to one sample in an output.
+    pub fn len_of_sample(&self, output: usize) -> usize {
+        let port = &self.executable.outputs()[output];
+        match port.samples {
+            Place::Along(0) => port.ty.shape.elements() / self.executable.batch(),
+            _ => port.ty.shape.elements(),
+        }
+    }
+
+    /// The real numbers of what belongs to the sample in an output.
+    pub fn real_of_sample(&self, output: usize, value: Value<'_>) -> Vec<f32> {
+        let scale = self.executable.outputs()[output].quantization.as_ref();
+        let scale = scale.and_then(ir::Quantization::whole);
+        let real = |stored: i32| scale.map_or(stored as f32, |scale| scale.dequantize(stored));
+        match self.of_sample(output, value) {
+            Value::F32(v) => v.to_vec(),
+            Value::I8(v) => v.iter().map(|&q| real(q.into())).collect(),
+            Value::U8(v) => v.iter().map(|&q| real(q.into())).collect(),
+            Value::I16(v) => v.iter().map(|&q| real(q.into())).collect(),
+            Value::I32(v) => v.iter().map(|&q| real(q)).collect(),
+        }
+    }
+
+    /// How many values a sample has.
+    pub fn elements_of_sample(&self) -> usize {
+        self.dataset.samples.sample_len()
+    }
+
+    /// A sample as the model's float input has it, by its number in the dataset.
+    ///
+    /// # Errors
+    /// Those of [`Feeder::float`].
+    pub fn input_of_sample(&self, sample: usize) -> Result<Vec<f32>, StepError> {
+        let mut values = vec![0.0; self.elements_of_sample()];
+        self.write(sample, &mut values)?;
+        Ok(values)
     }
 
     /// Writes the `i`-th sample into the buffers of the model's input.

@@ -88,6 +88,29 @@ pub fn with_stops<R: Send>(
     cancelled: &(dyn Fn() -> bool + Sync),
     work: impl FnOnce(&Context<'_>) -> R + Send,
 ) -> R {
+    with_clock(threads, intermediates, cancelled, None, work)
+}
+
+/// [`with_context`] in which programs may be run, and time passes.
+pub fn with_programs<R: Send>(work: impl FnOnce(&Context<'_>) -> R + Send) -> R {
+    struct Passing(std::time::Instant);
+    impl measure::Clock for Passing {
+        fn now(&self) -> std::time::Duration {
+            self.0.elapsed()
+        }
+    }
+    let clock = Passing(std::time::Instant::now());
+    with_clock(1, &crate::contract::NothingKept, &|| false, Some(&clock), work)
+}
+
+/// [`with_stops`]; programs may be run where time passes.
+fn with_clock<R: Send>(
+    threads: usize,
+    intermediates: &dyn IntermediateResults,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    clock: Option<&(dyn measure::Clock + Sync)>,
+    work: impl FnOnce(&Context<'_>) -> R + Send,
+) -> R {
     struct Still;
     impl measure::Clock for Still {
         fn now(&self) -> std::time::Duration {
@@ -107,10 +130,11 @@ pub fn with_stops<R: Send>(
         progress: &|_, _| (),
         cancelled,
         recipe: &facts,
-        clock: &Still,
+        clock: clock.unwrap_or(&Still),
         memory: &measure::memory::ThisProcess,
         machine: &machine,
         intermediates,
+        programs: clock.is_some(),
         shelf: &data::Memory,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -194,6 +218,17 @@ pub fn run_keeping(
 
 /// Runs an op without parameters on a model and a dataset.
 pub fn run_on(threads: usize, op: &str, model: &Graph, dataset: Artifact) -> Result<Output, StepError> {
+    run_with_params(threads, op, serde_json::json!({}), model, dataset)
+}
+
+/// Runs an op on a model and a dataset.
+pub fn run_with_params(
+    threads: usize,
+    op: &str,
+    params: Value,
+    model: &Graph,
+    dataset: Artifact,
+) -> Result<Output, StepError> {
     let op: &Registered = crate::find(op).unwrap();
     let mut inputs = Inputs::default();
     let model = Artifact::new(ArtifactKind::Model, BTreeMap::new(), Some(Arc::new(model.clone())));
@@ -206,7 +241,7 @@ pub fn run_on(threads: usize, op: &str, model: &Graph, dataset: Artifact) -> Res
         };
         inputs.ports.insert(port.into(), vec![labelled]);
     }
-    let params = op.complete(&serde_json::json!({}), &["model", "data"]);
+    let params = op.complete(&params, &["model", "data"]);
     let params = params.map_err(StepError::Params)?;
     with_context(threads, |context| op.run(params, &inputs, context))
 }

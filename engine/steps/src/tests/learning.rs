@@ -28,6 +28,7 @@ fn spots(count: usize) -> LoadedDataset {
     let data = Dataset {
         samples: Samples::new(vec![count, 6, 6, 4], Values::F32(values)).unwrap(),
         labels: Some((0..count).map(|i| (i % CLASSES) as u32).collect()),
+        targets: None,
         classes: (0..CLASSES).map(|i| i.to_string()).collect(),
         skipped: Vec::new(),
     };

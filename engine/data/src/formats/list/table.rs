@@ -104,6 +104,8 @@ fn objects(lines: &[(usize, &str)], place: &str) -> Result<Table, DataError> {
         let cell = |key: &String| match object.get(key) {
             Some(Value::String(text)) => Ok(text.clone()),
             Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+            // Several names in one cell.
+            Some(Value::Array(items)) => Ok(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("|")),
             Some(_) => Ok(String::new()),
             None => Err(broken(format!("the key `{key}` of the first line is missing"))),
         };

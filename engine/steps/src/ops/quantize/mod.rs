@@ -226,7 +226,7 @@ impl Op for QuantizeOp {
         Ok(Facts {
             arithmetic: Some(arithmetic),
             folded: true,
-            format: None,
+            ..Facts::default()
         })
     }
 

@@ -1,0 +1,271 @@
+//! `evaluate`: run a model over a labelled dataset and judge what it says: decisions, numbers, rankings or pixels, by the task.
+//!
+//! The model runs in the arithmetic that its tensors say: an int8 model's accuracy is that of its integers, computed as
+//! LiteRT's reference kernels compute them, not a simulation in floats. Other tasks than classification see the real numbers that integer outputs mean.
+//!
+//! ```yaml
+//! quality: { evaluate: { model: { each: [base, int8] }, data: test } }
+//! errors: { evaluate: { model: int8, data: sounds, task: anomaly, normal: [normal] } }
+//! ```
+
+mod heads;
+mod judged;
+#[cfg(test)]
+mod tests;
+
+use data::{LoadedDataset, Targets};
+use measure::{Judgement, Metrics, Tally, Task};
+use models::KernelSet;
+use recipe::{ArtifactKind, Port, SourceRef, kind};
+use report::Document;
+use runtime::{Executable, Outputs, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::StepError;
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, SourceFiles};
+use crate::sampling::Feeder;
+
+/// Parameters of `evaluate`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Evaluate {
+    /// What is judged: a model, or the file it was exported to.
+    pub model: Port<kind::ModelOrFile>,
+    /// Labelled samples.
+    pub data: Port<kind::Dataset>,
+    /// Which kernels run it; integer models give the same bits with either.
+    #[serde(default)]
+    pub kernels: KernelSet,
+    /// What the model is for. The labels tell: one class a sample is classification, several are multilabel, numbers regression, masks segmentation, boxes detection; `anomaly`
+    /// has to be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Task>,
+    /// `multilabel`, `anomaly`, `segmentation` of one class: from which score on it is found. By default 0.5 behind a sigmoid and 0 elsewhere; of anomalies the
+    /// one with the best F-beta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// `multilabel`, `anomaly`: how many times as much sensitivity counts as precision in F-beta; 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub beta: Option<f64>,
+    /// `anomaly`: how unusual a sample is. By default the mean squared error of its reconstruction, where the model gives one, or else its only output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<AnomalyScore>,
+    /// `anomaly`: the classes that are not unusual. May be left out where exactly one is called `normal`, `good` or `ok`, or where classes are the numbers 0 and 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normal: Option<Vec<String>>,
+    /// `anomaly`: the false positive rate up to which the partial AUC goes; 0.1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
+    pub max_fpr: Option<f64>,
+    /// `detection`: how the outputs say where objects are, where their shapes do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<heads::Head>,
+    /// `detection`: a `.npy` file of anchors, `[N, 4]` floats: middle and size as shares of the input, `[y, x, height, width]`. The outputs then are offsets from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<SourceRef>,
+}
+
+/// How unusual a sample is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnomalyScore {
+    /// The mean squared difference between the model's input and its output, an autoencoder's.
+    Mse,
+    /// The mean absolute difference between the two.
+    Mae,
+    /// The model's only output: the greater, the more unusual.
+    Output,
+}
+
+/// The op.
+pub struct EvaluateOp;
+
+impl Op for EvaluateOp {
+    type Params = Evaluate;
+    const NAME: &'static str = "evaluate";
+    const REVISION: u32 = 2;
+    const SUMMARY: &'static str =
+        "Judges a model by labelled samples: decisions, several labels, numbers, anomalies, pixels.";
+    const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
+    const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";
+
+    fn check(params: &Evaluate, _ports: &[&str]) -> Result<(), String> {
+        let Some(task) = params.task else {
+            return Ok(());
+        };
+        let (anomaly, multilabel) = (task == Task::Anomaly, task == Task::Multilabel);
+        let thresholds = anomaly || multilabel || task == Task::Segmentation;
+        for (key, given, fits, of) in [
+            (
+                "threshold",
+                params.threshold.is_some(),
+                thresholds,
+                "multilabel, anomaly and segmentation",
+            ),
+            (
+                "beta",
+                params.beta.is_some(),
+                anomaly || multilabel,
+                "multilabel and anomaly",
+            ),
+            ("score", params.score.is_some(), anomaly, "anomaly"),
+            ("normal", params.normal.is_some(), anomaly, "anomaly"),
+            ("max-fpr", params.max_fpr.is_some(), anomaly, "anomaly"),
+            ("head", params.head.is_some(), task == Task::Detection, "detection"),
+        ] {
+            if given && !fits {
+                return Err(format!(
+                    "{key}: is for the task {of}, this one is {}; remove it",
+                    task.name()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn foresee(params: &Evaluate, inputs: &Outlook) -> Result<Facts, String> {
+        inputs.demand_runnable(&["model"])?;
+        if let (Some(task), Some(input)) = (params.task, inputs.one("data"))
+            && let Some(labels) = input.facts.labels
+            && labels != judged::labels(task)
+        {
+            return Err(format!(
+                "task: {} needs samples that are labelled with {}, those of `{}` are with {}",
+                task.name(),
+                judged::labels(task).words(),
+                input.step,
+                labels.words()
+            ));
+        }
+        Ok(Facts::default())
+    }
+
+    fn run(params: &Evaluate, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
+        let graph = inputs.one("model")?.model_or_file()?;
+        let dataset = inputs.one("data")?.dataset()?;
+        let task = task(params, &dataset)?;
+        let executable = Executable::new(&graph, params.kernels.into())?;
+        let feeder = Feeder::new(&executable, &dataset)?;
+        let document = match task {
+            Task::Classification => Document::Metrics(classified(&executable, &feeder, &dataset, context)?),
+            Task::Multilabel | Task::Regression | Task::Anomaly | Task::Segmentation | Task::Detection => {
+                let anchors = inputs
+                    .sources
+                    .get("anchors")
+                    .map(anchors)
+                    .transpose()?
+                    .unwrap_or_default();
+                let judge = judged::Judge {
+                    params,
+                    graph: &graph,
+                    executable: &executable,
+                    feeder: &feeder,
+                    dataset: &dataset,
+                    context,
+                    anchors: &anchors,
+                };
+                let quality = judge.quality(task)?;
+                if let Some(score) = quality.scores.first() {
+                    let (name, value) = (&score.figure.name, score.figure.value);
+                    context.log(&format!("{name} {value:.4} of {} samples", quality.samples));
+                }
+                Document::Quality(quality)
+            }
+        };
+        Ok(Output::document(ArtifactKind::Metrics, document))
+    }
+}
+
+/// What the recipe says that the model is for, or what the labels show.
+fn task(params: &Evaluate, dataset: &LoadedDataset) -> Result<Task, StepError> {
+    let data = &dataset.data;
+    let shown = match (&data.targets, &data.labels) {
+        (Some(Targets::Sets(_)), _) => Some(Task::Multilabel),
+        (Some(Targets::Numbers { .. }), _) => Some(Task::Regression),
+        (Some(Targets::Masks(_)), _) => Some(Task::Segmentation),
+        (Some(Targets::Boxes(_)), _) => Some(Task::Detection),
+        (None, Some(_)) => Some(Task::Classification),
+        (None, None) => None,
+    };
+    let wrong = |problem: String| Err(StepError::Params(problem));
+    match (params.task, shown) {
+        (_, None) => wrong("the dataset has no labels; evaluate compares with them what the model says".into()),
+        (None, Some(shown)) => Ok(shown),
+        (Some(asked), Some(shown)) if judged::labels(asked) == judged::labels(shown) => Ok(asked),
+        (Some(asked), Some(shown)) => wrong(format!(
+            "task: {} needs samples that are labelled with {}, these are with {}; leave `task` out for {}",
+            asked.name(),
+            judged::labels(asked).words(),
+            judged::labels(shown).words(),
+            shown.name()
+        )),
+    }
+}
+
+/// The anchors in a file.
+fn anchors(source: &SourceFiles) -> Result<Vec<[f32; 4]>, StepError> {
+    let wrong = |problem: String| StepError::File {
+        path: source.name.clone(),
+        problem,
+    };
+    let [file] = source.files.as_slice() else {
+        return Err(wrong("one .npy file of anchors expected".into()));
+    };
+    let bytes = std::fs::read(&file.path).map_err(|error| wrong(error.to_string()))?;
+    let (shape, values) = data::npy::read(bytes, &source.name)?.into_parts();
+    if shape.len() != 2 || shape[1] != 4 {
+        return Err(wrong(format!(
+            "an array of shape {shape:?} found, anchors [N, 4] expected"
+        )));
+    }
+    Ok(values.to_f32().as_chunks().0.to_vec())
+}
+
+/// Counts a classifier's decisions.
+fn classified(
+    executable: &Executable,
+    feeder: &Feeder<'_>,
+    dataset: &LoadedDataset,
+    context: &Context<'_>,
+) -> Result<Metrics, StepError> {
+    let labels = dataset.data.labels.as_deref().unwrap_or_default();
+    let scores = feeder.len_of_sample(0);
+    let classes = class_names(&dataset.data.classes, scores)?;
+    let mut tally = Tally::new(classes);
+    let judgement = |sample: usize, outputs: &Outputs<'_>| {
+        let (number, label) = (sample as u64, labels[sample] as usize);
+        match feeder.of_sample(0, outputs.get(0)) {
+            Value::F32(v) => Judgement::of(number, label, v),
+            Value::I8(v) => Judgement::of(number, label, v),
+            Value::U8(v) => Judgement::of(number, label, v),
+            Value::I16(v) => Judgement::of(number, label, v),
+            Value::I32(v) => Judgement::of(number, label, v),
+            Value::I64(v) => Judgement::of(number, label, v),
+        }
+    };
+    feeder.each(context, judgement, |judged| {
+        tally.count(judged?)?;
+        Ok(())
+    })?;
+    let metrics = tally.finish(executable.arithmetic())?;
+    context.log(&format!(
+        "accuracy {:.2} % of {}",
+        100.0 * metrics.accuracy,
+        metrics.samples
+    ));
+    Ok(metrics)
+}
+
+/// The names of the classes, one a score; a model with more scores than the data has classes (a background class,
+/// a subset of ImageNet) gets numbers for the rest.
+fn class_names(known: &[String], scores: usize) -> Result<Vec<String>, StepError> {
+    if scores < known.len() {
+        let problem = format!("the model gives {scores} scores, the data has {} classes", known.len());
+        return Err(StepError::Params(problem));
+    }
+    Ok((0..scores)
+        .map(|i| known.get(i).cloned().unwrap_or_else(|| format!("class {i}")))
+        .collect())
+}
