@@ -230,6 +230,7 @@ impl<'a> Feeder<'a> {
             Value::U8(v) => v.iter().map(|&q| real(q.into())).collect(),
             Value::I16(v) => v.iter().map(|&q| real(q.into())).collect(),
             Value::I32(v) => v.iter().map(|&q| real(q)).collect(),
+            Value::I64(v) => v.iter().map(|&q| q as f32).collect(),
         }
     }
 
