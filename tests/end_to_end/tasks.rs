@@ -121,7 +121,7 @@ expect:
     ));
     lab.write("net.tflite", linear(4, 4, &weights, &[0.0; 4]));
     let sample = |i: usize| {
-        let odd = if i % 3 == 0 { 40 + (i % 7) as u8 } else { 0 };
+        let odd = if i.is_multiple_of(3) { 40 + (i % 7) as u8 } else { 0 };
         [(i * 37 % 200) as u8, (i * 91 % 200) as u8, odd, 0]
     };
     lab.write(

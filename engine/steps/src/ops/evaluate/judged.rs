@@ -257,13 +257,12 @@ impl Judge<'_> {
                 if channels == 1 {
                     return usize::from(values[pixel] >= threshold);
                 }
-                let best = if planar {
+                if planar {
                     let score = |class: usize| values[class * pixels + pixel];
                     (1..channels).fold(0, |best, class| if score(class) > score(best) { class } else { best })
                 } else {
                     argmax(&values[pixel * channels..(pixel + 1) * channels]).unwrap_or(0)
-                };
-                best
+                }
             });
             let predicted: Vec<usize> = predicted.collect();
             let counted = masks.with(sample, |mask| match mask {

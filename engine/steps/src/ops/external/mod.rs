@@ -32,7 +32,7 @@ use report::Document;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::program::Program;
+use self::program::{Folder, Program};
 use crate::StepError;
 use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 use crate::ops::dataset::{self, Stopping};
@@ -155,7 +155,7 @@ impl Op for ExternalOp {
             environment: &params.environment,
             limit: Duration::from_secs(params.time_limit),
         };
-        let folder = program.folder()?;
+        let folder = Folder::new()?;
         for (parameter, source) in &inputs.sources {
             for entry in &source.files {
                 if entry.name.is_empty() {

@@ -41,15 +41,6 @@ fn environment(what: &str, error: &io::Error) -> StepError {
 }
 
 impl Program<'_> {
-    /// A folder with nothing in it.
-    pub fn folder(&self) -> Result<Folder, StepError> {
-        let fresh = || tempfile::tempdir().map_err(|error| environment("cannot make a folder for the program", &error));
-        Ok(Folder {
-            own: fresh()?,
-            printed: fresh()?,
-        })
-    }
-
     /// The command as messages name it.
     fn name(&self) -> String {
         self.command.join(" ")
@@ -153,6 +144,15 @@ fn end(child: &mut Child) {
 }
 
 impl Folder {
+    /// A folder with nothing in it.
+    pub fn new() -> Result<Self, StepError> {
+        let fresh = || tempfile::tempdir().map_err(|error| environment("cannot make a folder for the program", &error));
+        Ok(Folder {
+            own: fresh()?,
+            printed: fresh()?,
+        })
+    }
+
     /// Writes a file.
     pub fn put(&self, name: &str, bytes: &[u8], executable: bool) -> Result<(), StepError> {
         let path = self.own.path().join(name);
