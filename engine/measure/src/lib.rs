@@ -16,11 +16,13 @@ pub mod latency;
 pub mod machine;
 pub mod memory;
 pub mod sizes;
+mod spread;
 pub mod trtexec;
 
 pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
 pub use classification::{
-    BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, Judgement, MeanMetrics, Metrics, Tally, argmax,
+    BinaryMetrics, Bits, ClassMetrics, ConfusionMatrix, Interval, Judgement, MeanMetrics, Metrics, Outcomes, Paired, Tally,
+    argmax,
 };
 pub use error::MeasureError;
 pub use figure::{Direction, Figure, Unit};
@@ -28,3 +30,4 @@ pub use latency::{Benchmark, Clock, Protocol, Summary, Timings};
 pub use machine::Machine;
 pub use memory::{MemoryGauge, MemoryUse};
 pub use sizes::{Compressor, FileSize, Sizes, TensorBytes};
+pub use spread::Spread;

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{LAB, ids, instance, sound, sound_with, vocabulary};
-use recipe::{Outcome, Overrides, Source};
+use common::{LAB, complaints, ids, instance, sound, sound_with, vocabulary};
+use recipe::{Findings, InstanceId, Outcome, Overrides, Source};
 use serde_json::json;
 
 #[test]
@@ -174,7 +174,7 @@ fn gates_are_judged_on_the_instances_that_they_bind() {
     let recipe = sound(LAB);
     let instances = recipe.instances().unwrap();
     let verdicts = recipe
-        .verdicts(&instances, |id, metric| match (id.as_str(), metric) {
+        .verdicts(&instances, |id: &InstanceId, metric: &str| match (id.as_str(), metric) {
             ("quality[model=int8, fraction=0.8]", "accuracy") => Some(0.7561),
             ("quality[model=base]", "accuracy") => Some(0.7548),
             ("tflite[model=small, small.model=pruned, sparsity=0.5]", "zip-bytes") => Some(60_001.0),
@@ -195,12 +195,52 @@ fn a_metric_that_is_not_known_is_no_pass() {
     let recipe = sound(LAB);
     let instances = recipe.instances().unwrap();
     for unknown in [None, Some(f64::NAN)] {
-        let verdicts = recipe.verdicts(&instances, |_, _| unknown).unwrap();
+        let verdicts = recipe.verdicts(&instances, |_: &InstanceId, _: &str| unknown).unwrap();
         assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::Unknown));
         insta::allow_duplicates! {
             insta::assert_snapshot!(verdicts[0].words, @"`accuracy` of quality[model=int8, fraction=0.8] is not known; expected at most 0.01");
         }
     }
+}
+
+/// Two accuracies a point apart, and the interval of that drop.
+struct Found(Option<[f64; 2]>);
+
+impl Findings for Found {
+    fn number(&self, id: &InstanceId, _: &str) -> Option<f64> {
+        Some(if id.as_str().contains("base") { 0.91 } else { 0.9 })
+    }
+
+    fn drop_interval(&self, _: &InstanceId, _: &InstanceId, _: &str, confidence: f64) -> Option<[f64; 2]> {
+        assert_eq!(confidence, 0.95);
+        self.0
+    }
+}
+
+#[test]
+fn a_drop_is_judged_by_the_far_end_of_its_interval() {
+    let at = "at: { model: int8, fraction: 0.8 }, drop-from: { model: base }, le: 0.01";
+    let recipe = sound(&LAB.replace(at, &format!("{at}, confidence: 0.95")));
+    let instances = recipe.instances().unwrap();
+    let judged = |interval| recipe.verdicts(&instances, Found(interval)).unwrap().remove(0);
+    let [inside, beyond, unknown] = [Some([-0.002, 0.01]), Some([0.004, 0.016]), None].map(judged);
+    assert_eq!(
+        [inside.outcome, beyond.outcome, unknown.outcome],
+        [Outcome::Met, Outcome::Missed, Outcome::Unknown]
+    );
+    assert_eq!(beyond.value, Some(0.016));
+    insta::assert_snapshot!(beyond.words, @"");
+    insta::assert_snapshot!(unknown.words, @"");
+}
+
+#[test]
+fn a_confidence_that_says_nothing_is_a_mistake() {
+    let at = "{ metric: quality.accuracy, at: { model: int8, fraction: 0.8 }, drop-from: { model: base }, le: 0.01 }";
+    let found = |entry: &str| complaints(&LAB.replace(at, entry));
+    insta::assert_snapshot!(found("{ metric: quality.accuracy, ge: 0.9, confidence: 0.95 }"), @"");
+    insta::assert_snapshot!(found("{ metric: quality.accuracy, drop-from: { model: base }, le: 0.9, confidence: 95 }"), @"");
+    insta::assert_snapshot!(found("{ metric: quality.f1, drop-from: { model: base }, le: 0.9, confidence: 0.95 }"), @"");
+    insta::assert_snapshot!(found("{ metric: quality.accuracy, drop-from: { model: base }, eq: 0, confidence: 0.95 }"), @"");
 }
 
 #[test]

@@ -280,9 +280,11 @@ fn input() -> ReportInput {
             digest: "sha256:4f1d2c".into(),
             command: "pipeline run recipes/quantization-lab.yaml".into(),
             params: vec![("seed".into(), "7".into())],
+            axes: vec!["fraction".into()],
             tool_version: "0.1.0".into(),
         },
         baseline: Some("fp32".into()),
+        repeat: None,
         entries,
         questions: vec![
             Question::Sizes,

@@ -4,6 +4,7 @@ use measure::{Direction, Unit};
 
 use crate::markdown::{Markdown, Table, code};
 use crate::numbers;
+use crate::sweep;
 use crate::variants::{Variant, Variants};
 
 /// A column of numbers: heading, which way is better, the value, and how a cell shows it beside the baseline's.
@@ -75,13 +76,16 @@ const COLUMNS: [Column; 7] = [
     },
 ];
 
-/// The table. Sizes and times say how many times smaller or faster than the baseline, shares the difference in points.
+/// The table; of a sweep the settings worth choosing. Sizes and times say how many times smaller or faster than the baseline, shares the difference in points.
 pub(crate) fn table(variants: &Variants<'_>) -> Table {
+    if variants.sweep || variants.repeat.is_some() {
+        return sweep::summary(variants);
+    }
     let mut headings = vec!["Variant"];
     headings.extend(COLUMNS.iter().map(|column| column.heading));
     let mut table = Table::of_numbers(&headings);
     let best: Vec<Option<f64>> = COLUMNS.iter().map(|column| best(variants, column)).collect();
-    for variant in &variants.all {
+    for variant in variants.shown() {
         let mut row = vec![name(variants, variant)];
         row.extend(
             COLUMNS
@@ -101,7 +105,7 @@ pub(crate) fn name(variants: &Variants<'_>, variant: &Variant<'_>) -> Markdown {
     } else {
         ""
     };
-    Markdown::trusted(format!("{}{mark}", code(&variant.name)))
+    Markdown::trusted(format!("{}{mark}", code(&variant.title)))
 }
 
 /// The best value of a column; `None` where fewer than two variants differ in it.

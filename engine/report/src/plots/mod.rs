@@ -6,6 +6,7 @@
 
 mod axis;
 mod bars;
+mod grid;
 mod heat;
 mod labels;
 mod lines;
@@ -16,6 +17,7 @@ mod svg;
 mod text;
 
 pub(crate) use bars::{Bar, Bars};
+pub(crate) use grid::{Cell, Grid};
 pub(crate) use heat::Heat;
 pub(crate) use lines::{Lines, Sample};
 pub use network::{Block, Network};

@@ -3,18 +3,22 @@
 //! The model runs in the arithmetic that its tensors say: an int8 model's accuracy is that of its integers, computed as
 //! LiteRT's reference kernels compute them, not a simulation in floats.
 //!
+//! Which samples were decided rightly is kept, so that reports and gates tell two models apart by the samples that changed.
+//!
 //! ```yaml
 //! quality: { evaluate: { model: { each: [base, int8] }, data: test } }
 //! ```
 
+use data::LoadedDataset;
 use ir::Place;
-use measure::{Judgement, Tally};
+use measure::{Judgement, Metrics, Outcomes, Tally};
 use models::KernelSet;
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
 use runtime::{Executable, Outputs, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::StepError;
 use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
@@ -39,7 +43,7 @@ pub struct EvaluateOp;
 impl Op for EvaluateOp {
     type Params = Evaluate;
     const NAME: &'static str = "evaluate";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Counts a classifier's decisions on labelled samples.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
     const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";
@@ -74,11 +78,18 @@ impl Op for EvaluateOp {
                 Value::I32(v) => Judgement::of(number, label, v),
             }
         };
+        let mut right = Vec::with_capacity(labels.len());
         feeder.each(context, judgement, |judged| {
-            tally.count(judged?)?;
+            let judged = judged?;
+            right.push(judged.is_right());
+            tally.count(judged)?;
             Ok(())
         })?;
-        let metrics = tally.finish(executable.arithmetic())?;
+        let outcomes = Outcomes::of(samples_digest(&dataset, labels)?, right);
+        let metrics = Metrics {
+            outcomes: Some(outcomes),
+            ..tally.finish(executable.arithmetic())?
+        };
         context.log(&format!(
             "accuracy {:.2} % of {}",
             100.0 * metrics.accuracy,
@@ -86,6 +97,14 @@ impl Op for EvaluateOp {
         ));
         Ok(Output::document(ArtifactKind::Metrics, Document::Metrics(metrics)))
     }
+}
+
+/// What the decisions of several models are compared by: the digest of the samples as they are fed, and of their labels.
+fn samples_digest(dataset: &LoadedDataset, labels: &[u32]) -> Result<String, StepError> {
+    let all: Vec<usize> = (0..dataset.data.len()).collect();
+    let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    let both = [crate::sampling::digest(dataset, &all)?.into_bytes(), labels].concat();
+    Ok(models::hex(&Sha256::digest(both)))
 }
 
 /// The names of the classes, one a score; a model with more scores than the data has classes (a background class,
@@ -148,6 +167,17 @@ mod tests {
         assert_eq!(metrics.samples, 1500);
         assert!(metrics.per_class.iter().all(|class| class.support == 300));
         assert_eq!(evaluated(3, |_| ()).unwrap(), metrics);
+        let outcomes = metrics.outcomes.as_ref().unwrap();
+        assert_eq!(outcomes.samples, 1500);
+        assert_eq!(outcomes.correct(), metrics.confusion.correct());
+    }
+
+    #[test]
+    fn outcomes_pair_on_the_same_samples_alone() {
+        let of = |change: fn(&mut [f32])| evaluated(2, change).unwrap().outcomes.unwrap();
+        let (one, other) = (of(|_| ()), of(|values| values[7] += 1.0));
+        assert!(measure::Paired::of(&one, &one).is_some_and(|paired| paired.worse + paired.better == 0));
+        assert_eq!(measure::Paired::of(&one, &other), None);
     }
 
     #[test]

@@ -99,6 +99,7 @@ pub fn with_stops<R: Send>(
         digest: String::new(),
         command: String::new(),
         params: Vec::new(),
+        axes: Vec::new(),
         tool_version: String::new(),
     };
     let machine = measure::Machine::this();
