@@ -52,7 +52,10 @@ fn name(gate: &Gate<'_>) -> String {
         .bounds
         .iter()
         .map(|(relation, bound)| format!("{} {bound}", relation.words()));
-    let sure = gate.expectation.confidence.map(|confidence| format!(" with confidence {confidence}"));
+    let sure = gate
+        .expectation
+        .confidence
+        .map(|confidence| format!(" with confidence {confidence}"));
     format!(
         "{name}, {}{}",
         bounds.collect::<Vec<_>>().join(" and "),

@@ -21,8 +21,8 @@ pub mod trtexec;
 
 pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
 pub use classification::{
-    BinaryMetrics, Bits, ClassMetrics, ConfusionMatrix, Interval, Judgement, MeanMetrics, Metrics, Outcomes, Paired, Tally,
-    argmax,
+    BinaryMetrics, Bits, ClassMetrics, ConfusionMatrix, Interval, Judgement, MeanMetrics, Metrics, Outcomes, Paired,
+    Tally, argmax,
 };
 pub use error::MeasureError;
 pub use figure::{Direction, Figure, Unit};

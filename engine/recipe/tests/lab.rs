@@ -174,11 +174,13 @@ fn gates_are_judged_on_the_instances_that_they_bind() {
     let recipe = sound(LAB);
     let instances = recipe.instances().unwrap();
     let verdicts = recipe
-        .verdicts(&instances, |id: &InstanceId, metric: &str| match (id.as_str(), metric) {
-            ("quality[model=int8, fraction=0.8]", "accuracy") => Some(0.7561),
-            ("quality[model=base]", "accuracy") => Some(0.7548),
-            ("tflite[model=small, small.model=pruned, sparsity=0.5]", "zip-bytes") => Some(60_001.0),
-            _ => None,
+        .verdicts(&instances, |id: &InstanceId, metric: &str| {
+            match (id.as_str(), metric) {
+                ("quality[model=int8, fraction=0.8]", "accuracy") => Some(0.7561),
+                ("quality[model=base]", "accuracy") => Some(0.7548),
+                ("tflite[model=small, small.model=pruned, sparsity=0.5]", "zip-bytes") => Some(60_001.0),
+                _ => None,
+            }
         })
         .unwrap();
     let outcomes: Vec<_> = verdicts.iter().map(|verdict| verdict.outcome).collect();
@@ -229,18 +231,40 @@ fn a_drop_is_judged_by_the_far_end_of_its_interval() {
         [Outcome::Met, Outcome::Missed, Outcome::Unknown]
     );
     assert_eq!(beyond.value, Some(0.016));
-    insta::assert_snapshot!(beyond.words, @"");
-    insta::assert_snapshot!(unknown.words, @"");
+    insta::assert_snapshot!(beyond.words, @"accuracy of quality[model=int8, fraction=0.8] is 0.9, a drop of 0.01 from 0.91 of quality[model=base], with 95 % confidence between 0.00400 and 0.01600; expected at most 0.01");
+    insta::assert_snapshot!(unknown.words, @"accuracy of quality[model=int8, fraction=0.8] is 0.9, a drop of 0.01 from 0.91 of quality[model=base], but the two were not judged on the same samples, so that the drop has no interval; expected at most 0.01");
 }
 
 #[test]
 fn a_confidence_that_says_nothing_is_a_mistake() {
     let at = "{ metric: quality.accuracy, at: { model: int8, fraction: 0.8 }, drop-from: { model: base }, le: 0.01 }";
-    let found = |entry: &str| complaints(&LAB.replace(at, entry));
-    insta::assert_snapshot!(found("{ metric: quality.accuracy, ge: 0.9, confidence: 0.95 }"), @"");
-    insta::assert_snapshot!(found("{ metric: quality.accuracy, drop-from: { model: base }, le: 0.9, confidence: 95 }"), @"");
-    insta::assert_snapshot!(found("{ metric: quality.f1, drop-from: { model: base }, le: 0.9, confidence: 0.95 }"), @"");
-    insta::assert_snapshot!(found("{ metric: quality.accuracy, drop-from: { model: base }, eq: 0, confidence: 0.95 }"), @"");
+    for (entry, problem, help) in [
+        (
+            "{ metric: quality.accuracy, at: { model: base }, ge: 0.9, confidence: 0.95 }",
+            "expect.confidence: there is no drop to be sure of",
+            "add `drop-from`",
+        ),
+        (
+            "{ metric: quality.accuracy, at: { model: int8 }, drop-from: { model: base }, le: 0.1, confidence: 95 }",
+            "expect.confidence: 95 is not between 0 and 1",
+            "write 0.95 for 95 %",
+        ),
+        (
+            "{ metric: quality.samples, at: { model: int8 }, drop-from: { model: base }, le: 0.1, confidence: 0.95 }",
+            "expect.confidence: this number has no interval of its drop",
+            "of `accuracy` alone",
+        ),
+        (
+            "{ metric: quality.accuracy, at: { model: int8 }, drop-from: { model: base }, eq: 0, confidence: 0.95 }",
+            "expect.confidence: an interval is not exactly a number",
+            "write `le` or `ge`",
+        ),
+    ] {
+        let text = LAB.replace(at, entry);
+        assert_ne!(text, LAB);
+        let found = complaints(&text);
+        assert!(found.contains(problem) && found.contains(help), "{entry}: {found}");
+    }
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn sizes(bytes: u64, zip: u64) -> Document {
         files: vec![file],
         tensors: vec![],
         compressor: Compressor::default(),
+        arena_bytes: None,
         weights: vec![],
     })
 }

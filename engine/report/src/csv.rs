@@ -22,14 +22,26 @@ pub fn csv(input: &ReportInput) -> String {
 }
 
 /// The columns of the comparison with the baseline.
-const PAIRED: [&str; 5] = ["became-right", "became-wrong", "mcnemar-p", "difference-low", "difference-high"];
+const PAIRED: [&str; 5] = [
+    "became-right",
+    "became-wrong",
+    "mcnemar-p",
+    "difference-low",
+    "difference-high",
+];
 
 /// Their numbers, where a variant is not the baseline and was judged on the same samples.
 fn compared(variants: &Variants<'_>, variant: &Variant<'_>) -> Option<[f64; 5]> {
     let reference = variants.baseline().filter(|_| !variants.is_baseline(variant))?;
     let pair = told::paired(variant.metrics?, reference.metrics?)?;
     let interval = pair.interval(0.95);
-    Some([pair.better as f64, pair.worse as f64, pair.p(), interval.low, interval.high])
+    Some([
+        pair.better as f64,
+        pair.worse as f64,
+        pair.p(),
+        interval.low,
+        interval.high,
+    ])
 }
 
 fn rows(variants: &Variants<'_>) -> String {
@@ -48,7 +60,12 @@ fn rows(variants: &Variants<'_>) -> String {
     let headings = std::iter::once("variant".to_owned())
         .chain(axis_headings)
         .chain(names.iter().map(|n| (*n).to_owned()))
-        .chain(PAIRED.iter().filter(|_| any_compared).map(|name| format!("against-baseline.{name}")));
+        .chain(
+            PAIRED
+                .iter()
+                .filter(|_| any_compared)
+                .map(|name| format!("against-baseline.{name}")),
+        );
     push(&mut text, headings);
     for ((variant, figures), compared) in variants.all.iter().zip(&figures).zip(&compared) {
         let coordinates = axes

@@ -183,7 +183,9 @@ pub(crate) fn render(
 
 /// JSON in which nothing ends a script element.
 fn for_script(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }
 
 /// Every number that some variant has, in order of first appearance.
@@ -218,7 +220,9 @@ fn heading(key: &str) -> String {
     }
     let words = key.trim_end_matches("-ms").replace('-', " ");
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
 }
 
 fn detail<'v>(variant: &'v Variant<'_>, figures: &[Figure], shared: &mut Shared) -> Detail<'v> {
@@ -235,21 +239,41 @@ fn detail<'v>(variant: &'v Variant<'_>, figures: &[Figure], shared: &mut Shared)
     if let Some(model) = variant.model {
         let took = |yes: bool| if yes { "yes" } else { "no" };
         let rows = model.effect.iter().map(|row| {
-            json!([row.layer, row.tensor, row.requested, row.actual, took(row.took_effect), row.reason.as_deref().unwrap_or("")])
+            json!([
+                row.layer,
+                row.tensor,
+                row.requested,
+                row.actual,
+                took(row.took_effect),
+                row.reason.as_deref().unwrap_or("")
+            ])
         });
         put("effect", rows.collect());
         let share = |share: Option<f64>| share.map(numbers::percent).unwrap_or_default();
-        let epochs = model.training.iter().flat_map(|training| training.epochs.iter().enumerate());
+        let epochs = model
+            .training
+            .iter()
+            .flat_map(|training| training.epochs.iter().enumerate());
         let epochs = epochs.map(|(i, epoch)| {
             let loss = numbers::significant(epoch.loss, 4);
-            json!([(i + 1).to_string(), loss, share(Some(epoch.accuracy)), share(epoch.validation_accuracy)])
+            json!([
+                (i + 1).to_string(),
+                loss,
+                share(Some(epoch.accuracy)),
+                share(epoch.validation_accuracy)
+            ])
         });
         put("training", epochs.collect());
     }
     let decibel = |snr: Option<f64>| snr.map(|snr| format!("{snr:.1}")).unwrap_or_default();
     if let Some(found) = variant.sensitivity {
         let rows = found.rows.iter().map(|row| {
-            json!([row.layer, row.treatment, numbers::significant(100.0 * row.noise, 3), decibel(row.snr_db)])
+            json!([
+                row.layer,
+                row.treatment,
+                numbers::significant(100.0 * row.noise, 3),
+                decibel(row.snr_db)
+            ])
         });
         put("sensitivity", rows.collect());
     }
@@ -270,14 +294,21 @@ fn detail<'v>(variant: &'v Variant<'_>, figures: &[Figure], shared: &mut Shared)
         title: &variant.title,
         base: &variant.base,
         axes: variant.place.iter().copied().collect(),
-        figures: figures.iter().map(|figure| (figure.name.clone(), json!(figure.value))).collect(),
+        figures: figures
+            .iter()
+            .map(|figure| (figure.name.clone(), json!(figure.value)))
+            .collect(),
         samples: outcomes.map(|outcomes| outcomes.data.as_str()),
         outcomes: outcomes.map(|outcomes| outcomes.right.to_string()),
-        confusion: matrix.filter(|m| small(m.classes())).map(measure::ConfusionMatrix::counts),
+        confusion: matrix
+            .filter(|m| small(m.classes()))
+            .map(measure::ConfusionMatrix::counts),
         confusions: matrix.filter(|m| !small(m.classes())).map(|matrix| {
             let names = matrix.classes();
             let frequent = matrix.most_confused(CONFUSIONS).into_iter();
-            frequent.map(|(row, column, count)| (names[row].as_str(), names[column].as_str(), count)).collect()
+            frequent
+                .map(|(row, column, count)| (names[row].as_str(), names[column].as_str(), count))
+                .collect()
         }),
         shared: lists,
         provenance: provenance(variant, metrics),
@@ -293,35 +324,71 @@ fn provenance(variant: &Variant<'_>, metrics: Option<&Metrics>) -> serde_json::M
         }
     };
     put("Name", Some(variant.name.clone()));
-    let place = variant.coordinates.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+    let place = variant
+        .coordinates
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>();
     put("Coordinates", (!place.is_empty()).then(|| place.join(", ")));
     put("Arithmetic", metrics.map(|metrics| metrics.arithmetic.clone()));
     put("Samples", metrics.map(|metrics| numbers::count(metrics.samples)));
-    put("Digest of the samples", metrics.and_then(|m| Some(m.outcomes.as_ref()?.data.clone())));
+    put(
+        "Digest of the samples",
+        metrics.and_then(|m| Some(m.outcomes.as_ref()?.data.clone())),
+    );
     put("Packed with", variant.sizes.map(|sizes| sizes.compressor.to_string()));
-    put("Kernels timed", variant.benchmark.map(|b| format!("{}, {} threads", b.runtime, b.threads)));
-    put("Timed on", variant.benchmark.map(|b| format!("{}, {}", b.machine.cpu, b.machine.os)));
-    put("Ranges from", variant.calibration.map(|c| format!("{} samples, {}", numbers::count(c.samples), c.method)));
+    put(
+        "Kernels timed",
+        variant
+            .benchmark
+            .map(|b| format!("{}, {} threads", b.runtime, b.threads)),
+    );
+    put(
+        "Timed on",
+        variant
+            .benchmark
+            .map(|b| format!("{}, {}", b.machine.cpu, b.machine.os)),
+    );
+    put(
+        "Ranges from",
+        variant
+            .calibration
+            .map(|c| format!("{} samples, {}", numbers::count(c.samples), c.method)),
+    );
     facts
 }
 
 /// How to read the page, in sentences.
 pub(crate) fn notes(variants: &Variants<'_>) -> Vec<String> {
     let mut notes = vec!["Frontier: nothing else is both no larger, packed, and no less accurate.".to_owned()];
-    let paired = variants.all.iter().filter_map(|v| v.metrics).any(|metrics| metrics.outcomes.is_some());
+    let paired = variants
+        .all
+        .iter()
+        .filter_map(|v| v.metrics)
+        .any(|metrics| metrics.outcomes.is_some());
     if paired {
-        let apart = variants.all.iter().filter(|variant| told::is_apart(variants, variant)).count();
+        let apart = variants
+            .all
+            .iter()
+            .filter(|variant| told::is_apart(variants, variant))
+            .count();
         notes.push(
             "Variants judged on the same samples are compared by the samples that changed; McNemar's exact test and Newcombe's interval of \
              the difference stand in report.md and metrics.csv."
                 .to_owned(),
         );
         if variants.baseline().is_some() {
-            notes.push(format!("{} of {} are told apart from the baseline (p < 0.05, each by itself).", numbers::count(apart as u64), numbers::count(variants.all.len() as u64 - 1)));
+            notes.push(format!(
+                "{} of {} are told apart from the baseline (p < 0.05, each by itself).",
+                numbers::count(apart as u64),
+                numbers::count(variants.all.len() as u64 - 1)
+            ));
         }
     }
     if variants.all.iter().any(|variant| variant.benchmark.is_some()) {
-        notes.push("Times are those of the kernels that a variant's details name, on that machine: no device's.".to_owned());
+        notes.push(
+            "Times are those of the kernels that a variant's details name, on that machine: no device's.".to_owned(),
+        );
     }
     notes
 }

@@ -35,7 +35,11 @@ pub(crate) fn pareto(variants: &Variants<'_>) -> Option<String> {
             }
         })
         .collect();
-    let bars = if variants.repeat.is_some() { "standard deviation of repeats" } else { "95 % interval" };
+    let bars = if variants.repeat.is_some() {
+        "standard deviation of repeats"
+    } else {
+        "95 % interval"
+    };
     let plot = Scatter {
         title: "Accuracy over size",
         subtitle: &format!("up and left is better; bars: {bars}; line: the best to be had at a size"),
@@ -68,7 +72,11 @@ pub(crate) fn latency(variants: &Variants<'_>) -> Option<String> {
     };
     // What takes no tenth of a millisecond is drawn in microseconds.
     let longest = timed.iter().map(|(_, b)| b.timings.steady.p99).fold(0.0, f64::max);
-    let (scale, unit) = if longest < 0.1 { (1e3, "microseconds") } else { (1.0, "milliseconds") };
+    let (scale, unit) = if longest < 0.1 {
+        (1e3, "microseconds")
+    } else {
+        (1.0, "milliseconds")
+    };
     let rows = timed
         .iter()
         .map(|(variant, benchmark)| {

@@ -43,7 +43,11 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     let answers: Vec<Answer> = asked.iter().map(|question| question.answer(&variants)).collect();
     let (pareto, latency) = (pictures::pareto(&variants), pictures::latency(&variants));
     let sweep = (variants.sweep || variants.repeat.is_some()) && sweep::main_effects(&variants).is_some();
-    let (grids, pairs) = if sweep { sweep::grids(&variants) } else { (Vec::new(), 0) };
+    let (grids, pairs) = if sweep {
+        sweep::grids(&variants)
+    } else {
+        (Vec::new(), 0)
+    };
 
     let page = context! {
         title => input.title.as_str(),
@@ -117,6 +121,7 @@ fn differences(variants: &Variants<'_>) -> Option<Value> {
     Some(context! {
         baseline => Value::from(code(&variants.baseline()?.title)),
         table => Value::from(table.render()),
+        repeat => variants.repeat.is_some(),
     })
 }
 

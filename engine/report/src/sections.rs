@@ -40,8 +40,12 @@ pub(crate) fn introduction(input: &ReportInput, variants: &Variants<'_>) -> Valu
 pub(crate) fn introduction_text(input: &ReportInput, variants: &Variants<'_>) -> String {
     let count = numbers::count(variants.all.len() as u64);
     let noun = if variants.all.len() == 1 { "variant" } else { "variants" };
-    let repeats = variants.repeat.map(|axis| format!(" in {} settings, repeated over {axis}", variants.settings.len()));
-    let against = variants.baseline().map(|baseline| format!(", compared with {}", baseline.title));
+    let repeats = variants
+        .repeat
+        .map(|axis| format!(" in {} settings, repeated over {axis}", variants.settings.len()));
+    let against = variants
+        .baseline()
+        .map(|baseline| format!(", compared with {}", baseline.title));
     format!(
         "{count} {noun} made by the recipe {}{}{}.",
         input.recipe.name,
@@ -170,8 +174,19 @@ pub(crate) fn latency(variants: &Variants<'_>, plot: &str) -> Value {
         grouped(
             "Whose kernels were timed",
             timed().map(|(v, b)| {
-                let own = if b.runtime.starts_with("pipeline") { "this program's, " } else { "" };
-                (v, format!("{own}{}, {}, on this host; a device's runtime has others", b.runtime, threads(b.threads)))
+                let own = if b.runtime.starts_with("pipeline") {
+                    "this program's, "
+                } else {
+                    ""
+                };
+                (
+                    v,
+                    format!(
+                        "{own}{}, {}, on this host; a device's runtime has others",
+                        b.runtime,
+                        threads(b.threads)
+                    ),
+                )
             }),
         ),
         grouped(
@@ -210,11 +225,7 @@ pub(crate) fn confusions(variants: &Variants<'_>) -> Option<Value> {
             "[{name}<br>![Confusion matrix]({slug}-confusion-matrix.png)]({slug}-metrics.md)"
         ))
     };
-    let pictures: Vec<Markdown> = variants
-        .shown()
-        .filter(|v| v.metrics.is_some())
-        .map(picture)
-        .collect();
+    let pictures: Vec<Markdown> = variants.shown().filter(|v| v.metrics.is_some()).map(picture).collect();
     let columns = pictures.len().min(2);
     let mut table = Table::of_text(&[""; 2][..columns]);
     for row in pictures.chunks(2) {
@@ -260,9 +271,7 @@ pub(crate) fn effects(variants: &Variants<'_>) -> Vec<Value> {
 
 /// The epochs of every trained variant, the kept one in bold.
 pub(crate) fn learning(variants: &Variants<'_>) -> Vec<Value> {
-    let trained = variants
-        .shown()
-        .filter_map(|v| Some((v, v.model?.training.as_ref()?)));
+    let trained = variants.shown().filter_map(|v| Some((v, v.model?.training.as_ref()?)));
     trained
         .map(|(variant, training)| {
             let mut table = Table::of_numbers(&[

@@ -109,7 +109,9 @@ fn bar(row: &SensitivityRow) -> Bar<'_> {
         label: &row.layer,
         value: 100.0 * row.noise,
         mark: 100.0 * row.noise,
-        note: row.snr_db.map_or("no error".to_owned(), |snr| numbers::with_unit(format!("{snr:.1}"), "dB")),
+        note: row.snr_db.map_or("no error".to_owned(), |snr| {
+            numbers::with_unit(format!("{snr:.1}"), "dB")
+        }),
         baseline: false,
     }
 }
@@ -175,7 +177,10 @@ fn table(sensitivity: &Sensitivity) -> Table {
             Markdown::text(&row.treatment),
             plain(numbers::count(row.weights)),
             plain(numbers::with_unit(numbers::significant(100.0 * row.noise, 3), "%")),
-            plain(row.snr_db.map_or("–".to_owned(), |snr| numbers::with_unit(format!("{snr:.1}"), "dB"))),
+            plain(
+                row.snr_db
+                    .map_or("–".to_owned(), |snr| numbers::with_unit(format!("{snr:.1}"), "dB")),
+            ),
             plain(row.cosine.map(|c| format!("{c:.5}")).unwrap_or_default()),
             plain(row.kl.map(|kl| numbers::significant(kl, 3)).unwrap_or_default()),
             share(row.top1),

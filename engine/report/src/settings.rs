@@ -68,7 +68,11 @@ pub(crate) fn gather(all: &[Variant<'_>], repeat: Option<&str>) -> Vec<Setting> 
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
     for (index, variant) in all.iter().enumerate() {
         let repeated = variant.place.iter().any(|(axis, _)| Some(*axis) == repeat);
-        let title = if repeated { variant.title_without(repeat) } else { variant.title.clone() };
+        let title = if repeated {
+            variant.title_without(repeat)
+        } else {
+            variant.title.clone()
+        };
         let at = *places.entry(title.clone()).or_insert_with(|| {
             groups.push((title, Vec::new()));
             groups.len() - 1
@@ -77,7 +81,12 @@ pub(crate) fn gather(all: &[Variant<'_>], repeat: Option<&str>) -> Vec<Setting> 
     }
     let setting = |(title, members): (String, Vec<usize>)| {
         let spread = |of: fn(&Variant<'_>) -> Option<f64>| {
-            Spread::of(&members.iter().filter_map(|&index| of(&all[index])).collect::<Vec<f64>>())
+            Spread::of(
+                &members
+                    .iter()
+                    .filter_map(|&index| of(&all[index]))
+                    .collect::<Vec<f64>>(),
+            )
         };
         Setting {
             accuracy: spread(|v| v.metrics.map(|metrics| metrics.accuracy)),
@@ -114,7 +123,11 @@ pub(crate) fn standings<'v>(variants: &'v Variants<'_>) -> Vec<Standing<'v>> {
         let dominates = |&&(_, other, size): &&(&Setting, f64, f64)| {
             other >= accuracy && size <= bytes && (other > accuracy || size < bytes)
         };
-        measured.iter().filter(dominates).map(|(other, ..)| other.title.as_str()).collect()
+        measured
+            .iter()
+            .filter(dominates)
+            .map(|(other, ..)| other.title.as_str())
+            .collect()
     };
     let standing = |&(setting, accuracy, bytes): &(&'v Setting, f64, f64)| {
         Some(Standing {
@@ -135,12 +148,19 @@ const BEST: usize = 10;
 /// The frontier, at most so many of it, evenly from its ends; and the ten most accurate: places among the settings, in order.
 pub(crate) fn candidates(variants: &Variants<'_>) -> Vec<usize> {
     let standings = standings(variants);
-    let mut front: Vec<&Standing<'_>> = standings.iter().filter(|standing| standing.beaten_by.is_empty()).collect();
+    let mut front: Vec<&Standing<'_>> = standings
+        .iter()
+        .filter(|standing| standing.beaten_by.is_empty())
+        .collect();
     front.sort_by_key(|standing| standing.zip_bytes);
     let last = front.len().saturating_sub(1);
     let kept = front.len().min(FRONTIER);
     let front = (0..kept).map(|i| front[i * last / (kept - 1).max(1)].setting.title.as_str());
-    let mut best: Vec<&Setting> = variants.settings.iter().filter(|setting| setting.accuracy.is_some()).collect();
+    let mut best: Vec<&Setting> = variants
+        .settings
+        .iter()
+        .filter(|setting| setting.accuracy.is_some())
+        .collect();
     let accuracy = |setting: &Setting| setting.accuracy.map_or(0.0, |spread| spread.mean);
     best.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
     let best = best.into_iter().take(BEST).map(|setting| setting.title.as_str());

@@ -17,7 +17,7 @@ struct Column {
     against: fn(f64, f64) -> String,
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     Column {
         heading: "Accuracy (95 % interval)",
         better: Direction::Higher,
@@ -53,6 +53,13 @@ const COLUMNS: [Column; 7] = [
         heading: "Zip bytes",
         better: Direction::Lower,
         value: |v| v.sizes.map(|s| s.zip_bytes() as f64),
+        cell: |_, bytes| numbers::figure(bytes, Unit::Bytes),
+        against: numbers::times,
+    },
+    Column {
+        heading: "Arena bytes",
+        better: Direction::Lower,
+        value: |v| v.sizes.and_then(|s| s.arena_bytes).map(|bytes| bytes as f64),
         cell: |_, bytes| numbers::figure(bytes, Unit::Bytes),
         against: numbers::times,
     },

@@ -51,7 +51,15 @@ pub(crate) fn summary(variants: &Variants<'_>) -> Table {
         .collect();
     let mut columns = vec![(Markdown::trusted("Variant"), Align::Left)];
     columns.extend(axes.iter().map(|(axis, _)| (code(axis), Align::Right)));
-    let numbers = ["Runs", "Accuracy", "Difference", "Bytes", "Zip bytes", "Median latency", "Frontier"];
+    let numbers = [
+        "Runs",
+        "Accuracy",
+        "Difference",
+        "Bytes",
+        "Zip bytes",
+        "Median latency",
+        "Frontier",
+    ];
     columns.extend(numbers.map(|heading| (Markdown::trusted(heading), Align::Right)));
     let mut table = Table::new(columns);
     let chosen = settings::candidates(variants);
@@ -60,12 +68,22 @@ pub(crate) fn summary(variants: &Variants<'_>) -> Table {
     };
     for (_, setting) in variants.settings.iter().enumerate().filter(|(i, s)| is_shown(i, s)) {
         let variant = setting.example(variants);
-        let of_baseline = baseline.filter(|known| known.title == setting.title).map_or("", |_| " (baseline)");
+        let of_baseline = baseline
+            .filter(|known| known.title == setting.title)
+            .map_or("", |_| " (baseline)");
         let mut row = vec![Markdown::trusted(format!("{}{of_baseline}", code(&variant.base)))];
-        row.extend(axes.iter().map(|(axis, _)| place(variant, axis).map(code).unwrap_or_default()));
+        row.extend(
+            axes.iter()
+                .map(|(axis, _)| place(variant, axis).map(code).unwrap_or_default()),
+        );
         let runs = variants.repeat.map(|_| setting.members.len().to_string());
-        let against = baseline.filter(|_| of_baseline.is_empty()).and_then(|baseline| baseline.accuracy);
-        let difference = setting.accuracy.zip(against).map(|(new, old)| numbers::points(new.mean - old.mean));
+        let against = baseline
+            .filter(|_| of_baseline.is_empty())
+            .and_then(|baseline| baseline.accuracy);
+        let difference = setting
+            .accuracy
+            .zip(against)
+            .map(|(new, old)| numbers::points(new.mean - old.mean));
         let whole = |spread: Option<Spread>| spread.map(|spread| numbers::count(spread.mean.round() as u64));
         let on_front = front.contains(&setting.title.as_str()).then(|| "yes".to_owned());
         let cells = [
@@ -84,7 +102,11 @@ pub(crate) fn summary(variants: &Variants<'_>) -> Table {
 }
 
 fn place<'a>(variant: &Variant<'a>, axis: &str) -> Option<&'a str> {
-    variant.place.iter().find(|(known, _)| *known == axis).map(|&(_, value)| value)
+    variant
+        .place
+        .iter()
+        .find(|(known, _)| *known == axis)
+        .map(|&(_, value)| value)
 }
 
 /// One axis of one family of variants: the mean accuracy at each value, over all that differs otherwise.
@@ -143,14 +165,22 @@ fn effects<'a>(variants: &Variants<'a>) -> Vec<Effect<'a>> {
 pub(crate) fn main_effects(variants: &Variants<'_>) -> Option<Table> {
     /// Values of an axis that a cell lists; of more the ends and the best.
     const VALUES: usize = 8;
-    let mut table = Table::of_text(&["Variants", "Axis", "Best at", "From worst to best", "Mean accuracy at each value"]);
+    let mut table = Table::of_text(&[
+        "Variants",
+        "Axis",
+        "Best at",
+        "From worst to best",
+        "Mean accuracy at each value",
+    ]);
     for effect in effects(variants) {
         let by = |a: &&(&str, Spread), b: &&(&str, Spread)| a.1.mean.total_cmp(&b.1.mean);
         let best = effect.means.iter().max_by(by).map_or("", |(value, _)| value);
         let last = effect.means.len() - 1;
-        let listed = effect.means.iter().enumerate().filter(|(i, (value, _))| {
-            effect.means.len() <= VALUES || *i == 0 || *i == last || *value == best
-        });
+        let listed = effect
+            .means
+            .iter()
+            .enumerate()
+            .filter(|(i, (value, _))| effect.means.len() <= VALUES || *i == 0 || *i == last || *value == best);
         let each: Vec<String> = listed
             .map(|(_, (value, spread))| format!("{}: {}", code(value), numbers::percent(spread.mean)))
             .collect();
@@ -178,18 +208,32 @@ pub(crate) fn grids(variants: &Variants<'_>) -> (Vec<(String, String)>, usize) {
     let count = pairs.len();
     let picture = |(one, other): &(&Effect<'_>, &Effect<'_>)| {
         // The axis with more values runs to the right.
-        let (x, y) = if one.means.len() >= other.means.len() { (one, other) } else { (other, one) };
+        let (x, y) = if one.means.len() >= other.means.len() {
+            (one, other)
+        } else {
+            (other, one)
+        };
         let mut cells: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
         for setting in &variants.settings {
             let example = setting.example(variants);
-            let at = place(example, x.axis).zip(place(example, y.axis)).filter(|_| example.base == x.family);
+            let at = place(example, x.axis)
+                .zip(place(example, y.axis))
+                .filter(|_| example.base == x.family);
             if let Some((at, spread)) = at.zip(setting.accuracy) {
                 cells.entry(at).or_default().push(spread.mean);
             }
         }
         let averaged = cells.values().any(|means| means.len() > 1);
-        let others: Vec<&str> = all.iter().map(|(axis, _)| *axis).filter(|axis| *axis != x.axis && *axis != y.axis).collect();
-        let over = if averaged { format!(", mean over {}", others.join(", ")) } else { String::new() };
+        let others: Vec<&str> = all
+            .iter()
+            .map(|(axis, _)| *axis)
+            .filter(|axis| *axis != x.axis && *axis != y.axis)
+            .collect();
+        let over = if averaged {
+            format!(", mean over {}", others.join(", "))
+        } else {
+            String::new()
+        };
         let repeats = variants.repeat.map(|repeat| format!("; mean of repeats over {repeat}"));
         let values = |effect: &Effect<'_>| effect.means.iter().map(|(value, _)| (*value).to_owned()).collect();
         let grid = Grid {
@@ -205,7 +249,9 @@ pub(crate) fn grids(variants: &Variants<'_>) -> (Vec<(String, String)>, usize) {
                 .map(|(row, _)| {
                     let cell = |column| cells.get(&(column, *row)).and_then(|means| Spread::of(means));
                     let cells = x.means.iter().map(|(column, _)| cell(*column));
-                    cells.map(|spread| spread.map(|spread| Cell { share: spread.mean })).collect()
+                    cells
+                        .map(|spread| spread.map(|spread| Cell { share: spread.mean }))
+                        .collect()
                 })
                 .collect(),
         };

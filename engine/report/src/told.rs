@@ -50,7 +50,9 @@ pub(crate) fn method<'m>(one: &Metrics, others: impl Iterator<Item = &'m Metrics
     let found: Vec<bool> = others.map(|other| paired(one, other).is_some()).collect();
     match (found.contains(&true), found.contains(&false)) {
         (true, false) => "McNemar's exact test of the samples that changed, p < 0.05",
-        (true, true) => "McNemar's exact test where the samples were the same, p < 0.05, else by 95 % intervals that do not overlap",
+        (true, true) => {
+            "McNemar's exact test where the samples were the same, p < 0.05, else by 95 % intervals that do not overlap"
+        }
         (false, _) => "95 % intervals that do not overlap",
     }
 }
@@ -59,7 +61,10 @@ pub(crate) fn method<'m>(one: &Metrics, others: impl Iterator<Item = &'m Metrics
 /// apart (McNemar's exact p = 0.44; 95 % interval of the difference −0.18 to +0.44 points)`.
 pub(crate) fn sentence(one: &Metrics, other: &Metrics) -> String {
     let (accuracy, reference) = (numbers::percent(one.accuracy), numbers::percent(other.accuracy));
-    let difference = numbers::with_unit(format!("{:.2}", (one.accuracy - other.accuracy).abs() * 100.0), "points");
+    let difference = numbers::with_unit(
+        format!("{:.2}", (one.accuracy - other.accuracy).abs() * 100.0),
+        "points",
+    );
     let direction = if one.accuracy > other.accuracy {
         "higher"
     } else {
@@ -116,7 +121,9 @@ pub(crate) fn sentence(one: &Metrics, other: &Metrics) -> String {
 
 /// Whether a variant's accuracy is told from the baseline's.
 pub(crate) fn is_apart(variants: &Variants<'_>, variant: &Variant<'_>) -> bool {
-    let both = variant.metrics.zip(variants.baseline().and_then(|baseline| baseline.metrics));
+    let both = variant
+        .metrics
+        .zip(variants.baseline().and_then(|baseline| baseline.metrics));
     both.is_some_and(|(one, other)| Comparison::of(one, other) == Comparison::Apart)
 }
 

@@ -64,7 +64,10 @@ impl<'a> Variant<'a> {
         for &(axis, value) in self.coordinates.iter().rev().filter(|(name, _)| is_axis(name)) {
             let word = format!("-{value}");
             let whole = |at: usize| base[at + word.len()..].chars().next().is_none_or(|next| next == '-');
-            let found = base.rmatch_indices(&word).map(|(at, _)| at).find(|&at| at > 0 && whole(at));
+            let found = base
+                .rmatch_indices(&word)
+                .map(|(at, _)| at)
+                .find(|&at| at > 0 && whole(at));
             if let Some(at) = found {
                 base.replace_range(at..at + word.len(), "");
                 self.place.push((axis, value));
@@ -78,7 +81,9 @@ impl<'a> Variant<'a> {
     /// The title without one of the axes.
     pub(crate) fn title_without(&self, left_out: Option<&str>) -> String {
         let axes = self.place.iter().filter(|(axis, _)| Some(*axis) != left_out);
-        axes.fold(self.base.clone(), |title, (axis, value)| format!("{title} {axis}={value}"))
+        axes.fold(self.base.clone(), |title, (axis, value)| {
+            format!("{title} {axis}={value}")
+        })
     }
 
     /// The value of a coordinate.
@@ -317,13 +322,22 @@ mod tests {
         let plain = |text: &str| (text.to_owned(), text.to_owned());
         assert_eq!(title("base", &[("model", "base")]), plain("base"));
         assert_eq!(
-            title("int8-4-1-20", &[("model", "int8"), ("k", "4"), ("seed", "1"), ("n", "20")]),
+            title(
+                "int8-4-1-20",
+                &[("model", "int8"), ("k", "4"), ("seed", "1"), ("n", "20")]
+            ),
             ("int8 k=4 seed=1 n=20".to_owned(), "int8 k=4 n=20".to_owned())
         );
         // A value in the step's name, a choice that is no axis, and a value that two axes share.
-        assert_eq!(title("pruned-0.5-int8", &[("model", "pruned-s-int8"), ("s", "0.5")]), plain("pruned-int8 s=0.5"));
         assert_eq!(
-            title("small-pruned-4", &[("model", "small"), ("small.model", "pruned"), ("small.k", "4")]),
+            title("pruned-0.5-int8", &[("model", "pruned-s-int8"), ("s", "0.5")]),
+            plain("pruned-int8 s=0.5")
+        );
+        assert_eq!(
+            title(
+                "small-pruned-4",
+                &[("model", "small"), ("small.model", "pruned"), ("small.k", "4")]
+            ),
             plain("small-pruned small.k=4")
         );
         assert_eq!(title("int8-4-4", &[("k", "4"), ("n", "4")]), plain("int8 k=4 n=4"));

@@ -568,7 +568,8 @@ fn the_samples_that_changed_tell_variants_apart() {
             ..input(entries)
         };
         let page = file(&input, "report.md");
-        let wanted = |line: &&str| line.starts_with("`int8` reaches") || (line.starts_with("| `int8` |") && line.contains("to"));
+        let wanted =
+            |line: &&str| line.starts_with("`int8` reaches") || (line.starts_with("| `int8` |") && line.contains("to"));
         page.lines().filter(wanted).collect::<Vec<_>>().join("\n")
     };
     // Twelve samples lost and none won: the intervals overlap, and still the two are told apart. As many won as lost are not.
@@ -594,5 +595,8 @@ fn numbers_do_not_part_from_their_units() {
     let files = render(&lab()).expect("renders");
     let page = files.iter().find(|file| file.name == "report.md").expect("a page");
     let text = String::from_utf8(page.bytes.clone()).expect("text");
-    assert!(text.contains("80.00\u{a0}%") && text.contains("0.400\u{a0}ms"), "{text}");
+    assert!(
+        text.contains("80.00\u{a0}%") && text.contains("0.400\u{a0}ms"),
+        "{text}"
+    );
 }

@@ -15,7 +15,12 @@ fn sweep(ks: usize, ns: usize, seeds: usize) -> ReportInput {
         for n in 1..=ns {
             for seed in 1..=seeds {
                 let texts = [k, 10 * n, seed].map(|value| value.to_string());
-                let at = [("model", "int8"), ("k", &*texts[0]), ("n", &*texts[1]), ("seed", &*texts[2])];
+                let at = [
+                    ("model", "int8"),
+                    ("k", &*texts[0]),
+                    ("n", &*texts[1]),
+                    ("seed", &*texts[2]),
+                ];
                 let name = format!("int8-{}", texts.join("-"));
                 let wrong = 100 - 60 * k / ks - 20 * n / ns + 3 * (seed % 3);
                 let bytes = (1000 * k + 100 * n) as u64;
@@ -164,6 +169,9 @@ fn names_do_not_leave_their_place_in_the_page() {
         ..input(vec![entry(nasty, &[("k", nasty)], judged("d", |sample| sample > 3))])
     };
     let page = file(&input, "report.html");
-    assert!(!page.contains("alert(1)</script>") && !page.contains("\" onload"), "{page}");
+    assert!(
+        !page.contains("alert(1)</script>") && !page.contains("\" onload"),
+        "{page}"
+    );
     assert_eq!(data(&page)["variants"][0]["title"], nasty);
 }

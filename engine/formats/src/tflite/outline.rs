@@ -70,12 +70,19 @@ pub struct OutlineOperator {
 /// Bytes that are no TFLite file, several subgraphs, and indices of tensors that are not there.
 pub fn outline(bytes: &[u8]) -> Result<Outline, FormatError> {
     if bytes.get(4..8) != Some(IDENTIFIER.as_slice()) {
-        return Err(malformed("head", "not a TensorFlow Lite file, which has `TFL3` at bytes 4 to 8"));
+        return Err(malformed(
+            "head",
+            "not a TensorFlow Lite file, which has `TFL3` at bytes 4 to 8",
+        ));
     }
     let model: Model = Reader::root(bytes).map_err(|flaw| malformed(flaw.place, flaw.problem))?;
     let [subgraph] = model.subgraphs.as_slice() else {
         let problem = format!("{} subgraphs, expected one", model.subgraphs.len());
-        return Err(unsupported("model", problem, "export one function, without control flow"));
+        return Err(unsupported(
+            "model",
+            problem,
+            "export one function, without control flow",
+        ));
     };
     let count = subgraph.tensors.len();
     let index = |place: &str, index: i32| {
@@ -87,7 +94,12 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, FormatError> {
     };
     let operator = |operator: &super::schema::Operator| {
         let code = model.operator_codes.get(operator.opcode_index as usize);
-        let code = code.ok_or_else(|| malformed("operators", format!("there is no operator code {}", operator.opcode_index)))?;
+        let code = code.ok_or_else(|| {
+            malformed(
+                "operators",
+                format!("there is no operator code {}", operator.opcode_index),
+            )
+        })?;
         let builtin = Builtin(code.builtin_code.max(code.deprecated_builtin_code.into()));
         let custom = builtin == Builtin::CUSTOM;
         let name = match &code.custom_code {
@@ -97,21 +109,32 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, FormatError> {
         let input = |&i: &i32| if i < 0 { Ok(None) } else { index(&name, i).map(Some) };
         Ok(OutlineOperator {
             inputs: operator.inputs.iter().map(input).collect::<Result<_, FormatError>>()?,
-            outputs: operator.outputs.iter().map(|&i| index(&name, i)).collect::<Result<_, FormatError>>()?,
+            outputs: operator
+                .outputs
+                .iter()
+                .map(|&i| index(&name, i))
+                .collect::<Result<_, FormatError>>()?,
             name,
             custom,
         })
     };
     Ok(Outline {
         tensors: subgraph.tensors.iter().map(|table| tensor(&model, table)).collect(),
-        operators: subgraph.operators.iter().flatten().map(operator).collect::<Result<_, FormatError>>()?,
+        operators: subgraph
+            .operators
+            .iter()
+            .flatten()
+            .map(operator)
+            .collect::<Result<_, FormatError>>()?,
         inputs: border("inputs", &subgraph.inputs)?,
         outputs: border("outputs", &subgraph.outputs)?,
     })
 }
 
 fn tensor(model: &Model<'_>, table: &Tensor) -> OutlineTensor {
-    let known = ElementType::NAMES.iter().find(|(element, _)| type_code(*element) == table.ty);
+    let known = ElementType::NAMES
+        .iter()
+        .find(|(element, _)| type_code(*element) == table.ty);
     let buffer = model.buffers.get(table.buffer as usize);
     let filled = buffer.is_some_and(|b| b.size > 0 || b.data.as_ref().is_some_and(|data| !data.0.is_empty()));
     let quantization = table.quantization.as_ref();
@@ -123,7 +146,12 @@ fn tensor(model: &Model<'_>, table: &Tensor) -> OutlineTensor {
             None if table.ty == INT4 => "i4".to_owned(),
             None => format!("type {}", table.ty),
         },
-        shape: table.shape.iter().flatten().map(|&side| usize::try_from(side).unwrap_or(1)).collect(),
+        shape: table
+            .shape
+            .iter()
+            .flatten()
+            .map(|&side| usize::try_from(side).unwrap_or(1))
+            .collect(),
         constant: filled || table.external_buffer != 0,
         variable: table.is_variable,
         scales: quantization.and_then(|q| q.scale.clone()).unwrap_or_default(),
@@ -152,8 +180,11 @@ mod tests {
         };
         assert_eq!((operator.name.as_str(), operator.custom), ("FULLY_CONNECTED", false));
         let constant = |i: &Option<usize>| i.is_some_and(|i| seen.tensors[i].constant);
-        assert_eq!(operator.inputs.iter().map(constant).collect::<Vec<_>>()[..2], [false, true]);
+        assert_eq!(
+            operator.inputs.iter().map(constant).collect::<Vec<_>>()[..2],
+            [false, true]
+        );
         assert_eq!(seen.tensors[operator.outputs[0]].shape, [1, 3]);
-        assert_eq!(outline(b"nothing").unwrap_err().to_string().contains("TFL3"), true);
+        assert!(outline(b"nothing").unwrap_err().to_string().contains("TFL3"));
     }
 }

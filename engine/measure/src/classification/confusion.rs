@@ -80,7 +80,10 @@ impl ConfusionMatrix {
     /// The pairs of classes most often confused, the most frequent first: true class, predicted class, samples.
     pub fn most_confused(&self, limit: usize) -> Vec<(usize, usize, u64)> {
         let row = |(row, counts): (usize, &Vec<u64>)| {
-            let cells = counts.iter().enumerate().map(move |(column, &count)| (row, column, count));
+            let cells = counts
+                .iter()
+                .enumerate()
+                .map(move |(column, &count)| (row, column, count));
             cells.collect::<Vec<_>>()
         };
         let mut pairs: Vec<_> = self.counts.iter().enumerate().flat_map(row).collect();

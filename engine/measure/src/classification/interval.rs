@@ -73,7 +73,11 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
-        for (confidence, z) in [(0.95, 1.959_963_984_540_054), (0.9, 1.644_853_626_951_472), (0.99, 2.575_829_303_548_9)] {
+        for (confidence, z) in [
+            (0.95, 1.959_963_984_540_054),
+            (0.9, 1.644_853_626_951_472),
+            (0.99, 2.575_829_303_548_9),
+        ] {
             assert!((normal_quantile(confidence) - z).abs() < 1e-12, "{confidence}");
         }
     }

@@ -80,10 +80,17 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 impl std::fmt::Display for Bits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for part in self.0.chunks(3) {
-            let word = part.iter().enumerate().fold(0_u32, |word, (i, byte)| word | u32::from(*byte) << (16 - 8 * i));
+            let word = part
+                .iter()
+                .enumerate()
+                .fold(0_u32, |word, (i, byte)| word | u32::from(*byte) << (16 - 8 * i));
             for place in 0..4 {
                 let sextet = (word >> (18 - 6 * place)) & 63;
-                f.write_char(if place <= part.len() { ALPHABET[sextet as usize].into() } else { '=' })?;
+                f.write_char(if place <= part.len() {
+                    ALPHABET[sextet as usize].into()
+                } else {
+                    '='
+                })?;
             }
         }
         Ok(())
@@ -120,7 +127,9 @@ impl Serialize for Bits {
 
 impl<'de> Deserialize<'de> for Bits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -216,7 +225,12 @@ mod tests {
     /// Outcomes of as many samples as the table of two models says.
     fn pair(both: usize, better: usize, worse: usize, neither: usize) -> Paired {
         let rows = |first: bool| {
-            let cells = [(both, true, true), (better, true, false), (worse, false, true), (neither, false, false)];
+            let cells = [
+                (both, true, true),
+                (better, true, false),
+                (worse, false, true),
+                (neither, false, false),
+            ];
             let right = cells.map(|(n, model, reference)| vec![if first { model } else { reference }; n]);
             Outcomes::of("d", right.concat())
         };

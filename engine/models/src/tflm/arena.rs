@@ -127,8 +127,11 @@ fn place(buffers: &mut [Buffer]) {
 /// Bytes that the reference kernel of an operator asks for while it runs, one number a buffer (`RequestScratchBufferInArena` in
 /// `tensorflow/lite/micro/kernels`): `transpose_conv.cc`, `reduce_common.cc`, `conv_common.cc`. Kernels tuned for a device may ask for more.
 fn scratch_of(operator: &OutlineOperator, outline: &Outline) -> Vec<usize> {
-    let input = |i: usize| operator.inputs.get(i).copied().flatten().map(|index| &outline.tensors[index]);
-    let made = operator.outputs.first().map_or(0, |&index| outline.tensors[index].elements());
+    let input = |i: usize| super::input(operator, outline, i);
+    let made = operator
+        .outputs
+        .first()
+        .map_or(0, |&index| outline.tensors[index].elements());
     let element = |i: usize| input(i).and_then(|tensor| tensor.element);
     match operator.name.as_str() {
         // Sums of products: 32 bits, or 64 of 16-bit activations. The first input is the shape of the output.
@@ -178,18 +181,29 @@ mod tests {
 
     #[test]
     fn buffers_that_live_apart_share_bytes() {
-        assert_eq!(offsets(vec![buffer(64, 0, 1), buffer(64, 1, 2), buffer(64, 2, 3)]), [64, 0, 64]);
+        assert_eq!(
+            offsets(vec![buffer(64, 0, 1), buffer(64, 1, 2), buffer(64, 2, 3)]),
+            [0, 64, 0]
+        );
     }
 
     #[test]
     fn a_small_buffer_goes_into_the_first_gap() {
         // The largest at 0, the next behind it; what lives with the second alone fits below it.
-        let found = offsets(vec![buffer(96, 0, 1), buffer(64, 1, 2), buffer(32, 2, 3), buffer(32, 0, 1)]);
+        let found = offsets(vec![
+            buffer(96, 0, 1),
+            buffer(64, 1, 2),
+            buffer(32, 2, 3),
+            buffer(32, 0, 1),
+        ]);
         assert_eq!(found, [0, 96, 0, 96 + 64]);
     }
 
     #[test]
     fn of_equal_sizes_the_last_comes_first() {
-        assert_eq!(offsets(vec![buffer(16, 0, 2), buffer(16, 1, 2), buffer(16, 2, 2)]), [32, 16, 0]);
+        assert_eq!(
+            offsets(vec![buffer(16, 0, 2), buffer(16, 1, 2), buffer(16, 2, 2)]),
+            [32, 16, 0]
+        );
     }
 }

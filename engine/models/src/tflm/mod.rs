@@ -8,7 +8,7 @@ mod arena;
 mod operators;
 mod sources;
 
-use formats::tflite::{Outline, OutlineTensor};
+use formats::tflite::{Outline, OutlineOperator, OutlineTensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,16 @@ pub fn account(tflite: &[u8]) -> Result<Account, ModelError> {
     })
 }
 
+/// The tensor at a place among an operator's inputs.
+fn input<'o>(operator: &OutlineOperator, outline: &'o Outline, place: usize) -> Option<&'o OutlineTensor> {
+    operator
+        .inputs
+        .get(place)
+        .copied()
+        .flatten()
+        .map(|index| &outline.tensors[index])
+}
+
 impl Account {
     /// Refuses what the runtime would refuse.
     ///
@@ -158,10 +168,13 @@ mod tests {
     #[test]
     fn weights_in_integers_below_floats_are_refused() {
         use methods::quantize::{Plan, Scheme, Settings, quantize};
-        let settings = Settings::new(Scheme::DynamicInt8);
-        let _: fn(&Graph, &Plan) -> _ = |_, _| ();
-        let (graph, _) = quantize(&dense(), None, &settings).map(|found| (found.graph, ())).unwrap();
-        let refused = account(&tflite(&graph, false).unwrap()).unwrap().demand_runnable();
-        insta::assert_snapshot!(refused.unwrap_err(), @"");
+        let settings = Settings {
+            min_elements: 1,
+            ..Settings::of(Scheme::DynamicInt8)
+        };
+        let (graph, _) = quantize(&dense(), None, &settings, &Plan::default()).unwrap();
+        let account = account(&tflite(&graph, false).unwrap()).unwrap();
+        assert_eq!(account.lacking.len(), 2);
+        insta::assert_snapshot!(account.demand_runnable().unwrap_err(), @"");
     }
 }

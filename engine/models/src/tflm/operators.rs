@@ -176,7 +176,10 @@ pub(super) fn survey(outline: &Outline) -> (Vec<Used>, Vec<Lack>) {
             },
             Err((why, fix)) => lacking.push(Lack {
                 name: operator.name.clone(),
-                output: operator.outputs.first().map_or(String::new(), |&i| outline.tensors[i].name.clone()),
+                output: operator
+                    .outputs
+                    .first()
+                    .map_or(String::new(), |&i| outline.tensors[i].name.clone()),
                 why,
                 fix: fix.to_owned(),
             }),
@@ -186,14 +189,16 @@ pub(super) fn survey(outline: &Outline) -> (Vec<Used>, Vec<Lack>) {
 }
 
 fn judge(operator: &OutlineOperator, outline: &Outline) -> Result<&'static Known, (String, &'static str)> {
-    let known = KNOWN.iter().find(|known| !operator.custom && known.name == operator.name);
+    let known = KNOWN
+        .iter()
+        .find(|known| !operator.custom && known.name == operator.name);
     let Some(known) = known else {
         return Err((
             "TensorFlow Lite Micro has no such operator".to_owned(),
             "replace the layer, or compute it outside of the model",
         ));
     };
-    let tensor = |i: usize| operator.inputs.get(i).copied().flatten().map(|index| &outline.tensors[index]);
+    let tensor = |i: usize| super::input(operator, outline, i);
     let Some(input) = tensor(known.input) else {
         return Ok(known);
     };

@@ -105,7 +105,11 @@ fn resolver(account: &Account) -> String {
         "#include \"tensorflow/lite/micro/micro_mutable_op_resolver.h\"\n\n{}",
         account.resolver()
     );
-    header("TFLM_RESOLVER_H_", "The operators that the model uses, and no others.", &body)
+    header(
+        "TFLM_RESOLVER_H_",
+        "The operators that the model uses, and no others.",
+        &body,
+    )
 }
 
 fn test_vectors(account: &Account, vectors: &[Vector]) -> String {
@@ -113,12 +117,14 @@ fn test_vectors(account: &Account, vectors: &[Vector]) -> String {
         "#include \"tflm_model.h\"\n\n#define TFLM_VECTOR_COUNT {}\n\n",
         vectors.len()
     );
-    for (word, borders, values) in [
-        ("input", &account.inputs, (|v| &v.inputs) as fn(&Vector) -> &Vec<VectorValues>),
-        ("output", &account.outputs, |v| &v.outputs),
+    let inputs: Vec<&[VectorValues]> = vectors.iter().map(|vector| vector.inputs.as_slice()).collect();
+    let outputs: Vec<&[VectorValues]> = vectors.iter().map(|vector| vector.outputs.as_slice()).collect();
+    for (word, count, values) in [
+        ("input", account.inputs.len(), inputs),
+        ("output", account.outputs.len(), outputs),
     ] {
-        for (i, _) in borders.iter().enumerate() {
-            let rows: Vec<String> = vectors.iter().filter_map(|v| values(v).get(i)).map(row).collect();
+        for i in 0..count {
+            let rows: Vec<String> = values.iter().filter_map(|values| values.get(i)).map(row).collect();
             let _ = write!(
                 body,
                 "static const tflm_{word}{i}_t tflm_vector_{word}{i}[TFLM_VECTOR_COUNT][TFLM_{}{i}_ELEMENTS] = {{\n{}}};\n\n",
@@ -140,18 +146,20 @@ fn row(values: &VectorValues) -> String {
         VectorValues::F32(values) => values.iter().map(|v| format!("{v:.8e}f")).collect(),
         VectorValues::Integers(values) => values.iter().map(ToString::to_string).collect(),
     };
-    let lines: Vec<String> = words.chunks(16).map(|line| format!("        {},\n", line.join(", "))).collect();
+    let lines: Vec<String> = words
+        .chunks(16)
+        .map(|line| format!("        {},\n", line.join(", ")))
+        .collect();
     format!("    {{\n{}    }},\n", lines.concat())
 }
 
 fn c_type(element: &str) -> &'static str {
     match element {
         "i8" => "int8_t",
-        "u8" => "uint8_t",
+        "u8" | "bool" => "uint8_t",
         "i16" => "int16_t",
         "i32" => "int32_t",
         "i64" => "int64_t",
-        "bool" => "uint8_t",
         _ => "float",
     }
 }
@@ -174,7 +182,11 @@ fn text(label: &str) -> String {
 /// A name that does not end the comment that it stands in.
 fn comment(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
-    name.chars().map(safe).collect::<String>().replace("*/", "* /").replace("/*", "/ *")
+    name.chars()
+        .map(safe)
+        .collect::<String>()
+        .replace("*/", "* /")
+        .replace("/*", "/ *")
 }
 
 #[cfg(test)]
@@ -212,14 +224,24 @@ mod tests {
             inputs: vec![VectorValues::Integers(vec![-128, 0, 5, 127])],
             outputs: vec![VectorValues::Integers(vec![1, -2])],
         };
-        let files = sources(&account(), &["yes".into(), "\"no\"\n??".into(), "größe".into()], &[vector]);
-        let all: Vec<String> = files.into_iter().map(|(name, text)| format!("---- {name}\n{text}")).collect();
+        let files = sources(
+            &account(),
+            &["yes".into(), "\"no\"\n??".into(), "größe".into()],
+            &[vector],
+        );
+        let all: Vec<String> = files
+            .into_iter()
+            .map(|(name, text)| format!("---- {name}\n{text}"))
+            .collect();
         insta::assert_snapshot!(all.concat());
     }
 
     #[test]
     fn without_vectors_there_is_no_file_of_them() {
-        let names: Vec<String> = sources(&account(), &[], &[]).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = sources(&account(), &[], &[])
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(names, ["tflm_model.h", "tflm_resolver.h"]);
     }
 }

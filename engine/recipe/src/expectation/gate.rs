@@ -161,7 +161,9 @@ impl<'r> Gate<'r> {
             Some(range) if bounds.iter().all(|(r, bound)| r.holds(worst(*r, range), *bound)) => Outcome::Met,
             Some(_) => Outcome::Missed,
         };
-        let value = range.zip(bounds.first()).map(|(range, (relation, _))| worst(*relation, range));
+        let value = range
+            .zip(bounds.first())
+            .map(|(range, (relation, _))| worst(*relation, range));
         let words = format!("{words}; expected {}", expected.join(" and "));
         Verdict {
             gate: self,
@@ -183,7 +185,9 @@ impl<'r> Gate<'r> {
         let percent = (confidence * 1e4).round() / 100.0;
         let words = match found {
             Some([low, high]) => format!("{words}, with {percent} % confidence between {low:.5} and {high:.5}"),
-            None => format!("{words}, but the two were not judged on the same samples, so that the drop has no interval"),
+            None => {
+                format!("{words}, but the two were not judged on the same samples, so that the drop has no interval")
+            }
         };
         (found, words)
     }

@@ -34,22 +34,36 @@ impl Grid<'_> {
         let (low, high) = shares().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(s), h.max(s)));
         let numbered = self.columns.len() <= NUMBERED;
         let fitted = |texts: &[String], limit| -> Vec<String> {
-            texts.iter().map(|label| text::fit(label, limit, theme::SMALL_SIZE)).collect()
+            texts
+                .iter()
+                .map(|label| text::fit(label, limit, theme::SMALL_SIZE))
+                .collect()
         };
         let rows = fitted(&self.rows, LABEL_LIMIT);
         let left = text::widest(rows.iter().map(String::as_str), theme::SMALL_SIZE) + 52.0;
         let widest = text::widest(self.columns.iter().map(String::as_str), theme::SMALL_SIZE);
         let room = (theme::WIDTH - 24.0 - left) / self.columns.len().max(1) as f64;
-        let width = if numbered { room.clamp(40.0, widest.clamp(64.0, 96.0)) } else { room.clamp(6.0, 40.0) };
+        let width = if numbered {
+            room.clamp(40.0, widest.clamp(64.0, 96.0))
+        } else {
+            room.clamp(6.0, 40.0)
+        };
         let columns = fitted(&self.columns, width - 4.0);
         let bottom = TOP + HEIGHT * self.rows.len() as f64;
         let right = left + width * self.columns.len() as f64;
-        let wanted = text::width(self.title, theme::TITLE_SIZE).max(text::width(self.subtitle, theme::TEXT_SIZE)) + 32.0;
+        let wanted =
+            text::width(self.title, theme::TITLE_SIZE).max(text::width(self.subtitle, theme::TEXT_SIZE)) + 32.0;
         let mut svg = Svg::new(wanted.max(right + 24.0), bottom + 50.0, self.title);
         svg.heading(16.0, self.title, self.subtitle);
         for (row, cells) in self.cells.iter().enumerate() {
             let y = TOP + row as f64 * HEIGHT;
-            svg.text((left - 8.0, y + 19.0), Anchor::End, theme::SMALL_SIZE, theme::INK, &rows[row]);
+            svg.text(
+                (left - 8.0, y + 19.0),
+                Anchor::End,
+                theme::SMALL_SIZE,
+                theme::INK,
+                &rows[row],
+            );
             for (column, cell) in cells.iter().enumerate() {
                 let x = left + column as f64 * width;
                 let Some(Cell { share }) = cell else {
@@ -61,7 +75,13 @@ impl Grid<'_> {
                 if numbered {
                     let ink = if along > 0.55 { theme::PAPER } else { theme::INK };
                     let number = format!("{:.2}", share * 100.0);
-                    svg.text((x + width / 2.0, y + 19.0), Anchor::Middle, theme::SMALL_SIZE, ink, &number);
+                    svg.text(
+                        (x + width / 2.0, y + 19.0),
+                        Anchor::Middle,
+                        theme::SMALL_SIZE,
+                        ink,
+                        &number,
+                    );
                 }
             }
         }

@@ -48,6 +48,10 @@ const RADII: [f64; 9] = [9.0, 13.0, 20.0, 30.0, 42.0, 58.0, 78.0, 104.0, 136.0];
 const LEADER_FROM: f64 = 18.0;
 /// How much nearer a label without a line has to be to its own point than to any other, in pixels.
 const MARGIN: f64 = 6.0;
+/// A label nearer than this to a point stands beside it.
+const BESIDE: f64 = 14.0;
+/// A line nearer than this to a point passes it.
+const PASSED: f64 = 9.0;
 /// Directions tried, in sixteenths of a turn: right first, as one reads.
 const TURNS: [u32; 16] = [0, 8, 4, 12, 2, 14, 6, 10, 1, 15, 7, 9, 3, 13, 5, 11];
 
@@ -92,10 +96,11 @@ fn best(point: (f64, f64), label: &str, frame: &Box2, blocked: &[Box2], rivals: 
             let area = beside(point, size, radius, turn);
             let covered: f64 = blocked.iter().map(|other| area.overlap(other)).sum();
             let outside = if area.inside(frame) { 0.0 } else { 1e6 };
-            // A label with a line to its point may stand anywhere; one without belongs to the point that it is nearest to.
-            let own = area.distance(point);
-            let nearer = rivals.iter().any(|&rival| area.distance(rival) < own + MARGIN);
-            let astray = if nearer && radius <= LEADER_FROM { 1e4 } else { 0.0 };
+            let astray = if seems_another(&area, point, rivals, radius > LEADER_FROM) {
+                1e4
+            } else {
+                0.0
+            };
             let cost = covered + outside + astray;
             if least.as_ref().is_none_or(|(known, _)| cost < *known) {
                 least = Some((
@@ -121,6 +126,33 @@ fn best(point: (f64, f64), label: &str, frame: &Box2, blocked: &[Box2], rivals: 
         },
         |(_, placed)| placed,
     )
+}
+
+/// Whether a label would be read as that of another point: without a line, where that is about as near; with one, where it stands beside the
+/// other or its line passes it.
+fn seems_another(area: &Box2, own: (f64, f64), rivals: &[(f64, f64)], led: bool) -> bool {
+    let end = (own.0.clamp(area.left, area.right), own.1.clamp(area.top, area.bottom));
+    rivals.iter().any(|&rival| {
+        let distance = area.distance(rival);
+        if led {
+            distance < BESIDE || from_segment(own, end, rival) < PASSED
+        } else {
+            distance < area.distance(own) + MARGIN
+        }
+    })
+}
+
+/// Distance of a point from a line between two others.
+fn from_segment(from: (f64, f64), to: (f64, f64), (x, y): (f64, f64)) -> f64 {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx * dx + dy * dy;
+    let along = if length > 0.0 {
+        ((x - from.0) * dx + (y - from.1) * dy) / length
+    } else {
+        0.0
+    };
+    let along = along.clamp(0.0, 1.0);
+    (from.0 + along * dx - x).hypot(from.1 + along * dy - y)
 }
 
 /// The box of a label of `size` whose nearest edge lies `radius` away from the point, `turn` sixteenths around it.
@@ -200,8 +232,39 @@ mod tests {
         assert!(placed[2].is_none());
         for (own, place) in placed.iter().enumerate() {
             let Some(Placed { area, led }) = place else { continue };
-            let nearest = |other: usize| area.distance(points[own]) < area.distance(points[other]);
-            assert!(*led || (0..3).filter(|other| *other != own).all(nearest), "{own}: {area:?}");
+            let rivals: Vec<(f64, f64)> = (0..3)
+                .filter(|other| *other != own)
+                .map(|other| points[other])
+                .collect();
+            assert!(!seems_another(area, points[own], &rivals, *led), "{own}: {area:?}");
         }
+    }
+
+    #[test]
+    fn no_line_passes_another_point() {
+        // Two points side by side with error bars, the left one at the edge: its label has no room to the left, and to the right stands
+        // the other.
+        let frame = Box2 {
+            left: 76.0,
+            top: 92.0,
+            right: 736.0,
+            bottom: 452.0,
+        };
+        let points = [(121.0, 222.0), (166.0, 222.0)];
+        let bars = points.map(|(x, _)| Box2 {
+            left: x - 4.0,
+            top: 117.0,
+            right: x + 4.0,
+            bottom: 427.0,
+        });
+        let labels = [Some("dynamic".to_owned()), Some("int8".to_owned())];
+        let placed = place(&points, &labels, frame, &bars);
+        for (own, place) in placed.iter().flatten().enumerate() {
+            assert!(
+                !seems_another(&place.area, points[own], &[points[1 - own]], place.led),
+                "{place:?}"
+            );
+        }
+        assert!(from_segment((0.0, 0.0), (10.0, 0.0), (5.0, 3.0)) == 3.0);
     }
 }

@@ -83,7 +83,12 @@ impl Scatter<'_> {
                 bottom: y.at(point.low),
             })
             .collect();
-        for (point, whisker) in self.points.iter().zip(&whiskers).filter(|(point, _)| point.label.is_some()) {
+        for (point, whisker) in self
+            .points
+            .iter()
+            .zip(&whiskers)
+            .filter(|(point, _)| point.label.is_some())
+        {
             let middle = f64::midpoint(whisker.left, whisker.right);
             let ink = ink(point);
             svg.line((middle, whisker.top), (middle, whisker.bottom), ink, 1.0);
@@ -92,7 +97,12 @@ impl Scatter<'_> {
             }
         }
         // Named points stand above the others.
-        for (point, centre) in self.points.iter().zip(&centres).filter(|(point, _)| point.label.is_none()) {
+        for (point, centre) in self
+            .points
+            .iter()
+            .zip(&centres)
+            .filter(|(point, _)| point.label.is_none())
+        {
             svg.circle(*centre, 3.0, theme::PAPER, ink(point));
         }
         let labels: Vec<Option<String>> = self
@@ -101,7 +111,12 @@ impl Scatter<'_> {
             .map(|point| Some(super::text::fit(point.label?, 200.0, theme::SMALL_SIZE)))
             .collect();
         let named = self.points.iter().map(|point| point.label.is_some());
-        let mut obstacles: Vec<Box2> = whiskers.into_iter().zip(named).filter(|(_, named)| *named).map(|(w, _)| w).collect();
+        let mut obstacles: Vec<Box2> = whiskers
+            .into_iter()
+            .zip(named)
+            .filter(|(_, named)| *named)
+            .map(|(w, _)| w)
+            .collect();
         obstacles.extend(stairs.windows(2).map(|pair| segment(pair[0], pair[1])));
         for (((point, centre), label), placed) in self
             .points

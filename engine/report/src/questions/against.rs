@@ -12,6 +12,9 @@ use super::{Answer, family, list, names};
 
 type Measured<'a, 'v> = (&'v Variant<'a>, &'a Metrics);
 
+/// Variants that are written about; the table has more.
+const PARAGRAPHS: usize = 12;
+
 pub(super) fn answer(variants: &Variants<'_>, variant: &str, against: &str) -> Answer {
     let heading = Markdown::trusted(format!("How does {} do against {}?", family(variant), family(against)));
     let measured = |name: &str| -> Vec<Measured<'_, '_>> {
@@ -31,11 +34,16 @@ pub(super) fn answer(variants: &Variants<'_>, variant: &str, against: &str) -> A
             return Answer::missing(heading, &format!("no variant {} was evaluated", code(name)));
         }
     }
-    /// Variants that are written about; the table has more.
-    const PARAGRAPHS: usize = 12;
-    let mut paragraphs: Vec<String> = ones.iter().take(PARAGRAPHS).map(|one| paragraph(one, &others)).collect();
+    let mut paragraphs: Vec<String> = ones
+        .iter()
+        .take(PARAGRAPHS)
+        .map(|one| paragraph(one, &others))
+        .collect();
     if ones.len() > PARAGRAPHS {
-        paragraphs.push(format!("{} more variants stand in metrics.csv.", numbers::count((ones.len() - PARAGRAPHS) as u64)));
+        paragraphs.push(format!(
+            "{} more variants stand in metrics.csv.",
+            numbers::count((ones.len() - PARAGRAPHS) as u64)
+        ));
     }
     let table = if ones.len() * others.len() > 1 {
         table(&ones, &others)

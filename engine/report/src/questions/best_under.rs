@@ -14,7 +14,13 @@ use super::{Answer, BestUnder, family, list};
 const LISTED: usize = 5;
 
 pub(super) fn answer(variants: &Variants<'_>, asked: &BestUnder) -> Answer {
-    let BestUnder { of, bytes, zip_bytes, ms, points } = asked;
+    let BestUnder {
+        of,
+        bytes,
+        zip_bytes,
+        ms,
+        points,
+    } = asked;
     let limits: Vec<String> = [
         bytes.map(|bytes| format!("{} bytes", numbers::count(bytes))),
         zip_bytes.map(|bytes| format!("{} zip bytes", numbers::count(bytes))),
@@ -26,18 +32,34 @@ pub(super) fn answer(variants: &Variants<'_>, asked: &BestUnder) -> Answer {
     .collect();
     let smallest = bytes.is_none() && zip_bytes.is_none() && ms.is_none();
     let aim = if smallest { "smallest" } else { "most accurate" };
-    let heading = Markdown::trusted(format!("Which of {} is the {aim} within {}?", family(of), list(&limits)));
-    let baseline = variants.baseline().and_then(|v| v.metrics).map(|metrics| metrics.accuracy);
+    let heading = Markdown::trusted(format!(
+        "Which of {} is the {aim} within {}?",
+        family(of),
+        list(&limits)
+    ));
+    let baseline = variants
+        .baseline()
+        .and_then(|v| v.metrics)
+        .map(|metrics| metrics.accuracy);
     let floor = match (points, baseline) {
         (None, _) => None,
         (Some(points), Some(accuracy)) => Some(accuracy - points / 100.0),
         (Some(_), None) => return Answer::missing(heading, "there is no baseline that was evaluated"),
     };
-    let members: Vec<&str> = variants.family(of).into_iter().map(|variant| variant.name.as_str()).collect();
+    let members: Vec<&str> = variants
+        .family(of)
+        .into_iter()
+        .map(|variant| variant.name.as_str())
+        .collect();
     let known: Vec<&Setting> = variants
         .settings
         .iter()
-        .filter(|setting| setting.members.iter().any(|&i| members.contains(&variants.all[i].name.as_str())))
+        .filter(|setting| {
+            setting
+                .members
+                .iter()
+                .any(|&i| members.contains(&variants.all[i].name.as_str()))
+        })
         .filter(|setting| setting.accuracy.is_some() && (!smallest || setting.bytes.is_some()))
         .collect();
     // A tenth of a thousandth of a point is rounding.
@@ -64,7 +86,8 @@ pub(super) fn answer(variants: &Variants<'_>, asked: &BestUnder) -> Answer {
     };
     let described = [
         best.accuracy_text(),
-        best.bytes.map(|spread| format!("{} bytes", numbers::count(spread.mean.round() as u64))),
+        best.bytes
+            .map(|spread| format!("{} bytes", numbers::count(spread.mean.round() as u64))),
         best.ms.map(|spread| numbers::milliseconds(spread.mean)),
     ];
     let described: Vec<String> = described.into_iter().flatten().collect();

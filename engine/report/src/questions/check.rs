@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::trend::CALIBRATION_SAMPLES;
 use super::{BestUnder, Question};
 use crate::variants::first_names;
-use super::trend::CALIBRATION_SAMPLES;
 
 /// A finding that a report is going to show.
 #[derive(Debug, Clone, Copy)]
@@ -65,13 +65,23 @@ pub fn check_questions(
                     ));
                 }
             }
-            Question::BestUnder(BestUnder { of, bytes, zip_bytes, ms, points }) => {
+            Question::BestUnder(BestUnder {
+                of,
+                bytes,
+                zip_bytes,
+                ms,
+                points,
+            }) => {
                 known.family("best-under: of", of)?;
                 if bytes.is_none() && zip_bytes.is_none() && ms.is_none() && points.is_none() {
-                    return Err("questions: best-under: a limit is missing: add `bytes`, `zip-bytes`, `ms` or `points`".into());
+                    return Err(
+                        "questions: best-under: a limit is missing: add `bytes`, `zip-bytes`, `ms` or `points`".into(),
+                    );
                 }
                 if points.is_some() && baseline.is_none() {
-                    return Err("questions: best-under: `points` are counted from a baseline: name one as `baseline`".into());
+                    return Err(
+                        "questions: best-under: `points` are counted from a baseline: name one as `baseline`".into(),
+                    );
                 }
             }
             Question::Epochs { of, against } => {
@@ -124,7 +134,12 @@ impl<'a> Known<'a> {
 
     /// The names of all coordinates.
     fn axes(&self) -> Vec<&str> {
-        let mut axes: Vec<&str> = self.variants.values().flatten().map(|(axis, _)| axis.as_str()).collect();
+        let mut axes: Vec<&str> = self
+            .variants
+            .values()
+            .flatten()
+            .map(|(axis, _)| axis.as_str())
+            .collect();
         axes.sort_unstable();
         axes.dedup();
         axes
@@ -165,7 +180,13 @@ mod tests {
         insta::assert_snapshot!(check(Some("int8"), &trend("*")).unwrap_err(), @"baseline: no compared variant is named `int8`; there are base, pruned-0.5, pruned-0.9");
         insta::assert_snapshot!(check(None, &trend("base")).unwrap_err(), @"questions: trend: `base` has no axis `s`, so there is nothing to follow");
         insta::assert_snapshot!(check(None, &trend("clustered")).unwrap_err(), @"questions: trend: of: no compared variant is named `clustered`, and none begins so; there are base, pruned-0.5, pruned-0.9");
-        let under = |points| BestUnder { of: "*".into(), bytes: None, zip_bytes: None, ms: None, points };
+        let under = |points| BestUnder {
+            of: "*".into(),
+            bytes: None,
+            zip_bytes: None,
+            ms: None,
+            points,
+        };
         insta::assert_snapshot!(check(None, &Question::BestUnder(under(None))).unwrap_err(), @"questions: best-under: a limit is missing: add `bytes`, `zip-bytes`, `ms` or `points`");
         insta::assert_snapshot!(check(None, &Question::BestUnder(under(Some(1.0)))).unwrap_err(), @"questions: best-under: `points` are counted from a baseline: name one as `baseline`");
         assert_eq!(check_questions(None, Some("s"), &[], &expected), Ok(()));

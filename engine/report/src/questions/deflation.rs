@@ -40,7 +40,10 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
         let cell = |text: String| Markdown::trusted(text);
         table.push(vec![
             summary::name(variants, variant),
-            cell(contents::zeros_percent(&sizes.weights).map_or(String::new(), |p| numbers::with_unit(format!("{p:.1}"), "%"))),
+            cell(
+                contents::zeros_percent(&sizes.weights)
+                    .map_or(String::new(), |p| numbers::with_unit(format!("{p:.1}"), "%")),
+            ),
             cell(numbers::count(
                 sizes.weights.iter().map(|w| w.distinct).max().unwrap_or(0),
             )),

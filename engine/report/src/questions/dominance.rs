@@ -48,9 +48,15 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
     if close > 0 {
         text = format!("{text} For {close} of them the accuracies alone are not told apart; size decides.");
     }
-    let around = if variants.repeat.is_some() { "Interval, or mean ± sd" } else { "95 % interval" };
+    let around = if variants.repeat.is_some() {
+        "Interval, or mean ± sd"
+    } else {
+        "95 % interval"
+    };
     let mut table = Table::of_numbers(&["Variant", "Zip bytes", "Accuracy", around, "Dominated by"]);
-    let shown = standings.iter().filter(|standing| !variants.sweep || standing.beaten_by.is_empty());
+    let shown = standings
+        .iter()
+        .filter(|standing| !variants.sweep || standing.beaten_by.is_empty());
     for standing in shown {
         table.push(vec![
             code(&standing.setting.title),

@@ -130,7 +130,10 @@ impl Answer {
         /// Rows that a page shows of one table.
         const ROWS: usize = 40;
         let (table, left_out) = table.first_rows(ROWS);
-        let more = format!("{} more rows; metrics.csv holds the numbers of every variant.", numbers::count(left_out as u64));
+        let more = format!(
+            "{} more rows; metrics.csv holds the numbers of every variant.",
+            numbers::count(left_out as u64)
+        );
         Self {
             table: Some(table).filter(|table| !table.is_empty()),
             more: Some(more).filter(|_| left_out > 0),

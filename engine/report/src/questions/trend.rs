@@ -42,6 +42,9 @@ impl Step<'_, '_> {
     }
 }
 
+/// Series that are written about; the table has more.
+const PARAGRAPHS: usize = 6;
+
 pub(super) fn answer(variants: &Variants<'_>, of: &str, over: &str) -> Answer {
     let heading = Markdown::trusted(format!(
         "How does the accuracy of {} move with {}?",
@@ -57,10 +60,12 @@ pub(super) fn answer(variants: &Variants<'_>, of: &str, over: &str) -> Answer {
         );
         return Answer::missing(heading, &needs);
     }
-    /// Series that are written about; the table has more.
-    const PARAGRAPHS: usize = 6;
     let several: Vec<_> = series.iter().filter(|steps| steps.len() > 1).collect();
-    let mut text: Vec<String> = several.iter().take(PARAGRAPHS).map(|steps| sentences(steps, over)).collect();
+    let mut text: Vec<String> = several
+        .iter()
+        .take(PARAGRAPHS)
+        .map(|steps| sentences(steps, over))
+        .collect();
     if several.len() > PARAGRAPHS {
         let more = numbers::count((several.len() - PARAGRAPHS) as u64);
         text.push(format!("{more} more series, at other places of the other axes."));
@@ -116,7 +121,11 @@ fn place(variant: &Variant<'_>, over: &str) -> Option<(f64, String)> {
 /// One series per point of the other axes, each in ascending order.
 fn series<'a, 'v>(variants: &'v Variants<'a>, of: &str, over: &str) -> Vec<Vec<Step<'a, 'v>>> {
     let mut series: BTreeMap<Vec<(&str, &str)>, Vec<Step<'a, 'v>>> = BTreeMap::new();
-    let family: BTreeSet<&str> = variants.family(of).into_iter().map(|variant| variant.name.as_str()).collect();
+    let family: BTreeSet<&str> = variants
+        .family(of)
+        .into_iter()
+        .map(|variant| variant.name.as_str())
+        .collect();
     let member = |setting: &&'v Setting| family.contains(setting.example(variants).name.as_str());
     // Axes that only restate the one asked for (a fraction beside the samples it gives) do not split the series.
     let split = |name: &str| name != over && over != CALIBRATION_SAMPLES && Some(name) != variants.repeat;
@@ -219,7 +228,11 @@ fn table(series: &[Vec<Step<'_, '_>>], over: &str) -> Table {
         &axis,
         "Calibration samples",
         "Accuracy",
-        if steps_repeat(series) { "Mean ± sd" } else { "95 % interval" },
+        if steps_repeat(series) {
+            "Mean ± sd"
+        } else {
+            "95 % interval"
+        },
         "Step",
     ]);
     for steps in series {

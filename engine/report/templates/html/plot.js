@@ -29,10 +29,10 @@ if (data.axes.length) byId("plot-colour").value = data.axes[0];
 /** The value by which a variant is coloured. */
 const groupOf = variant => byId("plot-colour").value ? variant.axes[byId("plot-colour").value] ?? "–" : variant.base;
 
-/** Logarithmic where values span more than a factor of eight. */
-function scale(values, from, to) {
+/** Logarithmic where values, but for shares, span more than a factor of eight. */
+function scale(values, unit, from, to) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const log = low > 0 && high / low > 8;
+  const log = unit !== "ratio" && low > 0 && high / low > 8;
   const forward = log ? Math.log10 : value => value;
   const room = (forward(high) - forward(low)) * 0.06 || Math.abs(forward(high)) * 0.05 || 1;
   return { log, forward, low: forward(low) - room, high: forward(high) + room, from, to };
@@ -79,10 +79,10 @@ function plot() {
     byId("plot").append(make("p", { class: "quiet" }, "No variant that is left has both numbers."));
     return;
   }
-  const across = scale(points.map(p => p.x), left, right);
-  const up = scale(points.map(p => p.y), bottom, top_);
-  if (zoom) [across.low, across.high, up.low, up.high] = zoom;
   const [unitX, unitY] = [columns.get(x).unit, columns.get(y).unit];
+  const across = scale(points.map(p => p.x), unitX, left, right);
+  const up = scale(points.map(p => p.y), unitY, bottom, top_);
+  if (zoom) [across.low, across.high, up.low, up.high] = zoom;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `${columns.get(y).heading} over ${columns.get(x).heading}, ${points.length} points`, "aria-describedby": "plot-help" });
   const clip = draw("clipPath", { id: "clip" });
   clip.append(draw("rect", { x: left, y: top_, width: right - left, height: bottom - top_ }));

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
-use measure::{Benchmark, Compressor, ConfusionMatrix, FileSize, Machine, MemoryUse, Metrics, Outcomes, Sizes, Summary, Timings};
+use measure::{
+    Benchmark, Compressor, ConfusionMatrix, FileSize, Machine, MemoryUse, Metrics, Outcomes, Sizes, Summary, Timings,
+};
 use report::{Document, Entry, RecipeFacts, ReportInput, render};
 
 pub fn metrics(counts: [[u64; 3]; 3]) -> Document {
@@ -29,6 +31,7 @@ pub fn weighed(bytes: u64, zip_bytes: u64) -> Document {
         files: vec![file],
         tensors: vec![],
         compressor: Compressor::default(),
+        arena_bytes: None,
         weights: vec![],
     })
 }
@@ -121,4 +124,3 @@ pub fn file(input: &ReportInput, name: &str) -> String {
         .unwrap_or_else(|| panic!("no file {name}"));
     plain(&String::from_utf8(found.bytes.clone()).expect("text"))
 }
-
