@@ -175,6 +175,6 @@ mod tests {
         let (graph, _) = quantize(&dense(), None, &settings, &Plan::default()).unwrap();
         let account = account(&tflite(&graph, false).unwrap()).unwrap();
         assert_eq!(account.lacking.len(), 2);
-        insta::assert_snapshot!(account.demand_runnable().unwrap_err(), @"");
+        insta::assert_snapshot!(account.demand_runnable().unwrap_err(), @"target: TensorFlow Lite Micro would not run FULLY_CONNECTED that makes `h`: its activations are f32 and its weights i8: hybrid models are not supported on TensorFlow Lite Micro; quantize with scheme: int8, or leave the model in floats; 1 more operators are refused, `pipeline inspect --target tflm` names them");
     }
 }

@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn options_that_do_not_go_together_are_refused() {
-        insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "format": "onnx" }), None), @"");
-        insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "sparse": true }), None), @"");
-        insta::assert_snapshot!(refused("export", json!({ "vectors": 3 }), None), @"");
+        insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "format": "onnx" }), None), @"target: tflm loads TensorFlow Lite files: remove format, or write format: tflite");
+        insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "sparse": true }), None), @"sparse: target tflm has no operator for it: remove one of the two");
+        insta::assert_snapshot!(refused("export", json!({ "vectors": 3 }), None), @"vectors: is for test vectors: add target: tflm, or remove it");
     }
 }
