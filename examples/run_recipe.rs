@@ -47,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         digest: String::new(),
         command: String::new(),
         params: Vec::new(),
+        axes: Vec::new(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let options = RunOptions {

@@ -344,6 +344,9 @@ pub struct InspectArgs {
     /// As an architecture file; `convert` to .safetensors writes the weights for it
     #[arg(long, conflicts_with = "json")]
     pub architecture: bool,
+    /// What a small device's runtime needs to run it: arena, operators, what it lacks
+    #[arg(long, value_name = "RUNTIME", conflicts_with = "architecture")]
+    pub target: Option<TargetArg>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -353,6 +356,13 @@ pub struct InspectArgs {
     /// Draw the graph too, as a page for a browser
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
+}
+
+/// `--target`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TargetArg {
+    /// TensorFlow Lite Micro
+    Tflm,
 }
 
 /// `--quantize`.

@@ -1,6 +1,6 @@
 //! The expectations of a recipe, judged by what a run found.
 
-use recipe::{Diagnostic, Gate, Outcome as Judged};
+use recipe::{Diagnostic, Findings, Gate, InstanceId, Outcome as Judged};
 use report::{Outcome, Verdict};
 use schedule::{RunRecord, Status};
 
@@ -9,8 +9,7 @@ use crate::terminal::{Terminal, Tone};
 
 /// Judges every expectation that binds an instance of this run.
 pub fn judge(project: &Project, record: &RunRecord) -> Result<Vec<Verdict>, Vec<Diagnostic>> {
-    let found = |id: &recipe::InstanceId, path: &str| record.figure(id.as_str(), path);
-    let verdicts = project.recipe.verdicts(&project.instances, found)?;
+    let verdicts = project.recipe.verdicts(&project.instances, Recorded(record))?;
     let verdict = |judged: recipe::Verdict<'_>| Verdict {
         name: name(&judged.gate),
         place: project.place(judged.gate.expectation.span),
@@ -27,6 +26,21 @@ pub fn judge(project: &Project, record: &RunRecord) -> Result<Vec<Verdict>, Vec<
     Ok(verdicts.into_iter().map(verdict).collect())
 }
 
+/// What a run found, as gates ask for it.
+struct Recorded<'r>(&'r RunRecord);
+
+impl Findings for Recorded<'_> {
+    fn number(&self, id: &InstanceId, path: &str) -> Option<f64> {
+        self.0.figure(id.as_str(), path)
+    }
+
+    fn drop_interval(&self, here: &InstanceId, there: &InstanceId, _path: &str, confidence: f64) -> Option<[f64; 2]> {
+        // A recipe asks this of `accuracy` alone.
+        let found = self.0.drop_interval(here.as_str(), there.as_str(), confidence)?;
+        Some([found.low, found.high])
+    }
+}
+
 /// What is expected, in words: `quality.accuracy of quality[model=int8], drop from quality[model=base], at most 0.01`.
 fn name(gate: &Gate<'_>) -> String {
     let mut name = format!("{} of {}", gate.expectation.metric, gate.instance);
@@ -38,7 +52,15 @@ fn name(gate: &Gate<'_>) -> String {
         .bounds
         .iter()
         .map(|(relation, bound)| format!("{} {bound}", relation.words()));
-    format!("{name}, {}", bounds.collect::<Vec<_>>().join(" and "))
+    let sure = gate
+        .expectation
+        .confidence
+        .map(|confidence| format!(" with confidence {confidence}"));
+    format!(
+        "{name}, {}{}",
+        bounds.collect::<Vec<_>>().join(" and "),
+        sure.unwrap_or_default()
+    )
 }
 
 /// The step that did not finish, or the figures that there are.

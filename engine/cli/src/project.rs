@@ -106,6 +106,7 @@ impl Project {
                 .iter()
                 .map(|(name, value)| (name.clone(), text(value)))
                 .collect(),
+            axes: self.recipe.axes.keys().cloned().collect(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -70,6 +70,7 @@ pub fn input(record: &RunRecord) -> ReportInput {
         title: record.recipe.name.clone(),
         recipe: record.recipe.clone(),
         baseline: None,
+        repeat: None,
         entries: entries.collect(),
         questions: Vec::new(),
     }

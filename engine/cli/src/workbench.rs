@@ -53,6 +53,7 @@ impl<'a> Workbench<'a> {
             digest: String::new(),
             command: String::new(),
             params: Vec::new(),
+            axes: Vec::new(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         Workbench {

@@ -17,12 +17,14 @@ pub mod machine;
 pub mod memory;
 pub mod quality;
 pub mod sizes;
+mod spread;
 pub mod tasks;
 pub mod trtexec;
 
 pub use agreement::{Agreement, AgreementTally, Closeness, LayerAgreement};
 pub use classification::{
-    BinaryMetrics, ClassMetrics, ConfusionMatrix, Interval, Judgement, MeanMetrics, Metrics, Tally, argmax,
+    BinaryMetrics, Bits, ClassMetrics, ConfusionMatrix, Interval, Judgement, MeanMetrics, Metrics, Outcomes, Paired,
+    Tally, argmax,
 };
 pub use error::MeasureError;
 pub use figure::{Direction, Figure, Unit};
@@ -31,3 +33,4 @@ pub use machine::Machine;
 pub use memory::{MemoryGauge, MemoryUse};
 pub use quality::{Curve, Part, Quality, Score, Task};
 pub use sizes::{Compressor, FileSize, Sizes, TensorBytes};
+pub use spread::Spread;

@@ -155,6 +155,9 @@ pub struct Sizes {
     pub tensors: Vec<TensorBytes>,
     /// What packed the files.
     pub compressor: Compressor,
+    /// Bytes of activations on the small device that the files are for, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arena_bytes: Option<u64>,
     /// What each weight tensor holds; empty where that was not looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<Contents>,
@@ -171,6 +174,7 @@ impl Sizes {
             files,
             tensors: Vec::new(),
             compressor: Compressor::default(),
+            arena_bytes: None,
             weights: Vec::new(),
         })
     }
@@ -197,9 +201,11 @@ impl Sizes {
         "deflation-percent",
         "zeros-percent",
         "most-values",
+        "arena-bytes",
     ];
 
-    /// The named numbers: `bytes`, `zip-bytes`, `deflation-percent`, and where weights were looked at `zeros-percent` and `most-values`.
+    /// The named numbers: `bytes`, `zip-bytes`, `deflation-percent`, where weights were looked at `zeros-percent` and `most-values`, and
+    /// for a small device `arena-bytes`.
     pub fn figures(&self) -> Vec<Figure> {
         let mut figures = vec![
             Figure::new("bytes", self.bytes() as f64, Unit::Bytes, Direction::Lower),
@@ -216,6 +222,8 @@ impl Sizes {
             figures.push(Figure::new("zeros-percent", zeros, Unit::Percent, Direction::Neutral));
             figures.push(Figure::new("most-values", most as f64, Unit::Count, Direction::Neutral));
         }
+        let arena = |bytes: u64| Figure::new("arena-bytes", bytes as f64, Unit::Bytes, Direction::Lower);
+        figures.extend(self.arena_bytes.map(arena));
         figures
     }
 }

@@ -76,16 +76,21 @@ pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, ModelError> {
         return Err(ModelError::Refused("the model has no input".into()));
     }
     let shape = [vec![count], Border::of(graph, 0).sample()].concat();
+    let mut next = uniform();
+    let values = (0..shape.iter().product()).map(|_| next()).collect();
+    unlabelled(shape, Values::F32(values)).ok_or_else(|| ModelError::Refused("the model's input is too large".into()))
+}
+
+/// Uniform noise in `0..1`, number after number; always the same.
+pub fn uniform() -> impl FnMut() -> f32 {
     // The generator of Steele, Lea and Flood 2014 (SplitMix64); its upper 24 bits are an exact float.
     let mut state = 0_u64;
-    let mut next = || {
+    move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 40) as f32 / 16_777_216.0
-    };
-    let values = (0..shape.iter().product()).map(|_| next()).collect();
-    unlabelled(shape, Values::F32(values)).ok_or_else(|| ModelError::Refused("the model's input is too large".into()))
+    }
 }
 
 fn unlabelled(shape: Vec<usize>, values: Values) -> Option<LoadedDataset> {

@@ -18,6 +18,7 @@ pub mod saved_model;
 pub mod second_opinion;
 mod summary;
 mod tensorrt;
+pub mod tflm;
 pub mod timing;
 mod write;
 

@@ -206,6 +206,13 @@ fn shared_definitions() -> Map<String, Value> {
                 "lt": bound("Less than."),
                 "gt": bound("More than."),
                 "eq": bound("Exactly."),
+                "confidence": {
+                    "anyOf": [
+                        { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 },
+                        { "$ref": "#/$defs/reference" },
+                    ],
+                    "description": "With `drop-from`, for `accuracy`: the bound is kept by the far end of the drop's interval (Newcombe's, for the same samples) at this confidence, such as 0.95, in place of the drop itself.",
+                },
             },
             "required": ["metric"],
             "anyOf": [

@@ -6,7 +6,11 @@
 //! ```
 //!
 //! The gate holds for every instance of the step that stands `at` these coordinates. With `drop-from` the judged value is
-//! the metric at those other coordinates minus the metric here.
+//! the metric at those other coordinates minus the metric here. With `confidence` it is the far end of the interval of that drop:
+//!
+//! ```yaml
+//!   - { metric: quality.accuracy, at: { model: int8 }, drop-from: { model: base }, le: 0.01, confidence: 0.95 }
+//! ```
 
 mod gate;
 
@@ -22,7 +26,7 @@ use crate::{
     yaml::{Node, Yaml},
 };
 
-pub use gate::{Gate, Outcome, Verdict};
+pub use gate::{Findings, Gate, Outcome, Verdict};
 
 /// How a value is compared with its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub struct Expectation {
     pub at: Coordinates,
     /// The coordinates of the instance to compare with.
     pub drop_from: Option<Coordinates>,
+    /// The confidence of the drop's interval, whose far end keeps the bounds in place of the drop itself: 0.95.
+    pub confidence: Option<f64>,
     /// The bounds, at least one.
     pub bounds: Vec<(Relation, f64)>,
     /// The entry in the recipe's text.
@@ -59,7 +65,7 @@ pub struct Expectation {
 }
 
 /// The keys of an expectation.
-pub(crate) const KEYS: [&str; 8] = ["metric", "at", "drop-from", "le", "ge", "lt", "gt", "eq"];
+pub(crate) const KEYS: [&str; 9] = ["metric", "at", "drop-from", "le", "ge", "lt", "gt", "eq", "confidence"];
 
 impl Relation {
     /// All relations.
@@ -113,6 +119,9 @@ const SHARES: [&str; 10] = [
     "equal",
 ];
 
+/// The number whose drop has an interval.
+const PAIRED: &str = "accuracy";
+
 impl Expectation {
     /// Reads an entry of `expect`.
     pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &Steps<'_>, node: &Node) -> Option<Self> {
@@ -155,6 +164,28 @@ impl Expectation {
                 }
             }
         }
+        let confidence = fields.get("confidence").map(|node| {
+            let found = number(complaints, bindings, "expect.confidence", node)?;
+            let known = metric.as_ref().map(|(_, path)| path.as_str());
+            let exact = bounds.iter().any(|(relation, _)| *relation == Relation::Exactly);
+            let (problem, help) = if !(found > 0.0 && found < 1.0) {
+                (format!("{found} is not between 0 and 1"), "write 0.95 for 95 %")
+            } else if drop_from.is_none() {
+                let help = "add `drop-from`; `accuracy-low` is the lower end of an accuracy's own interval";
+                ("there is no drop to be sure of".to_owned(), help)
+            } else if exact {
+                let help = "write `le` or `ge`, which the far end of the interval keeps";
+                ("an interval is not exactly a number".to_owned(), help)
+            } else if known.is_some_and(|path| path != PAIRED) {
+                let help = "which samples were decided rightly is known of `accuracy` alone";
+                ("this number has no interval of its drop".to_owned(), help)
+            } else {
+                return Some(found);
+            };
+            let problem = format!("expect.confidence: {problem}");
+            complaints.push(complaints.at(node.place.clone(), problem).help(help));
+            None
+        });
         if bounds.is_empty() {
             complaints.push(
                 complaints
@@ -174,6 +205,10 @@ impl Expectation {
             at: at.unwrap_or_else(|| Some(Coordinates::new()))?,
             drop_from: match drop_from {
                 Some(coordinates) => Some(coordinates?),
+                None => None,
+            },
+            confidence: match confidence {
+                Some(confidence) => Some(confidence?),
                 None => None,
             },
             bounds: bounds

@@ -59,7 +59,7 @@ pub use canonical::{CanonicalError, canonical};
 pub use check::check_params;
 pub use diagnostic::{Complaints, Diagnostic, Paint, Place, SourceText, Span, render_all};
 pub use editor::json_schema;
-pub use expectation::{Expectation, Gate, Outcome, Relation, Verdict};
+pub use expectation::{Expectation, Findings, Gate, Outcome, Relation, Verdict};
 pub use instance::{Coordinates, Input, InputFrom, Instance, InstanceId};
 pub use overrides::Overrides;
 pub use raw::{RawRecipe, SCHEMA, decode, parse};

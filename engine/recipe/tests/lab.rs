@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{LAB, ids, instance, sound, sound_with, vocabulary};
-use recipe::{Outcome, Overrides, Source};
+use common::{LAB, complaints, ids, instance, sound, sound_with, vocabulary};
+use recipe::{Findings, InstanceId, Outcome, Overrides, Source};
 use serde_json::json;
 
 #[test]
@@ -174,11 +174,13 @@ fn gates_are_judged_on_the_instances_that_they_bind() {
     let recipe = sound(LAB);
     let instances = recipe.instances().unwrap();
     let verdicts = recipe
-        .verdicts(&instances, |id, metric| match (id.as_str(), metric) {
-            ("quality[model=int8, fraction=0.8]", "accuracy") => Some(0.7561),
-            ("quality[model=base]", "accuracy") => Some(0.7548),
-            ("tflite[model=small, small.model=pruned, sparsity=0.5]", "zip-bytes") => Some(60_001.0),
-            _ => None,
+        .verdicts(&instances, |id: &InstanceId, metric: &str| {
+            match (id.as_str(), metric) {
+                ("quality[model=int8, fraction=0.8]", "accuracy") => Some(0.7561),
+                ("quality[model=base]", "accuracy") => Some(0.7548),
+                ("tflite[model=small, small.model=pruned, sparsity=0.5]", "zip-bytes") => Some(60_001.0),
+                _ => None,
+            }
         })
         .unwrap();
     let outcomes: Vec<_> = verdicts.iter().map(|verdict| verdict.outcome).collect();
@@ -195,11 +197,73 @@ fn a_metric_that_is_not_known_is_no_pass() {
     let recipe = sound(LAB);
     let instances = recipe.instances().unwrap();
     for unknown in [None, Some(f64::NAN)] {
-        let verdicts = recipe.verdicts(&instances, |_, _| unknown).unwrap();
+        let verdicts = recipe.verdicts(&instances, |_: &InstanceId, _: &str| unknown).unwrap();
         assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::Unknown));
         insta::allow_duplicates! {
             insta::assert_snapshot!(verdicts[0].words, @"`accuracy` of quality[model=int8, fraction=0.8] is not known; expected at most 0.01");
         }
+    }
+}
+
+/// Two accuracies a point apart, and the interval of that drop.
+struct Found(Option<[f64; 2]>);
+
+impl Findings for Found {
+    fn number(&self, id: &InstanceId, _: &str) -> Option<f64> {
+        Some(if id.as_str().contains("base") { 0.91 } else { 0.9 })
+    }
+
+    fn drop_interval(&self, _: &InstanceId, _: &InstanceId, _: &str, confidence: f64) -> Option<[f64; 2]> {
+        assert_eq!(confidence, 0.95);
+        self.0
+    }
+}
+
+#[test]
+fn a_drop_is_judged_by_the_far_end_of_its_interval() {
+    let at = "at: { model: int8, fraction: 0.8 }, drop-from: { model: base }, le: 0.01";
+    let recipe = sound(&LAB.replace(at, &format!("{at}, confidence: 0.95")));
+    let instances = recipe.instances().unwrap();
+    let judged = |interval| recipe.verdicts(&instances, Found(interval)).unwrap().remove(0);
+    let [inside, beyond, unknown] = [Some([-0.002, 0.01]), Some([0.004, 0.016]), None].map(judged);
+    assert_eq!(
+        [inside.outcome, beyond.outcome, unknown.outcome],
+        [Outcome::Met, Outcome::Missed, Outcome::Unknown]
+    );
+    assert_eq!(beyond.value, Some(0.016));
+    insta::assert_snapshot!(beyond.words, @"accuracy of quality[model=int8, fraction=0.8] is 0.9, a drop of 0.01 from 0.91 of quality[model=base], with 95 % confidence between 0.00400 and 0.01600; expected at most 0.01");
+    insta::assert_snapshot!(unknown.words, @"accuracy of quality[model=int8, fraction=0.8] is 0.9, a drop of 0.01 from 0.91 of quality[model=base], but the two were not judged on the same samples, so that the drop has no interval; expected at most 0.01");
+}
+
+#[test]
+fn a_confidence_that_says_nothing_is_a_mistake() {
+    let at = "{ metric: quality.accuracy, at: { model: int8, fraction: 0.8 }, drop-from: { model: base }, le: 0.01 }";
+    for (entry, problem, help) in [
+        (
+            "{ metric: quality.accuracy, at: { model: base }, ge: 0.9, confidence: 0.95 }",
+            "expect.confidence: there is no drop to be sure of",
+            "add `drop-from`",
+        ),
+        (
+            "{ metric: quality.accuracy, at: { model: int8 }, drop-from: { model: base }, le: 0.1, confidence: 95 }",
+            "expect.confidence: 95 is not between 0 and 1",
+            "write 0.95 for 95 %",
+        ),
+        (
+            "{ metric: quality.samples, at: { model: int8 }, drop-from: { model: base }, le: 0.1, confidence: 0.95 }",
+            "expect.confidence: this number has no interval of its drop",
+            "of `accuracy` alone",
+        ),
+        (
+            "{ metric: quality.accuracy, at: { model: int8 }, drop-from: { model: base }, eq: 0, confidence: 0.95 }",
+            "expect.confidence: an interval is not exactly a number",
+            "write `le` or `ge`",
+        ),
+    ] {
+        let text = LAB.replace(at, entry);
+        assert_ne!(text, LAB);
+        let found = complaints(&text);
+        assert!(found.contains(problem) && found.contains(help), "{entry}: {found}");
     }
 }
 

@@ -1470,7 +1470,7 @@ fn gates() {
     18 |   - { metric: q.accuracy, at: { model: [] }, ge: $limit }
        |                                                  ^^^^^^
 
-    error: expect: `5` is not a mapping with `metric`, `at`, `drop-from`, `le`, `ge`, `lt`, `gt`, `eq`
+    error: expect: `5` is not a mapping with `metric`, `at`, `drop-from`, `le`, `ge`, `lt`, `gt`, `eq`, `confidence`
       --> recipe.yaml:19:5
        |
     19 |   - 5

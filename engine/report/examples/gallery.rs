@@ -63,6 +63,7 @@ fn sizes(bytes: u64, zip: u64) -> Document {
         files: vec![file],
         tensors: vec![],
         compressor: Compressor::default(),
+        arena_bytes: None,
         weights: vec![],
     })
 }
@@ -280,9 +281,11 @@ fn input() -> ReportInput {
             digest: "sha256:4f1d2c".into(),
             command: "pipeline run recipes/quantization-lab.yaml".into(),
             params: vec![("seed".into(), "7".into())],
+            axes: vec!["fraction".into()],
             tool_version: "0.1.0".into(),
         },
         baseline: Some("fp32".into()),
+        repeat: None,
         entries,
         questions: vec![
             Question::Sizes,

@@ -21,6 +21,9 @@ pub struct ReportInput {
     /// Name of the variant that the others are compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// The axis whose values are repeats of one thing, such as seeds: shown as mean and standard deviation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
     /// The documents, in the order in which variants shall appear.
     pub entries: Vec<Entry>,
     /// The questions to answer; when empty, those that the entries allow ([`Question::defaults`]).
@@ -41,6 +44,9 @@ pub struct RecipeFacts {
     /// Values of the recipe's params, the seed among them, as name and text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<(String, String)>,
+    /// Names of the recipe's axes: of coordinates, those that are no choice of a step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub axes: Vec<String>,
     /// Version of this program.
     pub tool_version: String,
 }

@@ -6,6 +6,7 @@
 mod compare;
 mod csv;
 mod error;
+mod html;
 mod input;
 mod junit;
 mod markdown;
@@ -18,9 +19,12 @@ mod questions;
 mod render;
 mod sections;
 mod sensitivity;
+mod settings;
 mod step_summary;
 mod summary;
+mod sweep;
 mod template;
+mod told;
 mod variants;
 
 pub use compare::{RunFigures, VariantFigure, compare};
@@ -32,7 +36,7 @@ pub use input::{
 };
 pub use junit::junit;
 pub use plots::{Block, Network};
-pub use questions::{Expected, Question, check_questions};
+pub use questions::{BestUnder, Expected, Question, check_questions};
 pub use render::{ReportFile, render};
 pub use sensitivity::{Sensitivity, SensitivityRow};
 pub use step_summary::step_summary;

@@ -156,6 +156,13 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// The first so many rows, and how many are left out.
+    pub(crate) fn first_rows(mut self, limit: usize) -> (Self, usize) {
+        let left_out = self.rows.len().saturating_sub(limit);
+        self.rows.truncate(limit);
+        (self, left_out)
+    }
+
     /// Whether no row was added.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -21,7 +21,7 @@ pub(crate) fn render(variant: &Variant<'_>, metrics: &Metrics, image: &str) -> R
         ("The most frequent confusions:", confusions(metrics))
     };
     Page::Metrics.render(context! {
-        name => Value::from(code(&variant.name)),
+        name => Value::from(code(&variant.title)),
         headline => Value::from(headline(metrics)),
         means => Value::from(means(metrics).render()),
         notes => notes(metrics),
@@ -146,22 +146,8 @@ fn matrix(metrics: &Metrics) -> Table {
 /// The pairs of classes most often confused, by count.
 fn confusions(metrics: &Metrics) -> Table {
     let names = metrics.confusion.classes();
-    let mut pairs: Vec<(u64, usize, usize)> = metrics
-        .confusion
-        .counts()
-        .iter()
-        .enumerate()
-        .flat_map(|(row, counts)| {
-            counts
-                .iter()
-                .enumerate()
-                .map(move |(column, &count)| (count, row, column))
-        })
-        .filter(|&(count, row, column)| count > 0 && row != column)
-        .collect();
-    pairs.sort_by_key(|&(count, row, column)| (std::cmp::Reverse(count), row, column));
     let mut table = Table::of_numbers(&["True class", "Samples", "Of", "Predicted as"]);
-    for (count, row, column) in pairs.into_iter().take(CONFUSIONS) {
+    for (row, column, count) in metrics.confusion.most_confused(CONFUSIONS) {
         table.push(vec![
             code(&names[row]),
             Markdown::trusted(numbers::count(count)),

@@ -4,8 +4,11 @@ use measure::Metrics;
 
 use crate::numbers;
 use crate::plots::{Bar, Bars, Heat, Point, Role, Scatter};
-use crate::questions::standings;
+use crate::settings::standings;
 use crate::variants::{Variant, Variants};
+
+/// Beyond this many points the frontier and the baseline alone have labels.
+const LABELLED: usize = 15;
 
 /// Size against accuracy; `None` below two variants that have both.
 pub(crate) fn pareto(variants: &Variants<'_>) -> Option<String> {
@@ -13,25 +16,33 @@ pub(crate) fn pareto(variants: &Variants<'_>) -> Option<String> {
     if standings.len() < 2 {
         return None;
     }
+    let all = standings.len() <= LABELLED;
     let points = standings
         .iter()
-        .map(|standing| Point {
-            label: &standing.variant.name,
-            x: standing.zip_bytes as f64,
-            y: standing.metrics.accuracy,
-            low: standing.metrics.accuracy_interval.low,
-            high: standing.metrics.accuracy_interval.high,
-            role: if standing.beaten_by.is_empty() {
-                Role::Front
-            } else {
-                Role::Beaten
-            },
-            baseline: variants.is_baseline(standing.variant),
+        .map(|standing| {
+            let front = standing.beaten_by.is_empty();
+            let baseline = variants
+                .baseline_index()
+                .is_some_and(|index| standing.setting.members.contains(&index));
+            Point {
+                label: Some(standing.setting.title.as_str()).filter(|_| all || front || baseline),
+                x: standing.zip_bytes as f64,
+                y: standing.accuracy,
+                low: standing.interval.low,
+                high: standing.interval.high,
+                role: if front { Role::Front } else { Role::Beaten },
+                baseline,
+            }
         })
         .collect();
+    let bars = if variants.repeat.is_some() {
+        "standard deviation of repeats"
+    } else {
+        "95 % interval"
+    };
     let plot = Scatter {
         title: "Accuracy over size",
-        subtitle: "up and left is better; bars: 95 % interval; line: the best to be had at a size",
+        subtitle: &format!("up and left is better; bars: {bars}; line: the best to be had at a size"),
         x_label: "size in a zip archive",
         y_label: "accuracy",
         points,
@@ -41,7 +52,7 @@ pub(crate) fn pareto(variants: &Variants<'_>) -> Option<String> {
 
 /// Median latencies; `None` where nothing was timed.
 pub(crate) fn latency(variants: &Variants<'_>) -> Option<String> {
-    let timed: Vec<_> = variants.all.iter().filter_map(|v| Some((v, v.benchmark?))).collect();
+    let timed: Vec<_> = variants.shown().filter_map(|v| Some((v, v.benchmark?))).collect();
     let (_, first) = timed.first()?;
     let alike = timed
         .iter()
@@ -53,20 +64,27 @@ pub(crate) fn latency(variants: &Variants<'_>) -> Option<String> {
             format!("{} threads", first.threads)
         };
         format!(
-            "median of steady runs, tick: 99th percentile; {}, {threads}",
+            "median of steady runs, tick: 99th percentile; kernels of {}, {threads}, on this host",
             first.runtime
         )
     } else {
         "median of steady runs, tick: 99th percentile; runtimes or threads differ, see the table".to_owned()
+    };
+    // What takes no tenth of a millisecond is drawn in microseconds.
+    let longest = timed.iter().map(|(_, b)| b.timings.steady.p99).fold(0.0, f64::max);
+    let (scale, unit) = if longest < 0.1 {
+        (1e3, "microseconds")
+    } else {
+        (1.0, "milliseconds")
     };
     let rows = timed
         .iter()
         .map(|(variant, benchmark)| {
             let steady = &benchmark.timings.steady;
             Bar {
-                label: &variant.name,
-                value: steady.median,
-                mark: steady.p99,
+                label: &variant.title,
+                value: scale * steady.median,
+                mark: scale * steady.p99,
                 note: numbers::milliseconds(steady.median),
                 baseline: variants.is_baseline(variant),
             }
@@ -76,7 +94,7 @@ pub(crate) fn latency(variants: &Variants<'_>) -> Option<String> {
         Bars {
             title: "Latency of one inference",
             subtitle: &subtitle,
-            x_label: "milliseconds",
+            x_label: unit,
             rows,
         }
         .svg(),
@@ -86,7 +104,7 @@ pub(crate) fn latency(variants: &Variants<'_>) -> Option<String> {
 /// The confusion matrix of a variant.
 pub(crate) fn confusion(variant: &Variant<'_>, metrics: &Metrics) -> String {
     Heat {
-        title: &format!("Confusion matrix of {}", variant.name),
+        title: &format!("Confusion matrix of {}", variant.title),
         subtitle: &format!(
             "accuracy {} of {} samples; cells: percent of the true class",
             numbers::percent(metrics.accuracy),

@@ -4,13 +4,13 @@ use minijinja::{Value, context};
 use rayon::prelude::*;
 
 use crate::input::ReportInput;
-use crate::markdown::Markdown;
+use crate::markdown::{Markdown, code};
 use crate::metrics_page;
 use crate::plots;
 use crate::questions::{Answer, Question};
 use crate::template::Page;
 use crate::variants::Variants;
-use crate::{ReportError, csv, pictures, quality, sections, sensitivity, summary};
+use crate::{ReportError, csv, html, pictures, quality, sections, sensitivity, summary, sweep, told};
 
 /// A file of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl ReportFile {
 }
 
 /// Renders a report: `report.md`, `<variant>-metrics.md` and `<variant>-confusion-matrix.{svg,png}` for each evaluated
-/// variant, `pareto`, `latency`, `curve-…`, `trend-…` and `…-sensitivity-…` plots as `.svg` and `.png`, `metrics.csv`, and `record.json`, which is the
+/// variant, `pareto`, `latency`, `curve-…`, `trend-…` and `…-sensitivity-…` plots as `.svg` and `.png`, `report.html`, `metrics.csv`, and `record.json`, which is the
 /// input itself. Equal input gives equal bytes.
 pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     let variants = Variants::of(input)?;
@@ -42,12 +42,24 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     };
     let answers: Vec<Answer> = asked.iter().map(|question| question.answer(&variants)).collect();
     let (pareto, latency) = (pictures::pareto(&variants), pictures::latency(&variants));
+    let sweep = (variants.sweep || variants.repeat.is_some()) && sweep::main_effects(&variants).is_some();
+    let (grids, pairs) = if sweep {
+        sweep::grids(&variants)
+    } else {
+        (Vec::new(), 0)
+    };
 
     let page = context! {
         title => input.title.as_str(),
         introduction => sections::introduction(input, &variants),
         summary => summary::table(&variants).render(),
         notes => sections::notes(&variants),
+        differences => differences(&variants),
+        sweep => sweep.then(|| context! {
+            effects => Value::from(sweep::main_effects(&variants).unwrap_or_default().render()),
+            grids => grids.iter().map(|(name, _)| Value::from(Markdown::trusted(format!("{name}.png")))).collect::<Vec<_>>(),
+            more => pairs.saturating_sub(grids.len()),
+        }),
         pareto => pareto.as_ref().map(|_| "pareto.png"),
         latency => latency.as_ref().map(|_| sections::latency(&variants, "latency.png")),
         answers => answers.iter().map(answer_value).collect::<Vec<_>>(),
@@ -68,8 +80,9 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     drawings.extend(latency.map(|svg| ("latency".to_owned(), svg)));
     drawings.extend(quality::plots(&variants));
     drawings.extend(sensitivity::plots(&variants));
+    drawings.extend(grids);
     drawings.extend(answers.into_iter().filter_map(|answer| answer.plot));
-    for variant in &variants.all {
+    for variant in variants.shown() {
         let Some(metrics) = variant.metrics else { continue };
         let drawing = format!("{}-confusion-matrix", variant.slug);
         let text = metrics_page::render(variant, metrics, &format!("{drawing}.png"))?;
@@ -93,6 +106,9 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
         files.push(ReportFile::new(format!("{name}.png"), png));
         files.push(ReportFile::new(format!("{name}.svg"), svg));
     }
+    let plain = sections::introduction_text(input, &variants);
+    let page = html::render(input, &variants, &plain, &html::notes(&variants))?;
+    files.push(ReportFile::new("report.html", page));
     files.push(ReportFile::new("metrics.csv", csv(input)));
     files.push(ReportFile::new(
         "record.json",
@@ -101,11 +117,22 @@ pub fn render(input: &ReportInput) -> Result<Vec<ReportFile>, ReportError> {
     Ok(files)
 }
 
+/// The changes from the baseline, sample by sample, with a word about the method.
+fn differences(variants: &Variants<'_>) -> Option<Value> {
+    let table = told::differences(variants)?;
+    Some(context! {
+        baseline => Value::from(code(&variants.baseline()?.title)),
+        table => Value::from(table.render()),
+        repeat => variants.repeat.is_some(),
+    })
+}
+
 fn answer_value(answer: &Answer) -> Value {
     context! {
         heading => Value::from(answer.heading.clone()),
         text => Value::from(answer.text.clone()),
         table => answer.table.as_ref().map(|table| Value::from(table.render())),
+        more => answer.more.as_deref(),
         plot => answer.plot.as_ref().map(|(name, _)| Value::from(Markdown::trusted(format!("{name}.png")))),
     }
 }

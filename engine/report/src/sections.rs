@@ -19,11 +19,39 @@ fn plain(text: impl Into<String>) -> Markdown {
 pub(crate) fn introduction(input: &ReportInput, variants: &Variants<'_>) -> Value {
     let count = variants.all.len();
     let noun = if count == 1 { "variant" } else { "variants" };
-    let mut text = format!("{count} {noun} made by the recipe {}", code(&input.recipe.name));
-    if let Some(baseline) = variants.baseline() {
-        text = format!("{text}, compared with {}", code(&baseline.name));
+    let counted = numbers::count(count as u64);
+    let mut text = format!("{counted} {noun} made by the recipe {}", code(&input.recipe.name));
+    if let Some(repeat) = variants.repeat {
+        let settings = numbers::count(variants.settings.len() as u64);
+        text = format!("{text} in {settings} settings, repeated over {}", code(repeat));
     }
-    plain(text + ".").into()
+    if let Some(baseline) = variants.baseline() {
+        text = format!("{text}, compared with {}", code(&baseline.title));
+    }
+    text.push('.');
+    if variants.sweep {
+        text += " This page shows the baseline, the frontier of size and accuracy, and the most accurate; \
+                 [report.html](report.html) and [metrics.csv](metrics.csv) hold all.";
+    }
+    plain(text).into()
+}
+
+/// The same in plain text.
+pub(crate) fn introduction_text(input: &ReportInput, variants: &Variants<'_>) -> String {
+    let count = numbers::count(variants.all.len() as u64);
+    let noun = if variants.all.len() == 1 { "variant" } else { "variants" };
+    let repeats = variants
+        .repeat
+        .map(|axis| format!(" in {} settings, repeated over {axis}", variants.settings.len()));
+    let against = variants
+        .baseline()
+        .map(|baseline| format!(", compared with {}", baseline.title));
+    format!(
+        "{count} {noun} made by the recipe {}{}{}.",
+        input.recipe.name,
+        repeats.unwrap_or_default(),
+        against.unwrap_or_default()
+    )
 }
 
 /// How to read the summary: which values are best, what was tested, with which arithmetic, packed and timed how.
@@ -33,6 +61,17 @@ pub(crate) fn notes(variants: &Variants<'_>) -> Vec<Value> {
     )];
     if variants.baseline().is_none() {
         notes = vec![plain("Best values are **bold**.")];
+    }
+    if variants.sweep || variants.repeat.is_some() {
+        notes = vec![plain(
+            "Frontier: nothing else is both no larger, packed, and no less accurate. Difference: from the baseline.",
+        )];
+    }
+    if let Some(repeat) = variants.repeat {
+        notes.push(plain(format!(
+            "Mean ± standard deviation of the runs that differ in {} alone; sizes and times are means.",
+            code(repeat)
+        )));
     }
     let evaluated = || variants.all.iter().filter_map(|v| Some((v, v.metrics?)));
     if evaluated().next().is_some() {
@@ -45,7 +84,7 @@ pub(crate) fn notes(variants: &Variants<'_>) -> Vec<Value> {
             evaluated().map(|(v, m)| (v, m.arithmetic.clone())),
         ));
         notes.push(plain(
-            "Intervals are Wilson's, 95 %. G-mean is the geometric mean of the classes' sensitivities.",
+            "Intervals of an accuracy are Wilson's, 95 %. G-mean is the geometric mean of the classes' sensitivities.",
         ));
     }
     let weighed = variants
@@ -60,9 +99,9 @@ pub(crate) fn notes(variants: &Variants<'_>) -> Vec<Value> {
 
 /// `Label: value.` where all variants agree, else each value with its variants.
 fn grouped<'v, 'a: 'v>(label: &str, values: impl Iterator<Item = (&'v Variant<'a>, String)>) -> Markdown {
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (variant, value) in values {
-        groups.entry(value).or_default().push(code(&variant.name).to_string());
+        groups.entry(value).or_default().push(variant.title.as_str());
     }
     let several = groups.len() > 1;
     let texts: Vec<String> = groups
@@ -70,13 +109,23 @@ fn grouped<'v, 'a: 'v>(label: &str, values: impl Iterator<Item = (&'v Variant<'a
         .map(|(value, names)| {
             let value = Markdown::text(&value);
             if several {
-                format!("{value} ({})", names.join(", "))
+                format!("{value} ({})", few(&names))
             } else {
                 value.to_string()
             }
         })
         .collect();
     plain(format!("{label}: {}.", texts.join("; ")))
+}
+
+/// Names in code type; of many the first and how many more.
+fn few(names: &[&str]) -> String {
+    const MOST: usize = 12;
+    let mut shown: Vec<String> = names.iter().take(MOST).map(|name| code(name).to_string()).collect();
+    if names.len() > MOST {
+        shown.push(format!("{} more", names.len() - MOST));
+    }
+    shown.join(", ")
 }
 
 /// The stages of every timed variant.
@@ -94,7 +143,7 @@ pub(crate) fn latency(variants: &Variants<'_>, plot: &str) -> Value {
         "Memory after load",
         "Peak",
     ]);
-    let timed = || variants.all.iter().filter_map(|v| Some((v, v.benchmark?)));
+    let timed = || variants.shown().filter_map(|v| Some((v, v.benchmark?)));
     for (variant, benchmark) in timed() {
         let timings = &benchmark.timings;
         let steady = &timings.steady;
@@ -106,11 +155,7 @@ pub(crate) fn latency(variants: &Variants<'_>, plot: &str) -> Value {
             ms(timings.first_ms),
             timings.warmup.map(|warmup| ms(warmup.median)).unwrap_or_default(),
             ms(steady.median),
-            plain(format!(
-                "{} ± {}",
-                numbers::significant(steady.mean, 3),
-                numbers::milliseconds(steady.std)
-            )),
+            plain(numbers::mean_and_deviation_ms(steady.mean, steady.std)),
             ms(steady.p90),
             ms(steady.p99),
             plain(numbers::count(steady.runs)),
@@ -127,8 +172,22 @@ pub(crate) fn latency(variants: &Variants<'_>, plot: &str) -> Value {
     };
     let notes = [
         grouped(
-            "Runtime",
-            timed().map(|(v, b)| (v, format!("{}, {}", b.runtime, threads(b.threads)))),
+            "Whose kernels were timed",
+            timed().map(|(v, b)| {
+                let own = if b.runtime.starts_with("pipeline") {
+                    "this program's, "
+                } else {
+                    ""
+                };
+                (
+                    v,
+                    format!(
+                        "{own}{}, {}, on this host; a device's runtime has others",
+                        b.runtime,
+                        threads(b.threads)
+                    ),
+                )
+            }),
         ),
         grouped(
             "Machine",
@@ -161,17 +220,12 @@ pub(crate) fn latency(variants: &Variants<'_>, plot: &str) -> Value {
 /// The matrices of the evaluated variants, two side by side, each leading to the variant's page.
 pub(crate) fn confusions(variants: &Variants<'_>) -> Option<Value> {
     let picture = |variant: &Variant<'_>| {
-        let (name, slug) = (code(&variant.name), &variant.slug);
+        let (name, slug) = (code(&variant.title), &variant.slug);
         plain(format!(
             "[{name}<br>![Confusion matrix]({slug}-confusion-matrix.png)]({slug}-metrics.md)"
         ))
     };
-    let pictures: Vec<Markdown> = variants
-        .all
-        .iter()
-        .filter(|v| v.metrics.is_some())
-        .map(picture)
-        .collect();
+    let pictures: Vec<Markdown> = variants.shown().filter(|v| v.metrics.is_some()).map(picture).collect();
     let columns = pictures.len().min(2);
     let mut table = Table::of_text(&[""; 2][..columns]);
     for row in pictures.chunks(2) {
@@ -183,8 +237,7 @@ pub(crate) fn confusions(variants: &Variants<'_>) -> Option<Value> {
 /// What was asked of each variant and what became of it.
 pub(crate) fn effects(variants: &Variants<'_>) -> Vec<Value> {
     let asked = variants
-        .all
-        .iter()
+        .shown()
         .filter_map(|v| Some((v, &v.model?.effect)).filter(|(_, effect)| !effect.is_empty()));
     asked
         .map(|(variant, effect)| {
@@ -210,7 +263,7 @@ pub(crate) fn effects(variants: &Variants<'_>) -> Vec<Value> {
                 ]);
             }
             let taken = effect.iter().filter(|row| row.took_effect).count();
-            let summary = format!("{}: {taken} of {} took effect", html(&variant.name), effect.len());
+            let summary = format!("{}: {taken} of {} took effect", html(&variant.title), effect.len());
             details(summary, &table.without_empty_columns())
         })
         .collect()
@@ -218,10 +271,7 @@ pub(crate) fn effects(variants: &Variants<'_>) -> Vec<Value> {
 
 /// The epochs of every trained variant, the kept one in bold.
 pub(crate) fn learning(variants: &Variants<'_>) -> Vec<Value> {
-    let trained = variants
-        .all
-        .iter()
-        .filter_map(|v| Some((v, v.model?.training.as_ref()?)));
+    let trained = variants.shown().filter_map(|v| Some((v, v.model?.training.as_ref()?)));
     trained
         .map(|(variant, training)| {
             let mut table = Table::of_numbers(&[
@@ -256,7 +306,7 @@ pub(crate) fn learning(variants: &Variants<'_>) -> Vec<Value> {
             };
             let text = format!(
                 "{}: {} epochs{early} on {} samples, {} held out; the model of epoch {} was kept.",
-                code(&variant.name),
+                code(&variant.title),
                 training.epochs.len(),
                 numbers::count(training.samples),
                 numbers::count(training.held_out),
@@ -289,7 +339,7 @@ pub(crate) fn agreement(variants: &Variants<'_>) -> Option<Value> {
         "Top-5",
     ]);
     let mut layers = Vec::new();
-    for (variant, agreement) in variants.all.iter().filter_map(|v| Some((v, v.agreement?))) {
+    for (variant, agreement) in variants.shown().filter_map(|v| Some((v, v.agreement?))) {
         let Agreement {
             reference,
             samples,
@@ -300,7 +350,7 @@ pub(crate) fn agreement(variants: &Variants<'_>) -> Option<Value> {
             departs,
         } = agreement;
         let share = |share: &Option<f64>| plain(share.map(numbers::percent).unwrap_or_default());
-        let mut row = vec![code(&variant.name), code(reference), plain(numbers::count(*samples))];
+        let mut row = vec![code(&variant.title), code(reference), plain(numbers::count(*samples))];
         row.extend(closeness_cells(closeness));
         row.extend([share(top1), share(top5)]);
         table.push(row);
@@ -331,7 +381,7 @@ pub(crate) fn agreement(variants: &Variants<'_>) -> Option<Value> {
             });
             let summary = format!(
                 "{} against {}, layer by layer{departs}",
-                html(&variant.name),
+                html(&variant.title),
                 html(reference)
             );
             layers.push(details(summary, &table.without_empty_columns()));
@@ -360,7 +410,7 @@ fn closeness_cells(closeness: &Closeness) -> [Markdown; 5] {
     };
     let cosine = cosine.map(|cosine| format!("{cosine:.6}"));
     let snr = match snr_db {
-        Some(snr) => format!("{snr:.1} dB"),
+        Some(snr) => numbers::with_unit(format!("{snr:.1}"), "dB"),
         None if equal == elements => "no noise".to_owned(),
         None => String::new(),
     };
@@ -380,7 +430,7 @@ fn closeness_cells(closeness: &Closeness) -> [Markdown; 5] {
 pub(crate) fn calibration(variants: &Variants<'_>) -> Option<Value> {
     let mut table = Table::of_numbers(&["Variant", "Method", "Samples", "Of", "Classes seen", "Per class"]);
     let mut warnings = Vec::new();
-    for (variant, calibration) in variants.all.iter().filter_map(|v| Some((v, v.calibration?))) {
+    for (variant, calibration) in variants.shown().filter_map(|v| Some((v, v.calibration?))) {
         let counts = || calibration.per_class.iter().map(|(_, count)| *count);
         let seen = counts().filter(|count| *count > 0).count();
         let range = match (counts().min(), counts().max()) {
@@ -394,7 +444,7 @@ pub(crate) fn calibration(variants: &Variants<'_>) -> Option<Value> {
             format!("{seen} of {}", calibration.per_class.len())
         };
         table.push(vec![
-            code(&variant.name),
+            code(&variant.title),
             Markdown::text(&calibration.method),
             plain(numbers::count(calibration.samples)),
             plain(numbers::count(calibration.population)),
@@ -404,7 +454,7 @@ pub(crate) fn calibration(variants: &Variants<'_>) -> Option<Value> {
         let warned = calibration
             .warnings
             .iter()
-            .map(|text| format!("{}: {}", code(&variant.name), Markdown::text(text)));
+            .map(|text| format!("{}: {}", code(&variant.title), Markdown::text(text)));
         warnings.extend(warned.map(|text| Value::from(plain(text))));
     }
     if table.is_empty() {

@@ -82,7 +82,7 @@ pub(crate) fn plots(variants: &Variants<'_>) -> Vec<(String, String)> {
             .map(|(treatment, svg)| (file(variant, treatment), svg))
             .collect::<Vec<_>>()
     };
-    variants.all.iter().flat_map(of).collect()
+    variants.shown().flat_map(of).collect()
 }
 
 fn file(variant: &Variant<'_>, treatment: &str) -> String {
@@ -109,14 +109,16 @@ fn bar(row: &SensitivityRow) -> Bar<'_> {
         label: &row.layer,
         value: 100.0 * row.noise,
         mark: 100.0 * row.noise,
-        note: row.snr_db.map_or("no error".to_owned(), |snr| format!("{snr:.1} dB")),
+        note: row.snr_db.map_or("no error".to_owned(), |snr| {
+            numbers::with_unit(format!("{snr:.1}"), "dB")
+        }),
         baseline: false,
     }
 }
 
 /// The section of the report: for each variant a sentence, plots, the table, and what to change.
 pub(crate) fn section(variants: &Variants<'_>) -> Vec<Value> {
-    let found = variants.all.iter().filter_map(|v| Some((v, v.sensitivity?)));
+    let found = variants.shown().filter_map(|v| Some((v, v.sensitivity?)));
     found
         .map(|(variant, sensitivity)| {
             let plots: Vec<Value> = sensitivity
@@ -135,7 +137,7 @@ pub(crate) fn section(variants: &Variants<'_>) -> Vec<Value> {
             context! {
                 introduction => Value::from(introduction(variant, sensitivity)),
                 plots => plots,
-                summary => Value::from(Markdown::trusted(format!("{}: {} layers and treatments", html(&variant.name), sensitivity.rows.len()))),
+                summary => Value::from(Markdown::trusted(format!("{}: {} layers and treatments", html(&variant.title), sensitivity.rows.len()))),
                 table => Value::from(table(sensitivity).render()),
                 edits => edits,
             }
@@ -151,7 +153,7 @@ fn introduction(variant: &Variant<'_>, sensitivity: &Sensitivity) -> Markdown {
         .unwrap_or_default();
     Markdown::trusted(format!(
         "{}: one layer treated at a time, all others as they were, on {samples} samples{accuracy}.",
-        code(&variant.name)
+        code(&variant.title)
     ))
 }
 
@@ -174,8 +176,11 @@ fn table(sensitivity: &Sensitivity) -> Table {
             code(&row.layer),
             Markdown::text(&row.treatment),
             plain(numbers::count(row.weights)),
-            plain(format!("{} %", numbers::significant(100.0 * row.noise, 3))),
-            plain(row.snr_db.map_or("–".to_owned(), |snr| format!("{snr:.1} dB"))),
+            plain(numbers::with_unit(numbers::significant(100.0 * row.noise, 3), "%")),
+            plain(
+                row.snr_db
+                    .map_or("–".to_owned(), |snr| numbers::with_unit(format!("{snr:.1}"), "dB")),
+            ),
             plain(row.cosine.map(|c| format!("{c:.5}")).unwrap_or_default()),
             plain(row.kl.map(|kl| numbers::significant(kl, 3)).unwrap_or_default()),
             share(row.top1),

@@ -4,7 +4,7 @@ use measure::{Direction, Unit};
 
 use crate::markdown::{Markdown, Table, code};
 use crate::variants::{Variant, Variants};
-use crate::{numbers, quality};
+use crate::{numbers, quality, sweep};
 
 /// A column of numbers: heading, which way is better, the value, and how a cell shows it beside the baseline's.
 struct Column {
@@ -68,6 +68,13 @@ const COLUMNS: [Column; 8] = [
         against: numbers::times,
     },
     Column {
+        heading: "Arena bytes",
+        better: Direction::Lower,
+        value: |v| v.sizes.and_then(|s| s.arena_bytes).map(|bytes| bytes as f64),
+        cell: |_, bytes| numbers::figure(bytes, Unit::Bytes),
+        against: numbers::times,
+    },
+    Column {
         heading: "Median latency",
         better: Direction::Lower,
         value: |v| v.benchmark.map(|b| b.timings.steady.median),
@@ -87,8 +94,11 @@ const COLUMNS: [Column; 8] = [
     },
 ];
 
-/// The table. Sizes and times say how many times smaller or faster than the baseline, shares the difference in points.
+/// The table; of a sweep the settings worth choosing. Sizes and times say how many times smaller or faster than the baseline, shares the difference in points.
 pub(crate) fn table(variants: &Variants<'_>) -> Table {
+    if variants.sweep || variants.repeat.is_some() {
+        return sweep::summary(variants);
+    }
     let mut headings = vec!["Variant"];
     headings.extend(COLUMNS.iter().map(|column| column.heading));
     let mut table = Table::of_numbers(&headings);
@@ -96,7 +106,7 @@ pub(crate) fn table(variants: &Variants<'_>) -> Table {
     let first = variants.all.iter().find_map(|v| v.quality?.scores.first());
     columns[0].better = first.map_or(Direction::Higher, |first| first.figure.direction);
     let best: Vec<Option<f64>> = columns.iter().map(|column| best(variants, column)).collect();
-    for variant in &variants.all {
+    for variant in variants.shown() {
         let mut row = vec![name(variants, variant)];
         row.extend(
             columns
@@ -116,7 +126,7 @@ pub(crate) fn name(variants: &Variants<'_>, variant: &Variant<'_>) -> Markdown {
     } else {
         ""
     };
-    Markdown::trusted(format!("{}{mark}", code(&variant.name)))
+    Markdown::trusted(format!("{}{mark}", code(&variant.title)))
 }
 
 /// The best value of a column; `None` where fewer than two variants differ in it.

@@ -1,18 +1,25 @@
-//! Entries gathered by variant: one row of every table. Owns names, families and file names.
+//! Entries gathered by variant: one row of every table. Owns names, families, file names and which variants are shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use measure::{Agreement, Benchmark, Figure, Metrics, Quality, Sizes};
 
 use crate::ReportError;
 use crate::input::{CalibrationSummary, Document, Entry, ModelSummary, ReportInput};
 use crate::sensitivity::Sensitivity;
+use crate::settings::{self, Setting};
 
 /// All that is known about one variant.
 #[derive(Debug, Clone)]
 pub(crate) struct Variant<'a> {
     /// The variant's name; with the step's name behind it where two steps made the same kind of document about it.
     pub(crate) name: String,
+    /// The name as people read it: `int8 k=4 n=20` for `int8-4-20`.
+    pub(crate) title: String,
+    /// What the title says before its axes: `int8`.
+    pub(crate) base: String,
+    /// The axes of the title with their values.
+    pub(crate) place: Vec<(&'a str, &'a str)>,
     /// The name as files spell it: ASCII letters, digits, `.`, `_`, `-`; unique even where case does not count.
     pub(crate) slug: String,
     /// Where it lies on axes and choices.
@@ -30,6 +37,9 @@ pub(crate) struct Variant<'a> {
 impl<'a> Variant<'a> {
     fn new(name: String) -> Self {
         Self {
+            title: name.clone(),
+            base: name.clone(),
+            place: Vec::new(),
             name,
             slug: String::new(),
             coordinates: Vec::new(),
@@ -42,6 +52,40 @@ impl<'a> Variant<'a> {
             calibration: None,
             sensitivity: None,
         }
+    }
+
+    /// Takes the values of axes out of the name, where they stand behind the step's name or in it: `int8-4-20` is `int8` at `k=4` and
+    /// `n=20`.
+    fn find_place(&mut self, axes: &[String]) {
+        let is_axis = |name: &str| axes.iter().any(|axis| name.rsplit('.').next() == Some(axis.as_str()));
+        let (own, apart) = match self.name.split_once(" (") {
+            Some((own, step)) => (own, format!(" ({step}")),
+            None => (self.name.as_str(), String::new()),
+        };
+        let mut base = own.to_owned();
+        for &(axis, value) in self.coordinates.iter().rev().filter(|(name, _)| is_axis(name)) {
+            let word = format!("-{value}");
+            let whole = |at: usize| base[at + word.len()..].chars().next().is_none_or(|next| next == '-');
+            let found = base
+                .rmatch_indices(&word)
+                .map(|(at, _)| at)
+                .find(|&at| at > 0 && whole(at));
+            if let Some(at) = found {
+                base.replace_range(at..at + word.len(), "");
+                self.place.push((axis, value));
+            }
+        }
+        self.place.reverse();
+        self.base = base + &apart;
+        self.title = self.title_without(None);
+    }
+
+    /// The title without one of the axes.
+    pub(crate) fn title_without(&self, left_out: Option<&str>) -> String {
+        let axes = self.place.iter().filter(|(axis, _)| Some(*axis) != left_out);
+        axes.fold(self.base.clone(), |title, (axis, value)| {
+            format!("{title} {axis}={value}")
+        })
     }
 
     /// The value of a coordinate.
@@ -105,7 +149,18 @@ impl<'a> Variant<'a> {
 pub(crate) struct Variants<'a> {
     pub(crate) all: Vec<Variant<'a>>,
     baseline: Option<usize>,
+    /// Variants that differ in nothing but a repeat, together.
+    pub(crate) settings: Vec<Setting>,
+    /// The axis whose values are repeats.
+    pub(crate) repeat: Option<&'a str>,
+    /// Whether there are too many to show each.
+    pub(crate) sweep: bool,
+    /// The variants that tables and pages show, in order.
+    shown: Vec<usize>,
 }
+
+/// Beyond this many variants a report shows those that one may choose, and the rest in files.
+const EACH: usize = 40;
 
 impl<'a> Variants<'a> {
     /// Gathers the entries; an error when there are none or the baseline is not among them.
@@ -128,18 +183,45 @@ impl<'a> Variants<'a> {
         if all.is_empty() {
             return Err(ReportError::Empty);
         }
+        for variant in &mut all {
+            variant.find_place(&input.recipe.axes);
+        }
+        keep_apart(&mut all);
         name_files(&mut all);
         let baseline = match &input.baseline {
             None => None,
             Some(name) => Some(all.iter().position(|variant| variant.name == *name).ok_or_else(|| {
-                let known: Vec<&str> = all.iter().map(|variant| variant.name.as_str()).collect();
                 ReportError::UnknownBaseline {
                     baseline: name.clone(),
-                    known: known.join(", "),
+                    known: first_names(all.iter().map(|variant| variant.name.as_str())),
                 }
             })?),
         };
-        Ok(Self { all, baseline })
+        let repeat = input.repeat.as_deref();
+        let settings = settings::gather(&all, repeat);
+        let sweep = all.len() > EACH;
+        let mut variants = Self {
+            shown: (0..all.len()).collect(),
+            all,
+            baseline,
+            settings,
+            repeat,
+            sweep,
+        };
+        if sweep {
+            variants.shown = settings::worth_showing(&variants);
+        }
+        Ok(variants)
+    }
+
+    /// The variants that tables and pages show: all, or of a sweep the baseline, the frontier and the best.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Variant<'a>> {
+        self.shown.iter().filter_map(|&index| self.all.get(index))
+    }
+
+    /// The place of the baseline among all.
+    pub(crate) fn baseline_index(&self) -> Option<usize> {
+        self.baseline
     }
 
     /// What the others are compared with.
@@ -161,7 +243,7 @@ impl<'a> Variants<'a> {
         let exact: Vec<_> = self
             .all
             .iter()
-            .filter(|v| v.name == name || v.coordinate("model") == Some(name))
+            .filter(|v| v.name == name || v.title == name || v.coordinate("model") == Some(name))
             .collect();
         if !exact.is_empty() {
             return exact;
@@ -176,6 +258,17 @@ impl<'a> Variants<'a> {
     }
 }
 
+/// Gives variants whose titles are alike their names back.
+fn keep_apart(variants: &mut [Variant<'_>]) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for variant in variants.iter() {
+        *seen.entry(variant.title.clone()).or_default() += 1;
+    }
+    for variant in variants.iter_mut().filter(|variant| seen[&variant.title] > 1) {
+        variant.title.clone_from(&variant.name);
+    }
+}
+
 /// Gives every variant a file name that no other has.
 fn name_files(variants: &mut [Variant<'_>]) {
     let mut taken = BTreeSet::new();
@@ -187,6 +280,17 @@ fn name_files(variants: &mut [Variant<'_>]) {
             .find(|name| taken.insert(name.to_ascii_lowercase()))
             .unwrap_or(slug);
     }
+}
+
+/// The first few of some names, and how many more there are.
+pub(crate) fn first_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const MOST: usize = 8;
+    let names: Vec<&str> = names.collect();
+    let mut listed = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > MOST {
+        listed += &format!(", {} more", names.len() - MOST);
+    }
+    listed
 }
 
 /// What file names have of a variant's name: file systems give them 255 bytes, and words follow.
@@ -210,6 +314,41 @@ pub(crate) fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn titles_name_the_axes() {
+        let axes = ["k", "n", "s", "seed"].map(str::to_owned);
+        let title = |name: &str, coordinates: &[(&'static str, &'static str)]| {
+            let mut variant = Variant::new(name.to_owned());
+            variant.coordinates = coordinates.to_vec();
+            variant.find_place(&axes);
+            (variant.title.clone(), variant.title_without(Some("seed")))
+        };
+        let plain = |text: &str| (text.to_owned(), text.to_owned());
+        assert_eq!(title("base", &[("model", "base")]), plain("base"));
+        assert_eq!(
+            title(
+                "int8-4-1-20",
+                &[("model", "int8"), ("k", "4"), ("seed", "1"), ("n", "20")]
+            ),
+            ("int8 k=4 seed=1 n=20".to_owned(), "int8 k=4 n=20".to_owned())
+        );
+        // A value in the step's name, a choice that is no axis, and a value that two axes share.
+        assert_eq!(
+            title("pruned-0.5-int8", &[("model", "pruned-s-int8"), ("s", "0.5")]),
+            plain("pruned-int8 s=0.5")
+        );
+        assert_eq!(
+            title(
+                "small-pruned-4",
+                &[("model", "small"), ("small.model", "pruned"), ("small.k", "4")]
+            ),
+            plain("small-pruned small.k=4")
+        );
+        assert_eq!(title("int8-4-4", &[("k", "4"), ("n", "4")]), plain("int8 k=4 n=4"));
+        // What the model's name does not hold is no part of the title.
+        assert_eq!(title("base", &[("k", "4")]), plain("base"));
+    }
 
     #[test]
     fn file_names_are_safe_and_unique() {

@@ -1,69 +1,14 @@
 //! Whole reports of small inputs: what the pages say, and that everything in them is well formed.
 
-use measure::{
-    Benchmark, Compressor, ConfusionMatrix, FileSize, Interval, Machine, MemoryUse, Metrics, Sizes, Summary, Timings,
-};
+mod common;
+
+use common::{entry, evaluated, file, input, judged, metrics, plain, timed, weighed};
+use measure::{Benchmark, ConfusionMatrix, Interval, Metrics};
 use report::{
-    CalibrationSummary, Document, EffectRow, Entry, LearningEpoch, ModelSummary, Outcome, Question, RecipeFacts,
-    ReportFile, ReportInput, RunFigures, Training, Verdict, compare, csv, render, step_summary,
+    CalibrationSummary, Document, EffectRow, LearningEpoch, ModelSummary, Outcome, Question, ReportFile, ReportInput,
+    RunFigures, Training, Verdict, compare, csv, render, step_summary,
 };
 use resvg::usvg::roxmltree;
-
-fn metrics(counts: [[u64; 3]; 3]) -> Document {
-    let classes = ["cat", "dog", "eel"].map(str::to_owned).to_vec();
-    let confusion = ConfusionMatrix::from_counts(classes, counts.map(Vec::from).to_vec()).expect("square");
-    Document::Metrics(Metrics::of(confusion, None, "float32").expect("samples"))
-}
-
-/// Accuracy `right` of 300, errors spread evenly.
-fn evaluated(right: u64) -> Document {
-    let (own, wrong) = (right / 3, 100 - right / 3);
-    let off = [wrong / 2, wrong - wrong / 2];
-    metrics([[own, off[0], off[1]], [off[0], own, off[1]], [off[0], off[1], own]])
-}
-
-fn weighed(bytes: u64, zip_bytes: u64) -> Document {
-    let file = FileSize {
-        name: "model.tflite".into(),
-        bytes,
-        deflated_bytes: zip_bytes - 108,
-        zip_bytes,
-    };
-    Document::Sizes(Sizes {
-        files: vec![file],
-        tensors: vec![],
-        compressor: Compressor::default(),
-        weights: vec![],
-    })
-}
-
-fn timed(median: f64) -> Document {
-    let steady = Summary::of(&[median * 0.9, median, median * 1.3]).expect("runs");
-    let memory = MemoryUse {
-        before: Some(1 << 20),
-        after_load: Some(2 << 20),
-        peak: Some(3 << 20),
-    };
-    let timings = Timings {
-        load_ms: 1.0,
-        first_ms: 2.0,
-        warmup: None,
-        steady,
-        memory,
-    };
-    let machine = Machine {
-        cpu: "Example 9000".into(),
-        features: vec!["avx2".into()],
-        cores: 2,
-        os: "linux x86_64".into(),
-    };
-    Document::Benchmark(Benchmark {
-        timings,
-        runtime: "pipeline 0.1.0".into(),
-        threads: 1,
-        machine,
-    })
-}
 
 fn calibrated(samples: u64, per_class: [u64; 3]) -> Document {
     let names = ["cat", "dog", "eel"].map(str::to_owned);
@@ -212,35 +157,6 @@ fn trainings_are_compared_by_their_epochs() {
     }
 }
 
-fn entry(variant: &str, coordinates: &[(&str, &str)], document: Document) -> Entry {
-    let coordinates = coordinates
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    Entry {
-        variant: variant.to_owned(),
-        step: document.kind().to_owned(),
-        coordinates,
-        document,
-    }
-}
-
-fn input(entries: Vec<Entry>) -> ReportInput {
-    ReportInput {
-        title: "Lab".into(),
-        recipe: RecipeFacts {
-            name: "lab".into(),
-            digest: "sha256:00ff".into(),
-            command: "pipeline run lab.yaml".into(),
-            params: vec![("seed".into(), "7".into())],
-            tool_version: "0.1.0".into(),
-        },
-        baseline: Some("base".into()),
-        entries,
-        questions: vec![],
-    }
-}
-
 /// A baseline, three int8 variants over an axis, and one calibrated with a single class.
 fn lab() -> ReportInput {
     let mut entries = vec![
@@ -290,15 +206,6 @@ fn lab() -> ReportInput {
         questions,
         ..input(entries)
     }
-}
-
-fn file(input: &ReportInput, name: &str) -> String {
-    let files = render(input).expect("renders");
-    let found = files
-        .iter()
-        .find(|file| file.name == name)
-        .unwrap_or_else(|| panic!("no file {name}"));
-    String::from_utf8(found.bytes.clone()).expect("text")
 }
 
 fn extension(file: &ReportFile) -> &str {
@@ -418,6 +325,24 @@ base,,4000,3600,12.7
 }
 
 #[test]
+fn the_comparison_with_the_baseline_is_in_the_table() {
+    let small = input(vec![
+        entry("base", &[], judged("d", |sample| sample >= 30)),
+        entry("int8", &[], judged("d", |sample| sample >= 33)),
+    ]);
+    let rows: Vec<String> = csv(&small).lines().map(str::to_owned).collect();
+    assert!(rows[0].ends_with(
+        "against-baseline.became-right,against-baseline.became-wrong,against-baseline.mcnemar-p,\
+         against-baseline.difference-low,against-baseline.difference-high"
+    ));
+    assert!(rows[1].ends_with(",,,,,"), "{}", rows[1]);
+    let numbers: Vec<&str> = rows[2].rsplitn(6, ',').collect();
+    assert_eq!(numbers[3..5], ["3", "0"]);
+    let p: f64 = numbers[2].parse().expect("a number");
+    assert!((p - 0.25).abs() < 1e-12, "{p}");
+}
+
+#[test]
 fn names_stay_names_on_every_page() {
     let nasty = "<b>|`x`| [y](z) *";
     let confusion =
@@ -487,7 +412,7 @@ fn two_documents_of_a_kind_stand_in_rows_of_their_own() {
         .collect();
     insta::assert_snapshot!(rows.join("\n"), @r#"
 | `base` (baseline) | **80.00 % (75.11–84.13)** | **80.00 %** |
-| `base (train-quality)` | 70.00 % (64.59–74.91)<br>−10.00 | 70.00 %<br>−10.00 |
+| `base (train-quality)` | 70.00 % (64.59–74.91)<br>−10.00 points | 70.00 %<br>−10.00 points |
 "#);
 }
 
@@ -517,13 +442,13 @@ fn the_job_summary_is_short() {
         entry("base", &[], evaluated(240)),
         entry("int8", &[], evaluated(237)),
     ]);
-    insta::assert_snapshot!(step_summary(&small, &verdicts).expect("renders"), @r#"
+    insta::assert_snapshot!(plain(&step_summary(&small, &verdicts).expect("renders")), @r#"
 ## Lab
 
 | Variant | Accuracy (95 % interval) | G-mean |
 | --- | ---: | ---: |
 | `base` (baseline) | **80.00 % (75.11–84.13)** | **80.00 %** |
-| `int8` | 79.00 % (74.04–83.23)<br>−1.00 | 79.00 %<br>−1.00 |
+| `int8` | 79.00 % (74.04–83.23)<br>−1.00 points | 79.00 %<br>−1.00 points |
 
 ### Expectations
 
@@ -556,7 +481,7 @@ fn two_runs_are_compared_figure_by_figure() {
         entry("added|", &[], weighed(10, 120)),
     ]);
     let figures = |label: &str, input: &ReportInput| RunFigures::of(label, input).expect("entries");
-    insta::assert_snapshot!(compare(&figures("run 1", &old), &figures("run 2", &new)).expect("renders"), @r#"
+    insta::assert_snapshot!(plain(&compare(&figures("run 1", &old), &figures("run 2", &new)).expect("renders")), @r#"
 # run 1 → run 2
 
 15 figures changed, 6 are equal.
@@ -626,4 +551,54 @@ fn intervals_decide_what_a_difference_is_called() {
 `int8` reaches 50.00 % against 80.00 %, 30.00 points lower; the 95 % intervals do not overlap (44.38–55.62 and 75.11–84.13, 300 samples).
 "#);
     assert!(Interval::wilson(240, 300).overlaps(Interval::wilson(243, 300)));
+}
+
+#[test]
+fn the_samples_that_changed_tell_variants_apart() {
+    let base = |sample: usize| sample % 5 != 0;
+    let with = |data: &str, right: &dyn Fn(usize) -> bool| {
+        let entries = vec![
+            entry("base", &[], judged("d", base)),
+            entry("int8", &[], judged(data, right)),
+        ];
+        let questions = vec![Question::Against {
+            variant: "int8".into(),
+            against: "base".into(),
+        }];
+        let input = ReportInput {
+            questions,
+            ..input(entries)
+        };
+        let page = file(&input, "report.md");
+        let wanted =
+            |line: &&str| line.starts_with("`int8` reaches") || (line.starts_with("| `int8` |") && line.contains("to"));
+        page.lines().filter(wanted).collect::<Vec<_>>().join("\n")
+    };
+    // Twelve samples lost and none won: the intervals overlap, and still the two are told apart. Eight lost and two won are not enough.
+    let fewer = |sample: usize| base(sample) && !(1..60).step_by(5).any(|lost| lost == sample);
+    let mixed = |sample: usize| base(sample) != (sample < 20 && sample.is_multiple_of(2));
+    insta::assert_snapshot!(with("d", &fewer), @r#"
+| `int8` | −4.00 points | −6.47 to −1.67 points | 0 | 12 | 0.00049 | worse |
+`int8` reaches 76.00 % against 80.00 %, 4.00 points lower; of 300 samples 0 became right and 12 wrong, which tells the two apart (McNemar's exact p = 0.00049; 95 % interval of the difference −6.47 to −1.67 points).
+"#);
+    insta::assert_snapshot!(with("d", &mixed), @r#"
+| `int8` | −2.00 points | −4.31 to +0.22 points | 2 | 8 | 0.11 | no |
+`int8` reaches 78.00 % against 80.00 %, 2.00 points lower; of 300 samples 2 became right and 8 wrong, which does not tell the two apart (McNemar's exact p = 0.11; 95 % interval of the difference −4.31 to +0.22 points).
+"#);
+    insta::assert_snapshot!(with("d", &base), @r#"
+| `int8` | 0.00 points | −1.00 to +1.00 points | 0 | 0 | 1.0 | no |
+`int8` reaches 80.00 %, the same accuracy, with the same of 300 samples right.
+"#);
+    insta::assert_snapshot!(with("other samples", &fewer), @"`int8` reaches 76.00 % against 80.00 %, 4.00 points lower; the difference is within the 95 % intervals (70.86–80.48 and 75.11–84.13, 300 samples), which do not tell the two apart.");
+}
+
+#[test]
+fn numbers_do_not_part_from_their_units() {
+    let files = render(&lab()).expect("renders");
+    let page = files.iter().find(|file| file.name == "report.md").expect("a page");
+    let text = String::from_utf8(page.bytes.clone()).expect("text");
+    assert!(
+        text.contains("80.00\u{a0}%") && text.contains("0.400\u{a0}ms"),
+        "{text}"
+    );
 }

@@ -98,6 +98,7 @@ fn engine<'a>(
         digest: String::new(),
         command: String::new(),
         params: Vec::new(),
+        axes: Vec::new(),
         tool_version: String::new(),
     };
     let options = RunOptions {

@@ -126,6 +126,19 @@ impl RunRecord {
         let instance = self.instances.iter().find(|i| i.id == id)?;
         instance.document.as_ref()?.figure(name).map(|f| f.value)
     }
+
+    /// The interval of how far the accuracy of `here` lies below that of `there`, where both were evaluated on the same samples.
+    pub fn drop_interval(&self, here: &str, there: &str, confidence: f64) -> Option<measure::Interval> {
+        let outcomes = |id: &str| {
+            let instance = self.instances.iter().find(|i| i.id == id)?;
+            match instance.document.as_ref()? {
+                Document::Metrics(metrics) => metrics.outcomes.as_ref(),
+                _ => None,
+            }
+        };
+        // How far the one lies below the other is how far the other lies above it.
+        Some(measure::Paired::of(outcomes(there)?, outcomes(here)?)?.interval(confidence))
+    }
 }
 
 /// The JSON schema of the record.

@@ -121,6 +121,7 @@ fn facts() -> RecipeFacts {
         digest: String::new(),
         command: String::new(),
         params: Vec::new(),
+        axes: Vec::new(),
         tool_version: String::new(),
     }
 }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use architecture::Built;
 use indexmap::IndexMap;
+use models::ModelError;
 use models::inspection::{Inspection, LayerFacts, TensorFacts};
+use models::tflm::Account;
 use report::{Block, Network};
 
-use crate::args::InspectArgs;
+use super::device;
+use crate::args::{InspectArgs, TargetArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::sources::with_modules;
 use crate::table::{Align, Table};
@@ -40,10 +43,15 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
         return Ok(Exit::Success);
     }
     let inspection = models::inspection::inspect(&model);
-    let text = if args.json {
-        serde_json::to_string_pretty(&inspection)? + "\n"
-    } else {
-        text(&inspection) + &trained
+    let account = args
+        .target
+        .map(|TargetArg::Tflm| account(&args.model, || models::tflite(&model, false)))
+        .transpose()?;
+    let text = match (account, args.json) {
+        (None, false) => text(&inspection) + &trained,
+        (None, true) => serde_json::to_string_pretty(&inspection)? + "\n",
+        (Some(account), false) => device::text(&account),
+        (Some(account), true) => serde_json::to_string_pretty(&account)? + "\n",
     };
     if let Some(path) = &args.svg {
         save(path, &drawing(&inspection).svg())?;
@@ -53,6 +61,16 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     }
     terminal.result(&text)?;
     Ok(Exit::Success)
+}
+
+/// What TensorFlow Lite Micro makes of a model: of a `.tflite` file as it is, of another as it would be written.
+fn account(path: &Path, written: impl FnOnce() -> Result<Vec<u8>, ModelError>) -> Result<Account, Failure> {
+    let bytes = if path.extension().is_some_and(|e| e == "tflite") {
+        fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?
+    } else {
+        written().or_exit(Exit::StepFailed)?
+    };
+    models::tflm::account(&bytes).or_exit(Exit::StepFailed)
 }
 
 fn save(path: &Path, text: &str) -> Result<(), Failure> {

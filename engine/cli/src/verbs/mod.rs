@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod completions;
 mod convert;
+mod device;
 mod doc;
 mod explain;
 mod graph;

@@ -255,6 +255,7 @@ mod tests {
                 digest: String::new(),
                 command: String::new(),
                 params: Vec::new(),
+                axes: Vec::new(),
                 tool_version: String::new(),
             },
             started: 0,

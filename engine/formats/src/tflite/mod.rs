@@ -10,6 +10,7 @@
 //! | `window` | `SAME` and `VALID` ↔ explicit padding |
 //! | `write`, `read` | graph ↔ tables, one entry per operator in each |
 //! | `c_array` | a file as C source |
+//! | `outline` | a file as a device sees it |
 //!
 //! `read(write(graph))` is `graph`, but for what the format does not say:
 //! - a node is called after its first output;
@@ -24,6 +25,7 @@ mod builtin;
 mod c_array;
 mod flatbuffer;
 mod kernels;
+mod outline;
 mod read;
 mod schema;
 mod sparse;
@@ -31,6 +33,7 @@ mod window;
 mod write;
 
 pub use c_array::{CArray, c_array};
+pub use outline::{Outline, OutlineOperator, OutlineTensor, outline};
 pub use read::read;
 pub use sparse::compressed_bytes;
 pub use write::{Sparse, SparseTensor, WriteOptions, write, write_sparse, write_with};

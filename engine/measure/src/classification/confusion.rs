@@ -77,6 +77,22 @@ impl ConfusionMatrix {
         self.counts.iter().flatten().sum()
     }
 
+    /// The pairs of classes most often confused, the most frequent first: true class, predicted class, samples.
+    pub fn most_confused(&self, limit: usize) -> Vec<(usize, usize, u64)> {
+        let row = |(row, counts): (usize, &Vec<u64>)| {
+            let cells = counts
+                .iter()
+                .enumerate()
+                .map(move |(column, &count)| (row, column, count));
+            cells.collect::<Vec<_>>()
+        };
+        let mut pairs: Vec<_> = self.counts.iter().enumerate().flat_map(row).collect();
+        pairs.retain(|&(row, column, count)| count > 0 && row != column);
+        pairs.sort_by_key(|&(row, column, count)| (std::cmp::Reverse(count), row, column));
+        pairs.truncate(limit);
+        pairs
+    }
+
     /// Samples whose true class was predicted: the trace.
     pub fn correct(&self) -> u64 {
         (0..self.classes.len()).map(|class| self.counts[class][class]).sum()

@@ -9,10 +9,12 @@
 //! - Means are over all classes alike (scikit-learn's `average="macro"`, `labels` = all classes). The overall G-mean is the
 //!   geometric mean of all sensitivities (imbalanced-learn's `average="multiclass"`), 0 as soon as one class is never
 //!   found; per class it is `√(sensitivity · specificity)`.
+//! - Which samples were decided rightly is kept ([`Outcomes`]), so that two models can be compared sample by sample ([`Paired`]).
 //! - The interval of accuracy is Wilson's, 95 % (Wilson 1927, doi:10.1080/01621459.1927.10502953).
 
 mod confusion;
 mod interval;
+mod paired;
 mod tally;
 
 use schemars::JsonSchema;
@@ -24,6 +26,7 @@ use confusion::{OneAgainstRest, ratio};
 
 pub use confusion::ConfusionMatrix;
 pub use interval::Interval;
+pub use paired::{Bits, Outcomes, Paired};
 pub(crate) use tally::rank;
 pub use tally::{Judgement, Tally, argmax};
 
@@ -125,6 +128,9 @@ pub struct Metrics {
     pub zero_division: ZeroDivision,
     /// Samples by true class (rows) and predicted class (columns).
     pub confusion: ConfusionMatrix,
+    /// Which samples were decided rightly; `None` where that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<Outcomes>,
 }
 
 impl Metrics {
@@ -179,6 +185,7 @@ impl Metrics {
             },
             per_class,
             confusion,
+            outcomes: None,
         })
     }
 

@@ -47,6 +47,13 @@ impl Judgement {
     }
 }
 
+impl Judgement {
+    /// Whether the decision is the sample's class.
+    pub fn is_right(&self) -> bool {
+        self.label == self.decision
+    }
+}
+
 fn check_labels(sample: u64, labels: [usize; 2], classes: usize) -> Result<(), MeasureError> {
     let outside = labels.into_iter().find(|&index| index >= classes);
     outside.map_or(Ok(()), |label| {

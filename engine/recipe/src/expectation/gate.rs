@@ -2,13 +2,31 @@
 
 use serde_json::Value;
 
-use super::Expectation;
+use super::{Expectation, Relation};
 use crate::{
     Coordinates, Instance, InstanceId, Recipe,
     diagnostic::{Complaints, Diagnostic},
     instance::word,
     suggest,
 };
+
+/// What is known of instances: where gates find their numbers.
+pub trait Findings {
+    /// The number at a path of what an instance found.
+    fn number(&self, id: &InstanceId, path: &str) -> Option<f64>;
+
+    /// The ends of the interval of how far a number of `here` lies below that of `there`, where both were judged on the same samples.
+    fn drop_interval(&self, here: &InstanceId, there: &InstanceId, path: &str, confidence: f64) -> Option<[f64; 2]> {
+        let _ = (here, there, path, confidence);
+        None
+    }
+}
+
+impl<F: Fn(&InstanceId, &str) -> Option<f64>> Findings for F {
+    fn number(&self, id: &InstanceId, path: &str) -> Option<f64> {
+        self(id, path)
+    }
+}
 
 /// An expectation of one instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +57,7 @@ pub struct Verdict<'r> {
     pub gate: Gate<'r>,
     /// Whether it was met.
     pub outcome: Outcome,
-    /// The judged value: the metric, or its drop from the baseline.
+    /// The judged value: the metric, its drop from the baseline, or the end of the drop's interval that keeps the first bound.
     pub value: Option<f64>,
     /// One sentence for people.
     pub words: String,
@@ -104,69 +122,88 @@ impl Recipe {
         }
     }
 
-    /// Judges all gates with the metrics that `metric` finds for an instance and a path.
+    /// Judges all gates by what instances found.
     pub fn verdicts(
         &self,
         instances: &[Instance],
-        metric: impl Fn(&InstanceId, &str) -> Option<f64>,
+        findings: impl Findings,
     ) -> Result<Vec<Verdict<'_>>, Vec<Diagnostic>> {
         Ok(self
             .gates(instances)?
             .into_iter()
-            .map(|gate| gate.judge(&metric))
+            .map(|gate| gate.judge(&findings))
             .collect())
     }
 }
 
 impl<'r> Gate<'r> {
-    /// Judges the gate with the metrics that `metric` finds for an instance and a path.
-    pub fn judge(self, metric: impl Fn(&InstanceId, &str) -> Option<f64>) -> Verdict<'r> {
+    /// Judges the gate by what instances found.
+    pub fn judge(self, findings: &impl Findings) -> Verdict<'r> {
         let path = &self.expectation.path;
+        let number = |id| findings.number(id, path).filter(|value| !value.is_nan());
         let unknown = |id: &InstanceId| format!("`{path}` of {id} is not known");
-        let here = metric(&self.instance, path).filter(|value| !value.is_nan());
-        let there = self
-            .baseline
-            .as_ref()
-            .map(|id| (id, metric(id, path).filter(|value| !value.is_nan())));
-        let (value, words) = match (here, there) {
+        let here = number(&self.instance);
+        let there = self.baseline.as_ref().map(|id| (id, number(id)));
+        let (range, words) = match (here, there) {
             (None, _) => (None, unknown(&self.instance)),
             (Some(_), Some((id, None))) => (None, unknown(id)),
-            (Some(here), None) => (Some(here), format!("{path} of {} is {here}", self.instance)),
+            (Some(here), None) => (Some([here; 2]), format!("{path} of {} is {here}", self.instance)),
             (Some(here), Some((id, Some(there)))) => {
                 let drop = difference(there, here);
                 let words = format!(
                     "{path} of {} is {here}, a drop of {drop} from {there} of {id}",
                     self.instance
                 );
-                (Some(drop), words)
+                match self.expectation.confidence {
+                    None => (Some([drop; 2]), words),
+                    Some(confidence) => self.sure(findings, id, confidence, words),
+                }
             }
         };
-        let bounds: Vec<_> = self
-            .expectation
-            .bounds
+        let bounds = &self.expectation.bounds;
+        let expected: Vec<_> = bounds
             .iter()
             .map(|(relation, bound)| format!("{} {bound}", relation.words()))
             .collect();
-        let outcome = match value {
+        // Of an interval the far end has to keep a bound: what is still possible, at worst.
+        let worst = |relation: Relation, [low, high]: [f64; 2]| match relation {
+            Relation::AtMost | Relation::Below | Relation::Exactly => high,
+            Relation::AtLeast | Relation::Above => low,
+        };
+        let outcome = match range {
             None => Outcome::Unknown,
-            Some(value)
-                if self
-                    .expectation
-                    .bounds
-                    .iter()
-                    .all(|(relation, bound)| relation.holds(value, *bound)) =>
-            {
-                Outcome::Met
-            }
+            Some(range) if bounds.iter().all(|(r, bound)| r.holds(worst(*r, range), *bound)) => Outcome::Met,
             Some(_) => Outcome::Missed,
         };
-        let words = format!("{words}; expected {}", bounds.join(" and "));
+        let value = range
+            .zip(bounds.first())
+            .map(|(range, (relation, _))| worst(*relation, range));
+        let words = format!("{words}; expected {}", expected.join(" and "));
         Verdict {
             gate: self,
             outcome,
             value,
             words,
         }
+    }
+
+    /// The interval of the drop from `baseline`, and the words about it.
+    fn sure(
+        &self,
+        findings: &impl Findings,
+        baseline: &InstanceId,
+        confidence: f64,
+        words: String,
+    ) -> (Option<[f64; 2]>, String) {
+        let found = findings.drop_interval(&self.instance, baseline, &self.expectation.path, confidence);
+        let percent = (confidence * 1e4).round() / 100.0;
+        let words = match found {
+            Some([low, high]) => format!("{words}, with {percent} % confidence between {low:.5} and {high:.5}"),
+            None => {
+                format!("{words}, but the two were not judged on the same samples, so that the drop has no interval")
+            }
+        };
+        (found, words)
     }
 }
 

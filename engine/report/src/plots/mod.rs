@@ -7,6 +7,7 @@
 mod axis;
 mod bars;
 mod curves;
+mod grid;
 mod heat;
 mod labels;
 mod lines;
@@ -18,6 +19,7 @@ mod text;
 
 pub(crate) use bars::{Bar, Bars};
 pub(crate) use curves::Curves;
+pub(crate) use grid::{Cell, Grid};
 pub(crate) use heat::Heat;
 pub(crate) use lines::{Lines, Sample};
 pub use network::{Block, Network};

@@ -1,4 +1,4 @@
-//! Size against accuracy: every variant a labelled point, and the line of those that nothing beats.
+//! Size against accuracy: every variant a point, those that are named with a label, and the line of those that nothing beats.
 
 use super::axis::{Axis, Spread, step_of, tick_text};
 use super::labels::{Box2, place};
@@ -16,7 +16,8 @@ pub(crate) enum Role {
 
 /// One variant.
 pub(crate) struct Point<'a> {
-    pub(crate) label: &'a str,
+    /// `None` for a point among many.
+    pub(crate) label: Option<&'a str>,
     /// Bytes.
     pub(crate) x: f64,
     /// Share, 0..1, with its interval.
@@ -82,7 +83,12 @@ impl Scatter<'_> {
                 bottom: y.at(point.low),
             })
             .collect();
-        for (point, whisker) in self.points.iter().zip(&whiskers) {
+        for (point, whisker) in self
+            .points
+            .iter()
+            .zip(&whiskers)
+            .filter(|(point, _)| point.label.is_some())
+        {
             let middle = f64::midpoint(whisker.left, whisker.right);
             let ink = ink(point);
             svg.line((middle, whisker.top), (middle, whisker.bottom), ink, 1.0);
@@ -90,12 +96,27 @@ impl Scatter<'_> {
                 svg.line((whisker.left, end), (whisker.right, end), ink, 1.0);
             }
         }
-        let labels: Vec<String> = self
+        // Named points stand above the others.
+        for (point, centre) in self
             .points
             .iter()
-            .map(|point| super::text::fit(point.label, 200.0, theme::SMALL_SIZE))
+            .zip(&centres)
+            .filter(|(point, _)| point.label.is_none())
+        {
+            svg.circle(*centre, 3.0, theme::PAPER, ink(point));
+        }
+        let labels: Vec<Option<String>> = self
+            .points
+            .iter()
+            .map(|point| Some(super::text::fit(point.label?, 200.0, theme::SMALL_SIZE)))
             .collect();
-        let mut obstacles = whiskers;
+        let named = self.points.iter().map(|point| point.label.is_some());
+        let mut obstacles: Vec<Box2> = whiskers
+            .into_iter()
+            .zip(named)
+            .filter(|(_, named)| *named)
+            .map(|(w, _)| w)
+            .collect();
         obstacles.extend(stairs.windows(2).map(|pair| segment(pair[0], pair[1])));
         for (((point, centre), label), placed) in self
             .points
@@ -104,6 +125,9 @@ impl Scatter<'_> {
             .zip(&labels)
             .zip(place(&centres, &labels, FRAME, &obstacles))
         {
+            let (Some(placed), Some(label)) = (placed, label) else {
+                continue;
+            };
             let area = placed.area;
             if placed.led {
                 let end = (

@@ -6,10 +6,14 @@ use crate::markdown::{Markdown, Table, code};
 use crate::numbers;
 use crate::variants::{Variant, Variants};
 
-use super::accuracy::{Comparison, sentence};
+use crate::told::{Comparison, method, sentence};
+
 use super::{Answer, family, list, names};
 
 type Measured<'a, 'v> = (&'v Variant<'a>, &'a Metrics);
+
+/// Variants that are written about; the table has more.
+const PARAGRAPHS: usize = 12;
 
 pub(super) fn answer(variants: &Variants<'_>, variant: &str, against: &str) -> Answer {
     let heading = Markdown::trusted(format!("How does {} do against {}?", family(variant), family(against)));
@@ -30,7 +34,17 @@ pub(super) fn answer(variants: &Variants<'_>, variant: &str, against: &str) -> A
             return Answer::missing(heading, &format!("no variant {} was evaluated", code(name)));
         }
     }
-    let paragraphs: Vec<String> = ones.iter().map(|one| paragraph(one, &others)).collect();
+    let mut paragraphs: Vec<String> = ones
+        .iter()
+        .take(PARAGRAPHS)
+        .map(|one| paragraph(one, &others))
+        .collect();
+    if ones.len() > PARAGRAPHS {
+        paragraphs.push(format!(
+            "{} more variants stand in metrics.csv.",
+            numbers::count((ones.len() - PARAGRAPHS) as u64)
+        ));
+    }
     let table = if ones.len() * others.len() > 1 {
         table(&ones, &others)
     } else {
@@ -45,29 +59,21 @@ fn paragraph((variant, metrics): &Measured<'_, '_>, others: &[Measured<'_, '_>])
     if let [(other, reference)] = others {
         sentences.push(format!(
             "{} reaches {}.",
-            code(&variant.name),
+            code(&variant.title),
             sentence(metrics, reference)
         ));
         sentences.extend(outputs(variant, other));
     } else {
         sentences.push(format!(
             "{} reaches {}.",
-            code(&variant.name),
+            code(&variant.title),
             numbers::percent(metrics.accuracy)
         ));
         for (comparison, higher, text) in [
-            (Comparison::Apart, false, "is worse, the 95 % intervals disjoint, than"),
-            (Comparison::Apart, true, "is better, the 95 % intervals disjoint, than"),
-            (
-                Comparison::WithinInterval,
-                false,
-                "is lower, but within the 95 % intervals, than",
-            ),
-            (
-                Comparison::WithinInterval,
-                true,
-                "is higher, but within the 95 % intervals, than",
-            ),
+            (Comparison::Apart, false, "is worse than"),
+            (Comparison::Apart, true, "is better than"),
+            (Comparison::Undecided, false, "is lower than, but not told apart from,"),
+            (Comparison::Undecided, true, "is higher than, but not told apart from,"),
             (Comparison::Equal, false, "equals"),
         ] {
             let alike: Vec<String> = others
@@ -78,7 +84,7 @@ fn paragraph((variant, metrics): &Measured<'_, '_>, others: &[Measured<'_, '_>])
                 .map(|(v, other)| {
                     format!(
                         "{} ({})",
-                        code(&v.name),
+                        code(&v.title),
                         numbers::points(metrics.accuracy - other.accuracy)
                     )
                 })
@@ -87,6 +93,10 @@ fn paragraph((variant, metrics): &Measured<'_, '_>, others: &[Measured<'_, '_>])
                 sentences.push(format!("It {text} {}.", list(&alike)));
             }
         }
+    }
+    if others.len() > 1 {
+        let by = method(metrics, others.iter().map(|(_, other)| *other));
+        sentences.push(format!("Told apart by {by}."));
     }
     sentences.extend(classes_seen(variant));
     sentences.join(" ")
@@ -154,7 +164,7 @@ fn table(ones: &[Measured<'_, '_>], others: &[Measured<'_, '_>]) -> Table {
             format!("{seen} of {}", c.per_class.len())
         });
         table.push(vec![
-            code(&variant.name),
+            code(&variant.title),
             Markdown::trusted(calibration.map(|c| numbers::count(c.samples)).unwrap_or_default()),
             Markdown::trusted(seen.unwrap_or_default()),
             Markdown::trusted(numbers::percent(metrics.accuracy)),

@@ -6,7 +6,8 @@ use crate::markdown::{Markdown, code};
 use crate::numbers;
 use crate::variants::{Variant, Variants};
 
-use super::accuracy::sentence;
+use crate::told::{Comparison, paired, sentence};
+
 use super::{Answer, family, names};
 
 pub(super) fn answer(variants: &Variants<'_>, of: &str, against: &str) -> Answer {
@@ -44,19 +45,20 @@ pub(super) fn answer(variants: &Variants<'_>, of: &str, against: &str) -> Answer
     };
     let mut text = format!(
         "The most accurate is {}: {}.",
-        code(&best.name),
+        code(&best.title),
         sentence(metrics, reference_metrics)
     );
     let close = |other: &&(&Variant<'_>, &Metrics)| {
-        other.0.name != best.name && other.1.accuracy_interval.overlaps(metrics.accuracy_interval)
+        other.0.name != best.name && Comparison::of(other.1, metrics) != Comparison::Apart
     };
-    let peers: Vec<&str> = measured
-        .iter()
-        .filter(close)
-        .map(|(variant, _)| variant.name.as_str())
-        .collect();
-    if !peers.is_empty() {
-        text = format!("{text} Its interval overlaps those of {}.", names(peers));
+    let close: Vec<_> = measured.iter().filter(close).collect();
+    if !close.is_empty() {
+        let peers = names(close.iter().map(|(variant, _)| variant.title.as_str()));
+        text = if close.iter().all(|(_, other)| paired(other, metrics).is_some()) {
+            format!("{text} The samples do not tell it from {peers}.")
+        } else {
+            format!("{text} Its interval overlaps those of {peers}.")
+        };
     }
     if let Some((new, old)) = best.sizes.zip(reference.sizes) {
         let (new, old) = (new.bytes() as f64, old.bytes() as f64);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Question;
 use super::trend::CALIBRATION_SAMPLES;
+use super::{BestUnder, Question};
+use crate::variants::first_names;
 
 /// A finding that a report is going to show.
 #[derive(Debug, Clone, Copy)]
@@ -16,12 +17,13 @@ pub struct Expected<'a> {
     pub compressed: bool,
 }
 
-/// Checks that a baseline and the names in questions are among the variants that are going to be there.
+/// Checks that a baseline, the axis of repeats and the names in questions are among the variants that are going to be there.
 ///
 /// # Errors
 /// The parameter, the name, and names that would do.
 pub fn check_questions(
     baseline: Option<&str>,
+    repeat: Option<&str>,
     questions: &[Question],
     expected: &[Expected<'_>],
 ) -> Result<(), String> {
@@ -34,6 +36,15 @@ pub fn check_questions(
         return Err(format!(
             "baseline: no compared variant is named `{name}`; there are {}",
             known.listed()
+        ));
+    }
+    if let Some(axis) = repeat.filter(|axis| !known.has_axis("*", axis)) {
+        return Err(format!(
+            "repeat: no compared variant has an axis `{axis}`; {}",
+            match known.axes().as_slice() {
+                [] => "there are no axes".to_owned(),
+                axes => format!("there are {}", axes.join(", ")),
+            }
         ));
     }
     for question in questions {
@@ -52,6 +63,25 @@ pub fn check_questions(
                     return Err(format!(
                         "questions: trend: `{of}` has no axis `{over}`, so there is nothing to follow"
                     ));
+                }
+            }
+            Question::BestUnder(BestUnder {
+                of,
+                bytes,
+                zip_bytes,
+                ms,
+                points,
+            }) => {
+                known.family("best-under: of", of)?;
+                if bytes.is_none() && zip_bytes.is_none() && ms.is_none() && points.is_none() {
+                    return Err(
+                        "questions: best-under: a limit is missing: add `bytes`, `zip-bytes`, `ms` or `points`".into(),
+                    );
+                }
+                if points.is_some() && baseline.is_none() {
+                    return Err(
+                        "questions: best-under: `points` are counted from a baseline: name one as `baseline`".into(),
+                    );
                 }
             }
             Question::Epochs { of, against } => {
@@ -102,15 +132,22 @@ impl<'a> Known<'a> {
             .any(|coordinates| coordinates.iter().any(|(known, _)| known == axis))
     }
 
+    /// The names of all coordinates.
+    fn axes(&self) -> Vec<&str> {
+        let mut axes: Vec<&str> = self
+            .variants
+            .values()
+            .flatten()
+            .map(|(axis, _)| axis.as_str())
+            .collect();
+        axes.sort_unstable();
+        axes.dedup();
+        axes
+    }
+
     /// The first few names.
     fn listed(&self) -> String {
-        const MOST: usize = 8;
-        let mut names: Vec<&str> = self.variants.keys().copied().take(MOST).collect();
-        let more = format!("{} more", self.variants.len().saturating_sub(MOST));
-        if self.variants.len() > MOST {
-            names.push(&more);
-        }
-        names.join(", ")
+        first_names(self.variants.keys().copied())
     }
 }
 
@@ -133,7 +170,7 @@ mod tests {
             finding("pruned-0.9", &most),
         ];
         let check =
-            |baseline, question: &Question| check_questions(baseline, std::slice::from_ref(question), &expected);
+            |baseline, question: &Question| check_questions(baseline, None, std::slice::from_ref(question), &expected);
         let trend = |of: &str| Question::Trend {
             of: of.into(),
             over: "s".into(),
@@ -143,6 +180,17 @@ mod tests {
         insta::assert_snapshot!(check(Some("int8"), &trend("*")).unwrap_err(), @"baseline: no compared variant is named `int8`; there are base, pruned-0.5, pruned-0.9");
         insta::assert_snapshot!(check(None, &trend("base")).unwrap_err(), @"questions: trend: `base` has no axis `s`, so there is nothing to follow");
         insta::assert_snapshot!(check(None, &trend("clustered")).unwrap_err(), @"questions: trend: of: no compared variant is named `clustered`, and none begins so; there are base, pruned-0.5, pruned-0.9");
+        let under = |points| BestUnder {
+            of: "*".into(),
+            bytes: None,
+            zip_bytes: None,
+            ms: None,
+            points,
+        };
+        insta::assert_snapshot!(check(None, &Question::BestUnder(under(None))).unwrap_err(), @"questions: best-under: a limit is missing: add `bytes`, `zip-bytes`, `ms` or `points`");
+        insta::assert_snapshot!(check(None, &Question::BestUnder(under(Some(1.0)))).unwrap_err(), @"questions: best-under: `points` are counted from a baseline: name one as `baseline`");
+        assert_eq!(check_questions(None, Some("s"), &[], &expected), Ok(()));
+        insta::assert_snapshot!(check_questions(None, Some("seed"), &[], &expected).unwrap_err(), @"repeat: no compared variant has an axis `seed`; there are s");
         insta::assert_snapshot!(check(None, &Question::Deflation).unwrap_err(), @"questions: deflation needs what a compress step finds: name one under `compare`");
     }
 }

@@ -40,7 +40,10 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
         let cell = |text: String| Markdown::trusted(text);
         table.push(vec![
             summary::name(variants, variant),
-            cell(contents::zeros_percent(&sizes.weights).map_or(String::new(), |p| format!("{p:.1} %"))),
+            cell(
+                contents::zeros_percent(&sizes.weights)
+                    .map_or(String::new(), |p| numbers::with_unit(format!("{p:.1}"), "%")),
+            ),
             cell(numbers::count(
                 sizes.weights.iter().map(|w| w.distinct).max().unwrap_or(0),
             )),
@@ -50,7 +53,7 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
             cell(sparse(&sizes.weights)),
             cell(numbers::count(sizes.bytes())),
             cell(numbers::count(sizes.zip_bytes())),
-            cell(format!("{:.1} %", sizes.deflation_percent())),
+            cell(numbers::with_unit(format!("{:.1}", sizes.deflation_percent()), "%")),
         ]);
     }
     let sentences: Vec<String> = [extremes(&known), gain(variants, &known), bound(&known)]
@@ -75,7 +78,7 @@ fn extremes(known: &[(&Variant<'_>, &measure::Sizes)]) -> Option<String> {
     let described = |(variant, sizes): &(&Variant<'_>, &measure::Sizes)| {
         format!(
             "{} (by {:.1} %, {:.1} % zeros, at most {} values in a layer)",
-            code(&variant.name),
+            code(&variant.title),
             sizes.deflation_percent(),
             contents::zeros_percent(&sizes.weights).unwrap_or(0.0),
             numbers::count(sizes.weights.iter().map(|w| w.distinct).max().unwrap_or(0)),
@@ -91,7 +94,7 @@ fn gain(variants: &Variants<'_>, known: &[(&Variant<'_>, &measure::Sizes)]) -> O
     let (raw, packed) = (baseline.bytes() as f64, baseline.zip_bytes() as f64);
     Some(format!(
         "Packed, {} is {} smaller than the baseline's file and {} smaller than that file packed.",
-        code(&variant.name),
+        code(&variant.title),
         numbers::times(raw, sizes.zip_bytes() as f64),
         numbers::times(packed, sizes.zip_bytes() as f64),
     ))

@@ -59,14 +59,14 @@ fn sentence((one, training): &Trained<'_, '_>, (other, reference): &Trained<'_, 
     let (wanted_epoch, wanted) = best(reference);
     let goal = format!(
         "{} at its best ({} of held-out samples, epoch {wanted_epoch} of {})",
-        code(&other.name),
+        code(&other.title),
         numbers::percent(wanted),
         reference.epochs.len()
     );
     if let Some((epoch, accuracy)) = accuracies(training).find(|(_, accuracy)| *accuracy >= wanted) {
         return format!(
             "{} is as accurate as {goal} after {epoch} {}, {} of as many: {}.",
-            code(&one.name),
+            code(&one.title),
             if epoch == 1 { "epoch" } else { "epochs" },
             numbers::percent(epoch as f64 / wanted_epoch.max(1) as f64),
             numbers::percent(accuracy)
@@ -75,7 +75,7 @@ fn sentence((one, training): &Trained<'_, '_>, (other, reference): &Trained<'_, 
     let (epoch, accuracy) = best(training);
     format!(
         "{} never is as accurate as {goal}: {} at most, after epoch {epoch} of {}.",
-        code(&one.name),
+        code(&one.title),
         numbers::percent(accuracy),
         training.epochs.len()
     )
@@ -86,8 +86,8 @@ fn curves((one, training): &Trained<'_, '_>, (other, reference): &Trained<'_, '_
     let heading = |text: Markdown| (text, Align::Right);
     let mut table = Table::new([
         heading(Markdown::trusted("Epoch")),
-        heading(code(&one.name)),
-        heading(code(&other.name)),
+        heading(code(&one.title)),
+        heading(code(&other.title)),
     ]);
     let at = |training: &Training, number: usize| {
         let accuracy = accuracies(training).find(|(epoch, _)| *epoch == number);

@@ -4,9 +4,9 @@
 //! a difference that the intervals do not support is called that, and a question whose entries are missing says what is
 //! missing.
 
-mod accuracy;
 mod against;
 mod best;
+mod best_under;
 mod check;
 mod deflation;
 mod dominance;
@@ -22,13 +22,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::markdown::{Markdown, Table, code};
+use crate::numbers;
+use crate::settings;
 use crate::variants::Variants;
-
-pub(crate) use dominance::standings;
 
 /// A question about the variants. Names are those of variants, or of the step that makes a family of them (`int8` for
 /// `int8-0.01`, `int8-0.8`); `*` means all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Question {
     /// How many parameters and bytes has each variant, and how much smaller than the baseline is it?
@@ -49,6 +49,9 @@ pub enum Question {
         /// What its best is compared with.
         against: String,
     },
+    /// Which is the best under limits of bytes, time or a drop from the baseline? Under limits of bytes or time the most accurate,
+    /// under a limit of the drop alone the smallest.
+    BestUnder(BestUnder),
     /// How does accuracy move along an axis, does it always rise, and where does it stop rising?
     #[serde(rename_all = "kebab-case")]
     Trend {
@@ -71,11 +74,38 @@ pub enum Question {
     Deflation,
 }
 
+/// The limits of a `best-under` question, at least one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BestUnder {
+    /// The family; all variants without one.
+    #[serde(default = "all")]
+    pub of: String,
+    /// Bytes of the file, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Bytes of the file in a zip archive, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip_bytes: Option<u64>,
+    /// Median latency in milliseconds, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<f64>,
+    /// Percentage points of accuracy below the baseline, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<f64>,
+}
+
+fn all() -> String {
+    "*".to_owned()
+}
+
 /// What a report says to a question.
 pub(crate) struct Answer {
     pub(crate) heading: Markdown,
     pub(crate) text: Markdown,
     pub(crate) table: Option<Table>,
+    /// What the table leaves out.
+    pub(crate) more: Option<String>,
     /// File name without extension, and the drawing.
     pub(crate) plot: Option<(String, String)>,
 }
@@ -86,6 +116,7 @@ impl Answer {
             heading,
             text: Markdown::trusted(text),
             table: None,
+            more: None,
             plot: None,
         }
     }
@@ -96,8 +127,16 @@ impl Answer {
     }
 
     fn with_table(self, table: Table) -> Self {
+        /// Rows that a page shows of one table.
+        const ROWS: usize = 40;
+        let (table, left_out) = table.first_rows(ROWS);
+        let more = format!(
+            "{} more rows; metrics.csv holds the numbers of every variant.",
+            numbers::count(left_out as u64)
+        );
         Self {
             table: Some(table).filter(|table| !table.is_empty()),
+            more: Some(more).filter(|_| left_out > 0),
             ..self
         }
     }
@@ -119,7 +158,7 @@ impl Question {
             });
         }
         questions.extend(trend::possible(variants));
-        if dominance::standings(variants).len() > 1 {
+        if settings::standings(variants).len() > 1 {
             questions.push(Self::Dominance);
         }
         if variants
@@ -138,6 +177,7 @@ impl Question {
             Self::Sizes => sizes::answer(variants),
             Self::Against { variant, against } => against::answer(variants, variant, against),
             Self::Best { of, against } => best::answer(variants, of, against),
+            Self::BestUnder(asked) => best_under::answer(variants, asked),
             Self::Trend { of, over } => trend::answer(variants, of, over),
             Self::Epochs { of, against } => epochs::answer(variants, of, against),
             Self::Dominance => dominance::answer(variants),
@@ -155,9 +195,14 @@ fn family(name: &str) -> String {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// `a`, `a and b`, `a, b and c`; of many the first and how many more.
 fn list(items: &[String]) -> String {
+    const MOST: usize = 12;
     match items {
+        [first @ .., _] if first.len() >= MOST => {
+            let more = format!("{} more", items.len() - MOST + 2);
+            format!("{} and {more}", items[..MOST - 2].join(", "))
+        }
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),

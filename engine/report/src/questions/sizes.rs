@@ -20,7 +20,7 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
         "Deflated by",
     ]);
     let baseline = variants.baseline();
-    for variant in variants.all.iter().filter(|v| v.sizes.is_some() || v.model.is_some()) {
+    for variant in variants.shown().filter(|v| v.sizes.is_some() || v.model.is_some()) {
         let reference = baseline
             .filter(|_| !variants.is_baseline(variant))
             .and_then(|b| b.sizes);
@@ -45,7 +45,7 @@ pub(super) fn answer(variants: &Variants<'_>) -> Answer {
             Markdown::trusted(
                 variant
                     .sizes
-                    .map(|s| format!("{:.1} %", s.deflation_percent()))
+                    .map(|s| numbers::with_unit(format!("{:.1}", s.deflation_percent()), "%"))
                     .unwrap_or_default(),
             ),
         ]);
@@ -82,7 +82,7 @@ fn parameters(variants: &Variants<'_>) -> Option<String> {
     let (variant, parameters) = of_baseline.unwrap_or(first);
     Some(format!(
         "{} has {} parameters.",
-        code(&variant.name),
+        code(&variant.title),
         numbers::count(*parameters)
     ))
 }
@@ -92,7 +92,7 @@ fn smallest(variants: &Variants<'_>) -> Option<String> {
     let (variant, size) = sizes().min_by_key(|(_, sizes)| sizes.bytes())?;
     let mut sentence = format!(
         "The smallest file is that of {}: {} bytes",
-        code(&variant.name),
+        code(&variant.title),
         numbers::count(size.bytes())
     );
     if let Some(old) = variants
@@ -111,7 +111,7 @@ fn smallest(variants: &Variants<'_>) -> Option<String> {
     let whose = if packed.name == variant.name {
         "it too".to_owned()
     } else {
-        code(&packed.name).to_string()
+        code(&packed.title).to_string()
     };
     Some(format!(
         "{sentence}. Packed in a zip archive the smallest is {whose}: {} bytes.",

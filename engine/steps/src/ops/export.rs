@@ -1,12 +1,15 @@
 //! `export`: write a model as a file that a device's runtime loads.
 //!
-//! The file is read back and compared with the model before the step succeeds.
+//! The file is read back and compared with the model before the step succeeds. With a `target`, headers for an application on that
+//! device lie beside it, and the number `arena-bytes` says what its activations take.
 //!
 //! ```yaml
 //! tflite: { export: { model: int8, format: tflite } }
+//! tflm:   { export: { model: int8, target: tflm, data: test, vectors: 3 } }
 //! ```
 
 use measure::Sizes;
+use models::tflm::{self, Target};
 use models::{FileFormat, FileOptions, OnnxProfile};
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
@@ -14,7 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output};
+use crate::contract::{Arithmetic, Artifact, Context, Facts, Inputs, Op, Outlook, Output};
+use crate::sampling::test_vectors;
 
 /// Parameters of `export`.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
@@ -48,7 +52,21 @@ pub struct Export {
     /// Without this they are refused by name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_unknown: bool,
+    /// The runtime of a small device that the file is for, `tflm`: TensorFlow Lite Micro. Operators that it lacks are refused; the number
+    /// `arena-bytes` is what its planner lays out for activations; beside the file lie the C array, `tflm_model.h` with shapes, scales,
+    /// zero points and labels, `tflm_resolver.h` with the operators to register, and `tflm_vectors.h`, inputs with their exact outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// With `target`: whose first samples are test vectors, and whose classes are the labels; without it the vectors are noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Port<kind::Dataset>>,
+    /// With `target`: how many test vectors; 2 unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<u32>,
 }
+
+/// Test vectors where a recipe does not say how many.
+const VECTORS: u32 = 2;
 
 /// The op.
 pub struct ExportOp;
@@ -61,8 +79,22 @@ impl Op for ExportOp {
     const PRODUCES: ArtifactKind = ArtifactKind::File;
     const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
 
-    fn check(params: &Export, _ports: &[&str]) -> Result<(), String> {
+    fn check(params: &Export, ports: &[&str]) -> Result<(), String> {
         use FileFormat::{CArray, Onnx, Tflite};
+        if params.target.is_some() {
+            if !matches!(params.format, Tflite | CArray) {
+                return Err("target: tflm loads TensorFlow Lite files: remove format, or write format: tflite".into());
+            }
+            if params.sparse || params.keep_unknown {
+                let option = if params.sparse { "sparse" } else { "keep-unknown" };
+                return Err(format!(
+                    "{option}: target tflm has no operator for it: remove one of the two"
+                ));
+            }
+        } else if ports.contains(&"data") || params.vectors.is_some() {
+            let option = if params.vectors.is_some() { "vectors" } else { "data" };
+            return Err(format!("{option}: is for test vectors: add target: tflm, or remove it"));
+        }
         let options: [(&str, bool, &[FileFormat], &str); 5] = [
             ("packed-int4", params.packed_int4, &[Tflite, Onnx], "tflite and onnx"),
             ("sparse", params.sparse, &[Tflite], "tflite"),
@@ -111,17 +143,110 @@ impl Op for ExportOp {
             sparse: params.sparse,
             keep_unknown: params.keep_unknown,
         };
-        let files = models::files(&model, params.format, options, context.log)?;
+        let format = if params.target.is_some() {
+            FileFormat::CArray
+        } else {
+            params.format
+        };
+        let mut files = models::files(&model, format, options, context.log)?;
         // C source is the TFLite file once more.
         let counted = files
             .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "model.c" | "model.h"));
-        let sizes = Sizes::of(counted.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+            .filter(|(name, _)| !name.ends_with(".c") && !name.ends_with(".h"));
+        let mut sizes = Sizes::of(counted.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
+        match params.target {
+            None => {}
+            Some(Target::Tflm) => {
+                let account = tflm::account(&files[0].1)?;
+                account.demand_runnable()?;
+                context.log(&format!(
+                    "{} bytes of arena for activations, {} operators",
+                    account.arena.bytes,
+                    account.operators.len()
+                ));
+                sizes.arena_bytes = Some(account.arena.bytes as u64);
+                let dataset = inputs.optional("data").map(Artifact::dataset).transpose()?;
+                let count = params.vectors.unwrap_or(VECTORS) as usize;
+                let vectors = test_vectors(&files[0].1, dataset.as_deref(), count)?;
+                let labels = dataset.map(|dataset| dataset.data.classes.clone()).unwrap_or_default();
+                let sources = tflm::sources(&account, &labels, &vectors);
+                files.extend(sources.into_iter().map(|(name, text)| (name, text.into_bytes())));
+            }
+        }
         Ok(Output {
             kind: ArtifactKind::File,
             blobs: files,
             decoded: None,
             document: Some(Document::Sizes(sizes)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::tests::fixtures::{network, refused, run_with};
+
+    /// The text of a file that a step made.
+    fn text(output: &Output, name: &str) -> String {
+        let found = output.blobs.iter().find(|(known, _)| known == name);
+        let (_, bytes) = found.unwrap_or_else(|| panic!("no file {name}"));
+        String::from_utf8(bytes.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_target_gets_all_that_an_application_needs() {
+        let params = json!({ "target": "tflm", "vectors": 3 });
+        let output = run_with(1, "export", params, &[("model", &network())], Some(5), None).unwrap();
+        let names: Vec<&str> = output.blobs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "model.tflite",
+                "model.c",
+                "model.h",
+                "tflm_model.h",
+                "tflm_resolver.h",
+                "tflm_vectors.h"
+            ]
+        );
+        let Some(Document::Sizes(sizes)) = &output.document else {
+            panic!("{:?}", output.document)
+        };
+        // Sources are the model once more, and do not count.
+        assert_eq!(sizes.files.len(), 1);
+        let planned = sizes.arena_bytes.expect("a plan");
+        assert!(planned > 0 && planned.is_multiple_of(16), "{planned}");
+        assert!(text(&output, "tflm_model.h").contains(&format!("#define TFLM_ARENA_BYTES {planned}\n")));
+        assert!(text(&output, "tflm_vectors.h").contains("#define TFLM_VECTOR_COUNT 3\n"));
+        // Another run writes the same, and noise takes the place of samples.
+        let again = run_with(
+            2,
+            "export",
+            json!({ "target": "tflm", "vectors": 3 }),
+            &[("model", &network())],
+            Some(5),
+            None,
+        );
+        assert_eq!(text(&again.unwrap(), "tflm_vectors.h"), text(&output, "tflm_vectors.h"));
+        let noise = run_with(
+            1,
+            "export",
+            json!({ "target": "tflm" }),
+            &[("model", &network())],
+            None,
+            None,
+        )
+        .unwrap();
+        assert!(text(&noise, "tflm_vectors.h").contains("#define TFLM_VECTOR_COUNT 2\n"));
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_refused() {
+        insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "format": "onnx" }), None), @"target: tflm loads TensorFlow Lite files: remove format, or write format: tflite");
+        insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "sparse": true }), None), @"sparse: target tflm has no operator for it: remove one of the two");
+        insta::assert_snapshot!(refused("export", json!({ "vectors": 3 }), None), @"vectors: is for test vectors: add target: tflm, or remove it");
     }
 }

@@ -1,9 +1,13 @@
 //! `report`: what the steps found, as pages to read, plots and tables.
 //!
+//! Of more than 40 variants it shows the baseline, the frontier and the most accurate, with axes as columns, the effect of each axis and
+//! pictures of pairs of axes; all numbers stand in `metrics.csv`. An axis of repeats, such as a seed, becomes mean and standard deviation.
+//!
 //! The report gathers the documents of all instances of the named steps and renders them; it computes no figure of its own.
 //!
 //! ```yaml
 //! report: { report: { compare: [quality, speed, tflite, int8], baseline: base } }
+//! sweep:  { report: { compare: [quality, tflite], baseline: base, repeat: seed, questions: [{ best-under: { bytes: 60000 } }] } }
 //! ```
 
 use ::report::{Entry, Expected, Question, ReportInput};
@@ -23,6 +27,9 @@ pub struct Report {
     /// The model that the others are compared with, by its step's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// The axis whose values are repeats of one thing, such as seeds: they are shown as mean and standard deviation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
     /// Heading; the recipe's name without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -37,7 +44,7 @@ pub struct ReportOp;
 impl Op for ReportOp {
     type Params = Report;
     const NAME: &'static str = "report";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Renders what the steps found as markdown, plots and tables.";
     const PRODUCES: ArtifactKind = ArtifactKind::Report;
     const EXAMPLE: &'static str = "report: { report: { compare: [quality, speed, tflite], baseline: base } }";
@@ -58,7 +65,12 @@ impl Op for ReportOp {
                 "compare: none of these steps finds anything to show; name models, files, or what judges them".into(),
             );
         }
-        ::report::check_questions(params.baseline.as_deref(), &params.questions, &expected)?;
+        ::report::check_questions(
+            params.baseline.as_deref(),
+            params.repeat.as_deref(),
+            &params.questions,
+            &expected,
+        )?;
         Ok(Facts::default())
     }
 
@@ -74,23 +86,11 @@ impl Op for ReportOp {
                 });
             }
         }
-        if let Some(name) = params
-            .baseline
-            .as_ref()
-            .filter(|b| !entries.iter().any(|e| e.variant == **b))
-        {
-            let mut known: Vec<&str> = entries.iter().map(|e| e.variant.as_str()).collect();
-            known.dedup();
-            let problem = format!(
-                "baseline: no compared variant is named `{name}`; there are {}",
-                known.join(", ")
-            );
-            return Err(StepError::Params(problem));
-        }
         let input = ReportInput {
             title: params.title.clone().unwrap_or_else(|| context.recipe.name.clone()),
             recipe: context.recipe.clone(),
             baseline: params.baseline.clone(),
+            repeat: params.repeat.clone(),
             entries,
             questions: params.questions.clone(),
         };

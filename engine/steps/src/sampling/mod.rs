@@ -9,6 +9,7 @@ pub mod reconstruction;
 mod samples;
 pub mod treatment;
 pub mod trial;
+mod vectors;
 mod walk;
 
 pub use feeder::Feeder;
@@ -17,4 +18,5 @@ pub(crate) use layer_problem::{default_count, default_damping};
 pub(crate) use norms::{norms, remeasure};
 pub(crate) use samples::digest;
 pub use samples::{Samples, channel_sums};
+pub(crate) use vectors::test_vectors;
 pub use walk::{Walk, Way};

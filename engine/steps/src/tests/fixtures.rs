@@ -122,6 +122,7 @@ fn with_clock<R: Send>(
         digest: String::new(),
         command: String::new(),
         params: Vec::new(),
+        axes: Vec::new(),
         tool_version: String::new(),
     };
     let machine = measure::Machine::this();

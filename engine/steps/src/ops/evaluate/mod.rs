@@ -1,7 +1,8 @@
 //! `evaluate`: run a model over a labelled dataset and judge what it says: decisions, numbers, rankings or pixels, by the task.
 //!
 //! The model runs in the arithmetic that its tensors say: an int8 model's accuracy is that of its integers, computed as
-//! LiteRT's reference kernels compute them, not a simulation in floats. Other tasks than classification see the real numbers that integer outputs mean.
+//! LiteRT's reference kernels compute them, not a simulation in floats. Which samples were decided rightly is kept, so that reports and gates tell two
+//! classifiers apart by the samples that changed. Other tasks than classification see the real numbers that integer outputs mean.
 //!
 //! ```yaml
 //! quality: { evaluate: { model: { each: [base, int8] }, data: test } }
@@ -14,13 +15,14 @@ mod judged;
 mod tests;
 
 use data::{LoadedDataset, Targets};
-use measure::{Judgement, Metrics, Tally, Task};
+use measure::{Judgement, Metrics, Outcomes, Tally, Task};
 use models::KernelSet;
 use recipe::{ArtifactKind, Port, SourceRef, kind};
 use report::Document;
 use runtime::{Executable, Outputs, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::StepError;
 use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, SourceFiles};
@@ -85,7 +87,7 @@ pub struct EvaluateOp;
 impl Op for EvaluateOp {
     type Params = Evaluate;
     const NAME: &'static str = "evaluate";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const SUMMARY: &'static str =
         "Judges a model by labelled samples: decisions, several labels, numbers, anomalies, pixels.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
@@ -245,17 +247,31 @@ fn classified(
             Value::I64(v) => Judgement::of(number, label, v),
         }
     };
+    let mut right = Vec::with_capacity(labels.len());
     feeder.each(context, judgement, |judged| {
-        tally.count(judged?)?;
+        let judged = judged?;
+        right.push(judged.is_right());
+        tally.count(judged)?;
         Ok(())
     })?;
-    let metrics = tally.finish(executable.arithmetic())?;
+    let metrics = Metrics {
+        outcomes: Some(Outcomes::of(samples_digest(dataset, labels)?, right)),
+        ..tally.finish(executable.arithmetic())?
+    };
     context.log(&format!(
         "accuracy {:.2} % of {}",
         100.0 * metrics.accuracy,
         metrics.samples
     ));
     Ok(metrics)
+}
+
+/// What the decisions of several models are compared by: the digest of the samples as they are fed, and of their labels.
+fn samples_digest(dataset: &LoadedDataset, labels: &[u32]) -> Result<String, StepError> {
+    let all: Vec<usize> = (0..dataset.data.len()).collect();
+    let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    let both = [crate::sampling::digest(dataset, &all)?.into_bytes(), labels].concat();
+    Ok(models::hex(&Sha256::digest(both)))
 }
 
 /// The names of the classes, one a score; a model with more scores than the data has classes (a background class,

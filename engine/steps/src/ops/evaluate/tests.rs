@@ -48,6 +48,17 @@ fn every_sample_counts_once_whatever_the_number_of_threads() {
     assert_eq!(metrics.samples, 1500);
     assert!(metrics.per_class.iter().all(|class| class.support == 300));
     assert_eq!(evaluated(3, |_| ()).unwrap(), metrics);
+    let outcomes = metrics.outcomes.as_ref().unwrap();
+    assert_eq!(outcomes.samples, 1500);
+    assert_eq!(outcomes.correct(), metrics.confusion.correct());
+}
+
+#[test]
+fn outcomes_pair_on_the_same_samples_alone() {
+    let of = |change: fn(&mut [f32])| evaluated(2, change).unwrap().outcomes.unwrap();
+    let (one, other) = (of(|_| ()), of(|values| values[7] += 1.0));
+    assert!(measure::Paired::of(&one, &one).is_some_and(|paired| paired.worse + paired.better == 0));
+    assert_eq!(measure::Paired::of(&one, &other), None);
 }
 
 #[test]
