@@ -27,7 +27,7 @@ pub fn judge(project: &Project, record: &RunRecord) -> Result<Vec<Verdict>, Vec<
 }
 
 /// What a run found, as gates ask for it.
-struct Recorded<'r>(&'r RunRecord);
+pub struct Recorded<'r>(pub &'r RunRecord);
 
 impl Findings for Recorded<'_> {
     fn number(&self, id: &InstanceId, path: &str) -> Option<f64> {

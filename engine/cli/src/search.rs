@@ -13,6 +13,7 @@ use schedule::RunRecord;
 use crate::args::Choices;
 use crate::exit::{Exit, Failure};
 use crate::failures;
+use crate::gates::Recorded;
 use crate::project::{Project, rendered};
 use crate::terminal::Terminal;
 
@@ -129,7 +130,7 @@ fn broken(
     let mut broken = vec![None; points.len()];
     for gate in gates {
         let instance = by_id[gate.instance.as_str()];
-        let verdict = gate.judge(|id, path| record.figure(id.as_str(), path));
+        let verdict = gate.judge(&Recorded(record));
         let why = match verdict.outcome {
             recipe::Outcome::Met => continue,
             recipe::Outcome::Missed => Broken::Limit(verdict.words),

@@ -16,7 +16,7 @@ struct Column {
     against: fn(f64, f64) -> String,
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column {
         heading: "Quality (95 % interval)",
         better: Direction::Higher,

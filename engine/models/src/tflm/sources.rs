@@ -10,7 +10,7 @@ pub enum VectorValues {
     /// Real numbers.
     F32(Vec<f32>),
     /// Integers of any width.
-    Integers(Vec<i32>),
+    Integers(Vec<i64>),
 }
 
 /// An input with what the model makes of it.

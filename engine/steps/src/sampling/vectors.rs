@@ -63,6 +63,7 @@ fn stored(value: Value<'_>) -> VectorValues {
         Value::I8(values) => VectorValues::Integers(values.iter().map(|&v| v.into()).collect()),
         Value::U8(values) => VectorValues::Integers(values.iter().map(|&v| v.into()).collect()),
         Value::I16(values) => VectorValues::Integers(values.iter().map(|&v| v.into()).collect()),
-        Value::I32(values) => VectorValues::Integers(values.to_vec()),
+        Value::I32(values) => VectorValues::Integers(values.iter().map(|&v| v.into()).collect()),
+        Value::I64(values) => VectorValues::Integers(values.to_vec()),
     }
 }
