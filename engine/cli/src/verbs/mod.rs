@@ -14,6 +14,7 @@ mod init;
 mod inspect;
 mod list;
 mod plan;
+mod provenance;
 mod report;
 mod run;
 mod schema;
@@ -54,6 +55,7 @@ fn dispatch(verb: Verb, everywhere: &Everywhere, terminal: &Terminal, started: I
         Verb::Graph(args) => graph::graph(&args, terminal),
         Verb::Explain(args) => explain::explain(&args, everywhere, terminal),
         Verb::Report(args) => report::report(args, everywhere, terminal, started),
+        Verb::Provenance(args) => provenance::provenance(&args, everywhere, terminal),
         Verb::Compare(args) => compare::compare(&args, terminal),
         Verb::Inspect(args) => inspect::inspect(&args, terminal),
         Verb::Convert(args) => convert::convert(&args, terminal),

@@ -31,7 +31,7 @@ mod window;
 mod write;
 
 pub use c_array::{CArray, c_array};
-pub use read::read;
+pub use read::{metadata, read};
 pub use sparse::compressed_bytes;
 pub use write::{Sparse, SparseTensor, WriteOptions, write, write_sparse, write_with};
 

@@ -42,6 +42,7 @@ impl Op for EvaluateOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Counts a classifier's decisions on labelled samples.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
+    const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";
 
     fn foresee(_params: &Evaluate, inputs: &Outlook) -> Result<Facts, String> {

@@ -1,13 +1,14 @@
 //! `export`: write a model as a file that a device's runtime loads.
 //!
-//! The file is read back and compared with the model before the step succeeds.
+//! The file is read back and compared with the model before the step succeeds. It names the key of the step (metadata `pipeline.key` of
+//! `.tflite` and `.onnx`, `.json` beside others), by which `pipeline provenance` finds what it was made from.
 //!
 //! ```yaml
 //! tflite: { export: { model: int8, format: tflite } }
 //! ```
 
 use measure::Sizes;
-use models::{FileFormat, FileOptions, OnnxProfile};
+use models::{FileFormat, FileOptions, OnnxProfile, StepKey};
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
 use schemars::JsonSchema;
@@ -56,7 +57,7 @@ pub struct ExportOp;
 impl Op for ExportOp {
     type Params = Export;
     const NAME: &'static str = "export";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Writes a model as a file that a device's runtime loads.";
     const PRODUCES: ArtifactKind = ArtifactKind::File;
     const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
@@ -110,12 +111,12 @@ impl Op for ExportOp {
             packed_int4: params.packed_int4,
             sparse: params.sparse,
             keep_unknown: params.keep_unknown,
+            step: context.key.map(StepKey),
         };
         let files = models::files(&model, params.format, options, context.log)?;
-        // C source is the TFLite file once more.
-        let counted = files
-            .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "model.c" | "model.h"));
+        // C source is the TFLite file once more, and no runtime reads what lies beside others.
+        let is_counted = |name: &str| !matches!(name, "model.c" | "model.h") && !name.ends_with(models::BESIDE);
+        let counted = files.iter().filter(|(name, _)| is_counted(name));
         let sizes = Sizes::of(counted.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
         Ok(Output {
             kind: ArtifactKind::File,

@@ -103,6 +103,7 @@ pub fn with_stops<R: Send>(
     };
     let machine = measure::Machine::this();
     let context = Context {
+        key: None,
         log: &|_| (),
         progress: &|_, _| (),
         cancelled,
