@@ -132,6 +132,22 @@ impl fmt::Display for BlobRef {
     }
 }
 
+impl FromStr for BlobRef {
+    type Err = DigestError;
+
+    /// Accepts what [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<BlobRef, DigestError> {
+        let error = || DigestError {
+            text: text.chars().take(80).collect(),
+        };
+        let (digest, size) = text.split_once('/').ok_or_else(error)?;
+        Ok(BlobRef {
+            digest: digest.parse()?,
+            size: size.parse().map_err(|_| error())?,
+        })
+    }
+}
+
 /// Digest and size of bytes that come in pieces.
 #[derive(Default)]
 pub(crate) struct Hasher {

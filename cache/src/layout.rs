@@ -3,9 +3,8 @@
 //! The store's places hold regular files in folders and nothing else. What stands in their way (a folder for a file, a link, a
 //! pipe) is moved aside and never followed: what a link leads to belongs to somebody else.
 
-use std::fs::{self, File, Metadata, Permissions, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -13,7 +12,7 @@ use tempfile::NamedTempFile;
 use crate::action::ActionKey;
 use crate::digest::Digest;
 use crate::error::{At, CacheError, if_exists};
-use crate::lock::is_at;
+use crate::platform::{is_at, read_only};
 use crate::record::Record;
 
 /// Number of the layout that this program reads and writes.
@@ -167,10 +166,7 @@ impl Layout {
         let tmp = self.tmp();
         self.make_folder(&tmp)?;
         loop {
-            let file = tempfile::Builder::new()
-                .permissions(Permissions::from_mode(0o444))
-                .tempfile_in(&tmp)
-                .writing(&tmp)?;
+            let file = read_only(tempfile::Builder::new()).tempfile_in(&tmp).writing(&tmp)?;
             match file.as_file().try_lock() {
                 // Taken for a leftover before it was locked.
                 Ok(()) if !is_at(file.as_file(), file.path()).reading(file.path())? => {}

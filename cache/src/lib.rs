@@ -1,8 +1,8 @@
 //! Content-addressed store of blobs and action records.
 //!
 //! Owns digests, blobs, action keys, records, locks, garbage collection, healing and the memo of file digests.
-//! Knows bytes and files; what a model or a step is stays with the callers. For Unix: inodes and permission bits are part
-//! of how it works.
+//! Knows bytes and files; what a model or a step is stays with the callers. Inodes and permission bits are part of how it works where there
+//! are some (`platform.rs`).
 //!
 //! # How it is used
 //!
@@ -55,10 +55,15 @@
 //!
 //! # Remote caches
 //!
-//! The key is the digest of a Remote Execution API v2 `Action` message (see [`Action::encode`]), so one key can serve this store and a
+//! A store may have a [`Remote`] behind it ([`Store::with_remote`]): a folder, server or bucket that many machines share. A miss is looked up
+//! there, a blob that is there comes when somebody reads it, and what is published goes there in the background, blobs first. Bytes that come in
+//! are hashed like all others, and a remote that fails or lies is left alone (`shared.rs`): it can cost time, and nothing else. Results
+//! that name a host ([`Action::shareable`]) neither come nor go.
+//!
+//! The key is the digest of a Remote Execution API v2 `Action` message (see [`Action::encode`]), so one key serves this store and a
 //! remote one. The record is JSON rather than that API's `ActionResult`: it must hold the artifact's kind, notes and the action
 //! itself for explanations, which `ActionResult` has no fields for, and people debug a cache with a pager. An `ActionResult`
-//! is made from a record's blobs when one is sent.
+//! is made from a record's blobs when one is sent, with the record in it, so that servers know which blobs a result needs (`wire.rs`).
 
 mod action;
 mod collect;
@@ -68,15 +73,20 @@ mod error;
 mod layout;
 mod lock;
 mod memo;
+mod platform;
 mod reapi;
 mod record;
+mod remote;
 mod results;
 mod runs;
 mod seal;
+mod shared;
 mod source;
 mod store;
 mod suspects;
+mod uploads;
 mod verify;
+mod wire;
 
 pub use action::{Action, ActionKey, EncodedAction};
 pub use collect::{GcReport, Stats};
@@ -86,6 +96,8 @@ pub use error::CacheError;
 pub use lock::{Guard, Session};
 pub use memo::StatMemo;
 pub use record::{Record, content_of};
+pub use remote::{Remote, RemoteError, RemoteMode, Trouble};
 pub use results::{Lookup, MissReason};
+pub use shared::RemoteAccount;
 pub use store::Store;
 pub use verify::VerifyReport;

@@ -3,15 +3,15 @@
 //! Locks of `std::fs::File`: the system releases them when their process ends, however it ends. Where the file system has
 //! none, waiting is skipped: locks save work, correctness does not depend on them.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::action::ActionKey;
 use crate::error::{At, CacheError, if_exists};
+use crate::platform::is_at;
 use crate::store::Store;
 
 /// Exclusive right to work on one action, until dropped.
@@ -117,10 +117,4 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Whether `path` still names the open file.
-pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let open = file.metadata()?;
-    Ok(fs::metadata(path).is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino())))
 }

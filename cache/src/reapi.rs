@@ -1,4 +1,4 @@
-//! The few messages of the Remote Execution API v2 that a key is made of.
+//! The few messages of the Remote Execution API v2 that a key is made of, and the one that holds a result.
 //!
 //! Field numbers and canonical form follow `build/bazel/remote/execution/v2/remote_execution.proto`: fields in tag order
 //! (prost writes them so), defaults left out, children of a directory sorted by name as UTF-8 bytes, properties by name
@@ -85,6 +85,35 @@ pub(crate) struct DirectoryNode {
     pub digest: Option<Digest>,
 }
 
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct ActionResult {
+    #[prost(message, repeated, tag = "2")]
+    pub output_files: Vec<OutputFile>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub stdout_raw: Vec<u8>,
+    #[prost(message, optional, tag = "6")]
+    pub stdout_digest: Option<Digest>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct OutputFile {
+    #[prost(string, tag = "1")]
+    pub path: String,
+    #[prost(message, optional, tag = "2")]
+    pub digest: Option<Digest>,
+}
+
+impl TryFrom<Digest> for BlobRef {
+    type Error = String;
+
+    fn try_from(digest: Digest) -> Result<BlobRef, String> {
+        Ok(BlobRef {
+            digest: digest.hash.parse().map_err(|error| format!("{error}"))?,
+            size: u64::try_from(digest.size_bytes).map_err(|_| format!("a blob of {} bytes", digest.size_bytes))?,
+        })
+    }
+}
+
 impl From<BlobRef> for Digest {
     fn from(blob: BlobRef) -> Digest {
         Digest {
@@ -128,7 +157,7 @@ pub(crate) fn directories<'a>(entries: impl IntoIterator<Item = (&'a String, &'a
 
 /// Any name as one path segment, different names as different segments: `/`, `%` and NUL become `%2F`, `%25` and `%00`,
 /// the reserved `.` and `..` become `%2E` and `%2E%2E`, the empty name becomes `%`.
-fn segment(name: &str) -> String {
+pub(crate) fn segment(name: &str) -> String {
     match name {
         "" => "%".to_owned(),
         "." | ".." => name.replace('.', "%2E"),

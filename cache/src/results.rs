@@ -1,12 +1,12 @@
 //! Records in and out: what counts as a hit, and publishing.
 
 use std::fmt;
-use std::fs::File;
-use std::time::SystemTime;
 
 use crate::action::ActionKey;
 use crate::digest::BlobRef;
 use crate::error::CacheError;
+use crate::layout::walk;
+use crate::platform;
 use crate::record::Record;
 use crate::store::Store;
 
@@ -54,18 +54,27 @@ impl fmt::Display for MissReason {
 }
 
 impl Store {
-    /// The record of the action, if it is sound and all its blobs are present with the right sizes.
+    /// The record of the action, if it is sound and all its blobs are present with the right sizes, here or in the remote.
     /// A hit counts as a use for [`Store::gc`].
     pub fn lookup(&self, key: &ActionKey) -> Result<Lookup, CacheError> {
         let found = self.find(key)?;
-        if let Lookup::Hit(_) = &found {
-            // A store that only serves reads goes without the note of use.
-            let _ = File::open(self.layout.record(key)).and_then(|file| file.set_modified(SystemTime::now()));
+        match (&found, &self.shared) {
+            (Lookup::Hit(record), _) => {
+                // A store that only serves reads goes without the note of use.
+                let _ = platform::touch(&self.layout.record(key));
+                self.offer(key, record, false);
+            }
+            (Lookup::Miss { .. }, Some(shared)) => {
+                if let Some(record) = self.find_elsewhere(shared, key)? {
+                    return Ok(Lookup::Hit(record));
+                }
+            }
+            (Lookup::Miss { .. }, None) => {}
         }
         Ok(found)
     }
 
-    /// [`Store::lookup`] without noting the use.
+    /// [`Store::lookup`] here, without noting the use.
     pub(crate) fn find(&self, key: &ActionKey) -> Result<Lookup, CacheError> {
         let Some(bytes) = self.layout.bytes(&self.layout.record(key))? else {
             return Ok(Lookup::Miss {
@@ -92,8 +101,16 @@ impl Store {
         }
     }
 
-    /// Records the result of an action. All its blobs must have been put. Replaces what was recorded before.
+    /// Records the result of an action. All its blobs must have been put. Replaces what was recorded before. It is brought to the remote
+    /// in the background, unless it or what it was made from [holds here only](crate::Action::shareable).
     pub fn publish(&self, key: &ActionKey, record: &Record) -> Result<(), CacheError> {
+        self.publish_here(key, record)?;
+        self.offer(key, record, true);
+        Ok(())
+    }
+
+    /// [`Store::publish`] without a word to the remote.
+    pub(crate) fn publish_here(&self, key: &ActionKey, record: &Record) -> Result<(), CacheError> {
         let op = || record.action.op.clone();
         let actual = record.action.key();
         if actual != *key {
@@ -114,7 +131,17 @@ impl Store {
         self.layout.replace(&self.layout.record(key), &bytes)
     }
 
-    fn first_missing(&self, record: &Record) -> Result<Option<(String, BlobRef)>, CacheError> {
+    /// Shows every readable record of this store, in the order of keys, whether or not its blobs are there.
+    pub fn for_each_record(&self, visit: &mut dyn FnMut(ActionKey, Record)) -> Result<(), CacheError> {
+        for entry in walk(&self.layout.records())? {
+            if let (Some(digest), Some(record)) = (entry.digest, entry.record()?) {
+                visit(ActionKey::from(digest), record);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn first_missing(&self, record: &Record) -> Result<Option<(String, BlobRef)>, CacheError> {
         for (name, blob) in &record.blobs {
             if !self.contains(blob)? {
                 return Ok(Some((name.clone(), *blob)));

@@ -6,12 +6,12 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::digest::{BlobRef, Hasher, for_each_chunk};
 use crate::error::{At, CacheError};
+use crate::platform::{self, Identity};
 
 /// The coarsest tick of a file system's clock (FAT).
 const TICK: Duration = Duration::from_secs(2);
@@ -31,12 +31,13 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn of(metadata: &Metadata) -> Stamp {
+        let (device, inode) = platform::numbers(metadata);
         Stamp {
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            device: metadata.dev(),
-            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: platform::modified(metadata),
+            changed: platform::changed(metadata),
+            device,
+            inode,
         }
     }
 
@@ -81,13 +82,13 @@ impl Source {
         Ok(source)
     }
 
-    /// Adds an entry and everything below it; `above` holds device and inode of the folders that it lies in.
+    /// Adds an entry and everything below it; `above` holds the folders that it lies in.
     fn visit(
         &mut self,
         path: &Path,
         name: String,
         metadata: &Metadata,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<Identity>,
     ) -> Result<(), CacheError> {
         let refuse = |what| {
             Err(CacheError::NotAFile {
@@ -95,7 +96,7 @@ impl Source {
                 what,
             })
         };
-        let (stamp, identity) = (Stamp::of(metadata), (metadata.dev(), metadata.ino()));
+        let stamp = Stamp::of(metadata);
         if metadata.is_file() {
             self.entries.push(Entry {
                 path: path.to_owned(),
@@ -108,6 +109,7 @@ impl Source {
         if !metadata.is_dir() {
             return refuse("neither a file nor a folder");
         }
+        let identity = platform::identity(path, metadata).reading(path)?;
         if above.contains(&identity) {
             return refuse("a link to a folder that it lies in");
         }

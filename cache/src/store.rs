@@ -1,9 +1,8 @@
 //! Blobs in and out.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -11,6 +10,9 @@ use std::time::SystemTime;
 use crate::digest::{BlobRef, Digest, Hasher, for_each_chunk, hash_file};
 use crate::error::{At, CacheError, if_exists};
 use crate::layout::Layout;
+use crate::platform::ordinary;
+use crate::remote::{Remote, RemoteMode};
+use crate::shared::{RemoteAccount, Shared};
 use crate::source::Stamp;
 
 /// A content-addressed store in a folder. Any number of processes and threads may use one folder at once.
@@ -19,6 +21,8 @@ pub struct Store {
     pub(crate) layout: Layout,
     /// Blobs that this process has hashed in place, with what their files looked like then.
     sound: Arc<Mutex<HashMap<Digest, Stamp>>>,
+    /// What other machines share with this one.
+    pub(crate) shared: Option<Arc<Shared>>,
 }
 
 impl Store {
@@ -32,7 +36,33 @@ impl Store {
         Ok(Store {
             layout: Layout::open(root)?,
             sound: Arc::default(),
+            shared: None,
         })
+    }
+
+    /// The store with a remote behind it: what is not here is looked for there, and what is published here is brought there in the
+    /// background; see [`Store::finish_uploads`].
+    #[must_use]
+    pub fn with_remote(self, remote: Box<dyn Remote>, mode: RemoteMode) -> Store {
+        Store {
+            shared: Some(Arc::new(Shared::new(remote, mode))),
+            ..self
+        }
+    }
+
+    /// The store without its remote, for what is nobody else's business.
+    #[must_use]
+    pub fn alone(&self) -> Store {
+        Store {
+            shared: None,
+            ..self.clone()
+        }
+    }
+
+    /// The remote's address, and what went to it and came from it so far; `None` without a remote.
+    pub fn remote_account(&self) -> Option<(String, RemoteAccount)> {
+        let shared = self.shared.as_ref()?;
+        Some((shared.remote.address(), shared.account()))
     }
 
     /// Whether the store can be written, so that one that cannot is found before any work is done.
@@ -177,11 +207,8 @@ impl Store {
             source: error,
         };
         fs::create_dir_all(folder).map_err(writing)?;
-        let mut tmp = tempfile::Builder::new()
-            .prefix(".pipeline-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(writing)?;
+        let mut builder = ordinary(tempfile::Builder::new());
+        let mut tmp = builder.prefix(".pipeline-").tempfile_in(folder).map_err(writing)?;
         let path = self.path(&blob.digest);
         let mut hasher = Hasher::default();
         let copy = |chunk: &[u8]| {
@@ -198,11 +225,16 @@ impl Store {
         Ok(())
     }
 
-    /// The blob's file, with the right size.
+    /// The blob's file, with the right size; it comes from the remote if that has promised it.
     fn open_blob(&self, blob: &BlobRef) -> Result<File, CacheError> {
         let path = self.path(&blob.digest);
         let missing = || CacheError::Missing { digest: blob.digest };
-        self.layout.file(&path)?.ok_or_else(missing)?;
+        if self.layout.file(&path)?.is_none() {
+            let fetched = self.shared.as_ref().map(|shared| self.fetch(shared, blob));
+            if !fetched.transpose()?.unwrap_or(false) {
+                return Err(missing());
+            }
+        }
         let file = if_exists(File::open(&path)).reading(&path)?.ok_or_else(missing)?;
         if file.metadata().reading(&path)?.len() != blob.size {
             self.expect(blob, hash_file(&path).reading(&path)?)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use recipe::Overrides;
 
+use crate::shard::{self, Shard};
 use crate::terminal::Volume;
 use crate::units;
 use crate::verbs::optimize::OptimizeArgs;
@@ -67,13 +68,17 @@ pub enum Verb {
 Examples:
   pipeline run recipes/quickstart.yaml
   pipeline run lab.yaml --set seed=9 --axis fraction=0.1,0.5 --only report
-  pipeline run lab.yaml --source cifar=~/cifar10 --mirror downloads --offline")]
+  pipeline run lab.yaml --source cifar=~/cifar10 --mirror downloads --offline
+  pipeline run lab.yaml --shard 3/10 --remote-cache https://cache.example.org/team")]
     Run(RunArgs),
     /// Find the mistakes of recipes without running anything
     #[command(after_help = "Example:\n  pipeline check recipes/*.yaml")]
     Check(CheckArgs),
     /// Show what a run would do and why
-    #[command(after_help = "Example:\n  pipeline plan lab.yaml --set seed=9")]
+    #[command(after_help = "\
+Examples:
+  pipeline plan lab.yaml --set seed=9
+  pipeline plan lab.yaml --emit slurm --shards 20 --remote-cache file:///nfs/cache > lab.sh")]
     Plan(PlanArgs),
     /// Show the steps of a recipe and what each needs
     #[command(after_help = "Example:\n  pipeline graph lab.yaml --dot | dot -Tsvg > lab.svg")]
@@ -90,6 +95,12 @@ Examples:
   pipeline report lab.yaml                     runs the report steps and what they need
   pipeline report out/lab/record.json          renders a finished run again")]
     Report(ReportArgs),
+    /// Trace a model back through every step to its sources
+    #[command(after_help = "\
+Examples:
+  pipeline provenance out/lab/int8.tflite
+  pipeline provenance int8.tflite --record record.json --json")]
+    Provenance(ProvenanceArgs),
     /// Compare the figures of two runs
     #[command(after_help = "\
 Examples:
@@ -178,6 +189,20 @@ pub struct Choices {
 }
 
 impl Choices {
+    /// The choices as options, but for the sources: where those lie is a matter of the machine.
+    pub fn options(&self) -> Vec<(&'static str, String)> {
+        let set = self
+            .set
+            .iter()
+            .map(|(name, value)| ("--set", format!("{name}={value}")));
+        let axis = self
+            .axis
+            .iter()
+            .map(|axis| ("--axis", format!("{}={}", axis.name, axis.values.join(","))));
+        let only = self.only.iter().map(|step| ("--only", step.clone()));
+        set.chain(axis).chain(only).collect()
+    }
+
     /// The choices as the recipe takes them.
     pub fn overrides(&self) -> Overrides {
         Overrides {
@@ -213,6 +238,26 @@ pub struct FetchArgs {
     pub offline: bool,
 }
 
+/// `--remote-cache-mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RemoteModeArg {
+    /// Take results from it
+    ReadOnly,
+    /// Take results from it and bring it new ones
+    ReadWrite,
+}
+
+/// The cache that other machines share with this one.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RemoteArgs {
+    /// A cache shared with other machines: file:///FOLDER, http(s)://HOST/PATH, s3://BUCKET/PREFIX, or off [default: $PIPELINE_REMOTE_CACHE, else what pipeline.toml beside the recipe says]
+    #[arg(long, value_name = "URL", help_heading = "Cache options")]
+    pub remote_cache: Option<String>,
+    /// What may be done with it [default: $PIPELINE_REMOTE_CACHE_MODE, else what pipeline.toml says, else read-write]
+    #[arg(long, value_name = "MODE", help_heading = "Cache options")]
+    pub remote_cache_mode: Option<RemoteModeArg>,
+}
+
 /// How a run is carried out; nothing of it changes a result.
 #[derive(Debug, Clone, Args)]
 pub struct Pace {
@@ -240,6 +285,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub fetch: FetchArgs,
     #[command(flatten)]
+    pub remote: RemoteArgs,
+    #[command(flatten)]
     pub pace: Pace,
     /// The folder for files and reports [default: out/<recipe name>]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -247,6 +294,12 @@ pub struct RunArgs {
     /// Replace files in that folder that no run has written
     #[arg(long)]
     pub force: bool,
+    /// Run only this part of the plan, for machines that share a cache; a last run without it gathers, reports and gates
+    #[arg(long, value_name = "NUMBER/OF", value_parser = shard::parse, help_heading = "Recipe options")]
+    pub shard: Option<Shard>,
+    /// Refuse to run another plan than that of this digest, which `plan --emit` writes
+    #[arg(long, value_name = "SHA256", help_heading = "Recipe options")]
+    pub frozen: Option<String>,
     /// Write what happens as JSON, an object a line; `-` is stdout
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub events: Option<PathBuf>,
@@ -261,6 +314,27 @@ pub struct CheckArgs {
     pub choices: Choices,
 }
 
+/// `--emit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Emitted {
+    /// A workflow of GitHub Actions with a matrix
+    GithubMatrix,
+    /// A script that submits an array of jobs to Slurm
+    Slurm,
+    /// A workflow of Argo, for Kubernetes
+    Argo,
+    /// A script that submits an array of tasks to HyperQueue
+    Hyperqueue,
+}
+
+impl Emitted {
+    /// As the command line has it.
+    pub fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// The recipe
@@ -268,6 +342,14 @@ pub struct PlanArgs {
     pub recipe: PathBuf,
     #[command(flatten)]
     pub choices: Choices,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+    /// Print jobs that run the plan in parts, for a scheduler of other people's
+    #[arg(long, value_name = "SCHEDULER", requires = "shards")]
+    pub emit: Option<Emitted>,
+    /// How many parts
+    #[arg(long, value_name = "N", requires = "emit", value_parser = shard::parse_count)]
+    pub shards: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -294,6 +376,8 @@ pub struct ExplainArgs {
     pub step: String,
     #[command(flatten)]
     pub choices: Choices,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 #[derive(Debug, Args)]
@@ -306,6 +390,8 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub fetch: FetchArgs,
     #[command(flatten)]
+    pub remote: RemoteArgs,
+    #[command(flatten)]
     pub pace: Pace,
     /// The folder for the report [default: out/<recipe name>, or the record's folder]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -316,6 +402,19 @@ pub struct ReportArgs {
     /// For a record: the variant that the others are compared with
     #[arg(long, value_name = "VARIANT")]
     pub baseline: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProvenanceArgs {
+    /// A file that a run has written, or the folder of a SavedModel
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub file: PathBuf,
+    /// The record of the run [default: record.json beside the file or above it, else what the cache knows]
+    #[arg(long, value_name = "RECORD", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

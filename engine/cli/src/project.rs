@@ -259,16 +259,9 @@ fn written_at(recipe: &Recipe, name: &str, path: &Path) -> Place {
 fn command(file: &Path, choices: &Choices) -> String {
     let mut words = vec!["pipeline".to_owned(), "run".to_owned()];
     words.extend(file.file_name().map(|name| shell::quoted(&name.to_string_lossy())));
-    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), shell::quoted(&value)]);
-    choices
-        .set
-        .iter()
-        .for_each(|(name, value)| option("set", format!("{name}={value}")));
-    choices
-        .axis
-        .iter()
-        .for_each(|axis| option("axis", format!("{}={}", axis.name, axis.values.join(","))));
-    choices.only.iter().for_each(|step| option("only", step.clone()));
+    for (name, value) in choices.options() {
+        words.extend([name.to_owned(), shell::quoted(&value)]);
+    }
     words.join(" ")
 }
 

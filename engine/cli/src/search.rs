@@ -37,7 +37,8 @@ pub fn settled(
     terminal: &Terminal,
     mut run: impl FnMut(&Project) -> Result<RunRecord, Failure>,
 ) -> Result<Project, Failure> {
-    let Some(search) = project.recipe.search.clone() else {
+    // Without rounds, what was drawn is what is left.
+    let Some(search) = project.recipe.search.clone().filter(|search| !search.rungs.is_empty()) else {
         return Ok(project);
     };
     let mut points = project.points.clone();

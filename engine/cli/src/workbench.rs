@@ -145,6 +145,7 @@ impl<'a> Workbench<'a> {
     pub fn with_context<T>(&self, op: &str, run: impl FnOnce(&Context<'_>) -> T) -> T {
         let say = |line: &str| self.say(op, line);
         run(&Context {
+            key: None,
             log: &say,
             progress: &|_, _| {},
             cancelled: &|| false,

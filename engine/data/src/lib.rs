@@ -25,6 +25,7 @@ mod image;
 mod load;
 pub mod npy;
 mod pattern;
+mod position;
 pub mod resize;
 pub mod sample;
 mod samples;

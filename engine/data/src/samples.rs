@@ -7,12 +7,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::dataset::Bytes;
 use crate::error::DataError;
-use crate::npy;
+use crate::{npy, position};
 
 /// Files of pieces that are open at once, at most.
 const OPEN: usize = 32;
@@ -45,7 +44,7 @@ impl ReadAt for File {
     }
 
     fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read_exact_at(to, offset)
+        position::read_exact_at(self, to, offset)
     }
 }
 

@@ -3,8 +3,10 @@
 use formats::tensorflow::GRAPH;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::write::{onnx, onnx_split, tflite, tflite_sparse};
+use crate::summary::hex;
+use crate::write::{onnx, onnx_split, sparse_as, tflite_as};
 use crate::{ModelError, architecture, guests, tensorrt};
 
 /// The kinds of file that can be written.
@@ -44,6 +46,27 @@ impl OnnxProfile {
     }
 }
 
+/// The key of the step that writes a file: 32 bytes that its op, its parameters and the content of its inputs determine. A file that names it is
+/// still determined by them, which a file that names its recipe would not be: the record of the run says which recipe that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepKey(pub [u8; 32]);
+
+impl StepKey {
+    /// The name of the metadata that hold the key, in hexadecimal digits.
+    pub const NAME: &'static str = "pipeline.key";
+
+    /// As metadata: the name and the digits.
+    pub(crate) fn metadata(self) -> (String, String) {
+        (Self::NAME.to_owned(), hex(&self.0))
+    }
+}
+
+/// The key of the step that wrote a `.tflite` or `.onnx` file, in hexadecimal digits, as the file says it.
+pub fn named_key(file: &[u8]) -> Option<String> {
+    let in_tflite = || String::from_utf8(formats::tflite::metadata(file, StepKey::NAME)?).ok();
+    in_tflite().or_else(|| formats::onnx::metadata(file, StepKey::NAME))
+}
+
 /// What a caller may decide about a file, beside its format.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +81,8 @@ pub struct FileOptions {
     pub sparse: bool,
     /// Whether operators that the format's runtimes do not have are written all the same.
     pub keep_unknown: bool,
+    /// The step that writes it, which the file then names.
+    pub step: Option<StepKey>,
 }
 
 /// What is left in an ONNX file for everything but weights; it ends at 2 GiB.
@@ -99,9 +124,7 @@ pub fn files(
         FileFormat::Onnx => onnx_files(model, options, log)?,
         FileFormat::Safetensors => vec![("model.safetensors".to_owned(), architecture::safetensors(model)?)],
         FileFormat::SavedModel => vec![(GRAPH.to_owned(), formats::tensorflow::write(model)?)],
-        FileFormat::Tflite | FileFormat::CArray => {
-            vec![("model.tflite".to_owned(), tflite(model, options.packed_int4)?)]
-        }
+        FileFormat::Tflite | FileFormat::CArray => vec![("model.tflite".to_owned(), tflite_as(model, options)?)],
     };
     for (name, bytes) in &files {
         log(&format!("{} bytes in {name}", bytes.len()));
@@ -111,12 +134,32 @@ pub fn files(
         files.push(("model.c".to_owned(), source.into_bytes()));
         files.push(("model.h".to_owned(), header.into_bytes()));
     }
+    if let Some(step) = options.step
+        && matches!(format, FileFormat::SavedModel | FileFormat::Safetensors)
+    {
+        let (name, bytes) = &files[0];
+        files.push((format!("{name}{BESIDE}"), beside(step, name, bytes)?));
+    }
     Ok(files)
+}
+
+/// What the name of a file that has no place for its step has more where the step is named beside it. No runtime reads that.
+pub const BESIDE: &str = ".json";
+
+/// The step's key, and the digest of the file that it belongs to.
+fn beside(step: StepKey, name: &str, bytes: &[u8]) -> Result<Vec<u8>, ModelError> {
+    let text = serde_json::json!({
+        "file": name,
+        "sha256": hex(&Sha256::digest(bytes)),
+        (StepKey::NAME): hex(&step.0),
+    });
+    let json = serde_json::to_vec_pretty(&text);
+    json.map_err(|error| ModelError::Lost(format!("cannot encode what lies beside {name}: {error}")))
 }
 
 /// A `.tflite` file with sparse weights; the log says which, and what became of them.
 fn sparse(model: &ir::Graph, options: FileOptions, log: &dyn Fn(&str)) -> Result<Vec<u8>, ModelError> {
-    let written = tflite_sparse(model, options.packed_int4)?;
+    let written = sparse_as(model, options)?;
     for tensor in &written.tensors {
         log(&format!(
             "{}: {} bytes stored sparsely in {}",

@@ -23,7 +23,7 @@ pub mod timing;
 mod write;
 
 pub use error::ModelError;
-pub use files::{FileFormat, FileOptions, OnnxProfile, c_source, files};
+pub use files::{BESIDE, FileFormat, FileOptions, OnnxProfile, StepKey, c_source, files, named_key};
 pub use kernel_set::KernelSet;
 pub use prepare::{laid_out, prepared};
 pub use read::{External, ModelFormat, ReadOptions, companions, part, read};

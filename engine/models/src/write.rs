@@ -4,7 +4,7 @@ use ir::{ElementType, Graph, Tensor, passes};
 use sha2::{Digest, Sha256};
 
 use crate::ModelError;
-use crate::files::{FileOptions, OnnxProfile};
+use crate::files::{FileOptions, OnnxProfile, StepKey};
 use crate::prepare::{laid_out, prepared};
 use crate::read::part;
 use crate::summary::hex;
@@ -13,26 +13,45 @@ use crate::summary::hex;
 ///
 /// `packed_int4`: weights that fit 4 bits are stored two a byte.
 pub fn tflite(model: &Graph, packed_int4: bool) -> Result<Vec<u8>, ModelError> {
+    let options = FileOptions {
+        packed_int4,
+        ..FileOptions::default()
+    };
+    tflite_as(model, options)
+}
+
+/// [`tflite`], with all that there is to decide.
+pub(crate) fn tflite_as(model: &Graph, options: FileOptions) -> Result<Vec<u8>, ModelError> {
     tflite_with(model, |graph| {
-        let options = formats::tflite::WriteOptions {
-            packed_int4,
-            ..Default::default()
-        };
-        let bytes = formats::tflite::write_with(graph, &options)?;
+        let bytes = formats::tflite::write_with(graph, &tflite_options(options))?;
         Ok((formats::tflite::read(&bytes)?, bytes))
     })
 }
 
 /// [`tflite`], with weights stored without their zeros where this is smaller and runtimes load it.
 pub fn tflite_sparse(model: &Graph, packed_int4: bool) -> Result<formats::tflite::Sparse, ModelError> {
+    let options = FileOptions {
+        packed_int4,
+        ..FileOptions::default()
+    };
+    sparse_as(model, options)
+}
+
+/// [`tflite_sparse`], with all that there is to decide.
+pub(crate) fn sparse_as(model: &Graph, options: FileOptions) -> Result<formats::tflite::Sparse, ModelError> {
     tflite_with(model, |graph| {
-        let options = formats::tflite::WriteOptions {
-            packed_int4,
-            ..Default::default()
-        };
-        let sparse = formats::tflite::write_sparse(graph, &options)?;
+        let sparse = formats::tflite::write_sparse(graph, &tflite_options(options))?;
         Ok((formats::tflite::read(&sparse.bytes)?, sparse))
     })
+}
+
+fn tflite_options(options: FileOptions) -> formats::tflite::WriteOptions {
+    let named = options.step.map(StepKey::metadata);
+    formats::tflite::WriteOptions {
+        packed_int4: options.packed_int4,
+        metadata: named.map(|(name, key)| (name, key.into_bytes())).into_iter().collect(),
+        ..Default::default()
+    }
 }
 
 fn tflite_with<T>(
@@ -117,7 +136,7 @@ fn onnx_with<T>(
             OnnxProfile::Tensorrt => formats::onnx::Profile::TensorRt,
         },
         packed_int4: options.packed_int4,
-        ..Default::default()
+        metadata: options.step.map(StepKey::metadata).into_iter().collect(),
     };
     let (written, read) = write(&graph, &written_as)?;
     let border = |g: &Graph| {

@@ -18,7 +18,7 @@ use crate::executor::Executor;
 use crate::explain::why_missing;
 use crate::job::{Job, Outcome, Restore};
 use crate::plan::{Node, Plan};
-use crate::record::{InstanceRecord, Status};
+use crate::record::{InstanceRecord, Made, Status};
 use crate::stored::{Notes, stored, stored_bytes};
 use crate::variant::plain;
 
@@ -284,6 +284,7 @@ impl<'e> Coordinator<'e> {
         self.results[i] = Some(InstanceRecord {
             seconds: Some(record.seconds),
             key: Some(record.action.key().to_string()),
+            made: Some(Made::by(&record.action)),
             content: Some(content.digest.to_string()),
             blobs: record
                 .blobs
@@ -323,6 +324,7 @@ impl<'e> Coordinator<'e> {
             status,
             seconds: None,
             key: None,
+            made: None,
             content: None,
             blobs: BTreeMap::new(),
             document: None,

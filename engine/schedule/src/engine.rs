@@ -39,6 +39,9 @@ pub struct RunOptions {
     pub host: String,
 }
 
+/// How often a run starts over at most, and once more.
+const ATTEMPTS: usize = 4;
+
 /// A resolved recipe, ready to be looked at or run.
 pub struct Engine<'a> {
     store: &'a Store,
@@ -66,6 +69,11 @@ impl<'a> Engine<'a> {
             machine,
             options,
         })
+    }
+
+    /// A digest of the plan: equal on every machine that would do the same with the same sources.
+    pub fn digest(&self) -> Result<String, EngineError> {
+        self.plan.digest()
     }
 
     /// What would run and why, without running anything.
@@ -104,8 +112,9 @@ impl<'a> Engine<'a> {
         });
         let mut instances = Vec::new();
         let mut ran = HashSet::new();
-        // Damaged blobs leave the cache when they are read; twice is enough for two layers of them.
-        for attempt in 0..3 {
+        // Damaged blobs leave the cache when they are read; twice is enough for two layers of them. A remote that does not keep its promises has
+        // been left alone after as many.
+        for attempt in 0..ATTEMPTS {
             let damaged = Arc::new(AtomicBool::new(false));
             let surroundings = Surroundings {
                 plan: &self.plan,
@@ -121,7 +130,7 @@ impl<'a> Engine<'a> {
             let executed = instances.iter().filter(|i| i.status == Status::Ran);
             ran.extend(executed.map(|i| i.id.clone()));
             let interrupted = cancelled.load(Ordering::Relaxed);
-            if !damaged.load(Ordering::Relaxed) || interrupted || attempt == 2 {
+            if !damaged.load(Ordering::Relaxed) || interrupted || attempt + 1 == ATTEMPTS {
                 break;
             }
         }

@@ -19,6 +19,8 @@ use crate::intermediates::Intermediates;
 pub(crate) struct Task<'a> {
     /// What it does.
     pub op: &'static Registered,
+    /// Its key.
+    pub key: [u8; 32],
     /// Its parameters with defaults filled in.
     pub params: &'a Value,
     /// What it is given.
@@ -60,6 +62,7 @@ impl Executor for Local<'_> {
     /// Runs the op in a pool of the granted threads. A panic is a bug of the op; it becomes a failure of this step alone.
     fn execute(&self, task: &Task<'_>) -> Result<Output, StepError> {
         let context = Context {
+            key: Some(task.key),
             log: task.log,
             progress: task.progress,
             cancelled: task.cancelled,
@@ -67,7 +70,7 @@ impl Executor for Local<'_> {
             clock: &MonotonicClock(Instant::now()),
             memory: &measure::memory::ThisProcess,
             machine: self.machine,
-            intermediates: &Intermediates(self.store),
+            intermediates: &Intermediates(&self.store.alone()),
             programs: self.programs,
             shelf: task.shelf,
         };

@@ -1,4 +1,4 @@
-//! Intermediate results of steps, kept in the store as actions without inputs.
+//! Intermediate results of steps, kept in the store as actions without inputs. They are large and serve steps that run: no remote sees them.
 
 use std::collections::BTreeMap;
 

@@ -177,6 +177,7 @@ impl Job<'_> {
         };
         self.executor.execute(&Task {
             op: self.node.op,
+            key: *self.action.key().digest().as_bytes(),
             params: &self.node.params,
             inputs,
             threads: self.threads,

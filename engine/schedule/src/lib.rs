@@ -17,6 +17,7 @@ mod job;
 mod key;
 mod plan;
 mod record;
+mod shard;
 mod sources;
 mod stored;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use error::EngineError;
 pub use event::{Event, Observer};
 pub use explain::{Explanation, Staleness};
 pub use job::Restore;
-pub use record::{InstanceRecord, RunRecord, SCHEMA, SourceRecord, Status, WrittenFile, record_schema};
+pub use record::{InstanceRecord, Made, RunRecord, SCHEMA, SourceRecord, Status, WrittenFile, record_schema};
+pub use shard::shards;
 pub use sources::{Ingested, IngestedFile, IngestedSource, SourceError, foresee, ingest, ingest_needed};
 pub use variant::variants;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cache::{Action, BlobRef};
+use cache::{Action, BlobRef, Digest};
 use recipe::Instance;
 use report::RecipeFacts;
 use serde_json::Value;
@@ -76,6 +76,38 @@ impl Plan {
             facts,
             host,
         })
+    }
+
+    /// A digest of all that is to be done: instances with their ops, revisions, parameters and needs, and the content of sources.
+    pub(crate) fn digest(&self) -> Result<String, EngineError> {
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let inputs = node.instance.inputs.iter();
+            let inputs = inputs.map(|input| {
+                (
+                    &input.port,
+                    input.from.iter().map(|from| from.id.as_str()).collect::<Vec<_>>(),
+                )
+            });
+            let sources = node.instance.sources.iter().map(|(parameter, name)| {
+                let files = self.sources.get(name).map(|source| &source.files);
+                let blobs = files.into_iter().flatten().map(|file| file.blob.digest.to_string());
+                (parameter, blobs.collect::<Vec<_>>())
+            });
+            nodes.push(serde_json::json!({
+                "id": node.instance.id,
+                "op": node.instance.op,
+                "revision": node.op.revision,
+                "params": node.params,
+                "inputs": inputs.collect::<Vec<_>>(),
+                "sources": sources.collect::<Vec<_>>(),
+            }));
+        }
+        let text = recipe::canonical(&Value::Array(nodes)).map_err(|problem| EngineError::Key {
+            instance: "the plan".to_owned(),
+            problem: problem.to_string(),
+        })?;
+        Ok(Digest::of(text.as_bytes()).to_string())
     }
 
     /// The action of an instance; `contents` are those of the instances before it, where they are known.

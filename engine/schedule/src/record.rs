@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cache::{Action, BlobRef};
 use measure::Machine;
 use report::{Document, RecipeFacts, Verdict};
 use schemars::JsonSchema;
@@ -95,6 +96,9 @@ pub struct InstanceRecord {
     /// The key of its action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// What its key is made of, beside the op.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
     /// The digest of what it made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
@@ -113,6 +117,70 @@ pub struct InstanceRecord {
     /// Whether it failed for what is around it (the disk, the cache, a source), not for what it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub environment: bool,
+}
+
+/// All that determines a result, beside its op: what its key is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Made {
+    /// Version of the op's behaviour.
+    pub revision: u32,
+    /// The parameters as canonical JSON.
+    pub params: String,
+    /// The content of every input by port, `SHA256/SIZE`: of what another instance made, or of a file of a source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
+    /// Names and values that the result depends on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// The machine that the result holds for, if it holds for one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+impl Made {
+    /// What a record says of an action.
+    pub fn by(action: &Action) -> Self {
+        let Action {
+            op: _,
+            revision,
+            params,
+            inputs,
+            environment,
+            host,
+        } = action;
+        Made {
+            revision: *revision,
+            params: params.clone(),
+            inputs: inputs
+                .iter()
+                .map(|(port, blob)| (port.clone(), blob.to_string()))
+                .collect(),
+            environment: environment.clone(),
+            host: host.clone(),
+        }
+    }
+
+    /// The action again, of which the key can be computed.
+    ///
+    /// # Errors
+    /// An input that is none.
+    pub fn action(&self, op: &str) -> Result<Action, String> {
+        let input = |(port, text): (&String, &String)| {
+            let blob = text
+                .parse::<BlobRef>()
+                .map_err(|problem| format!("input `{port}`: {problem}"))?;
+            Ok((port.clone(), blob))
+        };
+        Ok(Action {
+            op: op.to_owned(),
+            revision: self.revision,
+            params: self.params.clone(),
+            inputs: self.inputs.iter().map(input).collect::<Result<_, String>>()?,
+            environment: self.environment.clone(),
+            host: self.host.clone(),
+        })
+    }
 }
 
 impl RunRecord {

@@ -9,7 +9,6 @@ mod names;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use cache::Store;
@@ -124,9 +123,13 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = folder::unfinished()
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    let mut builder = folder::unfinished();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
     file.persist(path)?;
     Ok(())
@@ -142,7 +145,9 @@ mod tests {
         let path = folder.path().join("a");
         replace(&path, b"one").unwrap();
         // A file that may not be written shows that it was not.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+        let mut permissions = path.metadata().unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
         let before = path.metadata().unwrap().modified().unwrap();
         replace(&path, b"one").unwrap();
         assert_eq!(path.metadata().unwrap().modified().unwrap(), before);

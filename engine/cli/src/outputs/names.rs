@@ -90,6 +90,10 @@ pub fn files(leaving: &[Leaving<'_>]) -> BTreeMap<String, (String, BlobRef)> {
 /// `saved_model.pb` in it, so these keep their names in a folder; weights beside an ONNX model are named after their content, and
 /// the model knows them so.
 fn exported(variant: &str, blob_name: &str) -> String {
+    // What lies beside a file keeps beside it.
+    if let Some(file) = blob_name.strip_suffix(models::BESIDE) {
+        return format!("{}{}", exported(variant, file), models::BESIDE);
+    }
     let extension = Path::new(blob_name)
         .extension()
         .and_then(|extension| extension.to_str());
@@ -144,6 +148,7 @@ mod tests {
             status: Status::Ran,
             seconds: None,
             key: None,
+            made: None,
             content: None,
             blobs: BTreeMap::new(),
             document: None,
@@ -221,6 +226,8 @@ mod tests {
     fn names_stay_inside_of_the_folder() {
         assert_eq!(exported("../../etc/x", "model.tflite"), ".._.._etc_x.tflite");
         assert_eq!(exported("int8", "model.c"), "int8/model.c");
+        assert_eq!(exported("base", "saved_model.pb.json"), "base/saved_model.pb.json");
+        assert_eq!(exported("base", "model.safetensors.json"), "base.safetensors.json");
         assert_eq!(exported("folded", "saved_model.pb"), "folded/saved_model.pb");
         assert_eq!([safe(".."), safe(""), safe("größe 1")], ["_..", "_", "größe_1"]);
         let long = "ö".repeat(300);

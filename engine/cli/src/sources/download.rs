@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -88,7 +88,7 @@ fn sent(url: &str, have: u64) -> Receiver<Result<Sent, Broken>> {
 
 /// Tells what `url` holds, as long as somebody listens.
 fn read(url: &str, have: u64, tell: &dyn Fn(Sent) -> bool) -> Result<(), Broken> {
-    if let Some(path) = local(url) {
+    if let Some(path) = remote::local_path(url) {
         let mut file = File::open(path).map_err(Broken::Address)?;
         let listens = tell(Sent::From(0));
         return if listens { pass_on(&mut file, tell) } else { Ok(()) };
@@ -210,41 +210,9 @@ fn is_final(error: &ureq::Error) -> bool {
     }
 }
 
-/// The path of a `file://` address, with `%20` and the like decoded.
-fn local(url: &str) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let path = url.strip_prefix("file://")?;
-    let path = path
-        .strip_prefix("localhost")
-        .filter(|rest| rest.starts_with('/'))
-        .unwrap_or(path);
-    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
-    while let [first, tail @ ..] = rest {
-        let escaped = match (first, tail) {
-            (b'%', [high, low, ..]) => hexadecimal(*high).zip(hexadecimal(*low)).map(|(h, l)| h << 4 | l),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &tail[2..] } else { tail };
-    }
-    Some(std::ffi::OsString::from_vec(bytes).into())
-}
-
-fn hexadecimal(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).map(|value| value as u8)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn file_addresses_become_paths() {
-        assert_eq!(local("file:///data/my%20file.h5"), Some("/data/my file.h5".into()));
-        assert_eq!(local("file://localhost/data/x"), Some("/data/x".into()));
-        assert_eq!(local("file:///100%"), Some("/100%".into()));
-        assert_eq!(local("https://host/x"), None);
-    }
 
     #[test]
     fn a_transfer_goes_on_only_where_the_server_says_so() {

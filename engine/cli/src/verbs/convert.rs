@@ -55,6 +55,8 @@ pub fn convert(args: &ConvertArgs, terminal: &Terminal) -> Outcome {
         packed_int4: args.int4,
         sparse: args.sparse,
         keep_unknown: args.keep_unknown,
+        // There is no step.
+        step: None,
     };
     let model = model.model().or_exit(Exit::StepFailed)?;
     let say = |line: &str| bench.say("export", line);

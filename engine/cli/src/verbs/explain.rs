@@ -14,7 +14,7 @@ use crate::verbs::plan;
 
 /// Prints why the instances of a step, or one of them, would run.
 pub fn explain(args: &ExplainArgs, everywhere: &Everywhere, terminal: &Terminal) -> Outcome {
-    let foreseen = plan::foresee(&args.recipe, &args.choices, everywhere, terminal)?;
+    let foreseen = plan::foresee(&args.recipe, &args.choices, &args.remote, everywhere, terminal)?;
     let instances = foreseen.project.instances.iter().zip(&foreseen.explanations);
     let asked = instances.filter(|(instance, _)| instance.step == args.step || instance.id.as_str() == args.step);
     let asked: Vec<&Explanation> = asked.map(|(_, explanation)| explanation).collect();

@@ -16,6 +16,7 @@ mod inspect;
 mod list;
 pub mod optimize;
 mod plan;
+mod provenance;
 mod report;
 mod run;
 mod schema;
@@ -56,6 +57,7 @@ fn dispatch(verb: Verb, everywhere: &Everywhere, terminal: &Terminal, started: I
         Verb::Graph(args) => graph::graph(&args, terminal),
         Verb::Explain(args) => explain::explain(&args, everywhere, terminal),
         Verb::Report(args) => report::report(args, everywhere, terminal, started),
+        Verb::Provenance(args) => provenance::provenance(&args, everywhere, terminal),
         Verb::Compare(args) => compare::compare(&args, terminal),
         Verb::Optimize(args) => optimize::optimize(&args, everywhere, terminal, started),
         Verb::Inspect(args) => inspect::inspect(&args, terminal),

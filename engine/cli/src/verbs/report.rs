@@ -58,6 +58,7 @@ fn of_recipe(args: ReportArgs, everywhere: &Everywhere, terminal: &Terminal, sta
         what,
         mut choices,
         fetch,
+        remote,
         pace,
         out,
         force,
@@ -87,9 +88,12 @@ fn of_recipe(args: ReportArgs, everywhere: &Everywhere, terminal: &Terminal, sta
         recipe: what,
         choices,
         fetch,
+        remote,
         pace,
         out,
         force,
+        shard: None,
+        frozen: None,
         events: None,
     };
     run::run(&run, everywhere, terminal, started)

@@ -18,21 +18,26 @@ use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::outputs::{self, Folder, Manner, Unwritten};
 use crate::progress::{self, Both, Events};
 use crate::project::{self, Project};
+use crate::shard::Shard;
 use crate::sources::Resolver;
 use crate::terminal::Terminal;
-use crate::{cache_folder, commands, engine, failures, gates, saved, search, signals, units};
+use crate::verbs::plan;
+use crate::{cache_folder, commands, engine, failures, gates, remote_cache, saved, search, shard, signals, units};
 
 /// Carries out a run.
 pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started: Instant) -> Outcome {
-    let project = Project::load(&args.recipe, &args.choices, terminal)?;
+    let mut project = Project::load(&args.recipe, &args.choices, terminal)?;
     commands::demand_allowed(&project, commands::are_allowed(args.pace.allow_external))?;
-    let folder = Folder::prepare(
-        args.out
-            .clone()
-            .unwrap_or_else(|| Path::new("out").join(project.name())),
-    )?;
+    let folder = Folder::prepare(args.out.clone().unwrap_or_else(|| default_folder(&project, args.shard)))?;
     let events = args.events.as_deref().map(open_events).transpose()?;
     let store = cache_folder::open(everywhere.cache.as_deref())?;
+    let store = remote_cache::attach(store, &args.recipe, &args.remote, args.fetch.offline)?;
+    if let Some(frozen) = &args.frozen {
+        check_frozen(frozen, &plan::digest(&project, &store, terminal)?, &project)?;
+    }
+    if let Some(shard) = args.shard {
+        shard::narrow(&mut project, shard)?;
+    }
     let cancelled = signals::cancellation()?;
     let progress = progress::progress(terminal);
 
@@ -81,13 +86,18 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     };
     let (record, removed) = written(&folder, &store, manner, || {
         let mut record = carry_out(&project)?;
-        record.expectations = gates::judge(&project, &record).map_err(|complaints| {
-            terminal.say(&project::rendered(&complaints, terminal));
-            Failure::Told(Exit::Invalid)
-        })?;
+        // Whoever has all of it judges.
+        if args.shard.is_none() {
+            record.expectations = gates::judge(&project, &record).map_err(|complaints| {
+                terminal.say(&project::rendered(&complaints, terminal));
+                Failure::Told(Exit::Invalid)
+            })?;
+        }
         failures::print(&project, &record, terminal);
         Ok(record)
     })?;
+    store.finish_uploads(&|| cancelled.load(Ordering::Relaxed));
+    remote_cache::tell(&store, terminal);
     write_step_summary(&folder, &record, terminal);
     if let Some(events) = &events {
         events.finish(&record).context("--events: cannot write")?;
@@ -111,6 +121,28 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     }
     terminal.result(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     Ok(exit(&record, cancelled.load(Ordering::Relaxed)))
+}
+
+/// `out/NAME`; parts have folders of their own, so that none is in the way of the whole.
+fn default_folder(project: &Project, shard: Option<Shard>) -> PathBuf {
+    let name = match shard {
+        Some(Shard { number, of }) => format!("{}-shard-{number}-of-{of}", project.name()),
+        None => project.name(),
+    };
+    Path::new("out").join(name)
+}
+
+/// Refuses a plan that is not the one that was meant.
+fn check_frozen(frozen: &str, found: &str, project: &Project) -> Result<(), Failure> {
+    if frozen == found {
+        return Ok(());
+    }
+    let problem = anyhow!(
+        "--frozen {frozen}: the plan of {} is {found} here; the recipe, its sources, what the command line changes, or the program's version differ from where \
+         the jobs were emitted; make them equal, or emit the jobs again",
+        project.file.display()
+    );
+    Err(Failure::Error(Exit::Invalid, problem))
 }
 
 /// Carries a run out and writes what it made. What the cache turns out to have lost meanwhile is made again. The second part of
@@ -235,6 +267,7 @@ mod tests {
             status,
             seconds: None,
             key: None,
+            made: None,
             content: None,
             blobs: BTreeMap::new(),
             document: None,

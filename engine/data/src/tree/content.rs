@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::fs;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 
 use super::in_proportion;
 use crate::error::DataError;
+use crate::position::read_at;
 
 /// Deflate expands by at most this factor (RFC 1951: 258 bytes for two bits, and headers).
 const MOST_EXPANSION: u64 = 1032;
@@ -254,7 +254,7 @@ impl<'a> FileRange<'a> {
 impl Read for FileRange<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.len.saturating_sub(self.at).min(buffer.len() as u64) as usize;
-        let count = self.file.read_at(&mut buffer[..left], self.start + self.at)?;
+        let count = read_at(self.file, &mut buffer[..left], self.start + self.at)?;
         self.at += count as u64;
         Ok(count)
     }

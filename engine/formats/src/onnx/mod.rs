@@ -32,7 +32,7 @@ mod read;
 mod tensor;
 mod write;
 
-pub use read::{ImportOptions, known_operators, read, read_with};
+pub use read::{ImportOptions, known_operators, metadata, read, read_with};
 pub use tensor::{ExternalData, external_files};
 pub use write::{Profile, Split, WriteOptions, write, write_split, write_with};
 

@@ -34,7 +34,7 @@ mod write;
 
 pub use c_array::{CArray, c_array};
 pub use outline::{Outline, OutlineOperator, OutlineTensor, outline};
-pub use read::read;
+pub use read::{metadata, read};
 pub use sparse::compressed_bytes;
 pub use write::{Sparse, SparseTensor, WriteOptions, write, write_sparse, write_with};
 

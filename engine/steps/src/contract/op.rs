@@ -42,6 +42,10 @@ pub trait Op {
     /// Ports whose models must compute with floats.
     const TAKES_FLOATS: &'static [&'static str] = &[];
 
+    /// How long the op takes, beside an `export`: a rough figure, by which the instances of a plan are spread evenly over machines. A result
+    /// never depends on it.
+    const EFFORT: u32 = if Self::LEARNS { 300 } else { 1 };
+
     /// Whether the result depends on the machine: never shared between hosts, run with the machine to itself.
     fn measures_machine(params: &Self::Params) -> bool {
         let _ = params;
@@ -147,6 +151,8 @@ impl Inputs {
 
 /// What surrounds a running step. It can be told things; nothing can be learned from it but whether to stop, and what the step would compute itself.
 pub struct Context<'a> {
+    /// The key of the step: what determines its result, and so what the result may tell. `None` for an op that runs by itself.
+    pub key: Option<[u8; 32]>,
     /// Takes one line of news.
     pub log: &'a (dyn Fn(&str) + Sync),
     /// Takes progress: done, of how many.
@@ -247,6 +253,8 @@ pub struct Registered {
     pub revision: u32,
     /// See [`Op::READS_RECIPE`].
     pub reads_recipe: bool,
+    /// See [`Op::EFFORT`].
+    pub effort: u32,
     learns: bool,
     complete: Complete,
     measures_machine: MeasuresMachine,
@@ -268,6 +276,7 @@ impl Registered {
             spec,
             revision: O::REVISION,
             reads_recipe: O::READS_RECIPE,
+            effort: O::EFFORT,
             learns: O::LEARNS,
             complete: |params, ports| {
                 let params: O::Params = serde_json::from_value(params.clone()).map_err(|e| e.to_string())?;

@@ -96,6 +96,7 @@ impl Op for AutoOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Finds the smallest quantized model whose measured drop stays within a bound.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 100;
     const EXAMPLE: &'static str = "small: { auto: { model: base, ranges: ranges, data: train, drop: 0.01 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
 

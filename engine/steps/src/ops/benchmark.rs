@@ -60,6 +60,7 @@ impl Op for BenchmarkOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Times loading and running a model, and reads its memory.";
     const PRODUCES: ArtifactKind = ArtifactKind::Benchmark;
+    const EFFORT: u32 = 5;
     const EXAMPLE: &'static str =
         "speed: { benchmark: { model: tflite, warmup: 10, runs: 100 }, resources: { exclusive: true } }";
 

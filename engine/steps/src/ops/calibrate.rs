@@ -83,6 +83,7 @@ impl Op for CalibrateOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Chooses a range for every activation of a model from samples.";
     const PRODUCES: ArtifactKind = ArtifactKind::Ranges;
+    const EFFORT: u32 = 5;
     const EXAMPLE: &'static str = "ranges: { calibrate: { model: base, data: train, count: 500, method: minmax } }";
 
     fn check(params: &Calibrate, _ports: &[&str]) -> Result<(), String> {

@@ -206,6 +206,7 @@ impl Op for ClusterOp {
     const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Lets the weights of a layer share a few values.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "clustered: { cluster: { model: base, clusters: 16, init: kmeans++, per: channel } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
 

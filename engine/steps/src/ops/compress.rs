@@ -81,7 +81,7 @@ impl Op for CompressOp {
     fn run(_params: &Compress, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let file = inputs.one("file")?;
         let mut contents = Vec::new();
-        for name in file.names().filter(|n| *n != DOCUMENT) {
+        for name in file.names().filter(|n| *n != DOCUMENT && !n.ends_with(models::BESIDE)) {
             contents.push((name, file.blob(name)?));
         }
         let mut sizes = Sizes::of(contents.iter().map(|(name, bytes)| (*name, bytes.as_slice())))?;

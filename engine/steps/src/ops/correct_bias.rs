@@ -49,6 +49,7 @@ impl Op for CorrectBiasOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Takes back the mean error of each channel; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 5;
     const EXAMPLE: &'static str = "corrected: { correct-bias: { model: int8, reference: base, data: train } }";
     const TAKES_FLOATS: &'static [&'static str] = &["reference"];
 

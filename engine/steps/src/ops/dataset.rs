@@ -238,6 +238,7 @@ impl Op for DatasetOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Reads samples and labels from files, archives or folders.";
     const PRODUCES: ArtifactKind = ArtifactKind::Dataset;
+    const EFFORT: u32 = 3;
     const EXAMPLE: &'static str = "test: { dataset: { source: cifar, split: test } }";
 
     fn check(params: &Dataset, _ports: &[&str]) -> Result<(), String> {

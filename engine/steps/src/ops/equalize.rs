@@ -57,6 +57,7 @@ impl Op for EqualizeOp {
     const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Gives the channels between two layers equal ranges; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 3;
     const EXAMPLE: &'static str = "even: { equalize: { model: base, data: train, count: 500 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
 

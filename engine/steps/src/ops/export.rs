@@ -1,7 +1,8 @@
 //! `export`: write a model as a file that a device's runtime loads.
 //!
-//! The file is read back and compared with the model before the step succeeds. With a `target`, headers for an application on that
-//! device lie beside it, and the number `arena-bytes` says what its activations take.
+//! The file is read back and compared with the model before the step succeeds. It names the key of the step (metadata `pipeline.key` of
+//! `.tflite` and `.onnx`, `.json` beside others), by which `pipeline provenance` finds what it was made from. With a `target`, headers for an
+//! application on that device lie beside it, and the number `arena-bytes` says what its activations take.
 //!
 //! ```yaml
 //! tflite: { export: { model: int8, format: tflite } }
@@ -10,7 +11,7 @@
 
 use measure::Sizes;
 use models::tflm::{self, Target};
-use models::{FileFormat, FileOptions, OnnxProfile};
+use models::{FileFormat, FileOptions, OnnxProfile, StepKey};
 use recipe::{ArtifactKind, Port, kind};
 use report::Document;
 use schemars::JsonSchema;
@@ -74,7 +75,7 @@ pub struct ExportOp;
 impl Op for ExportOp {
     type Params = Export;
     const NAME: &'static str = "export";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Writes a model as a file that a device's runtime loads.";
     const PRODUCES: ArtifactKind = ArtifactKind::File;
     const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
@@ -142,6 +143,7 @@ impl Op for ExportOp {
             packed_int4: params.packed_int4,
             sparse: params.sparse,
             keep_unknown: params.keep_unknown,
+            step: context.key.map(StepKey),
         };
         let format = if params.target.is_some() {
             FileFormat::CArray
@@ -149,10 +151,9 @@ impl Op for ExportOp {
             params.format
         };
         let mut files = models::files(&model, format, options, context.log)?;
-        // C source is the TFLite file once more.
-        let counted = files
-            .iter()
-            .filter(|(name, _)| !name.ends_with(".c") && !name.ends_with(".h"));
+        // C source is the TFLite file once more, and no runtime reads what lies beside others.
+        let is_counted = |name: &str| ![".c", ".h", models::BESIDE].iter().any(|end| name.ends_with(end));
+        let counted = files.iter().filter(|(name, _)| is_counted(name));
         let mut sizes = Sizes::of(counted.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
         match params.target {
             None => {}

@@ -391,6 +391,7 @@ impl Op for PruneOp {
     const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Sets the weights that matter least to zero.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "pruned: { prune: { model: base, method: magnitude, sparsity: 0.5 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
 

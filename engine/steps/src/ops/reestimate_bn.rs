@@ -45,6 +45,7 @@ impl Op for ReestimateBnOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Measures the statistics of batch norms again; kept only if it helps.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 5;
     const EXAMPLE: &'static str = "repaired: { reestimate-bn: { model: base, reference: base, data: train } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model", "reference"];
 

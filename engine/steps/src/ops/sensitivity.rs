@@ -64,6 +64,7 @@ impl Op for SensitivityOp {
     const REVISION: u32 = 2;
     const SUMMARY: &'static str = "Measures what each layer bears when it alone is treated.";
     const PRODUCES: ArtifactKind = ArtifactKind::Sensitivity;
+    const EFFORT: u32 = 100;
     const EXAMPLE: &'static str =
         "bears: { sensitivity: { model: base, data: train, treatments: [int4, { prune: 0.5 }] } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];

@@ -119,6 +119,7 @@ impl Op for SubnetOp {
     const REVISION: u32 = 1;
     const SUMMARY: &'static str = "Finds the network within a network that fits a budget of MACs, parameters or bytes.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 100;
     const EXAMPLE: &'static str = "half: { subnet: { model: base, data: train, macs: 0.5 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
 

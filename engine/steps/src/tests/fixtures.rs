@@ -127,6 +127,7 @@ fn with_clock<R: Send>(
     };
     let machine = measure::Machine::this();
     let context = Context {
+        key: None,
         log: &|_| (),
         progress: &|_, _| (),
         cancelled,

@@ -16,7 +16,7 @@ use schedule::RunRecord;
 use serde_json::{Value, json};
 
 use self::recipe::{Target, Wish};
-use crate::args::{Choices, Everywhere, FetchArgs, Pace, ReadingArgs, RunArgs};
+use crate::args::{Choices, Everywhere, FetchArgs, Pace, ReadingArgs, RemoteArgs, RunArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::reading;
 use crate::shell;
@@ -75,6 +75,8 @@ pub struct OptimizeArgs {
     /// Replace a recipe that is there, and files that no run has written
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     #[command(flatten)]
     pub pace: Pace,
 }
@@ -181,9 +183,12 @@ fn run(
         recipe: file.to_owned(),
         choices: Choices::default(),
         fetch: FetchArgs::default(),
+        remote: args.remote.clone(),
         pace,
         out: Some(folder.to_owned()),
         force: args.force,
+        shard: None,
+        frozen: None,
         events: None,
     };
     run::run(&args, everywhere, terminal, started)

@@ -41,6 +41,14 @@ pub struct ImportOptions {
     pub input_shape: Option<Vec<usize>>,
 }
 
+/// The metadata of this name in an ONNX file; `None` where there is none, and in what is no such file.
+pub fn metadata(bytes: &[u8], name: &str) -> Option<String> {
+    guard::check(bytes).ok()?;
+    let model = proto::Model::decode(bytes).ok()?;
+    let entry = model.metadata.into_iter().find(|entry| entry.key == name)?;
+    Some(entry.value)
+}
+
 /// The graph of an ONNX file that holds all of its data; an open batch becomes 1, another stays as it is.
 ///
 /// # Errors

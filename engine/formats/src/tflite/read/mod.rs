@@ -24,6 +24,18 @@ use super::schema::{Model, Operator, OperatorCode, SubGraph};
 use super::{IDENTIFIER, invalid, malformed, unsupported};
 use crate::FormatError;
 
+/// The metadata of this name in a `.tflite` file; `None` where there is none, and in what is no such file.
+pub fn metadata(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
+    if bytes.get(4..8) != Some(IDENTIFIER.as_slice()) {
+        return None;
+    }
+    let model: Model = Reader::root(bytes).ok()?;
+    let mut all = model.metadata.iter().flatten();
+    let entry = all.find(|entry| entry.name.as_deref() == Some(name))?;
+    let buffer = model.buffers.get(entry.buffer as usize)?;
+    buffer.data.as_ref().map(|data| data.0.to_vec())
+}
+
 /// The graph of a `.tflite` file; a dynamic batch becomes 1, another stays as it is.
 ///
 /// Memory is bounded by the size of the file.

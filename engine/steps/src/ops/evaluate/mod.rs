@@ -91,6 +91,7 @@ impl Op for EvaluateOp {
     const SUMMARY: &'static str =
         "Judges a model by labelled samples: decisions, several labels, numbers, anomalies, pixels.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
+    const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";
 
     fn check(params: &Evaluate, _ports: &[&str]) -> Result<(), String> {

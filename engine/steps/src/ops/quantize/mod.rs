@@ -195,6 +195,7 @@ impl Op for QuantizeOp {
     const REVISION: u32 = 5;
     const SUMMARY: &'static str = "Stores and computes a model's numbers in fewer bits.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 3;
     const EXAMPLE: &'static str = "int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }";
 
     fn check(params: &Quantize, ports: &[&str]) -> Result<(), String> {

@@ -272,6 +272,7 @@ impl Op for ShrinkOp {
     const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Takes whole channels out, so that layers become smaller.";
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
+    const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "small: { shrink: { model: base, method: l1, sparsity: 0.5 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
 

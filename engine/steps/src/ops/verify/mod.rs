@@ -88,6 +88,7 @@ impl Op for VerifyOp {
     const REVISION: u32 = 3;
     const SUMMARY: &'static str = "Compares two models on the same samples, number by number.";
     const PRODUCES: ArtifactKind = ArtifactKind::Agreement;
+    const EFFORT: u32 = 3;
     const EXAMPLE: &'static str = "same: { verify: { model: int8, reference: base, data: test, per-layer: true } }";
 
     fn check(params: &Verify, _ports: &[&str]) -> Result<(), String> {

@@ -1,19 +1,31 @@
-//! `pipeline plan`: what a run would do and why, without doing it.
+//! `pipeline plan`: what a run would do and why, without doing it; or jobs that do it elsewhere.
 
+mod emit;
+
+use cache::Store;
 use measure::Machine;
 use schedule::{Explanation, Staleness};
 
-use crate::args::{Choices, Everywhere, PlanArgs};
+use crate::args::{Choices, Everywhere, PlanArgs, RemoteArgs, RemoteModeArg};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::project::Project;
 use crate::sources::{self, Download};
 use crate::table::{Align, Table};
 use crate::terminal::Terminal;
-use crate::{cache_folder, commands, engine, units};
+use crate::{cache_folder, commands, engine, remote_cache, shard, units};
 
 /// Prints a line for each instance.
 pub fn plan(args: &PlanArgs, everywhere: &Everywhere, terminal: &Terminal) -> Outcome {
-    let foreseen = foresee(&args.recipe, &args.choices, everywhere, terminal)?;
+    if let (Some(kind), Some(parts)) = (args.emit, args.shards) {
+        let project = Project::load(&args.recipe, &args.choices, terminal)?;
+        shard::check(&project)?;
+        let store = cache_folder::open(everywhere.cache.as_deref())?;
+        let digest = digest(&project, &store, terminal)?;
+        let text = emit::emit(kind, parts, (&project.name(), &digest), args, everywhere)?;
+        terminal.result(&text)?;
+        return Ok(Exit::Success);
+    }
+    let foreseen = foresee(&args.recipe, &args.choices, &args.remote, everywhere, terminal)?;
     let mut table = Table::new([
         ("Instance", Align::Left),
         ("Op", Align::Left),
@@ -39,6 +51,14 @@ pub fn plan(args: &PlanArgs, everywhere: &Everywhere, terminal: &Terminal) -> Ou
     text += &summary(&foreseen.explanations);
     terminal.result(&text)?;
     Ok(Exit::Success)
+}
+
+/// The digest of the plan: equal on every machine that would do the same with the same sources.
+pub fn digest(project: &Project, store: &Store, terminal: &Terminal) -> Result<String, Failure> {
+    let (ingested, _) = sources::foresee(store, &project.used_sources())?;
+    let machine = Machine::this();
+    let options = engine::options(None, &machine);
+    Ok(engine::engine(project, store, ingested, options, machine, terminal)?.digest()?)
 }
 
 fn summary(explanations: &[Explanation]) -> String {
@@ -68,15 +88,22 @@ pub struct Foreseen {
 pub fn foresee(
     recipe: &std::path::Path,
     choices: &Choices,
+    remote: &RemoteArgs,
     everywhere: &Everywhere,
     terminal: &Terminal,
 ) -> Result<Foreseen, Failure> {
     let project = Project::load(recipe, choices, terminal)?;
     let store = cache_folder::open(everywhere.cache.as_deref())?;
+    let remote = RemoteArgs {
+        remote_cache_mode: Some(RemoteModeArg::ReadOnly),
+        ..remote.clone()
+    };
+    let store = remote_cache::attach(store, recipe, &remote, false)?;
     let (ingested, downloads) = sources::foresee(&store, &project.used_sources())?;
     let machine = Machine::this();
     let options = engine::options(None, &machine);
     let explanations = engine::engine(&project, &store, ingested, options, machine, terminal)?.explain()?;
+    remote_cache::tell(&store, terminal);
     Ok(Foreseen {
         project,
         explanations,
