@@ -42,10 +42,9 @@ fn folded(mut graph: Graph) -> Graph {
 /// What comes back in other terms: see `formats::onnx`.
 fn in_other_terms(op: &Op) -> bool {
     match op {
-        Op::Function(Function::Rsqrt) => true,
+        // Weights of recurrent layers are in the file's order, and transposes around them.
+        Op::Function(Function::Rsqrt) | Op::Recurrent(_) => true,
         Op::Function(Function::Gelu { approximate }) => *approximate,
-        // Weights in the file's order, and transposes around it.
-        Op::Recurrent(_) => true,
         Op::Softmax(op) => op.beta != 1.0,
         Op::Pad(op) => op.mode == ops::PadMode::Symmetric,
         _ => false,

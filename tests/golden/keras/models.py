@@ -656,6 +656,6 @@ def separable_rows(k):
             3, padding="same", depth_multiplier=2, activation="relu", use_bias=False, name="multiplied"
         ),
         "separable": layers.SeparableConv1D(5, 3, padding="same", name="separable"),
-        "dilated": layers.SeparableConv1D(4, 2, padding="same", dilation_rate=2, name="dilated"),
+        "even": layers.SeparableConv1D(4, 2, padding="same", name="even"),
     }
     return side_by_side(k, x, branches)

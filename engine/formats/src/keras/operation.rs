@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::config::Source;
+use super::layers::operators;
 use super::{malformed, unsupported};
 use crate::FormatError;
 
@@ -81,7 +82,8 @@ pub(super) fn class(class: &str, fields: &Map<String, Value>) -> Option<String> 
             let untold = fields
                 .get("config")
                 .is_some_and(|c| c.is_object() && c.get("trainable").is_none());
-            let in_hdf5 = module.is_empty() && untold && node.is_some_and(Value::is_object);
+            let in_hdf5 =
+                module.is_empty() && untold && node.is_some_and(Value::is_object) && operators::is_known(class);
             if !in_archive && !in_hdf5 {
                 return None;
             }

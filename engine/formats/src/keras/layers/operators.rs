@@ -14,7 +14,7 @@ use crate::FormatError;
 use crate::functions;
 
 /// The operators that are read, but for functions of a number.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "Add",
     "Cast",
     "Clip",
@@ -41,6 +41,7 @@ const KNOWN: [&str; 26] = [
     "Subtract",
     "Sum",
     "Transpose",
+    "TrueDivide",
 ];
 
 /// Functions of a number that operators have under other names than activations.
@@ -56,6 +57,21 @@ const FUNCTIONS: [(&str, Function); 10] = [
     ("Elu", Function::Elu { alpha: 1.0 }),
     ("LeakyRelu", Function::LeakyRelu { alpha: 0.2 }),
 ];
+
+/// Whether there is such an operator here.
+pub(in super::super) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name) || named_function(name).is_some()
+}
+
+/// The function of a number that an operator is.
+fn named_function(name: &str) -> Option<Function> {
+    let spelled = super::super::weights::snake_case(name);
+    let listed = FUNCTIONS
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, function)| *function);
+    listed.or_else(|| functions::find(|f| f.keras.contains(&spelled.as_str())))
+}
 
 /// The nodes of one operator; its outputs.
 pub(in super::super) fn build(call: &mut Call<'_, '_>) -> Result<Vec<TensorId>, FormatError> {
@@ -113,17 +129,12 @@ fn unknown(call: &Call<'_, '_>, name: &str) -> FormatError {
 
 fn function(call: &mut Call<'_, '_>, name: &str) -> Result<TensorId, FormatError> {
     let attributes = call.attributes();
-    let spelled = super::super::weights::snake_case(name);
-    let listed = FUNCTIONS
-        .iter()
-        .find(|(n, _)| *n == name)
-        .map(|(_, function)| *function);
     let function = match name {
         "HardSigmoid" => Some(Function::HardSigmoid {
             alpha: 1.0 / 6.0,
             beta: 0.5,
         }),
-        _ => listed.or_else(|| functions::find(|f| f.keras.contains(&spelled.as_str()))),
+        _ => named_function(name),
     };
     let Some(function) = function else {
         return Err(unknown(call, name));

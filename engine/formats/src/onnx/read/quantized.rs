@@ -274,7 +274,7 @@ pub(super) fn cast<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         return importer.put(node, Dequantize {}, &[x], layout).map(drop);
     }
     let to = if to == ElementType::F16 { ElementType::F32 } else { to };
-    if [from, to].iter().any(|&e| e == ElementType::Bool) {
+    if [from, to].contains(&ElementType::Bool) {
         let problem = format!("casts computed values from {from} to {to}");
         return Err(node.unsupported(problem, "compare with a number instead"));
     }

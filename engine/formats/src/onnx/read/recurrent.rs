@@ -76,9 +76,8 @@ fn import<'f>(importer: &mut Importer<'f>, node: &Node<'f>, cell: Cell) -> Done 
     }
     let batch_first = node.flag("layout");
     let dims = importer.ty(node, 0)?.shape.0;
-    let (batch, steps) = match (dims.as_slice(), batch_first) {
-        (&[batch, steps, _], true) | (&[steps, batch, _], false) => (batch, steps),
-        _ => return Err(node.malformed(format!("its sequences are {dims:?}, expected three dimensions"))),
+    let ((&[batch, steps, _], true) | (&[steps, batch, _], false)) = (dims.as_slice(), batch_first) else {
+        return Err(node.malformed(format!("its sequences are {dims:?}, expected three dimensions")));
     };
     let lengths = importer.known_ints(node, 4);
     let whole = lengths.map_or(node.input(4).is_none(), |l| {

@@ -1,8 +1,8 @@
 //! Norms and reductions that the graph has in parts: by root mean squares, by sums of powers, of neighbouring channels; logarithms of sums.
 
 use ir::ops::{
-    Activation, Add, AveragePool2d, Div, Function, Mean, Mul, Pad, PadMode, Padding, Pow, ReduceMax, ReduceSum,
-    Reshape, Sub,
+    Activation, Add, AveragePool2d, Div, Function, Maximum, Mean, Mul, Pad, PadMode, Padding, Pow, ReduceMax,
+    ReduceSum, Reshape, Sub,
 };
 
 use super::Node;
@@ -62,6 +62,9 @@ pub(super) fn powers<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         }
         p => return Err(node.malformed(format!("p is {p}, expected 1 or 2"))),
     };
+    // Zeros stay zeros.
+    let least = importer.scalar(node, "least", f32::MIN_POSITIVE);
+    let norm = importer.inner(node, "divisor", Maximum {}, &[norm, least])?;
     importer.put(node, Div::default(), &[x, norm], Layout::Stated).map(drop)
 }
 
