@@ -55,6 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         memory: 2 << 30,
         keep_going: false,
         host: "an example".into(),
+        programs: false,
     };
     let engine = Engine::new(&store, instances, sources, facts, Machine::this(), options)
         .map_err(|refused| refused[0].1.clone())?;

@@ -230,7 +230,7 @@ fn seen(
     }
     let accuracies: Vec<String> = tried
         .iter()
-        .map(|(m, way)| format!("{} {:.1} %", named(way), 100.0 * m.accuracy))
+        .map(|(m, way)| format!("{} {:.1} %", named(way.as_ref()), 100.0 * m.accuracy))
         .collect();
     let accuracies = accuracies.join(", ");
     let best = tried
@@ -257,13 +257,13 @@ fn seen(
     }
     let said = format!(
         "values are seen as `{}`, by the accuracy on {count} samples: {accuracies}",
-        named(&way)
+        named(way.as_ref())
     );
     Ok((way.into_iter().collect(), said))
 }
 
-fn named(way: &Option<(String, Value)>) -> &str {
-    way.as_ref().and_then(|(_, name)| name.as_str()).unwrap_or("none")
+fn named(way: Option<&(String, Value)>) -> &str {
+    way.and_then(|(_, name)| name.as_str()).unwrap_or("none")
 }
 
 /// Parameters of a `dataset` step in one line of YAML: JSON, with names and words unquoted where YAML allows.

@@ -286,11 +286,11 @@ fn name_files(variants: &mut [Variant<'_>]) {
 pub(crate) fn first_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     const MOST: usize = 8;
     let names: Vec<&str> = names.collect();
-    let mut listed = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
-    if names.len() > MOST {
-        listed += &format!(", {} more", names.len() - MOST);
+    let listed = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => listed,
+        more => format!("{listed}, {more} more"),
     }
-    listed
 }
 
 /// What file names have of a variant's name: file systems give them 255 bytes, and words follow.

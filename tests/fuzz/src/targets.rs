@@ -1,7 +1,7 @@
 //! The readers, each with the files to start from.
 
 use std::fmt::Display;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 
 use crate::corpus;
 
@@ -235,9 +235,11 @@ fn record() -> Read {
     let key = first.action.key();
     let hex = key.to_string();
     let file = store.root().join("v1/ac/sha256").join(&hex[..2]).join(&hex);
+    // It has no remote, which alone may not be used after a panic.
+    let store = AssertUnwindSafe(store);
     std::fs::create_dir_all(file.parent().expect("a file has a folder")).expect("a writable store");
     Box::new(move |bytes| {
-        let _kept_until_the_reader_goes = &folder;
+        let (_kept_until_the_reader_goes, AssertUnwindSafe(store)) = (&folder, &store);
         let mut sealed = format!("{}\n", cache::Digest::of(bytes)).into_bytes();
         sealed.extend_from_slice(bytes);
         // A new file: some file systems write the old one to disk when it is cut to nothing.

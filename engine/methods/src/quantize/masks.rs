@@ -128,9 +128,11 @@ fn factor(graph: &Graph, node: &Node) -> Option<(usize, f32)> {
     (op.activation == Activation::None && one && first.abs() >= HIDES).then_some((which, first))
 }
 
-/// What a mask is before it meets scores, and every sum with scores: (scores, sum). `None` where something else reads it than sums of which only
-/// softmaxes learn.
-fn reached(graph: &Graph, mask: TensorId) -> Option<(Vec<TensorId>, Vec<(TensorId, TensorId)>)> {
+/// What a mask is before it meets scores, and the sums, each with its scores: (scores, sum).
+type Reached = (Vec<TensorId>, Vec<(TensorId, TensorId)>);
+
+/// Where a mask goes; `None` where something else reads it than sums of which only softmaxes learn.
+fn reached(graph: &Graph, mask: TensorId) -> Option<Reached> {
     let (mut moved, mut sums) = (vec![mask], Vec::new());
     let mut next = 0;
     while let Some(&tensor) = moved.get(next) {
