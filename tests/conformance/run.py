@@ -63,7 +63,15 @@ REFUSED = {
     "encoder": [("int16x8", "not in 16")],
     "norms": [(family, "computed in floats only") for family in INTEGERS],
     "shared": [(family, "a dataset feeds one") for family in INTEGERS],
+    "arithmetic": [(family, "computed in floats only") for family in INTEGERS],
+    "functions": [(family, "in floats only|no signed 8-bit") for family in INTEGERS],
 }
+
+# Networks that compute something in floats between integers: where a float rounding decides, a result moves by one step of 16 bits.
+FLOATS_BETWEEN = {"bidirectional"}
+
+# Networks that read numbers of words, which are not stretched and not stored in 8 bits: the tests of the readers compare them.
+WORDS = {"text", "text_of_integers"}
 
 
 @dataclass
@@ -157,7 +165,9 @@ def shipped_networks(folder):
     golden = ROOT / "tests/golden/keras"
     for layout, group in json.loads((golden / "manifest.json").read_text()).items():
         for name, fixture in group["fixtures"].items():
-            if len(fixture["files"]) == 1:
+            if name in WORDS:
+                print(f"not compared here: {layout}/{name} reads numbers of words")
+            elif len(fixture["files"]) == 1:
                 inputs = load_arrays(golden / layout / f"{name}.npz", "x")
                 network = Network(
                     f"{layout}/{name}", golden / layout / fixture["files"][0], [stretched(x) for x in inputs], inputs[0]
@@ -204,9 +214,12 @@ def magnitude(values):
     return max(1.0, float(np.abs(values.astype(np.float64)).max()))
 
 
-def judge(ours, theirs, form, resolver):
+def judge(ours, theirs, form, resolver, floats_between):
     """A comparison with its verdict, by what the form promises."""
     scale = magnitude(theirs)
+    if floats_between and form.family == "int16x8":
+        # With float edges a step is at most 1/32767 of the range's larger end.
+        return compare(ours, theirs, atol=1 if form.edges != "float" else 1.01 * scale / 32767)
     if form.family in INTEGERS and resolver == "builtin":
         # With float edges a step is known by its share of the range, of which the largest magnitude is at least half.
         steps = 255 if form.family == "int8" else 65535
@@ -261,7 +274,8 @@ def run_form(network, form, pipeline, folder, workers):
         for i, (path, expected) in enumerate(zip(results, theirs)):
             if complaint:
                 break
-            report = judge(np.load(path), expected, form, resolver)
+            between = network.name.split("/")[-1] in FLOATS_BETWEEN
+            report = judge(np.load(path), expected, form, resolver, between)
             if report["agree"]:
                 largest = max(largest, report["max_distance"] / magnitude(expected))
             else:
