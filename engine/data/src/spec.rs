@@ -29,6 +29,7 @@ pub struct Spec {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub test_share: Option<f64>,
     /// Keep only this part of the split.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
     /// Keep only samples of these classes. Labels and the list of classes stay those of the whole data.
     #[serde(skip_serializing_if = "Option::is_none")]

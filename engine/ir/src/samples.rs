@@ -206,8 +206,8 @@ fn reduced(axis: usize, over: &[usize], keep_dims: bool) -> Option<usize> {
 fn reshaped(from: &[usize], axis: usize, to: &[usize], batch: usize) -> Option<usize> {
     let before = |dims: &[usize]| dims.iter().product::<usize>();
     let fits = |&j: &usize| before(&to[..j]) == before(&from[..axis]) && to[j].is_multiple_of(batch) && to[j] != 0;
-    let same = |&j: &usize| fits(&j) && to[j] == from[axis];
-    // Dimensions of extent 1 are all alike: the one at the same place, then any of the extent that it had.
+    // A dimension that counts nothing else stays one: the one at the same place, then another of its extent.
+    let same = |&j: &usize| from[axis] == batch && to[j] == batch && fits(&j);
     let here = Some(axis).filter(|&axis| axis < to.len());
     here.filter(same)
         .or_else(|| (0..to.len()).find(same))

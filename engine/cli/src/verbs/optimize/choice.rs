@@ -149,7 +149,8 @@ fn chosen(candidates: &[Candidate], base: &Candidate, wish: &Wish) -> Option<usi
     let keeps = |c: &Candidate| {
         wish.bytes.is_none_or(|most| c.bytes <= most as f64)
             && wish.latency.is_none_or(|most| c.latency <= most)
-            && wish.bound().is_none_or(|drop| base.chosen - c.chosen <= drop)
+            // Two shares of one whole: what their difference exceeds a bound by in the ninth place is rounding.
+            && wish.bound().is_none_or(|drop| base.chosen - c.chosen <= drop + 1e-9)
     };
     let kept = (0..candidates.len()).filter(|&i| keeps(&candidates[i]));
     let better = |a: &Candidate, b: &Candidate| {

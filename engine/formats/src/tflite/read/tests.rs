@@ -354,7 +354,7 @@ fn tensors_that_the_ir_does_not_have_are_refused() {
         refusal(&m)
     };
     insta::assert_snapshot!(spoilt(|t| t.sparsity = Some(SparsityParameters::default())), @"tflite: tensor `x`: is stored sparsely, but has no values");
-    insta::assert_snapshot!(spoilt(|t| t.is_variable = true), @"tflite: tensor `x`: is a variable; export the model without state");
+    insta::assert_snapshot!(spoilt(|t| t.is_variable = true), @"tflite: node `y` (RELU): reads `x`, a variable; export the model without state");
     insta::assert_snapshot!(spoilt(|t| t.ty = 18), @"tflite: tensor `x`: holds bfloat16 numbers; convert the model to other types");
     insta::assert_snapshot!(spoilt(|t| t.ty = 99), @"tflite: tensor `x`: has the unknown element type 99");
     insta::assert_snapshot!(spoilt(|t| t.shape = Some(vec![1, -7])), @"tflite: tensor `x`: has a dimension of -7");
