@@ -72,6 +72,13 @@ impl SecondOpinion {
                 "runtime: tract runs models with float inputs and outputs".into(),
             ));
         }
+        // Backwards from a state, tract 0.23 gives other numbers than ONNX Runtime, LiteRT and Keras, which agree.
+        if let Some(node) = model.nodes().iter().find(|node| matches!(node.op, Op::Recurrent(_))) {
+            return Err(ModelError::Refused(format!(
+                "runtime: tract is not asked about recurrent layers such as `{}`; compare with another model instead",
+                node.name
+            )));
+        }
         let file = onnx(model, FileOptions::default())?;
         Ok(SecondOpinion {
             opinion: Opinion::new(&file, &[channels_first(ty.shape.dims())])?,
@@ -117,7 +124,7 @@ mod tests {
     use super::*;
 
     /// What tract 0.23 does not have or reads otherwise, by name of our operator.
-    const APART: [&str; 0] = [];
+    const APART: [&str; 1] = ["recurrent"];
 
     fn ours(graph: &Graph, sample: &[f32]) -> Vec<f32> {
         let executable = Executable::new(graph, Options::default()).unwrap();

@@ -274,8 +274,8 @@ fn requests_that_make_no_sense_are_refused() {
     insta::assert_snapshot!(quantize(&model, Some(&other), &params(Scheme::Int8), None).unwrap_err(),
         @"tensor `x`: has no calibrated range; calibrate this very model (same architecture, same folding)");
     let (half, _) = quantize(&model, None, &params(Scheme::Float16), None).unwrap();
-    insta::assert_snapshot!(quantize(&half, None, &params(Scheme::DynamicInt8), None).unwrap_err(),
-        @"tensor `conv/kernel/half` is f16 already; quantize takes a float model");
+    // Half precision is widened first.
+    assert!(quantize(&half, None, &params(Scheme::DynamicInt8), None).is_ok());
     insta::assert_snapshot!(int8(&model, |p| p.allow_float = vec!["denes".into()]).unwrap_err(),
         @"allow-float: no layer is named `denes`");
     insta::assert_snapshot!(int8(&model, |p| p.allow_float = vec!["op:layernorm".into()]).unwrap_err(),
