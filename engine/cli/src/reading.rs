@@ -65,6 +65,13 @@ pub fn found(
         data::load(&tree, &one, &Memory).or_exit(Exit::Invalid)
     };
     let (one, report) = look(&learn)?;
+    if one.labels.is_none() || one.targets.is_some() {
+        let problem = anyhow!(
+            "{}: no sample is labelled with one class, by which a model is judged here; write a recipe, `evaluate` knows other tasks",
+            tree_name(data)
+        );
+        return Err(Failure::Error(Exit::Invalid, problem));
+    }
     let available = [report.available, look(&choose)?.1.available];
     let border = Border::of(&graph, 0);
     let mut shared = shaped(&border, &report.sample_shape, report.format)?;
@@ -167,24 +174,21 @@ fn shaped(border: &Border<'_>, sample: &[usize], format: Format) -> Result<Param
     let mut shared = Params::new();
     let wanted = border.sample();
     let files = matches!(format, Format::ImageFolder | Format::List);
-    if let ([h, w, c], [_, _, channels]) = (&wanted[..], sample)
-        && files
-    {
+    if let ([h, w, c], true) = (&wanted[..], files) {
+        // The first image says nothing about the size and the colour of the others.
+        let color = match c {
+            1 => "gray",
+            3 => "rgb",
+            _ => {
+                let problem = anyhow!(
+                    "the model's input `{}` has {c} channels, images have 1 or 3",
+                    border.name
+                );
+                return Err(Failure::Error(Exit::Invalid, problem));
+            }
+        };
         shared.insert("resize".into(), json!([h, w]));
-        if c != channels {
-            let color = match c {
-                1 => "gray",
-                3 => "rgb",
-                _ => {
-                    let problem = anyhow!(
-                        "the model's input `{}` has {c} channels, images have 1 or 3",
-                        border.name
-                    );
-                    return Err(Failure::Error(Exit::Invalid, problem));
-                }
-            };
-            shared.insert("color".into(), color.into());
-        }
+        shared.insert("color".into(), color.into());
         return Ok(shared);
     }
     if let [h, w, c] = wanted[..]

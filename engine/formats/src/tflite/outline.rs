@@ -4,10 +4,9 @@
 use ir::ElementType;
 
 use super::builtin::Builtin;
-use super::flatbuffer::Reader;
 use super::schema::{Model, Tensor};
 use super::write::{INT4, type_code};
-use super::{IDENTIFIER, malformed, unsupported};
+use super::{malformed, read};
 use crate::FormatError;
 
 /// The tensors and operators of a file's only subgraph.
@@ -69,21 +68,8 @@ pub struct OutlineOperator {
 /// # Errors
 /// Bytes that are no TFLite file, several subgraphs, and indices of tensors that are not there.
 pub fn outline(bytes: &[u8]) -> Result<Outline, FormatError> {
-    if bytes.get(4..8) != Some(IDENTIFIER.as_slice()) {
-        return Err(malformed(
-            "head",
-            "not a TensorFlow Lite file, which has `TFL3` at bytes 4 to 8",
-        ));
-    }
-    let model: Model = Reader::root(bytes).map_err(|flaw| malformed(flaw.place, flaw.problem))?;
-    let [subgraph] = model.subgraphs.as_slice() else {
-        let problem = format!("{} subgraphs, expected one", model.subgraphs.len());
-        return Err(unsupported(
-            "model",
-            problem,
-            "export one function, without control flow",
-        ));
-    };
+    let model = read::model(bytes)?;
+    let subgraph = read::only_subgraph(&model)?;
     let count = subgraph.tensors.len();
     let index = |place: &str, index: i32| {
         let found = usize::try_from(index).ok().filter(|&i| i < count);

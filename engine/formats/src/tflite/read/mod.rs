@@ -36,14 +36,8 @@ pub fn metadata(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
     buffer.data.as_ref().map(|data| data.0.to_vec())
 }
 
-/// The graph of a `.tflite` file; a dynamic batch becomes 1, another stays as it is.
-///
-/// Memory is bounded by the size of the file.
-///
-/// # Errors
-/// Bytes that are no TFLite file, and files with several subgraphs, variables, sparse tensors, element types that the
-/// IR does not have, or inputs of unknown size. Operators that the IR does not have become [`ir::ops::Custom`].
-pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
+/// The tables of a `.tflite` file.
+pub(super) fn model(bytes: &[u8]) -> Result<Model<'_>, FormatError> {
     if bytes.get(4..8) != Some(IDENTIFIER.as_slice()) {
         return Err(malformed(
             "head",
@@ -59,6 +53,11 @@ pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
             "convert the model again with a current converter",
         ));
     }
+    Ok(model)
+}
+
+/// The one function that a file may hold.
+pub(super) fn only_subgraph<'m>(model: &'m Model<'_>) -> Result<&'m SubGraph, FormatError> {
     let [subgraph] = model.subgraphs.as_slice() else {
         let problem = format!("{} subgraphs, expected one", model.subgraphs.len());
         return Err(unsupported(
@@ -67,6 +66,19 @@ pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
             "export one function, without control flow",
         ));
     };
+    Ok(subgraph)
+}
+
+/// The graph of a `.tflite` file; a dynamic batch becomes 1, another stays as it is.
+///
+/// Memory is bounded by the size of the file.
+///
+/// # Errors
+/// Bytes that are no TFLite file, and files with several subgraphs, variables, sparse tensors, element types that the
+/// IR does not have, or inputs of unknown size. Operators that the IR does not have become [`ir::ops::Custom`].
+pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
+    let model = model(bytes)?;
+    let subgraph = only_subgraph(&model)?;
     let mut importer = Importer::new(bytes, &model, subgraph)?;
     for operator in subgraph.operators.iter().flatten() {
         importer.operator(&model.operator_codes, operator)?;
