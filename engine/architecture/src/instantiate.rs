@@ -3,20 +3,22 @@
 //! Every layer is visited once, in order. A layer that cannot be built is complained about and hides its output; layers
 //! that read something hidden are looked through for mistakes of their own, so that all are reported at once and none twice.
 
+mod inputs;
+mod modules;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use ir::{Constant, Graph, GraphError, SampleAxis, Stated, TensorId, TensorType, ops};
+use ir::{Constant, Graph, GraphError, TensorId};
 use recipe::yaml::{Key, Node, Yaml};
 use recipe::{Diagnostic, Place, SourceText, Span, suggest};
 use serde_json::Value;
 
-use crate::basic::{self, Basic};
-use crate::builder::{Builder, Refusal, Site, framework};
+use crate::builder::Builder;
 use crate::expression::{Binding, Mistake};
 use crate::parse::Architecture;
 use crate::scope::{Scope, node_of};
-use crate::tree::{Block, Blocks, Layer, LayerKind, Module, Modules, Repeat};
+use crate::tree::{Block, Blocks, Layer, LayerKind, Modules, Repeat};
 use crate::weights::Mismatch;
 
 /// Modules inside modules.
@@ -203,105 +205,6 @@ impl Instantiator<'_> {
         );
         self.complain(frame, &node.place, message, None);
         None
-    }
-
-    fn global_scope(&mut self, file: &Architecture, options: &Options<'_>) -> Scope {
-        let mut scope = Scope::default();
-        let start = Place::from(Span::new(0, 0));
-        for name in options.params.keys() {
-            if !file.params.iter().any(|(key, _)| key.name == *name) {
-                let help = suggest::help(
-                    name,
-                    "its parameters",
-                    file.params.iter().map(|(key, _)| key.name.as_str()),
-                );
-                let message = format!("the architecture has no parameter `{name}`");
-                let complaint = Diagnostic::new(&file.source, start.clone(), message).maybe_help(help);
-                self.complaints.push(complaint);
-            }
-        }
-        for (key, node) in &file.params {
-            let given = options.params.get(&key.name).map(|value| node_of(value, node));
-            let frame = Frame {
-                source: &file.source,
-                site: (&file.source, &key.place),
-                shipped: false,
-                scope: &scope,
-            };
-            let value = match given {
-                Some(given) => Some(given),
-                None if matches!(node.value, Yaml::Null) => {
-                    let message = format!("the parameter `{}` has no value", key.name);
-                    self.complain(
-                        &frame,
-                        &key.place,
-                        message,
-                        Some("give it one, or set it where the architecture is imported".into()),
-                    );
-                    None
-                }
-                None => self.resolve(node, "", &frame, &scope.clone()),
-            };
-            scope.params.insert(key.name.clone(), bound(value));
-        }
-        scope
-    }
-
-    fn inputs(&mut self, file: &Architecture, options: &Options<'_>, frame: &Frame<'_>) -> Vec<Flow> {
-        let mut flows = Vec::new();
-        for (key, node) in &file.inputs {
-            let dims = match &options.input {
-                Some(dims) if file.inputs.len() == 1 => Some(dims.clone()),
-                _ => self.input_shape(key, node, frame),
-            };
-            let flow = dims.map(|dims| {
-                let shape: Vec<usize> = std::iter::once(1).chain(dims).collect();
-                let (graph, channels_first) = (&mut self.builder.graph, shape.len() == 4);
-                let input = graph.input(&key.name, TensorType::f32(shape));
-                let samples = SampleAxis::First;
-                graph.state(
-                    graph.inputs().len() - 1,
-                    Stated {
-                        samples,
-                        channels_first,
-                    },
-                );
-                input
-            });
-            flows.push(flow);
-        }
-        if flows.is_empty() && self.complaints.is_empty() {
-            let message = "input: names no tensor".to_owned();
-            self.complain(
-                frame,
-                frame.site.1,
-                message,
-                Some("such as `input: { data: [3, 224, 224] }`".into()),
-            );
-        }
-        flows
-    }
-
-    /// The dimensions of an input, channels last: `[H, W, C]` of an image, `[N, C]` of tokens, `[C]` of features.
-    fn input_shape(&mut self, key: &Key, node: &Node, frame: &Frame<'_>) -> Option<Vec<usize>> {
-        const LARGEST: u64 = 1 << 24;
-        let value = self.resolve(node, &key.name, frame, frame.scope)?;
-        let sizes = value.plain();
-        let sizes = sizes.as_array().and_then(|sizes| {
-            let size = |v: &Value| v.as_u64().filter(|&n| n > 0 && n <= LARGEST).map(|n| n as usize);
-            sizes.iter().map(size).collect::<Option<Vec<usize>>>()
-        });
-        match sizes.as_deref() {
-            Some(&[c, h, w]) => Some(vec![h, w, c]),
-            Some(&[tokens, c]) => Some(vec![tokens, c]),
-            Some(&[c]) => Some(vec![c]),
-            _ => {
-                let message = format!("input.{}: {} is not a shape", key.name, value.found());
-                let help = "write [channels, height, width] for images, [tokens, channels] for sequences, [features]";
-                self.complain(frame, &node.place, message, Some(help.into()));
-                None
-            }
-        }
     }
 
     fn dims(&self, flows: &[Flow]) -> Option<Vec<usize>> {
@@ -584,207 +487,6 @@ impl Instantiator<'_> {
         }
         self.layers += 1;
         self.apply(&row.module, &params, path, &row.place, read, frame)
-    }
-
-    fn has_param(&self, module: &str, name: &str) -> bool {
-        match basic::find(module) {
-            Some(basic) => basic.has_param(name),
-            None => self
-                .modules
-                .get(module)
-                .is_some_and(|module| module.params.iter().any(|(key, _)| key.name == name)),
-        }
-    }
-
-    fn apply(
-        &mut self,
-        name: &str,
-        params: &[(Key, Node)],
-        path: &str,
-        place: &Place,
-        read: Vec<Flow>,
-        frame: &Frame<'_>,
-    ) -> Vec<Flow> {
-        if let Some(basic) = basic::find(name) {
-            return self.basic(basic, params, path, place, read, frame);
-        }
-        match self.modules.get(name) {
-            Some(module) => self.deeper(path, place, frame, |work| {
-                work.module(name, module, params, path, place, &read, frame)
-            }),
-            // Names were checked when the file was read.
-            None => vec![None],
-        }
-    }
-
-    fn basic(
-        &mut self,
-        basic: &Basic,
-        params: &[(Key, Node)],
-        path: &str,
-        place: &Place,
-        read: Vec<Flow>,
-        frame: &Frame<'_>,
-    ) -> Vec<Flow> {
-        let mut entries = Vec::with_capacity(params.len());
-        for (key, node) in params {
-            let value = self.resolve(node, path, frame, frame.scope);
-            entries.push(value.map(|value| (key.clone(), value)));
-        }
-        let Some(entries) = entries.into_iter().collect::<Option<Vec<_>>>() else {
-            return vec![None];
-        };
-        let node = Node {
-            value: Yaml::Map(entries),
-            place: place.clone(),
-        };
-        let wrong = recipe::check_params(basic.spec(), &format!("{path} ({})", basic.name()), frame.source, &node);
-        if !wrong.is_empty() {
-            for complaint in wrong {
-                if frame.shipped {
-                    let message = complaint.message().to_owned();
-                    self.complain(frame, place, message, None);
-                } else if self.complaints.len() < MAX_COMPLAINTS {
-                    self.complaints.push(complaint);
-                }
-            }
-            return vec![None];
-        }
-        let Some(inputs) = read.iter().copied().collect::<Option<Vec<TensorId>>>() else {
-            return vec![None];
-        };
-        let shapes = || {
-            let shape = |id: &TensorId| framework(self.builder.graph.tensor(*id).ty.shape.dims());
-            inputs.iter().map(shape).collect::<Vec<_>>().join(" and ")
-        };
-        let got = shapes();
-        let built = if basic.inputs().contains(&inputs.len()) {
-            let mut site = Site {
-                builder: &mut self.builder,
-                path: path.to_owned(),
-                inputs,
-            };
-            basic.build(node.plain(), &mut site)
-        } else {
-            let least = basic.inputs().start();
-            let problem = format!("takes {least} input(s), gets {}", inputs.len());
-            Err(Refusal::new(problem).help("`from: [a, b]` says what a layer reads"))
-        };
-        match built {
-            Ok(outputs) => outputs.into_iter().map(Some).collect(),
-            Err(Refusal { problem, help }) => {
-                let message = format!("{path} ({}): {problem}; its input is {got}", basic.name());
-                self.complain(frame, place, message, help);
-                vec![None]
-            }
-        }
-    }
-
-    fn module(
-        &mut self,
-        name: &str,
-        module: &Module,
-        params: &[(Key, Node)],
-        path: &str,
-        place: &Place,
-        read: &[Flow],
-        frame: &Frame<'_>,
-    ) -> Vec<Flow> {
-        for (key, _) in params {
-            if !module.params.iter().any(|(known, _)| known.name == key.name) {
-                let message = located(path, &format!("`{name}` has no parameter `{}`", key.name));
-                let names = module.params.iter().map(|(key, _)| key.name.as_str());
-                self.complain(
-                    frame,
-                    &key.place,
-                    message,
-                    suggest::help(&key.name, "its parameters", names),
-                );
-            }
-        }
-        let site = if frame.shipped {
-            frame.site
-        } else {
-            (frame.source, place)
-        };
-        let mut scope = Scope {
-            params: IndexMap::new(),
-            input: self.dims(read),
-        };
-        for (key, default) in &module.params {
-            let given = params.iter().find(|(given, _)| given.name == key.name);
-            let value = match given {
-                Some((_, node)) => self.resolve(node, path, frame, frame.scope),
-                None if matches!(default.value, Yaml::Null) => {
-                    let message = located(path, &format!("`{name}` needs the parameter `{}`", key.name));
-                    self.complain(
-                        frame,
-                        place,
-                        message,
-                        Some(format!("write `{name}: {{ {}: … }}`", key.name)),
-                    );
-                    None
-                }
-                None => {
-                    let inner = Frame {
-                        source: &module.source,
-                        site,
-                        shipped: module.shipped,
-                        scope: &scope,
-                    };
-                    self.resolve(default, path, &inner, &scope)
-                }
-            };
-            scope.params.insert(key.name.clone(), bound(value));
-        }
-        let inner = Frame {
-            source: &module.source,
-            site,
-            shipped: module.shipped,
-            scope: &scope,
-        };
-        let (flows, _) = self.layers(&module.layers, path, read, &inner);
-        let Some(residual) = &module.residual else {
-            return flows;
-        };
-        match self.truth(residual, path, &inner, &scope) {
-            Some(false) => flows,
-            None => vec![None],
-            Some(true) => match (read.first().copied().flatten(), flows.first().copied().flatten()) {
-                (Some(input), Some(output)) => vec![self.add_residual(path, place, input, output, frame)],
-                _ => vec![None],
-            },
-        }
-    }
-
-    fn add_residual(
-        &mut self,
-        path: &str,
-        place: &Place,
-        input: TensorId,
-        output: TensorId,
-        frame: &Frame<'_>,
-    ) -> Flow {
-        let dims = |id: TensorId| self.builder.graph.tensor(id).ty.shape.dims();
-        if dims(input) == dims(output) {
-            let added = self
-                .builder
-                .graph
-                .add(joined(path, "residual"), ops::Add::default(), &[output, input]);
-            match added {
-                Ok(id) => return Some(id),
-                Err(error) => self.complain(frame, place, located(path, &error.to_string()), None),
-            }
-        } else {
-            let message = format!(
-                "{path}: a residual needs input and output of one shape; they are {} and {}",
-                framework(dims(input)),
-                framework(dims(output))
-            );
-            let help = "say when there is one: `residual: \"= stride == 1 and in == out\"`";
-            self.complain(frame, place, message, Some(help.into()));
-        }
-        None
     }
 }
 

@@ -1,12 +1,16 @@
 //! The file being written, and the names of the graph's tensors in it.
 
+mod border;
+mod quantized;
+
 use std::collections::{HashMap, HashSet};
 
 use ir::ops::Activation;
-use ir::{Constant, ElementType, Graph, Node, Op, Place, Quantization, Samples, Scale, TensorId, TensorType};
+use ir::{Constant, ElementType, Graph, Node, Place, Samples, TensorId, TensorType};
 
+use self::border::value_info;
 use super::{Profile, WriteOptions, attributes, place};
-use crate::onnx::{layout, proto, tensor, unsupported};
+use crate::onnx::{layout, proto, unsupported};
 use crate::{FormatError, int4};
 
 /// How a tensor of rank 4 lies in the file.
@@ -289,18 +293,6 @@ impl<'g> Emitter<'g> {
         Ok(())
     }
 
-    /// Adds a node that makes the only output of `node` out of another's real values: the borders to integers.
-    pub fn quantize_into(&mut self, node: &Node, id: TensorId, real: &str, name: &str) -> Result<(), FormatError> {
-        let inputs = self.parameters(node, id, None)?;
-        let mut all = vec![real];
-        all.extend(inputs.iter().map(String::as_str));
-        let axis = self.quantization(id).and_then(|q| q.axis);
-        let attribute = axis.map(|a| attributes::int("axis", a as i64)).into_iter().collect();
-        let step = self.fresh_node(&format!("{}/quantize", node.name));
-        self.push(step, "QuantizeLinear", &all, name, attribute);
-        Ok(())
-    }
-
     /// Notes that a node's output is the raw tensor `name`.
     pub fn note(&mut self, id: TensorId, name: String, lies: Lies) {
         self.made(id, name, lies);
@@ -308,180 +300,6 @@ impl<'g> Emitter<'g> {
 
     pub fn output_name(&mut self, id: TensorId, lies: Lies) -> String {
         self.name_of(id, lies)
-    }
-
-    /// The scales of a tensor as the profile wants them.
-    fn quantization(&self, id: TensorId) -> Option<Quantization> {
-        let tensor = self.graph.tensor(id);
-        let own = tensor.quantization.clone()?;
-        let (Profile::TensorRt, Some((low, high))) = (self.profile, tensor.ty.element.quantized_range()) else {
-            return Some(own);
-        };
-        // The range that the integers mean, on both sides of 0, in 127 steps.
-        let symmetric = |(&scale, &zero): (&Scale, &i32)| {
-            let widest = (high - zero).max(zero - low - i32::from(zero == 0)).max(1);
-            Scale::new(scale.get() * widest as f32 / high as f32)
-        };
-        let scales: Option<Vec<Scale>> = own.scales.iter().zip(&own.zero_points).map(symmetric).collect();
-        let zero_points = vec![0; own.zero_points.len()];
-        Some(Quantization {
-            scales: scales?,
-            zero_points,
-            ..own
-        })
-    }
-
-    /// Scale and zero point of a tensor as stored constants; a 32-bit bias has no zero point.
-    ///
-    /// `perm`: how the dimensions of a constant stand in the file.
-    fn parameters(&mut self, node: &Node, id: TensorId, perm: Option<&[usize]>) -> Result<Vec<String>, FormatError> {
-        let activation = perm.is_none();
-        let tensor = self.graph.tensor(id);
-        let (name, element) = (tensor.name.clone(), tensor.ty.element);
-        if activation && self.profile == Profile::TensorRt && element == ElementType::U8 {
-            let problem = format!("`{name}` holds unsigned bytes, which TensorRT does not take");
-            return Err(unsupported(
-                place(node),
-                problem,
-                "quantize with float or int8 inputs and outputs",
-            ));
-        }
-        if element == ElementType::I16 {
-            let problem =
-                format!("`{name}` is a 16-bit activation, which ONNX runtimes have no integer arithmetic for");
-            return Err(unsupported(
-                place(node),
-                problem,
-                "write a .tflite file, or quantize with scheme int8",
-            ));
-        }
-        let quantization = self.quantization(id).ok_or_else(|| {
-            let problem = format!("`{name}` is {element} without a scale");
-            unsupported(place(node), problem, "only quantized integers and floats are written")
-        })?;
-        let mut quantization = quantization;
-        let mut dims = tensor.ty.shape.dims().to_vec();
-        if let Some(perm) = perm {
-            quantization = quantization.permuted(&dims, perm);
-            dims = perm.iter().map(|&p| dims[p]).collect();
-        }
-        let scales: Vec<f32> = quantization.scales.iter().map(|s| s.get()).collect();
-        let wrong = || {
-            unsupported(
-                place(node),
-                format!("`{name}` has other scales than its axis"),
-                "quantize the model again",
-            )
-        };
-        let dims = quantization.scale_dims(&dims).ok_or_else(wrong)?;
-        let scales = Constant::f32(dims.clone(), scales).ok_or_else(wrong)?;
-        let mut inputs = vec![self.store(&format!("{name}/scale"), &scales)];
-        if element != ElementType::I32 {
-            let zeros = quantization.zero_points.iter();
-            let bytes: Vec<u8> = match element.size() {
-                1 => zeros.map(|&z| z as u8).collect(),
-                _ => zeros.flat_map(|&z| (z as i16).to_le_bytes()).collect(),
-            };
-            let zeros = Constant::from_le_bytes(&TensorType::new(element, dims), &bytes).ok_or_else(wrong)?;
-            let zero_name = self.fresh(&format!("{name}/zero_point"));
-            inputs.push(self.store_as(&zero_name, true, &zeros, self.packed.contains(&id)));
-        }
-        Ok(inputs)
-    }
-
-    /// A stored constant, or what stands behind a `Dequantize` of one, with its dimensions permuted: real values.
-    ///
-    /// What is computed is transposed.
-    pub fn weights(&mut self, node: &Node, id: TensorId, perm: &[usize]) -> Result<String, FormatError> {
-        if let Some(known) = self.weights.get(&(id, perm.to_vec())) {
-            return Ok(known.clone());
-        }
-        let graph = self.graph;
-        let widened = self.producer.get(&id).filter(|n| matches!(n.op, Op::Dequantize(_)));
-        let stored = match widened {
-            Some(widened) if graph.constant_data(widened.inputs[0]).is_some() => widened.inputs[0],
-            _ => id,
-        };
-        let Some(data) = graph.constant_data(stored) else {
-            let plain = self.real(node, id, Lies::Plain)?;
-            let perm = vec![attributes::ints("perm", perm)];
-            return Ok(self.inner(&format!("{plain}/transposed"), "Transpose", &[&plain], perm));
-        };
-        let permuted = data.permuted(perm).ok_or_else(|| {
-            unsupported(
-                place(node),
-                format!("`{}` is {}", graph.tensor(stored).name, data.ty()),
-                "check its rank",
-            )
-        })?;
-        let result = self.stored_real(node, id, stored, permuted, perm)?;
-        self.weights.insert((id, perm.to_vec()), result.clone());
-        Ok(result)
-    }
-
-    /// Stores `data`, a form of the constant `stored`, and dequantizes or widens it where it holds no 32-bit floats.
-    fn stored_real(
-        &mut self,
-        node: &Node,
-        id: TensorId,
-        stored: TensorId,
-        data: Constant,
-        perm: &[usize],
-    ) -> Result<String, FormatError> {
-        let graph = self.graph;
-        let (name, real) = (graph.tensor(stored).name.clone(), graph.tensor(id).name.clone());
-        // The first form of a constant has its name.
-        let own = !self.stored_names.contains(&name);
-        let bias = data.element() == ElementType::I32 && self.profile == Profile::TensorRt;
-        let quantization = graph.tensor(stored).quantization.as_ref();
-        if let (true, Some(quantization), Some(integers)) = (bias, quantization, data.as_i32()) {
-            let value = |(i, &q): (usize, &i32)| quantization.channel(i).map_or(0.0, |params| params.dequantize(q));
-            let floats = Constant::f32(data.dims(), integers.iter().enumerate().map(value).collect()).expect("as many");
-            return Ok(self.store_as(&name, own, &floats, false));
-        }
-        let element = data.element();
-        let file = self.store_as(&name, own, &data, self.packed.contains(&stored));
-        let target = if stored == id { format!("{real}/real") } else { real };
-        if element == ElementType::F16 {
-            let to = vec![attributes::int("to", i64::from(proto::data_type::FLOAT))];
-            return Ok(self.inner_named(&target, "Cast", &[&file], to));
-        }
-        if element.is_float() || quantization.is_none() {
-            return Ok(file);
-        }
-        let inputs = self.parameters(node, stored, Some(perm))?;
-        let mut all = vec![file.as_str()];
-        all.extend(inputs.iter().map(String::as_str));
-        let axis = quantization
-            .and_then(|q| q.axis)
-            .and_then(|a| perm.iter().position(|&p| p == a));
-        let block = quantization
-            .and_then(|q| q.block)
-            .map(|b| attributes::int("block_size", b as i64));
-        let axis = axis.map(|a| attributes::int("axis", a as i64));
-        let attribute = axis.into_iter().chain(block).collect();
-        Ok(self.inner_named(&target, "DequantizeLinear", &all, attribute))
-    }
-
-    fn store_as(&mut self, name: &str, own: bool, data: &Constant, packed: bool) -> String {
-        let name = if own { name.to_owned() } else { self.fresh(name) };
-        let store = if packed { tensor::packed } else { tensor::stored };
-        self.stored.push(store(&name, data));
-        self.stored_names.insert(name.clone());
-        name
-    }
-
-    /// A node whose output has the name of a tensor of the graph where that is still free in the file.
-    fn inner_named(&mut self, name: &str, op: &str, inputs: &[&str], attribute: Vec<proto::Attribute>) -> String {
-        let made = self.made_names.contains(name);
-        let output = if made || !self.names.contains(name) {
-            self.fresh(name)
-        } else {
-            name.to_owned()
-        };
-        let node = self.fresh_node(&output);
-        self.push(node, op, inputs, &output, attribute);
-        output
     }
 
     /// The real values of a tensor, in a layout.
@@ -585,106 +403,6 @@ impl<'g> Emitter<'g> {
         self.made_names.extend(node.output.iter().cloned());
         self.nodes.push(node);
     }
-
-    /// An output that is a constant: stored beside it, since some runtimes return only what a node makes.
-    fn returned_constant(&mut self, id: TensorId, border: Lies) -> Result<(), FormatError> {
-        let graph = self.graph;
-        let tensor = graph.tensor(id);
-        let perm = border.ordered(&(0..self.rank(id)).collect::<Vec<_>>());
-        let data = tensor.data.as_ref().and_then(|data| data.permuted(&perm));
-        let data = data.ok_or_else(|| {
-            let place = format!("output `{}`", tensor.name);
-            unsupported(place, "is made by no node", "report it: the graph is not sound")
-        })?;
-        // Whoever reads the constant under the output's name reads it under another.
-        if self.stored.iter().any(|stored| stored.name == tensor.name) {
-            let other = self.fresh(&format!("{}/stored", tensor.name));
-            let stored = self.stored.iter_mut().map(|stored| &mut stored.name);
-            let read = self.nodes.iter_mut().flat_map(|node| &mut node.input);
-            for name in stored.chain(read).filter(|name| **name == tensor.name) {
-                name.clone_from(&other);
-            }
-        }
-        let kept = self.store(&format!("{}/output", tensor.name), &data);
-        let node = self.fresh_node(&format!("{}/output", tensor.name));
-        self.push(node, "Identity", &[&kept], &tensor.name, Vec::new());
-        self.raw.insert(id, (tensor.name.clone(), border));
-        Ok(())
-    }
-
-    /// The graph of the file.
-    pub fn finish(mut self) -> Result<proto::Graph, FormatError> {
-        let graph = self.graph;
-        let mut outputs: Vec<proto::ValueInfo> = Vec::new();
-        for &id in graph.outputs() {
-            let tensor = graph.tensor(id);
-            let border = self.border(id);
-            match self.raw.get(&id).cloned() {
-                Some((raw, lies)) if lies != border => {
-                    let perm = if border == Lies::First {
-                        layout::to_first(4)
-                    } else {
-                        layout::to_last(4)
-                    };
-                    let name = self.fresh_node(&format!("{}/first", tensor.name));
-                    self.push(
-                        name,
-                        "Transpose",
-                        &[&raw],
-                        &tensor.name,
-                        vec![attributes::ints("perm", &perm)],
-                    );
-                    self.raw.insert(id, (tensor.name.clone(), border));
-                }
-                Some(_) => {}
-                // A constant behind a `Dequantize`, or one by itself.
-                None => match self.producer.get(&id).copied() {
-                    Some(made) => {
-                        let perm: Vec<usize> = if border == Lies::First {
-                            layout::to_first(4)
-                        } else {
-                            (0..self.rank(id)).collect()
-                        };
-                        self.weights(made, id, &perm)?;
-                    }
-                    None => self.returned_constant(id, border)?,
-                },
-            }
-            // What is an input, or returned already, is returned as a copy.
-            let mut name = tensor.name.clone();
-            if graph.inputs().contains(&id) || outputs.iter().any(|output| output.name == name) {
-                name = self.inner(&format!("{name}/copy"), "Identity", &[&tensor.name], Vec::new());
-            }
-            outputs.push(value_info(
-                &name,
-                tensor.ty.element,
-                &border.ordered(tensor.ty.shape.dims()),
-                self.open(id, border),
-            ));
-        }
-        let inputs = graph.inputs().iter().map(|&id| {
-            let tensor = graph.tensor(id);
-            value_info(
-                &tensor.name,
-                tensor.ty.element,
-                &self.border(id).ordered(tensor.ty.shape.dims()),
-                self.open(id, self.border(id)),
-            )
-        });
-        Ok(proto::Graph {
-            input: inputs.collect(),
-            output: outputs,
-            name: if graph.name.is_empty() {
-                "graph".to_owned()
-            } else {
-                graph.name.clone()
-            },
-            node: self.nodes,
-            initializer: self.stored,
-            value_info: self.declared,
-            sparse_initializer: Vec::new(),
-        })
-    }
 }
 
 /// The constants that are stored in 4 bits.
@@ -693,34 +411,5 @@ pub(super) fn packed(graph: &Graph, options: &WriteOptions) -> HashSet<TensorId>
         int4::packable(graph)
     } else {
         HashSet::new()
-    }
-}
-
-/// A name with its type; the dimension `open` counts samples, any number `N` of them.
-fn value_info(name: &str, element: ElementType, dims: &[usize], open: Option<usize>) -> proto::ValueInfo {
-    let dimension = |(i, &d): (usize, &usize)| match d {
-        _ if open != Some(i) => proto::Dimension {
-            value: Some(d as i64),
-            param: None,
-        },
-        1 => proto::Dimension {
-            value: None,
-            param: Some("N".to_owned()),
-        },
-        several => proto::Dimension {
-            value: None,
-            param: Some(format!("{several}N")),
-        },
-    };
-    proto::ValueInfo {
-        name: name.to_owned(),
-        ty: Some(proto::Type {
-            tensor: Some(proto::TensorTypeInfo {
-                element: tensor::code(element),
-                shape: Some(proto::ShapeInfo {
-                    dim: dims.iter().enumerate().map(dimension).collect(),
-                }),
-            }),
-        }),
     }
 }
