@@ -25,6 +25,22 @@ fn the_smallest_file_within_a_drop_is_found_and_made_again() {
         .find(|line| line.starts_with("→ mixed"))
         .unwrap_or_else(|| panic!("{call}"));
     assert!(choice.contains(" instead of "), "{choice}");
+    // Settings that lead to the same model are one line, whatever step a file names.
+    let figures = |line: &str| {
+        line.split_whitespace()
+            .skip_while(|word| !word.starts_with("mixed"))
+            .skip(1)
+            .take(6)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let mixed: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains(" mixed-") && line.contains('%') && !line.contains("instead"))
+        .map(figures)
+        .collect();
+    let different: std::collections::BTreeSet<_> = mixed.iter().collect();
+    assert_eq!(mixed.len(), different.len(), "{call}");
     // The recipe is one that runs by itself, and has nothing left to do.
     let again = lab.call(&["run", "out/recipe.yaml", "--out", "out"]).expect(0);
     assert!(again.to_string().contains("0 run"), "{again}");
@@ -33,6 +49,15 @@ fn the_smallest_file_within_a_drop_is_found_and_made_again() {
         .call(&["optimize", "digits.h5", "--data", "digits.npz", "--out", "out"])
         .expect(2);
     assert!(refused.stderr.contains("--force"), "{refused}");
+}
+
+#[test]
+fn a_search_may_be_bounded_in_time() {
+    let lab = Lab::new();
+    let arguments = ["--drop", "50", "--minutes", "0.001", "--out", "out"];
+    let call = lab.call(&[&["optimize", "digits.h5", "--data", "digits.npz"], &arguments[..]].concat());
+    assert!(call.expect(0).to_string().contains("fit in 0.001 minutes"));
+    assert!(lab.read("out/recipe.yaml").contains("budget: 1\n"));
 }
 
 #[test]

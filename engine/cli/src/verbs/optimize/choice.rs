@@ -116,19 +116,19 @@ fn candidates(record: &RunRecord, wish: &Wish) -> Vec<Candidate> {
             latency: of_step("speed", variant, "median-ms")?,
         })
     };
-    // Settings that lead to the same file are one.
-    let mut files = HashSet::new();
-    let content = |variant: &str| {
-        let mut files = record
-            .instances
-            .iter()
-            .filter(|i| i.step == "file" && i.variant == variant);
-        files.find_map(|i| i.content.clone())
+    // Settings that lead to the same model are one; the files differ in the step that they name.
+    let mut models = HashSet::new();
+    let content = |quality: &InstanceRecord| {
+        let model = quality.coordinates.get("model").and_then(|model| model.as_str());
+        let mut made = record.instances.iter();
+        made.find(|i| Some(i.step.as_str()) == model && i.variant == quality.variant)?
+            .content
+            .clone()
     };
     record
         .instances
         .iter()
-        .filter(|i| i.step == "quality" && files.insert(content(&i.variant)))
+        .filter(|i| i.step == "quality" && models.insert(content(i)))
         .filter_map(candidate)
         .collect()
 }

@@ -128,7 +128,12 @@ pub fn optimize(args: &OptimizeArgs, everywhere: &Everywhere, terminal: &Termina
         // One point, which is in the cache then, says how long the others take.
         let before = Instant::now();
         write(&wish)?;
-        run(args, everywhere, terminal, &file, &folder, started)?;
+        match run(args, everywhere, terminal, &file, &folder, started) {
+            Ok(Exit::Interrupted) => return Ok(Exit::Interrupted),
+            // That this one keeps no limit says nothing about the others.
+            Ok(_) | Err(Failure::Error(Exit::Expectation, _)) => {}
+            Err(failure) => return Err(failure),
+        }
         let each = before.elapsed().as_secs_f64();
         wish.budget = ((60.0 * minutes / each) as usize).clamp(1, ALL);
         terminal.note(&format!(
