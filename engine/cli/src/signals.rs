@@ -4,11 +4,12 @@
 //! something long does not hold the process up: after a moment it ends without that account. Nothing is lost either way,
 //! since results are stored whole or not at all; a later run goes on from there.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 
 use crate::exit::{Failure, INTERRUPTED};
 
@@ -20,23 +21,29 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 /// How long steps may take to stop.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// Takes over the signals and gives the flag that the first one sets.
+/// Takes over the signals and gives the flag that the first one sets. A verb that runs twice asks twice.
 pub fn cancellation() -> Result<&'static AtomicBool, Failure> {
-    ctrlc::set_handler(|| {
-        if CANCELLED.swap(true, Ordering::SeqCst) {
+    static TAKEN: OnceLock<Result<(), String>> = OnceLock::new();
+    STOPPED.store(false, Ordering::SeqCst);
+    TAKEN
+        .get_or_init(|| ctrlc::set_handler(on_signal).map_err(|problem| problem.to_string()))
+        .clone()
+        .map_err(|problem| anyhow!("signals cannot be handled: {problem}"))?;
+    Ok(&CANCELLED)
+}
+
+fn on_signal() {
+    if CANCELLED.swap(true, Ordering::SeqCst) {
+        end();
+    }
+    eprint_quietly("\nstopping; what is done stays in the cache (again: stop at once)\n");
+    // Without a thread to wait on, there is the second signal.
+    let _ = thread::Builder::new().spawn(|| {
+        thread::sleep(PATIENCE);
+        if !STOPPED.load(Ordering::SeqCst) {
             end();
         }
-        eprint_quietly("\nstopping; what is done stays in the cache (again: stop at once)\n");
-        // Without a thread to wait on, there is the second signal.
-        let _ = thread::Builder::new().spawn(|| {
-            thread::sleep(PATIENCE);
-            if !STOPPED.load(Ordering::SeqCst) {
-                end();
-            }
-        });
-    })
-    .context("signals cannot be handled")?;
-    Ok(&CANCELLED)
+    });
 }
 
 /// Says that no step runs any more, so that only the account of the run is left to be written.

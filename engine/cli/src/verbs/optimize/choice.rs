@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use schedule::{InstanceRecord, RunRecord};
+use steps::contract::DOCUMENT;
 
 use super::recipe::Wish;
 use crate::table::{Align, Table};
@@ -116,14 +117,14 @@ fn candidates(record: &RunRecord, wish: &Wish) -> Vec<Candidate> {
             latency: of_step("speed", variant, "median-ms")?,
         })
     };
-    // Settings that lead to the same model are one; the files differ in the step that they name.
+    // Settings that lead to the same model are one; their documents and files differ in what they say of the settings.
     let mut models = HashSet::new();
     let content = |quality: &InstanceRecord| {
         let model = quality.coordinates.get("model").and_then(|model| model.as_str());
         let mut made = record.instances.iter();
-        made.find(|i| Some(i.step.as_str()) == model && i.variant == quality.variant)?
-            .content
-            .clone()
+        let made = made.find(|i| Some(i.step.as_str()) == model && i.variant == quality.variant)?;
+        let network = made.blobs.iter().filter(|(name, _)| *name != DOCUMENT);
+        Some(network.map(|(_, digest)| digest.clone()).collect::<Vec<_>>())
     };
     record
         .instances
