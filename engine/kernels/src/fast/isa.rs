@@ -98,6 +98,17 @@ impl FloatIsa {
         }
     }
 
+    /// Most vectors of a tile of sums.
+    pub(super) fn vectors(self) -> usize {
+        match self {
+            Self::Scalar(_) => Scalar::FLOAT_VECTORS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => Avx2::FLOAT_VECTORS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => Avx512::FLOAT_VECTORS,
+        }
+    }
+
     /// Runs `task` compiled for this instruction set.
     pub(super) fn run<T: FloatTask>(self, task: T) -> T::Out {
         match self {

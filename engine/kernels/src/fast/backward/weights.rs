@@ -8,7 +8,7 @@
 )]
 
 use crate::fast::isa::FloatIsa;
-use crate::fast::product::{Pixels, Walk, with_rows};
+use crate::fast::product::{Pixels, Walk, vectors, with_rows};
 use crate::fast::simd::{FloatTask, Floats, Task};
 
 /// What the gradient is computed from, and where it is added: `[groups · out][walk.len()]`.
@@ -56,11 +56,7 @@ impl FloatTask for WeightSums<'_> {
                 let mut k = 0;
                 while k < walk.run_len() {
                     let rest = walk.run_len() - k;
-                    let vectors = match rest.div_ceil(S::FLOAT_LANES) {
-                        1 => 1,
-                        2 | 3 => 2,
-                        _ => 4,
-                    };
+                    let vectors = vectors(rest, S::FLOAT_LANES, S::FLOAT_VECTORS);
                     let n = rest.min(vectors * S::FLOAT_LANES);
                     let most = S::FLOAT_ROWS[vectors / 2];
                     let parts = out.div_ceil(most);

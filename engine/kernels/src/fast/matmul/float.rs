@@ -6,7 +6,7 @@
 
 use super::Turn;
 use crate::fast::isa::{FloatIsa, Isa};
-use crate::fast::product::{tiles, with_rows};
+use crate::fast::product::{tiles, vectors, with_rows};
 use crate::fast::simd::{FloatTask, Floats, Task};
 use crate::shape::MatMulShape;
 
@@ -76,11 +76,7 @@ impl FloatTask for Sweep<'_> {
         let lanes = S::FLOAT_LANES;
         let mut column = 0;
         while column < columns {
-            let vectors = match (columns - column).div_ceil(lanes) {
-                1 => 1,
-                2 | 3 => 2,
-                _ => 4,
-            };
+            let vectors = vectors(columns - column, lanes, S::FLOAT_VECTORS);
             let width = (columns - column).min(vectors * lanes);
             for tile in tiles(rows, S::FLOAT_ROWS[vectors / 2]) {
                 let arguments = Arguments {

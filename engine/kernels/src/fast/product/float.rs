@@ -48,7 +48,7 @@ impl FloatProduct {
         );
         let isa = FloatIsa::new(isa);
         let lanes = isa.lanes();
-        let (panels, slots, len) = panels(groups, out, input, lanes, depth * lanes);
+        let (panels, slots, len) = panels([groups, out, input], [isa.vectors(), lanes], depth * lanes);
         let mut product = Self {
             isa,
             depth,

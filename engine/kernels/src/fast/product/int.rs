@@ -169,7 +169,11 @@ impl IntTask for Pack<'_> {
             zero,
         } = self;
         let fours = run_len.div_ceil(4);
-        let (panels, slots, len) = panels(groups, out, input, S::INT_LANES, segments * fours * S::WEIGHT_BYTES);
+        let (panels, slots, len) = panels(
+            [groups, out, input],
+            [4, S::INT_LANES],
+            segments * fours * S::WEIGHT_BYTES,
+        );
         let mut packed = Aligned::filled(len, 0);
         let mut lane_bias = Aligned::filled(slots, 0);
         let mut channels = vec![None; slots];

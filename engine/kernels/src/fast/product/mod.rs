@@ -204,23 +204,28 @@ pub(super) struct Panel {
     pub(super) weights: usize,
 }
 
-/// Panels for `groups` groups of `out` output channels and `input` input channels each, and how many lanes and packed weights they have.
+/// Vectors of the next tile where `rest` columns are left: 1, 2 or 4, and at most `most`.
+#[inline(always)]
+pub(super) fn vectors(rest: usize, lanes: usize, most: usize) -> usize {
+    match rest.div_ceil(lanes) {
+        1 => 1,
+        2 | 3 => 2,
+        _ => most,
+    }
+}
+
+/// Panels for `groups` groups of `out` output channels and `input` input channels each, of at most `most` vectors of `lanes` lanes, and
+/// how many lanes and packed weights they have.
 fn panels(
-    groups: usize,
-    out: usize,
-    input: usize,
-    lanes: usize,
+    [groups, out, input]: [usize; 3],
+    [most, lanes]: [usize; 2],
     weights_per_vector: usize,
 ) -> (Vec<Panel>, usize, usize) {
     let (mut all, mut slot, mut weights) = (Vec::new(), 0, 0);
     for group in 0..groups {
         let mut done = 0;
         while done < out {
-            let vectors = match (out - done).div_ceil(lanes) {
-                1 => 1,
-                2 | 3 => 2,
-                _ => 4,
-            };
+            let vectors = vectors(out - done, lanes, most);
             let channels = (out - done).min(vectors * lanes);
             all.push(Panel {
                 channel: group * out + done,
@@ -286,9 +291,11 @@ mod tests {
 
     #[test]
     fn panels_cover_the_channels_of_each_group() {
-        let (panels, slots, weights) = panels(2, 40, 3, 16, 100);
+        let (panels, slots, weights) = panels([2, 40, 3], [4, 16], 100);
         let channels: Vec<(usize, usize, usize)> = panels.iter().map(|p| (p.channel, p.channels, p.input)).collect();
         assert_eq!(channels, [(0, 32, 0), (32, 8, 0), (40, 32, 3), (72, 8, 3)]);
         assert_eq!((slots, weights), (96, 600));
+        let (panels, ..) = panels([1, 40, 3], [2, 8], 100);
+        assert_eq!(panels.iter().map(|p| p.channels).collect::<Vec<_>>(), [16, 16, 8]);
     }
 }

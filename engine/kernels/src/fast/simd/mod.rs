@@ -88,8 +88,12 @@ pub(super) trait Floats: Simd {
     /// Lanes of a vector.
     const FLOAT_LANES: usize;
 
-    /// Rows of the register tile of a matrix product whose columns are 1, 2 or 4 vectors: as many as registers hold.
+    /// Rows of the register tile of a matrix product whose columns are 1, 2 or 4 vectors: as many as registers hold, 0 where they hold
+    /// too few to be worth it.
     const FLOAT_ROWS: [usize; 3];
+
+    /// Most vectors of such a tile.
+    const FLOAT_VECTORS: usize = if Self::FLOAT_ROWS[2] == 0 { 2 } else { 4 };
 
     fn splat(self, x: f32) -> Self::V;
 
