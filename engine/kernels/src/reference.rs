@@ -40,7 +40,7 @@ pub use div::{DivParams, div_f32, div_i8};
 pub use extremum::{maximum_f32, maximum_i8, maximum_i16, minimum_f32, minimum_i8, minimum_i16};
 pub use fully_connected::{fully_connected_f32, fully_connected_i8, fully_connected_i16};
 pub use hard_swish::{HardSwishParams, hard_swish_i8};
-pub use hybrid::{conv2d_hybrid, depthwise_conv2d_hybrid, fully_connected_hybrid};
+pub use hybrid::{conv2d_hybrid, depthwise_conv2d_hybrid, fully_connected_hybrid, transpose_conv2d_hybrid};
 pub use layer_norm::layer_norm_f32;
 pub(crate) use layer_norm::layer_norm_rows;
 pub use layout::{concat, gather, pad, reshape, slice, split, transpose};

@@ -53,7 +53,7 @@ pub use elementwise::{
 };
 pub use expansion::{FloatExpansion, IntExpansion};
 pub use fold::Folding;
-pub use hybrid::{HybridConv, HybridDense, HybridDepthwise};
+pub use hybrid::{HybridConv, HybridDense, HybridDepthwise, HybridTransposeConv};
 pub use isa::{Isa, vectorized};
 pub use layout::Move;
 pub use matmul::{mat_mul_f32, mat_mul_int, mat_mul_int_scratch, mat_mul_scratch};

@@ -1,7 +1,7 @@
 //! Softmax over the last dimension.
 
 use super::function::exp;
-use super::isa::{FloatIsa, Isa};
+use super::isa::{FloatIsa, Isa, vectorized};
 use super::simd::{FloatTask, Floats};
 use crate::reference::{Softmax16Params, SoftmaxParams};
 
@@ -73,32 +73,53 @@ impl FloatTask for Rows<'_> {
 /// An exponential is one of 256: that of the difference between an element and the row's largest. They are in a table.
 #[derive(Debug, Clone)]
 pub struct ByteSoftmax {
-    /// By how much an element is below the largest; `None` where nothing is left of it.
-    exponentials: Vec<Option<i32>>,
+    isa: Isa,
+    /// By how much an element is below the largest, as `Q0.31`; 0 where nothing is left of it.
+    exponentials: [i32; 256],
+    /// What each adds to the sum.
+    summands: [i32; 256],
 }
 
 impl ByteSoftmax {
-    /// The table of exponentials.
-    pub fn new(params: &SoftmaxParams) -> Self {
+    /// The table of exponentials, for `isa`, which must be available.
+    pub fn new(isa: Isa, params: &SoftmaxParams) -> Self {
+        let exponentials = std::array::from_fn(|below| params.exponential(-(below as i32)).unwrap_or(0));
         Self {
-            exponentials: (0..256).map(|below| params.exponential(-below)).collect(),
+            isa,
+            exponentials,
+            summands: exponentials.map(SoftmaxParams::summand),
         }
     }
 
     /// Computes rows of `depth` elements.
     pub fn run(&self, depth: usize, input: &[u8], output: &mut [u8]) {
         assert_eq!(input.len(), output.len(), "elements");
-        for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
-            let max = input.iter().copied().max().unwrap_or(0);
-            let exponential = |x: u8| self.exponentials[usize::from(max - x)];
-            let sum = input
-                .iter()
-                .filter_map(|&x| exponential(x))
-                .fold(0_i32, |sum, e| sum.wrapping_add(SoftmaxParams::summand(e)));
-            let share = SoftmaxParams::shares(sum);
-            for (slot, &x) in output.iter_mut().zip(input) {
-                *slot = exponential(x).map_or(i8::MIN, &share) as u8 ^ 0x80;
+        vectorized(self.isa, || {
+            for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
+                self.row(input, output);
             }
+        });
+    }
+
+    #[inline(always)]
+    fn row(&self, input: &[u8], output: &mut [u8]) {
+        let max = input.iter().fold(0, |max, &x| if x > max { x } else { max });
+        let sum = input
+            .iter()
+            .fold(0_i32, |sum, &x| sum.wrapping_add(self.summands[usize::from(max - x)]));
+        let (scale, exponent) = SoftmaxParams::scale(sum);
+        // Neither is ever negative, so that both roundings are halves added before a shift.
+        let (scale, half) = (u64::from(scale.unsigned_abs()), (1_u64 << exponent) >> 1);
+        for (input, output) in input.chunks(LANES).zip(output.chunks_mut(LANES)) {
+            let mut lanes = [0_u32; LANES];
+            for (lane, &x) in lanes.iter_mut().zip(input) {
+                *lane = self.exponentials[usize::from(max - x)].unsigned_abs();
+            }
+            let bytes = lanes.map(|e| {
+                let product = (scale * u64::from(e) + (1 << 30)) >> 31;
+                ((product + half) >> exponent).min(255) as u8
+            });
+            output.copy_from_slice(&bytes[..input.len()]);
         }
     }
 }

@@ -6,9 +6,9 @@
 //! differs between the operators, and with it the last bit: each function keeps its source's.
 
 use super::quantize::{quantize_dynamic, quantize_dynamic_symmetric};
-use super::{conv2d, depthwise_conv2d, fully_connected};
+use super::{conv2d, depthwise_conv2d, fully_connected, transpose_conv2d};
 use crate::quantized::ClampF32;
-use crate::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape};
+use crate::shape::{Conv2dShape, DepthwiseConv2dShape, FullyConnectedShape, TransposeConv2dShape};
 
 /// Dynamic-range convolution; `weight_scales` has one element per output channel or a single one. `scratch` holds one
 /// sample of the input.
@@ -85,6 +85,39 @@ pub fn depthwise_conv2d_hybrid(
             });
             let real = acc as f32 * (scales.of(at.channel) * quantization.scale);
             output[out] = clamp.apply(real + bias.map_or(0.0, |bias| bias[at.channel]));
+        });
+    }
+}
+
+/// Dynamic-range transposed convolution; `weight_scales` has one element per output channel or a single one. `scratch`
+/// holds one sample of the input. Every product is scaled before it is added: sums are those of floats, in the order of the input.
+///
+/// Source: `EvalHybrid` (`kernels/transpose_conv.cc`) with `reference_ops::HybridTransposeConv` (`transpose_conv.h`).
+pub fn transpose_conv2d_hybrid(
+    shape: &TransposeConv2dShape,
+    weight_scales: &[f32],
+    clamp: ClampF32,
+    input: &[f32],
+    weights: &[i8],
+    bias: Option<&[f32]>,
+    scratch: &mut [i8],
+    output: &mut [f32],
+) {
+    transpose_conv2d::check(shape, input.len(), weights.len(), bias.map(<[_]>::len), output.len());
+    let scales = Scales::new(weight_scales, shape.out_c);
+    let sample = TransposeConv2dShape { batch: 1, ..*shape };
+    let samples = input
+        .chunks(sample.input_len().max(1))
+        .zip(output.chunks_mut(sample.output_len().max(1)));
+    for (input, output) in samples {
+        let quantization = quantize_dynamic(input, scratch);
+        transpose_conv2d::for_each_output(&sample, |out, at| {
+            let mut total = 0.0;
+            transpose_conv2d::for_each_tap(&sample, at, |i, w| {
+                let product = i32::from(weights[w]) * (i32::from(scratch[i]) - quantization.zero_point);
+                total += product as f32 * scales.of(at.channel) * quantization.scale;
+            });
+            output[out] = clamp.apply(total + bias.map_or(0.0, |bias| bias[at.channel]));
         });
     }
 }

@@ -45,10 +45,15 @@ impl SoftmaxParams {
         rounding_divide_by_pot(exponential, SUM_BITS as u32)
     }
 
+    /// What exponentials of a row are multiplied by, as `Q0.31`, and shifted right by afterwards, where the row's summands add up to `sum`.
+    pub fn scale(sum: i32) -> (i32, u32) {
+        let (scale, bits_over_unit) = reciprocal(sum, SUM_BITS);
+        (scale, (bits_over_unit + 31 - 8).clamp(0, 31) as u32)
+    }
+
     /// What each exponential becomes in a row whose summands add up to `sum`.
     pub fn shares(sum: i32) -> impl Fn(i32) -> i8 {
-        let (scale, bits_over_unit) = reciprocal(sum, SUM_BITS);
-        let exponent = (bits_over_unit + 31 - 8).clamp(0, 31) as u32;
+        let (scale, exponent) = Self::scale(sum);
         move |exponential| {
             let product = saturating_rounding_doubling_high_mul(scale, exponential);
             i8::saturate(rounding_divide_by_pot(product, exponent) + i32::from(i8::MIN))

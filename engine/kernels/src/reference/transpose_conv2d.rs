@@ -79,7 +79,7 @@ pub(super) struct At {
 }
 
 /// Panics unless the lengths fit the shape.
-fn check(shape: &TransposeConv2dShape, input: usize, weights: usize, bias: Option<usize>, output: usize) {
+pub(super) fn check(shape: &TransposeConv2dShape, input: usize, weights: usize, bias: Option<usize>, output: usize) {
     assert_eq!(input, shape.input_len(), "elements of the input");
     assert_eq!(weights, shape.weights_len(), "elements of the weights");
     assert_eq!(bias.unwrap_or(shape.out_c), shape.out_c, "elements of the bias");

@@ -4,7 +4,8 @@ use ir::ops::{Activation, Conv2d, DepthwiseConv2d, FullyConnected, MatMul, Trans
 use ir::{Constant, TensorId};
 use kernels::fast::{
     self, Border, FloatConv, FloatDense, FloatDepthwise, FloatTransposeConv, HybridConv, HybridDense, HybridDepthwise,
-    IntConv, IntDense, IntDepthwise, IntTransposeConv, Isa, ShortConv, ShortDense, ShortDepthwise, ShortTransposeConv,
+    HybridTransposeConv, IntConv, IntDense, IntDepthwise, IntTransposeConv, Isa, ShortConv, ShortDense, ShortDepthwise,
+    ShortTransposeConv,
 };
 use kernels::shape::{FullyConnectedShape, MatMulShape};
 
@@ -321,7 +322,7 @@ fn integer_mat_mul(context: &Context<'_>, isa: Isa, shape: MatMulShape) -> Resul
     });
     Ok(Lowered {
         form: Form::Bytes,
-        scratch: vec![Scratch::elements(Store::I16, scratch)],
+        scratch: vec![Scratch::elements(Store::I32, scratch)],
         ..images(reads.collect(), run)
     })
 }
@@ -366,7 +367,19 @@ pub(super) fn transpose_conv(
                     })
                 })
         }
-        Weights::Hybrid(_, _) => None,
+        Weights::Hybrid(weights, bias) => {
+            let (scales, clamp) = (
+                lower::weight_scales(context, shape.out_c)?,
+                activation(op.activation).clamp_f32(),
+            );
+            let kernel = HybridTransposeConv::new(isa, &shape, &scales, clamp, weights, bias);
+            scratch = vec![Scratch::of_first_read(Store::F32, 1)];
+            Some(Box::new(move |args| {
+                let input = args.view(0);
+                let (output, scratch) = args.output_view_and_scratch();
+                kernel.run(input, scratch, output);
+            }))
+        }
     };
     Ok(run.map(|run| Lowered {
         scratch,

@@ -144,7 +144,7 @@ pub(super) fn softmax(context: &Context<'_>, isa: Isa, op: &Softmax) -> Result<O
             Box::new(move |args| fast::softmax_f32(isa, depth, beta, args.get(0), args.output()))
         }
         Arithmetic::Integer => {
-            let kernel = ByteSoftmax::new(&SoftmaxParams::new(context.input_quantization(0)?, op.beta));
+            let kernel = ByteSoftmax::new(isa, &SoftmaxParams::new(context.input_quantization(0)?, op.beta));
             Box::new(move |args| kernel.run(depth, args.get(0), args.output()))
         }
         Arithmetic::Integer16 => {

@@ -109,7 +109,17 @@ pub(super) fn transpose_conv(context: &Context<'_>, op: &TransposeConv2d) -> Res
                 }),
             ))
         }
-        Arithmetic::Hybrid => Err(context.types("f32 for all of them, or i8, i8 and i32, or i16, i8 and i64")),
+        Arithmetic::Hybrid => {
+            let scales = weight_scales(context, shape.out_c)?;
+            Ok(hybrid(
+                shape.input_len() / shape.batch.max(1),
+                Box::new(move |args| {
+                    let (input, weights, bias) = (args.get(0), args.get(1), args.find(2));
+                    let (output, scratch) = args.output_and_scratch();
+                    reference::transpose_conv2d_hybrid(&shape, &scales, clamp, input, weights, bias, scratch, output);
+                }),
+            ))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Dynamic range: `f32` activations, `i8` weights. Activations are quantized when they arrive, by their own range; the sums of
 //! products are scaled back to real numbers. Results equal those of [`reference::conv2d_hybrid`](crate::reference::conv2d_hybrid)
 //! and [`fully_connected_hybrid`](crate::reference::fully_connected_hybrid) in every bit: sums are integers, and the few float
-//! operations after them keep the reference's order.
+//! operations after them keep the reference's order. (The transposed convolution is not like that: see [`HybridTransposeConv`].)
 #![expect(
     unsafe_code,
     reason = "stores outputs through pointers; bounds are checked once per call"
@@ -9,8 +9,10 @@
 
 mod depthwise;
 mod dynamic;
+mod transpose_conv;
 
 pub use depthwise::HybridDepthwise;
+pub use transpose_conv::HybridTransposeConv;
 
 use super::Isa;
 use super::conv::Geometry;
@@ -19,7 +21,7 @@ use super::isa::FloatIsa;
 use super::plane::{View, ViewMut};
 use super::product::{self, Output, PackedInts, Panel, Pixels, Walk};
 use super::requantize::BIAS;
-use super::simd::{Ints, Task};
+use super::simd::{Floats, Ints, Task};
 use crate::quantized::{ClampF32, Quantization};
 use crate::shape::{Conv2dShape, FullyConnectedShape};
 use dynamic::{Dynamic, ToBytes};
@@ -308,39 +310,37 @@ impl<S: Ints, const VECTORS: usize> Task<S> for ScaleTile<'_, S::V, VECTORS> {
             output,
             to,
         } = self;
-        let count = VECTORS * S::INT_LANES;
+        let (lanes, reals) = (S::INT_LANES, simd.reals());
+        let count = VECTORS * lanes;
         let weight_sums = &layer.sums[panel.slot..][..count];
         let scales = &layer.scales[panel.slot..][..count];
         let bias = &layer.bias[panel.slot..][..count];
-        let clamp = layer.clamp;
+        let (low, high) = (reals.splat(layer.clamp.min), reals.splat(layer.clamp.max));
         for (acc, &to) in acc.iter().zip(to) {
             let quantization = quantizations[to as usize / row_len];
-            let zero = quantization.zero_point + BIAS;
+            let (zero, unit) = (
+                simd.splat_int(quantization.zero_point + BIAS),
+                reals.splat(quantization.scale),
+            );
             for (v, &acc) in acc.iter().enumerate() {
-                let first = v * S::INT_LANES;
-                let (mut sums, mut reals) = ([0_i32; 16], [0.0_f32; 16]);
-                // SAFETY: no vector has more than 16 lanes.
-                unsafe { simd.store_int(sums.as_mut_ptr(), acc) }
-                let lanes = weight_sums[first..][..S::INT_LANES]
-                    .iter()
-                    .zip(&scales[first..][..S::INT_LANES])
-                    .zip(&bias[first..][..S::INT_LANES]);
-                for ((real, &sum), ((&weights, &scale), &bias)) in reals.iter_mut().zip(&sums).zip(lanes) {
-                    let sum = sum.wrapping_sub(zero.wrapping_mul(weights)) as f32;
-                    let scaled = match order {
-                        Order::SumFirst => sum * scale * quantization.scale,
-                        Order::ScalesFirst => sum * (scale * quantization.scale),
-                    };
-                    *real = clamp.apply(scaled + bias);
-                }
-                let n = (panel.channels - first).min(S::INT_LANES);
-                // SAFETY: the promise of `Scaler::finish`: the panel's channels are writable.
+                let first = v * lanes;
+                let n = (panel.channels - first).min(lanes);
+                // SAFETY: the three slices have an element per lane; the panel's channels are writable, as `Scaler::finish` was promised.
                 unsafe {
+                    let weights = simd.load_int(weight_sums.as_ptr().add(first));
+                    let scale = reals.load(scales.as_ptr().add(first));
+                    let sum = simd.to_reals(simd.sub_int(acc, simd.mul_int(zero, weights)));
+                    let scaled = match order {
+                        Order::SumFirst => reals.mul(reals.mul(sum, scale), unit),
+                        Order::ScalesFirst => reals.mul(sum, reals.mul(scale, unit)),
+                    };
+                    let real = reals.clamp(reals.add(scaled, reals.load(bias.as_ptr().add(first))), low, high);
                     let to = output.add(to as usize + panel.channel + first);
-                    if n == S::INT_LANES {
-                        to.copy_from_nonoverlapping(reals.as_ptr(), S::INT_LANES);
+                    // A whole vector costs less than one under a mask.
+                    if n == lanes {
+                        reals.store(to, real);
                     } else {
-                        to.copy_from_nonoverlapping(reals.as_ptr(), n);
+                        reals.store_first(to, n, real);
                     }
                 }
             }

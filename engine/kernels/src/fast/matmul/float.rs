@@ -33,7 +33,6 @@ pub fn mat_mul_f32(isa: Isa, shape: &MatMulShape, a: &[f32], b: &[f32], scratch:
             if turned.replace(b_start) != Some(b_start) {
                 isa.run(Turn {
                     columns: shape.depth,
-                    element: |x| x,
                     from: b,
                     to: scratch,
                 });

@@ -1,28 +1,60 @@
-//! Products of two computed matrices: floats by tiles of registers, integers by plain loops, which compiled for the instruction set
-//! become vectors by themselves.
+//! Products of two computed matrices: floats by tiles of registers, and integers that lose their zero points on the way into pairs of 16-bit
+//! numbers, of which an instruction multiplies and sums two.
 
-#![expect(unsafe_code, reason = "sums are requantized through pointers into arrays")]
+#![expect(
+    unsafe_code,
+    reason = "the inner loop reads through pointers; bounds are checked once per product"
+)]
 
 mod float;
 
 pub use float::{mat_mul_f32, mat_mul_scratch};
 
 use super::elementwise::splat;
-use super::isa::{FloatIsa, IntIsa, Isa};
+use super::isa::{IntIsa, Isa, vectorized};
+use super::product::{tiles, vectors, with_rows};
 use super::requantize::BIAS;
-use super::simd::{ByteRange, FloatTask, Floats, GENERAL, IntTask, Ints};
+use super::simd::{ByteRange, FloatTask, Floats, GENERAL, IntTask, Ints, Task};
 use crate::quantized::QuantizedMultiplier;
 use crate::reference::MatMulParams;
 use crate::shape::MatMulShape;
 
-/// Rows of a tile of sums, which are held in registers.
-const ROWS: usize = 4;
-/// Columns of a tile, and of one at the edge.
-const COLUMNS: usize = 16;
+/// Elements that are turned around together, so that what they are read from stays in the first-level cache.
+const BLOCK: usize = 16;
 
-/// Elements of scratch that [`mat_mul_int`] needs: room for a matrix of `b`.
+/// Lanes of the widest vector: lines of pairs of `b` are as long as whole vectors.
+const LANES: usize = 16;
+
+/// Two elements of neighbouring depth without their zero point, as the halves of an integer; the first is the lower one.
+fn pair(zero: i32, [first, second]: [u8; 2]) -> i32 {
+    let element = |byte: u8| i32::from(byte) - zero;
+    (element(second) << 16) | (element(first) & 0xffff)
+}
+
+/// The sizes of operands in pairs: `a` as `[rows][pairs]`, `b` as `[pairs][line]`.
+struct Packed {
+    pairs: usize,
+    line: usize,
+    a: usize,
+    b: usize,
+}
+
+impl Packed {
+    fn new(shape: &MatMulShape) -> Self {
+        let (pairs, line) = (shape.depth.div_ceil(2), shape.columns.next_multiple_of(LANES));
+        Self {
+            pairs,
+            line,
+            a: shape.rows * pairs,
+            b: pairs * line,
+        }
+    }
+}
+
+/// Elements of scratch that [`mat_mul_int`] needs: room for a matrix of `a` and one of `b`.
 pub fn mat_mul_int_scratch(shape: &MatMulShape) -> usize {
-    shape.depth * shape.columns
+    let packed = Packed::new(shape);
+    packed.a + packed.b
 }
 
 /// `out[…, m, n] = Σ a[…, m, k] · b[…, k, n]` of bytes `q + 128`, as [`mat_mul_i8`](crate::reference::mat_mul_i8) defines it. `scratch`
@@ -33,35 +65,43 @@ pub fn mat_mul_int(
     params: &MatMulParams,
     a: &[u8],
     b: &[u8],
-    scratch: &mut [i16],
+    scratch: &mut [i32],
     output: &mut [u8],
 ) {
     shape.check(a.len(), b.len(), output.len());
-    let (isa, ints) = (FloatIsa::new(isa), IntIsa::new(isa));
-    let [a_zero, b_zero] = [params.a_zero_point + BIAS, params.b_zero_point + BIAS];
+    assert_eq!(scratch.len(), mat_mul_int_scratch(shape), "elements of scratch");
+    let packed = Packed::new(shape);
+    let (a_pairs, b_pairs) = scratch.split_at_mut(packed.a);
     let mut prepared = None;
     shape.for_each_product(|a_start, b_start, out_start| {
-        let b = &b[b_start..][..shape.depth * shape.columns];
-        if prepared.replace(b_start) != Some(b_start) {
-            let element = |byte: u8| (i32::from(byte) - b_zero) as i16;
-            if shape.adjoint_b {
-                isa.run(Turn {
-                    columns: shape.depth,
-                    element,
-                    from: b,
-                    to: scratch,
-                });
-            } else {
-                for (slot, &byte) in scratch.iter_mut().zip(b) {
-                    *slot = element(byte);
-                }
+        vectorized(isa, || {
+            Operand {
+                bytes: &a[a_start..][..shape.rows * shape.depth],
+                zero: params.a_zero_point + BIAS,
+                lines: shape.rows,
+                depth: shape.depth,
+                steps: shape.a_steps(),
             }
+            .pack([packed.pairs, 1], a_pairs);
+        });
+        if prepared.replace(b_start) != Some(b_start) {
+            let [depth_step, column_step] = shape.b_steps();
+            vectorized(isa, || {
+                Operand {
+                    bytes: &b[b_start..][..shape.depth * shape.columns],
+                    zero: params.b_zero_point + BIAS,
+                    lines: shape.columns,
+                    depth: shape.depth,
+                    steps: [column_step, depth_step],
+                }
+                .pack([1, packed.line], b_pairs);
+            });
         }
-        ints.run(Product {
+        IntIsa::new(isa).run(Product {
             shape,
-            a: &a[a_start..][..shape.rows * shape.depth],
-            b: &scratch[..b.len()],
-            a_zero,
+            packed: &packed,
+            a: a_pairs,
+            b: b_pairs,
             multiplier: params.multiplier,
             range: ByteRange::new(params.output_zero_point, params.clamp),
             output: &mut output[out_start..][..shape.rows * shape.columns],
@@ -69,32 +109,97 @@ pub fn mat_mul_int(
     });
 }
 
-/// `to[column][row] = element(from[row][column])`, in tiles that stay in the first-level cache.
-struct Turn<'a, I, O, E> {
-    columns: usize,
-    element: E,
-    from: &'a [I],
-    to: &'a mut [O],
+/// A matrix of bytes: rows of `a` or columns of `b`, which are its lines, by depth.
+struct Operand<'a> {
+    bytes: &'a [u8],
+    zero: i32,
+    lines: usize,
+    depth: usize,
+    /// From one line and from one depth to the next.
+    steps: [usize; 2],
 }
 
-impl<I: Copy, O, E: Fn(I) -> O> FloatTask for Turn<'_, I, O, E> {
+impl Operand<'_> {
+    /// Puts the pairs of line `l` and depth `2 · p` at `l · steps[0] + p · steps[1]`, without the zero point; where the depth is odd, the last
+    /// pair ends in 0.
+    #[inline(always)]
+    fn pack(&self, steps: [usize; 2], to: &mut [i32]) {
+        let Self {
+            bytes, lines, depth, ..
+        } = *self;
+        let [line_step, depth_step] = self.steps;
+        let pair = |bytes: [u8; 2]| pair(self.zero, bytes);
+        // What a pair ends in where there is nothing more.
+        let none = self.zero as u8;
+        if depth_step == 1 && steps[1] == 1 {
+            for (bytes, to) in bytes
+                .chunks_exact(depth.max(1))
+                .zip(to.chunks_exact_mut(steps[0].max(1)))
+            {
+                let (pairs, rest) = bytes.as_chunks::<2>();
+                for (slot, bytes) in to.iter_mut().zip(pairs) {
+                    *slot = pair(*bytes);
+                }
+                if let ([last], Some(slot)) = (rest, to.last_mut()) {
+                    *slot = pair([*last, none]);
+                }
+            }
+            return;
+        }
+        if line_step == 1 && steps[0] == 1 && steps[1] >= lines {
+            for (rows, to) in bytes
+                .chunks(2 * depth_step.max(1))
+                .zip(to.chunks_exact_mut(steps[1].max(1)))
+            {
+                let (first, second) = rows.split_at(lines.min(rows.len()));
+                if second.is_empty() {
+                    for (slot, &x) in to.iter_mut().zip(first) {
+                        *slot = pair([x, none]);
+                    }
+                }
+                for (slot, (&x, &y)) in to.iter_mut().zip(first.iter().zip(second)) {
+                    *slot = pair([x, y]);
+                }
+            }
+            return;
+        }
+        let at = |line: usize, k: usize| {
+            if k < depth {
+                bytes[line * line_step + k * depth_step]
+            } else {
+                none
+            }
+        };
+        for first in (0..lines).step_by(BLOCK) {
+            for p in 0..depth.div_ceil(2) {
+                for line in first..(first + BLOCK).min(lines) {
+                    to[line * steps[0] + p * steps[1]] = pair([at(line, 2 * p), at(line, 2 * p + 1)]);
+                }
+            }
+        }
+    }
+}
+
+/// `to[column][row] = from[row][column]`, in tiles that stay in the first-level cache.
+struct Turn<'a> {
+    columns: usize,
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl FloatTask for Turn<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Floats>(self, _: S) {
-        let Self {
-            columns,
-            element,
-            from,
-            to,
-        } = self;
+        let Self { columns, from, to } = self;
         let rows = from.len() / columns.max(1);
-        for first_row in (0..rows).step_by(COLUMNS) {
-            for first in (0..columns).step_by(COLUMNS) {
-                for column in first..(first + COLUMNS).min(columns) {
+        for first_row in (0..rows).step_by(BLOCK) {
+            for first in (0..columns).step_by(BLOCK) {
+                for column in first..(first + BLOCK).min(columns) {
                     let to = &mut to[column * rows..][..rows];
-                    for row in first_row..(first_row + COLUMNS).min(rows) {
-                        to[row] = element(from[row * columns + column]);
+                    for row in first_row..(first_row + BLOCK).min(rows) {
+                        to[row] = from[row * columns + column];
                     }
                 }
             }
@@ -102,12 +207,12 @@ impl<I: Copy, O, E: Fn(I) -> O> FloatTask for Turn<'_, I, O, E> {
     }
 }
 
-/// One product of integers; `b` is `[depth, columns]`, without its zero point.
+/// One product of packed integers.
 struct Product<'a> {
     shape: &'a MatMulShape,
-    a: &'a [u8],
-    b: &'a [i16],
-    a_zero: i32,
+    packed: &'a Packed,
+    a: &'a [i32],
+    b: &'a [i32],
     multiplier: QuantizedMultiplier,
     range: ByteRange,
     output: &'a mut [u8],
@@ -117,72 +222,95 @@ impl IntTask for Product<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Ints>(mut self, simd: S) {
-        let columns = self.shape.columns;
+    fn run<S: Ints>(self, simd: S) {
+        let MatMulShape { rows, columns, .. } = *self.shape;
+        let Packed { pairs, line, a, b } = *self.packed;
+        assert_eq!(
+            [self.a.len(), self.b.len(), self.output.len()],
+            [a, b, rows * columns],
+            "elements of the matrices"
+        );
         let factor = splat(simd, self.multiplier);
-        for first_row in (0..self.shape.rows).step_by(ROWS) {
-            let mut first = 0;
-            while first + 2 * COLUMNS <= columns {
-                self.tile::<S, { 2 * COLUMNS }>(simd, &factor, first_row, first, 2 * COLUMNS);
-                first += 2 * COLUMNS;
+        let mut column = 0;
+        while column < columns {
+            let vectors = vectors(columns - column, S::INT_LANES, 2);
+            let width = (columns - column).min(vectors * S::INT_LANES);
+            for tile in tiles(rows, S::INT_ROWS[vectors / 2]) {
+                let arguments = Arguments {
+                    pairs,
+                    line,
+                    // SAFETY: the row and the column lie in the matrices, whose sizes are those of `Packed`.
+                    a: unsafe { self.a.as_ptr().add(tile.start * pairs) },
+                    b: unsafe { self.b.as_ptr().add(column) },
+                    factor: &factor,
+                    range: self.range,
+                    output: unsafe { self.output.as_mut_ptr().add(tile.start * columns + column) },
+                    columns,
+                    width,
+                };
+                match vectors {
+                    1 => with_rows!(tile.len(), S::INT_ROWS[0], R => simd.call(Tile::<S, R, 1>(arguments))),
+                    _ => with_rows!(tile.len(), S::INT_ROWS[1], R => simd.call(Tile::<S, R, 2>(arguments))),
+                }
             }
-            while first < columns {
-                let width = (columns - first).min(COLUMNS);
-                self.tile::<S, COLUMNS>(simd, &factor, first_row, first, width);
-                first += width;
-            }
+            column += width;
         }
     }
 }
 
-impl Product<'_> {
-    /// The factors of the rows of a tile at depth `k`; a tile that reaches beyond the last row repeats it.
-    #[inline(always)]
-    fn factors(&self, first_row: usize, k: usize) -> [i32; ROWS] {
-        let (step, last) = (self.shape.a_steps(), self.shape.rows - 1);
-        std::array::from_fn(|r| {
-            i32::from(self.a[(first_row + r).min(last) * step[0] + k * step[1]]).wrapping_sub(self.a_zero)
-        })
-    }
+/// Where a tile begins in the operands and in the output, of which it writes `width` columns. Made by [`Product`] alone.
+struct Arguments<'a, S: Ints> {
+    pairs: usize,
+    line: usize,
+    a: *const i32,
+    b: *const i32,
+    factor: &'a S::Rescale,
+    range: ByteRange,
+    output: *mut u8,
+    columns: usize,
+    width: usize,
+}
 
-    /// The columns from `first` on: `width` of them, at most `WIDTH`.
+struct Tile<'a, S: Ints, const ROWS: usize, const VECTORS: usize>(Arguments<'a, S>);
+
+impl<S: Ints, const ROWS: usize, const VECTORS: usize> Task<S> for Tile<'_, S, ROWS, VECTORS> {
+    type Out = ();
+
     #[inline(always)]
-    fn tile<S: Ints, const WIDTH: usize>(
-        &mut self,
-        simd: S,
-        factor: &S::Rescale,
-        first_row: usize,
-        first: usize,
-        width: usize,
-    ) {
-        let columns = self.shape.columns;
-        let mut sums = [[0_i32; WIDTH]; ROWS];
-        for k in 0..self.shape.depth {
-            let line = &self.b[k * columns + first..][..width];
-            let factors = self.factors(first_row, k);
-            if let Ok(line) = <&[i16; WIDTH]>::try_from(line) {
-                for (sums, factor) in sums.iter_mut().zip(factors) {
-                    for (sum, &x) in sums.iter_mut().zip(line) {
-                        *sum = sum.wrapping_add(factor.wrapping_mul(x.into()));
-                    }
+    fn run(self, simd: S) {
+        let Arguments {
+            pairs,
+            line,
+            a,
+            b,
+            factor,
+            range,
+            output,
+            columns,
+            width,
+        } = self.0;
+        let mut sums = [[simd.splat_int(0); VECTORS]; ROWS];
+        // SAFETY: `Product` has checked that `ROWS` rows of `pairs` pairs and as many lines follow `a` and `b`, and that lines are as long as
+        // whole vectors; `width` bytes of each row of the output are writable.
+        unsafe {
+            for p in 0..pairs {
+                let mut y = [simd.splat_int(0); VECTORS];
+                for (v, y) in y.iter_mut().enumerate() {
+                    *y = simd.load_int(b.add(p * line + v * S::INT_LANES));
                 }
-            } else {
-                for (sums, factor) in sums.iter_mut().zip(factors) {
-                    for (sum, &x) in sums.iter_mut().zip(line) {
-                        *sum = sum.wrapping_add(factor.wrapping_mul(x.into()));
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = simd.splat_int(*a.add(r * pairs + p));
+                    for (sum, y) in sums.iter_mut().zip(y) {
+                        *sum = simd.dot_shorts(*sum, x, y);
                     }
                 }
             }
-        }
-        let range = self.range;
-        for (r, sums) in sums.iter().enumerate().take(self.shape.rows - first_row) {
-            let to = &mut self.output[(first_row + r) * columns + first..][..width];
-            for at in (0..width).step_by(S::INT_LANES) {
-                let n = (width - at).min(S::INT_LANES);
-                // SAFETY: a tile's width is a multiple of the lanes, of which `n` have a place in `to`.
-                unsafe {
-                    let x = simd.rescale::<GENERAL>(simd.load_int(sums.as_ptr().add(at)), factor);
-                    simd.store_bytes(to.as_mut_ptr().add(at), n, x, &range);
+            for (r, sums) in sums.into_iter().enumerate() {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    let at = v * S::INT_LANES;
+                    let to = output.add(r * columns + at);
+                    let n = (width - at).min(S::INT_LANES);
+                    simd.store_bytes(to, n, simd.rescale::<GENERAL>(sum, factor), &range);
                 }
             }
         }

@@ -405,15 +405,23 @@ unsafe fn accumulate<S: Ints, const ROWS: usize, const VECTORS: usize>(
     weights: *const i8,
 ) {
     // SAFETY: the caller's promise.
-    let mut w = [unsafe { simd.load_weights(weights) }; VECTORS];
-    for (v, w) in w.iter_mut().enumerate().skip(1) {
-        // SAFETY: the caller's promise.
-        *w = unsafe { simd.load_weights(weights.add(v * S::WEIGHT_BYTES)) };
-    }
-    for (acc, x) in acc.iter_mut().zip(x) {
-        let x = simd.broadcast(x);
-        for (acc, w) in acc.iter_mut().zip(w) {
-            *acc = simd.dot(*acc, x, w);
+    let load = |v: usize| unsafe { simd.load_weights(weights.add(v * S::WEIGHT_BYTES)) };
+    // The fewer of the two stay in registers beside the sums.
+    if VECTORS > ROWS {
+        let x = x.map(|x| simd.broadcast(x));
+        for v in 0..VECTORS {
+            let w = load(v);
+            for (acc, x) in acc.iter_mut().zip(x) {
+                acc[v] = simd.dot(acc[v], x, w);
+            }
+        }
+    } else {
+        let w: [S::W; VECTORS] = std::array::from_fn(load);
+        for (acc, x) in acc.iter_mut().zip(x) {
+            let x = simd.broadcast(x);
+            for (acc, w) in acc.iter_mut().zip(w) {
+                *acc = simd.dot(*acc, x, w);
+            }
         }
     }
 }

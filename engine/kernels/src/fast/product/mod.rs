@@ -247,7 +247,12 @@ fn panels(
 #[inline(always)]
 pub(super) fn tiles(count: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let parts = count.div_ceil(most);
-    (0..parts).map(move |part| part * count / parts..(part + 1) * count / parts)
+    let (len, longer) = (count / parts.max(1), count % parts.max(1));
+    let mut start = 0;
+    (0..parts).map(move |part| {
+        let end = start + len + usize::from(part < longer);
+        std::mem::replace(&mut start, end)..end
+    })
 }
 
 /// Panics unless everything that `panels` read from `from` and write to `to` lies in slices of these lengths.
@@ -285,7 +290,7 @@ mod tests {
     #[test]
     fn tiles_are_even_and_cover_everything() {
         let sizes: Vec<usize> = tiles(49, 12).map(|tile| tile.len()).collect();
-        assert_eq!(sizes, [9, 10, 10, 10, 10]);
+        assert_eq!(sizes, [10, 10, 10, 10, 9]);
         assert_eq!(tiles(0, 12).count(), 0);
     }
 
@@ -295,7 +300,7 @@ mod tests {
         let channels: Vec<(usize, usize, usize)> = panels.iter().map(|p| (p.channel, p.channels, p.input)).collect();
         assert_eq!(channels, [(0, 32, 0), (32, 8, 0), (40, 32, 3), (72, 8, 3)]);
         assert_eq!((slots, weights), (96, 600));
-        let (panels, ..) = panels([1, 40, 3], [2, 8], 100);
-        assert_eq!(panels.iter().map(|p| p.channels).collect::<Vec<_>>(), [16, 16, 8]);
+        let (narrow, ..) = super::panels([1, 40, 3], [2, 8], 100);
+        assert_eq!(narrow.iter().map(|p| p.channels).collect::<Vec<_>>(), [16, 16, 8]);
     }
 }

@@ -140,6 +140,12 @@ impl Floats for Avx2 {
     }
 
     #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
         // The second operand is the result where one is not-a-number.
         // SAFETY: `self` proves the feature.
@@ -152,6 +158,7 @@ impl Ints for Avx2 {
     type X = [__m256i; 2];
     type W = [__m256i; 2];
     type Rescale = Rescale;
+    type Reals = Self;
     const INT_LANES: usize = 8;
     const WEIGHT_BYTES: usize = 64;
     const INT_ROWS: [usize; 3] = [8, 4, 2];
@@ -201,6 +208,23 @@ impl Ints for Avx2 {
             let products = _mm256_add_epi32(_mm256_madd_epi16(x[0], w[0]), _mm256_madd_epi16(x[1], w[1]));
             _mm256_add_epi32(acc, products)
         }
+    }
+
+    #[inline(always)]
+    fn dot_shorts(self, acc: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm256_add_epi32(acc, _mm256_madd_epi16(x, y)) }
+    }
+
+    #[inline(always)]
+    fn reals(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn to_reals(self, x: Self::V) -> __m256 {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm256_cvtepi32_ps(x) }
     }
 
     #[inline(always)]

@@ -132,6 +132,12 @@ impl Floats for Avx512 {
     }
 
     #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
         // The second operand is the result where one is not-a-number.
         // SAFETY: `self` proves the feature.
@@ -144,6 +150,7 @@ impl Ints for Vnni {
     type X = __m512i;
     type W = __m512i;
     type Rescale = Rescale;
+    type Reals = Avx512;
     const INT_LANES: usize = 16;
     const WEIGHT_BYTES: usize = 64;
     const INT_ROWS: [usize; 3] = [12, 12, 6];
@@ -188,6 +195,23 @@ impl Ints for Vnni {
     fn dot(self, acc: Self::V, x: Self::X, w: Self::W) -> Self::V {
         // SAFETY: `self` proves the feature.
         unsafe { _mm512_dpbusd_epi32(acc, x, w) }
+    }
+
+    #[inline(always)]
+    fn dot_shorts(self, acc: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm512_dpwssd_epi32(acc, x, y) }
+    }
+
+    #[inline(always)]
+    fn reals(self) -> Avx512 {
+        Avx512(())
+    }
+
+    #[inline(always)]
+    fn to_reals(self, x: Self::V) -> __m512 {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm512_cvtepi32_ps(x) }
     }
 
     #[inline(always)]

@@ -120,6 +120,8 @@ pub(super) trait Floats: Simd {
 
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
 
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+
     /// `x` within `low..=high`; not-a-number stays.
     fn clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V;
 }
@@ -134,6 +136,8 @@ pub(super) trait Ints: Simd {
     type W: Copy;
     /// Per lane, a factor to requantize by.
     type Rescale: Copy;
+    /// Vectors of `f32` with as many lanes.
+    type Reals: Floats;
 
     /// Lanes of a vector.
     const INT_LANES: usize;
@@ -162,6 +166,16 @@ pub(super) trait Ints: Simd {
 
     /// `acc` plus the four products of each lane, modulo 2^32.
     fn dot(self, acc: Self::V, x: Self::X, w: Self::W) -> Self::V;
+
+    /// `acc` plus the two products of each lane, whose halves are 16-bit integers. Sums of two products fit 32 bits unless all four
+    /// factors are −2^15.
+    fn dot_shorts(self, acc: Self::V, x: Self::V, y: Self::V) -> Self::V;
+
+    /// The proof that the processor has [`Ints::Reals`].
+    fn reals(self) -> Self::Reals;
+
+    /// The nearest `f32` of each lane.
+    fn to_reals(self, x: Self::V) -> <Self::Reals as Floats>::V;
 
     fn splat_int(self, x: i32) -> Self::V;
 

@@ -83,6 +83,11 @@ impl Floats for Scalar {
     }
 
     #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
     fn clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
         from_fn(|i| {
             let above = if low[i] > x[i] { low[i] } else { x[i] };
@@ -96,6 +101,7 @@ impl Ints for Scalar {
     type X = [[u8; 4]; LANES];
     type W = [[i8; 4]; LANES];
     type Rescale = [QuantizedMultiplier; LANES];
+    type Reals = Self;
     const INT_LANES: usize = LANES;
     const WEIGHT_BYTES: usize = 4 * LANES;
     const INT_ROWS: [usize; 3] = [4, 2, 1];
@@ -138,6 +144,27 @@ impl Ints for Scalar {
             let products = x[lane].iter().zip(&w[lane]).map(|(&x, &w)| i32::from(x) * i32::from(w));
             acc[lane].wrapping_add(products.sum())
         })
+    }
+
+    #[inline(always)]
+    fn dot_shorts(self, acc: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // The lower and the upper half of a lane.
+        let product = |x: i32, y: i32| i32::from(x as i16) * i32::from(y as i16);
+        from_fn(|i| {
+            acc[i]
+                .wrapping_add(product(x[i], y[i]))
+                .wrapping_add(product(x[i] >> 16, y[i] >> 16))
+        })
+    }
+
+    #[inline(always)]
+    fn reals(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn to_reals(self, x: Self::V) -> [f32; LANES] {
+        x.map(|x| x as f32)
     }
 
     #[inline(always)]

@@ -88,9 +88,11 @@ proptest! {
         let bytes = draw.bytes(rows * depth);
         let mut expected_bytes = vec![0; bytes.len()];
         reference::softmax_i8(depth, &params, &bytes, &mut expected_bytes);
-        let mut found = vec![0; bytes.len()];
-        ByteSoftmax::new(&params).run(depth, &biased(&bytes), &mut found);
-        prop_assert_eq!(found, biased(&expected_bytes));
+        for isa in Isa::available() {
+            let mut found = vec![0; bytes.len()];
+            ByteSoftmax::new(isa, &params).run(depth, &biased(&bytes), &mut found);
+            prop_assert_eq!(found, biased(&expected_bytes), "{:?}", isa);
+        }
         let wide = Softmax16Params::new(Quantization::new(quantization.scale / 256.0, 0), beta);
         let shorts = draw.shorts(rows * depth);
         let (mut expected_shorts, mut found) = (vec![0; shorts.len()], vec![7; shorts.len()]);

@@ -1,7 +1,9 @@
 //! Transposed convolutions.
 
 use super::support::{Draw, biased, extra_border, framed, widen, written};
-use crate::fast::{FloatTransposeConv, IntTransposeConv, Isa, Plane, View, border_of_transpose_conv};
+use crate::fast::{
+    FloatTransposeConv, HybridTransposeConv, IntTransposeConv, Isa, Plane, View, border_of_transpose_conv,
+};
 use crate::quantized::{Activation, Rounding};
 use crate::reference;
 use crate::shape::TransposeConv2dShape;
@@ -64,6 +66,17 @@ proptest! {
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() <= (n + 1.0) * (n + 1.0) * f32::EPSILON, "{isa:?}");
             }
+        }
+        let (bytes, scales) = (draw.bytes(shape.weights_len()), draw.floats(shape.out_c));
+        let mut expected = vec![0.0; shape.output_len()];
+        let mut scratch = vec![0; shape.input_len()];
+        reference::transpose_conv2d_hybrid(&shape, &scales, clamp, &image, &bytes, Some(&bias), &mut scratch, &mut expected);
+        for isa in Isa::available() {
+            let conv = HybridTransposeConv::new(isa, &shape, &scales, clamp, &bytes, Some(&bias));
+            let found = written(&output, [0.0, 99.0], |to| {
+                conv.run(View::new(&input, &buffer), &mut vec![0.0; input.len()], to);
+            });
+            prop_assert_eq!(&found, &expected, "{:?}", isa);
         }
         let params = draw.linear(shape.out_c, Rounding::Double);
         let (image, weights, bias) = (
