@@ -5,6 +5,12 @@
 
 use ir::ops::Function;
 
+/// 1 where a number is above 0, else 0: the smallest normal number times this is above 1.
+pub(crate) const STEP: Function = Function::HardSigmoid {
+    alpha: f32::MAX,
+    beta: 0.0,
+};
+
 /// The row of a function.
 pub(crate) struct Spelling {
     pub onnx: Onnx,
@@ -168,6 +174,42 @@ pub(crate) fn spelling(function: Function) -> Spelling {
             tensorflow: TensorFlow::Operator("Abs"),
             keras: &[],
         },
+        Function::Sin => Spelling {
+            onnx: Onnx::Operator("Sin"),
+            tflite: Tflite::Operator("SIN"),
+            tensorflow: TensorFlow::Operator("Sin"),
+            keras: &[],
+        },
+        Function::Cos => Spelling {
+            onnx: Onnx::Operator("Cos"),
+            tflite: Tflite::Operator("COS"),
+            tensorflow: TensorFlow::Operator("Cos"),
+            keras: &[],
+        },
+        Function::Floor => Spelling {
+            onnx: Onnx::Operator("Floor"),
+            tflite: Tflite::Operator("FLOOR"),
+            tensorflow: TensorFlow::Operator("Floor"),
+            keras: &[],
+        },
+        Function::Ceil => Spelling {
+            onnx: Onnx::Operator("Ceil"),
+            tflite: Tflite::Operator("CEIL"),
+            tensorflow: TensorFlow::Operator("Ceil"),
+            keras: &[],
+        },
+        Function::Round => Spelling {
+            onnx: Onnx::Operator("Round"),
+            tflite: Tflite::Operator("ROUND"),
+            tensorflow: TensorFlow::Operator("Round"),
+            keras: &[],
+        },
+        Function::Sign => Spelling {
+            onnx: Onnx::Operator("Sign"),
+            tflite: Tflite::Operator("SIGN"),
+            tensorflow: TensorFlow::Operator("Sign"),
+            keras: &[],
+        },
         Function::Erf => Spelling {
             onnx: Onnx::Operator("Erf"),
             tflite: Tflite::Missing(
@@ -217,6 +259,12 @@ pub(crate) fn parameters(function: Function) -> Vec<(&'static str, f32)> {
         | Function::Rsqrt
         | Function::Neg
         | Function::Abs
+        | Function::Sin
+        | Function::Cos
+        | Function::Floor
+        | Function::Ceil
+        | Function::Round
+        | Function::Sign
         | Function::Erf
         | Function::Softplus
         | Function::Mish => vec![],

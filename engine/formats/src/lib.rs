@@ -4,6 +4,7 @@
 //! by the size of the input, and whatever is wrong becomes a [`FormatError`] that names the place. This crate executes no
 //! graph and opens no file; callers hand over bytes.
 
+mod choice;
 mod einsum;
 mod error;
 mod functions;

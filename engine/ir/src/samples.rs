@@ -120,6 +120,7 @@ impl Samples {
             Op::ReduceSum(op) => only.and_then(|axis| reduced(axis, &op.axes, op.keep_dims)),
             Op::ReduceMax(op) => only.and_then(|axis| reduced(axis, &op.axes, op.keep_dims)),
             Op::ReduceMin(op) => only.and_then(|axis| reduced(axis, &op.axes, op.keep_dims)),
+            Op::ArgMax(op) => only.and_then(|axis| reduced(axis, &[op.axis], false)),
             Op::Split(op) => only.and_then(|axis| kept(axis, axis == op.axis)),
             Op::Slice(op) => only.and_then(|axis| {
                 let whole = op.begin[axis] == 0 && op.end[axis] == dims(0)[axis] && op.stride[axis] == 1;
@@ -141,7 +142,8 @@ impl Samples {
             | Op::Pow(_)
             | Op::Minimum(_)
             | Op::Maximum(_)
-            | Op::PRelu(_) => self.broadcast(graph, node, places, 0, out),
+            | Op::PRelu(_)
+            | Op::Select(_) => self.broadcast(graph, node, places, 0, out),
             Op::Concat(op) => {
                 let axis = self.broadcast(graph, node, places, 0, out)?;
                 // What is the same for all samples would have to be repeated for each.

@@ -5,6 +5,7 @@
 //! its source, a function of LiteRT's `tflite/kernels/internal/reference/`.
 
 mod add;
+mod arg_max;
 mod batch_norm;
 mod conv2d;
 mod depthwise_conv2d;
@@ -26,6 +27,7 @@ mod recurrent;
 mod reduce;
 mod relu;
 mod resize;
+mod select;
 mod sigmoid;
 mod softmax;
 pub(crate) mod taps;
@@ -33,6 +35,7 @@ mod transpose_conv2d;
 mod unary;
 
 pub use add::{AddParams, add_f32, add_i8, add_i16, sub_f32, sub_i8, sub_i16};
+pub use arg_max::arg_max;
 pub use batch_norm::{BatchNormParams, batch_norm_f32};
 pub use conv2d::{conv2d_f32, conv2d_i8, conv2d_i16};
 pub use depthwise_conv2d::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i16};
@@ -62,6 +65,7 @@ pub use relu::{
 };
 pub(crate) use resize::{Between, ONE as ONE_PIXEL};
 pub use resize::{resize_bilinear_f32, resize_bilinear_i8, resize_bilinear_i16, resize_nearest};
+pub use select::select_f32;
 pub use sigmoid::{SigmoidParams, logistic_i16, tanh_i16};
 pub use softmax::{Softmax16Params, SoftmaxParams, softmax_f32, softmax_i8, softmax_i16};
 pub use transpose_conv2d::{transpose_conv2d_f32, transpose_conv2d_i8, transpose_conv2d_i16};

@@ -268,7 +268,7 @@ mod tests {
             let element = |id: &ir::TensorId| graph.tensor(*id).ty.element;
             let floats = graph.inputs().iter().all(|id| element(id) == ElementType::F32);
             // A norm may stay float, and so may a recurrent layer.
-            let stays = |op: &Op| matches!(op, Op::LayerNorm(_) | Op::Recurrent(_) | Op::Cast(_));
+            let stays = |op: &Op| matches!(op, Op::LayerNorm(_) | Op::Recurrent(_) | Op::Cast(_) | Op::ArgMax(_));
             let fits = |op: &Op, bits| stays(op) || op.integer_rule(bits).refused().is_ok();
             let promised = |bits| floats && layers.nodes().iter().all(|node| fits(&node.op, bits));
             let done = |columns: &[Column], title: &str| {

@@ -146,7 +146,10 @@ mod tests {
                 .iter()
                 .chain(&example.constants)
                 .all(|t| t.element == ElementType::F32);
-            let integers = matches!(example.op, Op::Custom(_) | Op::Quantize(_) | Op::Cast(_));
+            let integers = matches!(
+                example.op,
+                Op::Custom(_) | Op::Quantize(_) | Op::Cast(_) | Op::ArgMax(_)
+            );
             if example.activations.len() != 1 || !float || integers {
                 continue;
             }

@@ -11,7 +11,7 @@ use ir::{Constant, ElementType, Shape, TensorType};
 
 use self::arithmetic::{binary, cast, choose, range, reduce, unary};
 pub(super) use self::movement::{SlicePlan, slice_plan};
-use self::movement::{concat, expand, gather, pick, tile};
+use self::movement::{concat, expand, gather, pick, tile, triangle};
 use super::tensor;
 use crate::FormatError;
 use crate::onnx::node::Node;
@@ -28,6 +28,7 @@ pub(super) const OPERATORS: &[&str] = &[
     "Ceil",
     "Concat",
     "ConstantOfShape",
+    "Cos",
     "Div",
     "Equal",
     "Exp",
@@ -59,10 +60,12 @@ pub(super) const OPERATORS: &[&str] = &[
     "Shape",
     "Size",
     "Slice",
+    "Sin",
     "Sqrt",
     "Squeeze",
     "Sub",
     "Tile",
+    "Trilu",
     "Transpose",
     "Unsqueeze",
     "Where",
@@ -116,6 +119,7 @@ pub(super) fn evaluate(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<
                 .and_then(|t| t.iter().map(|&d| usize::try_from(d).ok()).collect());
             expand(first, &Shape(target.ok_or_else(fail)?))
         }
+        "Trilu" => triangle(first, at(1).and_then(ints).as_deref(), node.int("upper", 1) != 0),
         "Tile" => tile(first, &at(1).and_then(ints).ok_or_else(fail)?),
         "Where" => choose(first, at(1).ok_or_else(fail)?, at(2).ok_or_else(fail)?),
         "ReduceSum" | "ReduceProd" | "ReduceMax" | "ReduceMin" => reduce(node, first, at(1)),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ir::ops::Identity;
+use ir::passes;
 use ir::{ElementType, Graph, GraphError, InferError, Op, SampleAxis, Stated, TensorId, TensorType};
 
 use super::checkpoint::Variables;
@@ -100,6 +101,7 @@ pub(super) fn graph(
     build.graph.set_outputs(&ids);
     build.graph.normalize().map_err(invalid)?;
     build.graph.verify().map_err(invalid)?;
+    passes::dilate(&mut build.graph).map_err(invalid)?;
     build.graph.settle_samples();
     Ok(build.graph)
 }
@@ -374,6 +376,11 @@ impl Call<'_> {
         self.constant(role, &Known::floats(shape, values))
     }
 
+    /// Adds integers that count elements, called after the node.
+    pub(super) fn indices(&mut self, role: &str, values: Vec<i64>) -> Result<TensorId, FormatError> {
+        self.constant(role, &Known::ints(vec![values.len()], values))
+    }
+
     fn constant(&mut self, role: &str, known: &Known) -> Result<TensorId, FormatError> {
         let data = known
             .constant()
@@ -519,6 +526,49 @@ mod tests {
         assert_eq!(graph.nodes()[1].op, op.into());
         assert!(norm(0.5, &[1, 3, 4, 1]).is_err(), "a batch norm that is being trained");
         assert!(norm(0.0, &[3, 1, 4, 1]).is_err(), "statistics over several samples");
+    }
+
+    #[test]
+    fn indices_may_leave_dimensions_out_and_put_new_ones_in() {
+        let index = |masks: &[(&str, i64)], begin: &[i64], end: &[i64]| {
+            let mut graph = Graph::new("g");
+            let x = graph.input("x", TensorType::f32([1, 6, 8, 4]));
+            let ints = |values: &[i64]| Made::Known(Known::ints(vec![values.len()], values.to_vec()));
+            let steps = vec![1; begin.len()];
+            let inputs = vec![Made::Tensor(x), ints(begin), ints(end), ints(&steps)];
+            let masks: Vec<_> = masks
+                .iter()
+                .map(|&(name, bits)| (name, attribute::Value::Int(bits)))
+                .collect();
+            let made = built(&mut graph, "StridedSlice", inputs, &masks);
+            made.map_or_else(|e| e.to_string(), |ids| graph.tensor(ids[0]).ty.to_string())
+        };
+        // x[:, newaxis, ..., :2]
+        let masks = [
+            ("begin_mask", 9),
+            ("end_mask", 1),
+            ("new_axis_mask", 2),
+            ("ellipsis_mask", 4),
+        ];
+        assert_eq!(index(&masks, &[0; 4], &[0, 0, 0, 2]), "f32[1,1,6,8,2]");
+        // x[..., 1]
+        let masks = [("ellipsis_mask", 1), ("shrink_axis_mask", 2)];
+        assert_eq!(index(&masks, &[0, 1], &[0, 2]), "f32[1,6,8]");
+        let two = index(&[("ellipsis_mask", 3)], &[0, 0], &[0, 0]);
+        assert_eq!(two, "tensorflow: node `n` (StridedSlice): indexes 0 dimensions of 4");
+    }
+
+    #[test]
+    fn a_choice_of_what_may_be_infinite_is_a_choice() {
+        let choose = |op: &str| {
+            let mut graph = Graph::new("g");
+            let [c, x] = ["c", "x"].map(|name| graph.input(name, TensorType::f32([1, 4])));
+            let branch = built(&mut graph, op, vec![Made::Tensor(x)], &[]).unwrap()[0];
+            let inputs = vec![Made::Tensor(c), Made::Tensor(branch), Made::Tensor(x)];
+            built(&mut graph, "SelectV2", inputs, &[]).unwrap();
+            graph.nodes().last().unwrap().op.name()
+        };
+        assert_eq!(["Log", "Tanh"].map(choose), ["select", "add"]);
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub(super) enum Kernel {
     Dequantize,
     /// Numbers in another type.
     Cast,
+    /// Values in, places out.
+    Places,
+    /// A truth value and two values.
+    Choice,
     /// Floats with weights and states that are floats.
     Recurrent,
     /// A constant with its zeros put back.
@@ -108,6 +112,12 @@ const KERNELS: &[(Builtin, Kernel)] = &[
     (Builtin::LOG, plain(SIGNED, Values::All, Scales::Whole, ANY_RANK)),
     (Builtin::SQRT, plain(SIGNED, Values::All, Scales::Whole, ANY_RANK)),
     (Builtin::RSQRT, plain(SIGNED, Values::All, Scales::Whole, ANY_RANK)),
+    (Builtin::SIN, plain(&[F32], Values::All, Scales::Any, ANY_RANK)),
+    (Builtin::COS, plain(&[F32], Values::All, Scales::Any, ANY_RANK)),
+    (Builtin::FLOOR, plain(&[F32], Values::All, Scales::Any, ANY_RANK)),
+    (Builtin::CEIL, plain(&[F32], Values::All, Scales::Any, ANY_RANK)),
+    (Builtin::ROUND, plain(&[F32], Values::All, Scales::Any, ANY_RANK)),
+    (Builtin::SIGN, plain(&[F32], Values::All, Scales::Any, ANY_RANK)),
     (Builtin::RELU, plain(REAL, Values::All, Scales::Whole, ANY_RANK)),
     (Builtin::RELU6, plain(REAL, Values::All, Scales::Whole, ANY_RANK)),
     (Builtin::RELU_N1_TO_1, plain(&[F32, I8, U8], Values::All, Scales::Whole, ANY_RANK)),
@@ -153,6 +163,8 @@ const KERNELS: &[(Builtin, Kernel)] = &[
     (Builtin::DEQUANTIZE, Kernel::Dequantize),
     (Builtin::DENSIFY, Kernel::Densify),
     (Builtin::CAST, Kernel::Cast),
+    (Builtin::ARG_MAX, Kernel::Places),
+    (Builtin::SELECT_V2, Kernel::Choice),
     (Builtin::UNIDIRECTIONAL_SEQUENCE_RNN, Kernel::Recurrent),
     (Builtin::UNIDIRECTIONAL_SEQUENCE_LSTM, Kernel::Recurrent),
 ];

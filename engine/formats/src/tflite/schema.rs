@@ -404,8 +404,9 @@ pub(super) trait FromOptions: Sized {
 
 union! {
     1 Conv2DOptions, 2 DepthwiseConv2DOptions, 5 Pool2DOptions, 8 FullyConnectedOptions, 9 SoftmaxOptions,
-    10 ConcatenationOptions, 11 AddOptions, 15 ResizeBilinearOptions, 17 ReshapeOptions, 21 MulOptions, 22 PadOptions,
+    10 ConcatenationOptions, 11 AddOptions, 12 L2NormOptions, 15 ResizeBilinearOptions, 17 ReshapeOptions, 21 MulOptions, 22 PadOptions,
     23 GatherOptions, 26 TransposeOptions, 27 ReducerOptions, 28 SubOptions, 29 DivOptions, 30 SqueezeOptions, 31 SequenceRNNOptions, 32 StridedSliceOptions,
+    19 SpaceToDepthOptions, 40 ArgMaxOptions, 59 PackOptions, 64 UnpackOptions, 94 DepthToSpaceOptions, 102 CumsumOptions,
     33 ExpOptions, 35 SplitOptions, 37 CastOptions, 38 DequantizeOptions, 39 MaximumMinimumOptions, 42 NegOptions, 43 PadV2Options,
     48 SliceOptions, 49 TransposeConvOptions, 52 ExpandDimsOptions, 56 PowOptions, 71 UnidirectionalSequenceLSTMOptions, 74 ResizeNearestNeighborOptions, 75 LeakyReluOptions, 77 MirrorPadOptions,
     78 AbsOptions, 89 QuantizeOptions, 91 HardSwishOptions, 101 BatchMatMulOptions, 116 GeluOptions,
@@ -492,6 +493,13 @@ tables! {
         diagonal_recurrent_tensors: bool = false,
     }
     CastOptions { in_data_type: i8 = 0, out_data_type: i8 = 0 }
+    L2NormOptions { fused_activation_function: i8 = 0 }
+    SpaceToDepthOptions { block_size: i32 = 0 }
+    DepthToSpaceOptions { block_size: i32 = 0 }
+    ArgMaxOptions { output_type: i8 = 0 }
+    PackOptions { values_count: i32 = 0, axis: i32 = 0 }
+    UnpackOptions { num: i32 = 0, axis: i32 = 0 }
+    CumsumOptions { exclusive: bool = false, reverse: bool = false }
     TransposeOptions {}
     ReducerOptions { keep_dims: bool = false }
     SplitOptions { num_splits: i32 = 0 }

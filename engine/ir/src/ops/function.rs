@@ -112,6 +112,18 @@ functions! {
     Neg "neg";
     /// `|x|`. Specification: TFLite `ABS`, ONNX `Abs`.
     Abs "abs";
+    /// The sine of an angle in radians. Specification: TFLite `SIN`, ONNX `Sin`.
+    Sin "sin";
+    /// The cosine of an angle in radians. Specification: TFLite `COS`, ONNX `Cos`.
+    Cos "cos";
+    /// The greatest whole number that is not above `x`. Specification: TFLite `FLOOR`, ONNX `Floor`.
+    Floor "floor";
+    /// The least whole number that is not below `x`. Specification: TFLite `CEIL`, ONNX `Ceil`.
+    Ceil "ceil";
+    /// The nearest whole number, the even one of two. Specification: TFLite `ROUND`, ONNX `Round`.
+    Round "round";
+    /// 1 above zero, −1 below, zero itself. Specification: TFLite `SIGN`, ONNX `Sign`.
+    Sign "sign";
     /// The error function `2/√π · ∫₀ˣ e^(−t²) dt`. Specification: ONNX `Erf`. TFLite has it as part of [`Function::Gelu`] only.
     Erf "erf";
     /// `ln(1 + e^x)`. Specification: ONNX `Softplus`.
@@ -141,6 +153,12 @@ impl Function {
             | Function::Rsqrt
             | Function::Neg
             | Function::Abs
+            | Function::Sin
+            | Function::Cos
+            | Function::Floor
+            | Function::Ceil
+            | Function::Round
+            | Function::Sign
             | Function::Erf
             | Function::Softplus
             | Function::Mish => None,
@@ -169,6 +187,12 @@ impl Function {
             | Function::Rsqrt
             | Function::Neg
             | Function::Abs
+            | Function::Sin
+            | Function::Cos
+            | Function::Floor
+            | Function::Ceil
+            | Function::Round
+            | Function::Sign
             | Function::Erf => IntegerForms::none(FLOATS_ONLY),
         }
     }

@@ -4,6 +4,7 @@
 //! and one line in [`operators!`] below; a function of a number is an entry in `function.rs`. The compiler and the list-wide
 //! tests of the other crates name what is missing.
 
+mod arg_max;
 mod batch_norm;
 mod binary;
 mod cast;
@@ -27,6 +28,7 @@ mod recurrent;
 mod reduce;
 mod reshape;
 mod resize;
+mod select;
 mod slice;
 mod softmax;
 mod split;
@@ -34,6 +36,7 @@ mod transpose;
 mod transpose_conv2d;
 mod window;
 
+pub use arg_max::ArgMax;
 pub use batch_norm::BatchNorm;
 pub use binary::{Add, Div, Maximum, Minimum, Mul, Pow, Sub};
 pub use cast::Cast;
@@ -57,6 +60,7 @@ pub use recurrent::{Cell, Recurrent};
 pub use reduce::{Mean, ReduceMax, ReduceMin, ReduceSum};
 pub use reshape::Reshape;
 pub use resize::{Coordinates, Interpolation, Resize};
+pub use select::Select;
 pub use slice::Slice;
 pub use softmax::Softmax;
 pub use split::Split;
@@ -265,8 +269,8 @@ impl Op {
 operators! {
     Conv2d, DepthwiseConv2d, TransposeConv2d, FullyConnected, MatMul, Recurrent, BatchNorm, LayerNorm, PRelu,
     Softmax,
-    MaxPool2d, AveragePool2d, Mean, ReduceSum, ReduceMax, ReduceMin,
-    Add, Sub, Mul, Div, Pow, Minimum, Maximum,
+    MaxPool2d, AveragePool2d, Mean, ReduceSum, ReduceMax, ReduceMin, ArgMax,
+    Add, Sub, Mul, Div, Pow, Minimum, Maximum, Select,
     Concat, Split, Slice, Gather, Pad, Reshape, Transpose, Resize,
     Quantize, Dequantize, Cast, Dropout, Identity, Custom,
 }

@@ -71,6 +71,12 @@ pub fn function(graph: &Graph, id: NodeId) -> Result<Option<Patch<'_>>, InferErr
         | Function::Rsqrt
         | Function::Neg
         | Function::Abs
+        | Function::Sin
+        | Function::Cos
+        | Function::Floor
+        | Function::Ceil
+        | Function::Round
+        | Function::Sign
         | Function::Erf => return Ok(None),
     };
     patch.replace(node.output(), last);

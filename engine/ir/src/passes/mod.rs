@@ -3,6 +3,7 @@
 //! A pass never changes what a network computes, beyond the rounding of its constants.
 
 mod batch_norm;
+mod dilate;
 mod fuse_activation;
 mod fuse_pad;
 mod identity;
@@ -10,9 +11,11 @@ mod layout;
 mod lower;
 mod masks;
 mod moments;
+mod pool;
 mod raise;
 mod recurrent;
 
+pub use dilate::{DEALT, GATHERED};
 pub use layout::{Interface, channels_last, channels_last_with};
 pub use masks::{Masked, masked, only_softmax};
 
@@ -38,6 +41,7 @@ pub const LOWER: &[(&str, Rule)] = &[
     ("function-to-others", lower::function),
     ("div-by-constant-to-mul", lower::div_by_constant),
     ("bias-of-convolutions", lower::conv_bias),
+    ("average-pool-padding", pool::padded_average),
     ("integers-to-constants", lower::dequantized_constant),
     ("finite-masks", masks::finite_mask),
     ("recurrent-to-unidirectional", recurrent::unidirectional),
@@ -54,6 +58,9 @@ pub const RAISE: &[(&str, Rule)] = &[
     ("means-to-layer-norm", raise::layer_norm),
     ("moments-to-layer-norm", moments::layer_norm),
 ];
+
+/// The rules of [`dilate`], by name.
+const DILATE: &[(&str, Rule)] = &[("batches-to-dilation", dilate::dilate)];
 
 /// How often a rule was applied, in the order of the rules; those that never were are left out.
 pub type Applied = Vec<(&'static str, usize)>;
@@ -84,6 +91,11 @@ pub fn unroll(graph: &mut Graph) -> Result<Applied, GraphError> {
 /// Puts operators together that are spelled out in parts: what [`lower`] did to norms, and files that know none.
 pub fn raise(graph: &mut Graph) -> Result<Applied, GraphError> {
     run(graph, RAISE)
+}
+
+/// Makes dilated convolutions of those that a file spells out by images of pixels that lie apart.
+pub fn dilate(graph: &mut Graph) -> Result<Applied, GraphError> {
+    run(graph, DILATE)
 }
 
 /// Applies each rule wherever it matches until none does, walking over the nodes as often as it takes: twice, mostly.

@@ -60,6 +60,18 @@ pub enum Unary {
     Neg,
     /// `|x|`.
     Abs,
+    /// The sine.
+    Sin,
+    /// The cosine.
+    Cos,
+    /// The greatest whole number that is not above. Source: `reference_ops::Floor` (`floor.h`).
+    Floor,
+    /// The least whole number that is not below. Source: `reference_ops::Ceil` (`ceil.h`).
+    Ceil,
+    /// The nearest whole number, the even one of two. Source: `RoundToNearest` (`round.h`).
+    Round,
+    /// 1, −1 or zero.
+    Sign,
     /// The error function.
     Erf,
     /// `ln(1 + e^x)`. Source: Dugas et al. 2000.
@@ -105,6 +117,12 @@ impl Unary {
             Self::Rsqrt => 1.0 / x.sqrt(),
             Self::Neg => -x,
             Self::Abs => x.abs(),
+            Self::Sin => f64::from(x).sin() as f32,
+            Self::Cos => f64::from(x).cos() as f32,
+            Self::Floor => x.floor(),
+            Self::Ceil => x.ceil(),
+            Self::Round => x.round_ties_even(),
+            Self::Sign => sign(x),
             Self::Erf => erf(f64::from(x)) as f32,
             Self::Softplus => softplus(x.into()) as f32,
             Self::Mish => x * softplus(x.into()).tanh() as f32,
@@ -158,11 +176,25 @@ impl Unary {
             Self::Neg => -1.0,
             Self::Abs if x == 0.0 => 0.0,
             Self::Abs => x.signum(),
+            Self::Sin => x.cos(),
+            Self::Cos => -x.sin(),
+            Self::Floor | Self::Ceil | Self::Round | Self::Sign => 0.0,
             Self::Erf => std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp(),
             Self::Softplus => share(x),
             Self::Mish => softplus(x).tanh() + x * tanh_slope(softplus(x)) * share(x),
         };
         slope as f32
+    }
+}
+
+/// Zero and what is no number stay as they are.
+fn sign(x: f32) -> f32 {
+    if x > 0.0 {
+        1.0
+    } else if x < 0.0 {
+        -1.0
+    } else {
+        x
     }
 }
 
@@ -269,6 +301,12 @@ mod tests {
             Unary::Rsqrt,
             Unary::Neg,
             Unary::Abs,
+            Unary::Sin,
+            Unary::Cos,
+            Unary::Floor,
+            Unary::Ceil,
+            Unary::Round,
+            Unary::Sign,
             Unary::Erf,
             Unary::Softplus,
             Unary::Mish,
@@ -343,6 +381,14 @@ mod tests {
             (Unary::Rsqrt, 6.25, 0.4),
             (Unary::Neg, -0.5, 0.5),
             (Unary::Abs, -0.5, 0.5),
+            (Unary::Sin, 1.0, 0.841_470_96),
+            (Unary::Cos, 1.0, 0.540_302_3),
+            (Unary::Floor, -0.5, -1.0),
+            (Unary::Ceil, 1.25, 2.0),
+            (Unary::Round, 2.5, 2.0),
+            (Unary::Round, -1.5, -2.0),
+            (Unary::Sign, -0.25, -1.0),
+            (Unary::Sign, 0.0, 0.0),
             (Unary::Erf, 0.5, 0.520_499_9),
             (Unary::Softplus, 1.0, 1.313_261_7),
             (Unary::Softplus, 200.0, 200.0),

@@ -123,6 +123,12 @@ pub(super) fn of<T: Real>(function: Function) -> Box<dyn Vjp<T>> {
             Box::new(f64::abs),
             Box::new(|x| if x == 0.0 { 0.0 } else { x.signum() }),
         ],
+        Function::Sin => [Box::new(f64::sin), Box::new(f64::cos)],
+        Function::Cos => [Box::new(f64::cos), Box::new(|x| -x.sin())],
+        Function::Floor => [Box::new(f64::floor), Box::new(|_| 0.0)],
+        Function::Ceil => [Box::new(f64::ceil), Box::new(|_| 0.0)],
+        Function::Round => [Box::new(f64::round_ties_even), Box::new(|_| 0.0)],
+        Function::Sign => [Box::new(|x| if x == 0.0 { 0.0 } else { x.signum() }), Box::new(|_| 0.0)],
         Function::Erf => [
             Box::new(libm::erf),
             Box::new(|x| std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()),

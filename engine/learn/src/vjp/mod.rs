@@ -244,6 +244,12 @@ pub(crate) fn of<T: Number>(site: &Site<'_>) -> Result<Box<dyn Vjp<T>>, LearnErr
         Op::Dropout(op) => Ok(Box::new(dropout::Dropout::new(site, op))),
         Op::Quantize(_) => Ok(Box::new(quantize::FakeQuantize::new(site)?)),
         Op::Dequantize(_) => Err(site.refuse("integers have no gradient; train the float model, or use `qat`")),
+        Op::ArgMax(_) => {
+            Err(site.refuse("the place of the greatest has no gradient; train the scores that it is taken of"))
+        }
+        Op::Select(_) => {
+            Err(site.refuse("choices are computed, not trained through; compress the network without training"))
+        }
         Op::Cast(_) => Err(site.refuse("integers have no gradient; begin training behind them")),
         Op::Recurrent(_) => {
             Err(site.refuse("recurrent layers are computed, not trained; compress the network without training"))

@@ -8,7 +8,7 @@ use learn::{LearnError, Norms, Program};
 use crate::common::{self, Case};
 
 /// Operators that nothing can be learned through.
-const REFUSED: [&str; 4] = ["quantize", "dequantize", "custom", "recurrent"];
+const REFUSED: [&str; 5] = ["quantize", "dequantize", "custom", "recurrent", "select"];
 
 /// One graph for each output of each example.
 fn examples() -> Vec<(String, Graph)> {
@@ -16,7 +16,7 @@ fn examples() -> Vec<(String, Graph)> {
     for (i, example) in Op::examples().into_iter().enumerate() {
         let Example { op, .. } = &example;
         // What it makes, or reads, are integers.
-        if let Op::Cast(_) = op {
+        if let Op::Cast(_) | Op::ArgMax(_) = op {
             continue;
         }
         let graph = example.graph().unwrap();

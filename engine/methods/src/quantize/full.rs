@@ -37,6 +37,10 @@ pub fn full(graph: &Graph, ranges: &TensorRanges, settings: &Settings, plan: &Pl
         let stays_float = ruled || before_the_edge.contains(&id);
         // Shapes and indices are integers that mean themselves.
         let real = graph.tensor(node.output()).ty.element == ElementType::F32;
+        if let Op::ArgMax(_) = node.op {
+            builder.places(node);
+            continue;
+        }
         match width.rule(&node.op).refused() {
             Ok(()) if real && !stays_float => builder.integer_node(node)?,
             Ok(()) | Err(_) => builder.float_node(node),
@@ -379,6 +383,19 @@ impl<'a> Builder<'a> {
 
     fn float_node(&mut self, node: &Node) {
         let inputs = node.inputs.iter().map(|&i| self.float(i)).collect();
+        let outputs = self.declare(node, |tensor, _| tensor.clone(), false);
+        self.out.push_node(Node {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            inputs,
+            outputs,
+        });
+    }
+
+    /// Integers of one scale come in the order of what they stand for: where the greatest is needs no floats.
+    fn places(&mut self, node: &Node) {
+        let read = node.inputs[0];
+        let inputs = vec![self.integer.get(&read).copied().unwrap_or_else(|| self.float(read))];
         let outputs = self.declare(node, |tensor, _| tensor.clone(), false);
         self.out.push_node(Node {
             name: node.name.clone(),

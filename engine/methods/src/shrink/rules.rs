@@ -198,6 +198,7 @@ impl Walk<'_> {
                 let axes = transpose.perm.iter().map(|&p| axes[p].clone()).collect();
                 self.labels.set(node.output(), axes);
             }
+            Op::ArgMax(_) => self.refuse(node, "says channels by their number"),
             Op::Quantize(_) | Op::Dequantize(_) => self.refuse(node, "is of a quantized network"),
             _ => self.refuse(node, "is not known to this program"),
         }

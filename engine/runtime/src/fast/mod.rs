@@ -74,6 +74,8 @@ pub(crate) fn select(context: &Context<'_>, isa: Isa) -> Result<Option<Vec<Lower
         Op::Dequantize(_) => one(convert::dequantize(context, isa)?),
         // One plain loop over numbers side by side is vector code already.
         Op::Cast(_) => Some(lower::cast(context)?),
+        Op::Select(_) => Some(lower::select(context)?),
+        Op::ArgMax(op) => Some(lower::arg_max(context, op)?),
         Op::Concat(_) | Op::Split(_) | Op::Slice(_) | Op::Gather(_) | Op::Pad(_) | Op::Transpose(_) => {
             layout::moved(context, isa)?
         }

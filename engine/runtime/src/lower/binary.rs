@@ -79,6 +79,20 @@ pub(super) fn pow(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
     })))
 }
 
+/// A choice of floats by a third tensor.
+pub(crate) fn select(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
+    context.float_only()?;
+    let out = context.out_dims();
+    let shape = |i: usize| {
+        let shape = Broadcast::new(out, context.dims(i));
+        shape.ok_or_else(|| context.unsupported("the shapes of its inputs do not broadcast"))
+    };
+    let shapes = [shape(0)?, shape(1)?, shape(2)?];
+    Ok(Lowered::new(Box::new(move |args| {
+        reference::select_f32(&shapes, args.get(0), args.get(1), args.get(2), args.output());
+    })))
+}
+
 pub(super) fn minimum(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = broadcast(context)?;
     Ok(match context.plain()? {

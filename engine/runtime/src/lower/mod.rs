@@ -17,7 +17,7 @@ use ir::ops::IntegerRule;
 use ir::{ElementType, Op, TensorId};
 use kernels::fast::Border;
 
-pub(crate) use binary::{add_params, mul_params};
+pub(crate) use binary::{add_params, mul_params, select};
 pub(crate) use cast::lower as cast;
 pub(crate) use context::{Arithmetic, Context};
 pub(crate) use layout::{resize_shape, stored};
@@ -26,7 +26,7 @@ pub(crate) use linear::{
     transpose_conv_shape, weight_scales, wide_bias,
 };
 pub(crate) use recurrent::{recurrent_shape, states};
-pub(crate) use reduce::{batch_norm_params, pool_shape};
+pub(crate) use reduce::{arg_max, batch_norm_params, pool_shape};
 pub use unary::formula;
 pub(crate) use unary::{integer_map, wide_map};
 
@@ -144,6 +144,7 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         Op::ReduceSum(op) => reduce::sum(context, op),
         Op::ReduceMax(op) => reduce::max(context, op),
         Op::ReduceMin(op) => reduce::min(context, op),
+        Op::ArgMax(op) => reduce::arg_max(context, op),
         Op::Add(op) => binary::add(context, op.activation),
         Op::Sub(op) => binary::sub(context, op.activation),
         Op::Mul(op) => binary::mul(context, op.activation),
@@ -151,6 +152,7 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Lowered>, RuntimeError>
         Op::Pow(_) => binary::pow(context),
         Op::Minimum(_) => binary::minimum(context),
         Op::Maximum(_) => binary::maximum(context),
+        Op::Select(_) => binary::select(context),
         Op::Concat(op) => layout::concat(context, op),
         Op::Split(op) => layout::split(context, op),
         Op::Slice(op) => layout::slice(context, op),

@@ -1,14 +1,16 @@
 //! Operators that look at several values of one tensor, and normalization: pooling, reductions, softmax, batch and layer norm.
 
+use ir::ElementType;
 use ir::ops::{
-    AveragePool2d, BatchNorm, LayerNorm, MaxPool2d, Mean, Padding, ReduceMax, ReduceMin, ReduceSum, Softmax,
+    ArgMax, AveragePool2d, BatchNorm, LayerNorm, MaxPool2d, Mean, Padding, ReduceMax, ReduceMin, ReduceSum, Softmax,
 };
 use kernels::reference::{self, BatchNormParams, MeanParams, Softmax16Params, SoftmaxParams};
 use kernels::shape::{Pool2dShape, Reduce};
 
 use super::{Arithmetic, Context, Lowered, activation};
 use crate::RuntimeError;
-use crate::buffer::Scalar;
+use crate::buffer::{Scalar, Store, for_store};
+use crate::program::Run;
 
 pub(super) fn max_pool(context: &Context<'_>, op: &MaxPool2d) -> Result<Vec<Lowered>, RuntimeError> {
     let shape = pool_shape(context, op.kernel, op.stride, op.padding)?;
@@ -125,6 +127,26 @@ pub(super) fn min(context: &Context<'_>, op: &ReduceMin) -> Result<Vec<Lowered>,
 
 fn extremum<T: Scalar>(shape: Reduce, kernel: fn(&Reduce, &[T], &mut [T])) -> Vec<Lowered> {
     Lowered::new(Box::new(move |args| kernel(&shape, args.get(0), args.output())))
+}
+
+/// A loop for each type of elements and of places.
+pub(crate) fn arg_max(context: &Context<'_>, op: &ArgMax) -> Result<Vec<Lowered>, RuntimeError> {
+    fn run<T: Scalar + PartialOrd>(extent: usize, inner: usize, to: ElementType) -> Run {
+        if to == ElementType::I32 {
+            return Box::new(move |args| {
+                reference::arg_max::<T, i32>(extent, inner, args.get(0), args.output(), |k| k as i32);
+            });
+        }
+        Box::new(move |args| reference::arg_max::<T, i64>(extent, inner, args.get(0), args.output(), |k| k as i64))
+    }
+    let element = context.input(0).ty.element;
+    let store = Store::of(element).ok_or_else(|| context.unsupported(format!("there is no kernel for {element}")))?;
+    let (extent, inner) = (
+        context.dims(0)[op.axis],
+        context.dims(0)[op.axis + 1..].iter().product(),
+    );
+    let to = op.to;
+    Ok(Lowered::new(for_store!(store, T => run::<T>(extent, inner, to))))
 }
 
 pub(super) fn softmax(context: &Context<'_>, op: &Softmax) -> Result<Vec<Lowered>, RuntimeError> {

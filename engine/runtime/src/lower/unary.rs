@@ -60,6 +60,12 @@ pub fn formula(function: Function) -> Unary {
         Function::Rsqrt => Unary::Rsqrt,
         Function::Neg => Unary::Neg,
         Function::Abs => Unary::Abs,
+        Function::Sin => Unary::Sin,
+        Function::Cos => Unary::Cos,
+        Function::Floor => Unary::Floor,
+        Function::Ceil => Unary::Ceil,
+        Function::Round => Unary::Round,
+        Function::Sign => Unary::Sign,
         Function::Erf => Unary::Erf,
         Function::Softplus => Unary::Softplus,
         Function::Mish => Unary::Mish,
@@ -108,6 +114,12 @@ pub(crate) fn wide_map(context: &Context<'_>, function: Function) -> Result<Wide
         | Function::Rsqrt
         | Function::Neg
         | Function::Abs
+        | Function::Sin
+        | Function::Cos
+        | Function::Floor
+        | Function::Ceil
+        | Function::Round
+        | Function::Sign
         | Function::Erf
         | Function::Softplus
         | Function::Mish => return Err(context.types("f32")),
@@ -156,6 +168,12 @@ pub(crate) fn integer_map(context: &Context<'_>) -> Result<IntegerMap, RuntimeEr
         | Function::Rsqrt
         | Function::Neg
         | Function::Abs
+        | Function::Sin
+        | Function::Cos
+        | Function::Floor
+        | Function::Ceil
+        | Function::Round
+        | Function::Sign
         | Function::Erf
         | Function::Softplus
         | Function::Mish => return Err(context.types("f32")),

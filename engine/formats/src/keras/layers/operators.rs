@@ -45,8 +45,14 @@ const KNOWN: [&str; 27] = [
 ];
 
 /// Functions of a number that operators have under other names than activations.
-const FUNCTIONS: [(&str, Function); 10] = [
+const FUNCTIONS: [(&str, Function); 16] = [
     ("Absolute", Function::Abs),
+    ("Sin", Function::Sin),
+    ("Cos", Function::Cos),
+    ("Floor", Function::Floor),
+    ("Ceil", Function::Ceil),
+    ("Round", Function::Round),
+    ("Sign", Function::Sign),
     ("Exp", Function::Exp),
     ("Gelu", Function::Gelu { approximate: true }),
     ("Log", Function::Log),

@@ -152,6 +152,8 @@ pub(super) fn unary(name: &str, from: &Constant) -> Option<Constant> {
     }
     let function: fn(f32) -> f32 = match name {
         "Abs" => f32::abs,
+        "Sin" => |x| f64::from(x).sin() as f32,
+        "Cos" => |x| f64::from(x).cos() as f32,
         "Neg" => |v| -v,
         "Floor" => f32::floor,
         "Ceil" => f32::ceil,

@@ -192,6 +192,25 @@ pub(super) fn expand(from: &Constant, target: &Shape) -> Option<Constant> {
     pick(from, broadcast_positions(from.dims(), shape.dims())?, shape.dims())
 }
 
+/// Matrices with zeros below the diagonal that is `shift` above the main one, or above it.
+pub(super) fn triangle(from: &Constant, shift: Option<&[i64]>, upper: bool) -> Option<Constant> {
+    let &[.., rows, columns] = from.dims() else { return None };
+    let shift = shift.map_or(Some(0), |s| s.first().copied())?;
+    let (mut bytes, size) = (from.to_le_bytes(), from.element().size());
+    for (i, element) in bytes.chunks_mut(size).enumerate() {
+        let (row, column) = ((i / columns % rows) as i64, (i % columns) as i64);
+        let inside = if upper {
+            column >= row + shift
+        } else {
+            column <= row + shift
+        };
+        if !inside {
+            element.fill(0);
+        }
+    }
+    Constant::from_le_bytes(&from.ty(), &bytes)
+}
+
 pub(super) fn tile(from: &Constant, repeats: &[i64]) -> Option<Constant> {
     if repeats.len() != from.dims().len() {
         return None;

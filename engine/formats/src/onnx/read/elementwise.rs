@@ -9,6 +9,7 @@ use ir::{Op, Shape, TensorId};
 use super::Node;
 use super::values::Importer;
 use crate::FormatError;
+use crate::functions::STEP;
 use crate::onnx::fold;
 use crate::onnx::layout::{self, Layout};
 
@@ -99,8 +100,26 @@ pub(super) fn thresholded_relu<'f>(importer: &mut Importer<'f>, node: &Node<'f>)
     let x = importer.input_in(node, 0, layout)?;
     let alpha = importer.scalar(node, "alpha", node.float("alpha", 1.0));
     let difference = importer.inner(node, "difference", Sub::default(), &[x, alpha])?;
-    let above = importer.inner(node, "above", super::logic::STEP, &[difference])?;
+    let above = importer.inner(node, "above", STEP, &[difference])?;
     importer.put(node, Mul::default(), &[x, above], layout).map(drop)
+}
+
+/// Numbers near zero become 0, the others come nearer by `bias`: `relu(x − lambd)` and `relu(−x − lambd)` where there is a bias of `lambd`.
+pub(super) fn shrink<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let (lambd, bias) = (node.float("lambd", 0.5), node.float("bias", 0.0));
+    let layout = layout_of(importer, node, 0);
+    let x = importer.input_in(node, 0, layout)?;
+    let [edge, shift] = [("lambd", lambd), ("bias", bias)].map(|(what, value)| importer.scalar(node, what, value));
+    let mut sides = Vec::new();
+    let negative = importer.inner(node, "negative", Function::Neg, &[x])?;
+    for (side, x) in [("above", x), ("below", negative)] {
+        let name = |part: &str| format!("{side}/{part}");
+        let beyond = importer.inner(node, &name("beyond"), Sub::default(), &[x, edge])?;
+        let here = importer.inner(node, &name("here"), STEP, &[beyond])?;
+        let nearer = importer.inner(node, &name("nearer"), Sub::default(), &[x, shift])?;
+        sides.push(importer.inner(node, side, Mul::default(), &[here, nearer])?);
+    }
+    importer.put(node, Sub::default(), &sides, layout).map(drop)
 }
 
 pub(super) fn leaky_relu<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {

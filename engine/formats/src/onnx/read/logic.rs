@@ -3,23 +3,18 @@
 //! The IR has no truth values: a comparison is a tensor of zeros and ones, made so that it is exact, and a choice is a sum of
 //! products with it. What exporters write around `Softplus`, which the operator does itself, is left out.
 
-use ir::ops::{Add, Function, Maximum, Mul, Sub};
-use ir::{Constant, Op, TensorId};
+use ir::ops::{Add, ArgMax, Cast, Function, Maximum, Mul, Reshape, Select, Sub};
+use ir::{Constant, ElementType, Op, TensorId};
 
 use super::Node;
 use super::elementwise::meet;
 use super::values::{Importer, Value};
 use crate::FormatError;
+use crate::functions::STEP;
 use crate::onnx::fold;
 use crate::onnx::layout::Layout;
 
 type Done = Result<(), FormatError>;
-
-/// 1 where a number is above 0, else 0: the smallest normal number times this is above 1.
-pub(super) const STEP: Function = Function::HardSigmoid {
-    alpha: f32::MAX,
-    beta: 0.0,
-};
 
 /// From here on `ln(1 + exp(x))` is `x` in 32-bit floats.
 const SOFTPLUS_IS_LINEAR: f32 = 17.0;
@@ -34,6 +29,12 @@ fn operands<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<(Layout,
                 problem,
                 "only floats are computed with; fix the input shape if these are sizes",
             ));
+        }
+    }
+    for i in 0..2 {
+        let known = importer.known_input(node, i).map(fold::floats);
+        if known.is_some_and(|values| values.iter().any(|v| !v.is_finite())) {
+            return Err(node.unsupported("compares with an infinite number", "compare with a large one"));
         }
     }
     let (layout, ids) = meet(importer, node)?;
@@ -147,6 +148,11 @@ pub(super) fn choose<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         }
     }
     let condition = of_truths(importer, node, 0)?;
+    if may_be_infinite(importer, node)? {
+        let branches = [importer.stated(node, 1)?, importer.stated(node, 2)?];
+        let inputs = [condition, branches[0], branches[1]];
+        return importer.put(node, Select {}, &inputs, Layout::Stated).map(drop);
+    }
     let one = importer.scalar(node, "one", 1.0);
     let otherwise = importer.inner(node, "otherwise", Sub::default(), &[one, condition])?;
     let mut parts = Vec::new();
@@ -154,6 +160,87 @@ pub(super) fn choose<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
         parts.push(part(importer, node, i, share)?);
     }
     importer.put(node, Add::default(), &parts, Layout::Stated).map(drop)
+}
+
+/// Whether a computed branch may hold what times 0 is not 0.
+fn may_be_infinite<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Result<bool, FormatError> {
+    for i in [1, 2] {
+        if importer.known_input(node, i).is_none() {
+            let branch = importer.stated(node, i)?;
+            if crate::choice::unbounded(&importer.graph, branch) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// `Hardmax`: 1 at the first of the greatest, else 0.
+pub(super) fn hardmax<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    if node.opset < 13 {
+        return Err(node.unsupported(
+            "flattens its input",
+            "convert it to opset 13 with `onnx.version_converter`",
+        ));
+    }
+    let dims = importer.ty(node, 0)?.shape.0;
+    let given = node.int("axis", -1);
+    let axis = fold::axis(given, dims.len());
+    let axis = axis.ok_or_else(|| node.malformed(format!("axis {given} is no dimension of {dims:?}")))?;
+    let x = importer.stated(node, 0)?;
+    let to = ElementType::I32;
+    let places = importer.inner(node, "places", ArgMax { axis, to }, &[x])?;
+    let to = ElementType::F32;
+    let places = importer.inner(node, "numbers", Cast { to }, &[places])?;
+    let mut shape = dims.clone();
+    shape[axis] = 1;
+    let places = importer.inner(node, "kept", Reshape { shape }, &[places])?;
+    let mut shape = vec![1; dims.len()];
+    shape[axis] = dims[axis];
+    let count = Constant::f32(shape, (0..dims[axis]).map(|i| i as f32).collect());
+    let count = count.ok_or_else(|| node.malformed("its extent does not fit"))?;
+    let count = importer.made_up(node, "count", count);
+    let difference = importer.inner(node, "difference", Sub::default(), &[places, count])?;
+    let distance = importer.inner(node, "distance", Function::Abs, &[difference])?;
+    let elsewhere = importer.inner(node, "elsewhere", STEP, &[distance])?;
+    let one = importer.scalar(node, "one", 1.0);
+    importer
+        .put(node, Sub::default(), &[one, elsewhere], Layout::Stated)
+        .map(drop)
+}
+
+/// `Trilu`: matrices without what lies above or below a diagonal.
+pub(super) fn triangle<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    let ty = importer.ty(node, 0)?;
+    let &[.., rows, columns] = ty.shape.dims() else {
+        return Err(node.malformed(format!("its input is {ty}, expected matrices")));
+    };
+    let shift = match node.input(1) {
+        None => 0,
+        Some(_) => {
+            let known = importer.known_ints(node, 1).and_then(|k| k.first().copied());
+            known.ok_or_else(|| node.unsupported("its diagonal is computed", "make it constant"))?
+        }
+    };
+    if !ty.element.is_float() || rows.saturating_mul(columns) > 1 << 24 {
+        return Err(node.unsupported(format!("takes a triangle of {ty}"), "make it constant"));
+    }
+    let upper = node.int("upper", 1) != 0;
+    let inside = |i: usize| {
+        let (row, column) = ((i / columns) as i64, (i % columns) as i64);
+        f32::from(u8::from(if upper {
+            column >= row + shift
+        } else {
+            column <= row + shift
+        }))
+    };
+    let mask = Constant::f32([rows, columns], (0..rows * columns).map(inside).collect());
+    let mask = mask.ok_or_else(|| node.malformed("its extents do not fit"))?;
+    let mask = importer.made_up(node, "triangle", mask);
+    let (zero, x) = (importer.scalar(node, "zero", 0.0), importer.stated(node, 0)?);
+    importer
+        .put(node, Select {}, &[mask, x, zero], Layout::Stated)
+        .map(drop)
 }
 
 /// Branch `i` where `share` is 1, else 0. A constant that is infinite, as masks are, is multiplied here and now.

@@ -16,6 +16,7 @@ mod recurrent;
 mod reduction;
 mod repeat;
 mod resize;
+mod scatter;
 mod statistics;
 mod sums;
 mod values;
@@ -149,9 +150,12 @@ type Handler = for<'f> fn(&mut Importer<'f>, &Node<'f>) -> Result<(), FormatErro
 const HANDLERS: &[(&str, Handler)] = &[
     ("Add", elementwise::add),
     ("And", logic::and),
+    ("ArgMax", reduction::arg_max),
+    ("ArgMin", reduction::arg_min),
     ("AveragePool", convolution::average_pool),
     ("BatchNormalization", normalization::batch),
     ("Cast", quantized::cast),
+    ("CastLike", quantized::cast_like),
     ("Celu", elementwise::celu),
     ("Clip", elementwise::clip),
     ("Concat", movement::concat),
@@ -168,6 +172,8 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Expand", repeat::expand),
     ("Flatten", movement::flatten),
     ("Gather", movement::gather),
+    ("GatherElements", scatter::gather_elements),
+    ("GatherND", scatter::gather_nd),
     ("Gelu", elementwise::gelu),
     ("Gemm", matrix::gemm),
     ("GRU", recurrent::gru),
@@ -176,6 +182,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("Greater", logic::greater),
     ("GreaterOrEqual", logic::greater_or_equal),
     ("GroupNormalization", normalization::group),
+    ("Hardmax", logic::hardmax),
     ("HardSigmoid", elementwise::hard_sigmoid),
     ("Identity", elementwise::identity),
     ("InstanceNormalization", normalization::instance),
@@ -215,8 +222,11 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("ReduceSumSquare", reduction::sum_square),
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
+    ("ScatterElements", scatter::scatter_elements),
+    ("ScatterND", scatter::scatter_nd),
     ("Selu", elementwise::selu),
     ("Slice", movement::slice),
+    ("Shrink", elementwise::shrink),
     ("Softmax", elementwise::softmax),
     ("Softsign", elementwise::softsign),
     ("SpaceToDepth", movement::space_to_depth),
@@ -228,6 +238,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("ThresholdedRelu", elementwise::thresholded_relu),
     ("Tile", repeat::tile),
     ("Transpose", movement::transpose),
+    ("Trilu", logic::triangle),
     ("Unsqueeze", movement::unsqueeze),
     ("Upsample", resize::upsample),
     ("Where", logic::choose),

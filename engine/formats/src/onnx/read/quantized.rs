@@ -5,13 +5,14 @@
 
 use std::collections::HashSet;
 
-use ir::ops::{Cast, Dequantize, Identity, Quantize};
+use ir::ops::{Cast, Dequantize, Function, Identity, Quantize};
 use ir::{Constant, ElementType, QuantParams, Quantization, Scale, TensorType};
 
 use super::Node;
 use super::elementwise::layout_of;
 use super::values::{Importer, Value};
 use crate::FormatError;
+use crate::functions::STEP;
 use crate::onnx::layout::{self, Layout};
 use crate::onnx::proto::{self, data_type};
 use crate::onnx::{fold, tensor};
@@ -223,6 +224,33 @@ fn shifted(data: &Constant) -> Option<Constant> {
 }
 
 /// `Cast` of what is computed: from float to float nothing changes, since all arithmetic is in 32 bits; bytes become floats.
+/// `CastLike`: the type is that of another value.
+pub(super) fn cast_like<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    node.ignore(&["saturate", "round_mode"]);
+    let [from, to] = [importer.ty(node, 0)?.element, importer.ty(node, 1)?.element];
+    if from == to || (from.is_float() && to.is_float()) {
+        return importer.alias(node, 0);
+    }
+    let known = importer
+        .known_input(node, 0)
+        .and_then(fold::ints)
+        .filter(|_| to.is_float());
+    if let Some(values) = known {
+        let dims = importer.ty(node, 0)?.shape.0;
+        let data = Constant::f32(dims, values.iter().map(|&v| v as f32).collect());
+        let data = data.ok_or_else(|| node.malformed("its constant does not fit"))?;
+        importer.values.insert(node.first_output()?, Value::Known(data));
+        return Ok(());
+    }
+    if importer.truths.contains(node.input(0).unwrap_or_default()) || to == ElementType::Bool {
+        return Err(node.unsupported("casts truth values", "cast them to floats with `Cast`"));
+    }
+    let to = if to == ElementType::F16 { ElementType::F32 } else { to };
+    let layout = layout_of(importer, node, 0);
+    let x = importer.input_in(node, 0, layout)?;
+    importer.put(node, Cast { to }, &[x], layout).map(drop)
+}
+
 pub(super) fn cast<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     node.ignore(&["saturate", "round_mode"]);
     let code = node.int("to", 0) as i32;
@@ -266,6 +294,13 @@ pub(super) fn cast<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     if (from.is_float() && to.is_float()) || from == to {
         let x = importer.input_in(node, 0, layout)?;
         return importer.put(node, Identity {}, &[x], layout).map(drop);
+    }
+    if from.is_float() && to == ElementType::Bool {
+        let x = importer.input_in(node, 0, layout)?;
+        let size = importer.inner(node, "size", Function::Abs, &[x])?;
+        importer.put(node, STEP, &[size], layout)?;
+        importer.truths.insert(node.first_output()?);
+        return Ok(());
     }
     if matches!(from, ElementType::I8 | ElementType::U8) && to.is_float() {
         let x = importer.input_in(node, 0, layout)?;

@@ -1,7 +1,7 @@
 //! Reductions over dimensions.
 
-use ir::ops::{Function, Mean, Mul, ReduceMax, ReduceMin, ReduceSum};
-use ir::{Op, TensorId};
+use ir::ops::{ArgMax, Function, Mean, Mul, ReduceMax, ReduceMin, ReduceSum, Reshape};
+use ir::{ElementType, Op, TensorId};
 
 use super::Node;
 use super::elementwise::layout_of;
@@ -89,6 +89,45 @@ pub(super) fn max<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
 
 pub(super) fn min<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     reduce(importer, node, |axes, keep_dims| ReduceMin { axes, keep_dims }.into())
+}
+
+pub(super) fn arg_max<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    places(importer, node, false)
+}
+
+/// The greatest of the negatives is the least.
+pub(super) fn arg_min<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
+    places(importer, node, true)
+}
+
+fn places<'f>(importer: &mut Importer<'f>, node: &Node<'f>, least: bool) -> Done {
+    let dims = importer.ty(node, 0)?.shape.0;
+    let (given, rank) = (node.int("axis", 0), dims.len());
+    let stated =
+        fold::axis(given, rank).ok_or_else(|| node.malformed(format!("axis {given} is no dimension of {dims:?}")))?;
+    if node.flag("select_last_index") {
+        return Err(node.unsupported("takes the last of several", "take the first of them"));
+    }
+    let mut layout = layout_of(importer, node, 0);
+    let left = layout::to_last(rank).into_iter().filter(|&d| d != stated);
+    if layout == Layout::ChannelsLast && !left.is_sorted() {
+        layout = Layout::Stated;
+    }
+    let mut x = importer.input_in(node, 0, layout)?;
+    if least {
+        x = importer.inner(node, "negative", Function::Neg, &[x])?;
+    }
+    let op = ArgMax {
+        axis: layout::axis(layout, rank, stated),
+        to: ElementType::I64,
+    };
+    if node.int("keepdims", 1) == 0 {
+        return importer.put(node, op, &[x], Layout::Stated).map(drop);
+    }
+    let y = importer.inner(node, "places", op, &[x])?;
+    let mut shape = dims;
+    shape[stated] = 1;
+    importer.put(node, Reshape { shape }, &[y], Layout::Stated).map(drop)
 }
 
 pub(super) fn sum_square<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {

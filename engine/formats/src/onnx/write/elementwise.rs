@@ -136,6 +136,22 @@ impl Emitter<'_> {
         self.put(node, op, &[&inputs[0], &inputs[1]], Vec::new(), lies, activation)
     }
 
+    /// A choice, by a condition that becomes a truth value.
+    pub fn select(&mut self, node: &Node) -> Done {
+        let [condition, a, b] = [0, 1, 2].map(|i| self.real(node, node.inputs[i], Lies::Plain));
+        let (condition, a, b) = (condition?, a?, b?);
+        let to = attributes::int("to", i64::from(crate::onnx::proto::data_type::BOOL));
+        let condition = self.inner(&format!("{}/condition", node.name), "Cast", &[&condition], vec![to]);
+        self.put(
+            node,
+            "Where",
+            &[&condition, &a, &b],
+            Vec::new(),
+            Lies::Plain,
+            Activation::None,
+        )
+    }
+
     /// Real numbers, or other integers, to integers.
     pub fn quantize(&mut self, node: &Node) -> Done {
         let lies = self.lies(node.inputs[0]);

@@ -250,6 +250,8 @@ impl Emitter<'_> {
             Op::ReduceSum(op) => self.reduce(node, "ReduceSum", &op.axes, op.keep_dims),
             Op::ReduceMax(op) => self.reduce(node, "ReduceMax", &op.axes, op.keep_dims),
             Op::ReduceMin(op) => self.reduce(node, "ReduceMin", &op.axes, op.keep_dims),
+            Op::ArgMax(op) => self.arg_max(node, op),
+            Op::Select(_) => self.select(node),
             Op::Concat(op) => self.concat(node, op),
             Op::Split(op) => self.split(node, op),
             Op::Slice(op) => self.slice(node, op),

@@ -1,9 +1,10 @@
 //! Reductions, and operators that move values.
 
 use ir::ops::{
-    Activation, Concat, Coordinates, Gather, Interpolation, Pad, PadMode, Reshape, Resize, Slice, Split, Transpose,
+    Activation, ArgMax, Concat, Coordinates, Gather, Interpolation, Pad, PadMode, Reshape, Resize, Slice, Split,
+    Transpose,
 };
-use ir::{Constant, Node};
+use ir::{Constant, ElementType, Node};
 
 use super::attributes;
 use super::values::{Emitter, Lies};
@@ -14,6 +15,24 @@ use crate::onnx::pixels::{self, Axis};
 type Done = Result<(), FormatError>;
 
 impl Emitter<'_> {
+    pub fn arg_max(&mut self, node: &Node, op: &ArgMax) -> Done {
+        let (id, rank) = (node.inputs[0], self.rank(node.inputs[0]));
+        let mut lies = self.lies(id);
+        let left = layout::to_first(rank).into_iter().filter(|&d| d != op.axis);
+        if lies == Lies::First && !left.is_sorted() {
+            lies = Lies::Plain;
+        }
+        let x = self.real(node, id, lies)?;
+        let axis = attributes::int("axis", lies.axis(rank, op.axis) as i64);
+        let attributes = vec![axis, attributes::int("keepdims", 0)];
+        if op.to == ElementType::I64 {
+            return self.put(node, "ArgMax", &[&x], attributes, Lies::Plain, Activation::None);
+        }
+        let places = self.inner(&format!("{}/places", node.name), "ArgMax", &[&x], attributes);
+        let to = attributes::int("to", i64::from(crate::onnx::tensor::code(op.to)));
+        self.put(node, "Cast", &[&places], vec![to], Lies::Plain, Activation::None)
+    }
+
     pub fn reduce(&mut self, node: &Node, op: &str, axes: &[usize], keep_dims: bool) -> Done {
         let (id, rank) = (node.inputs[0], self.rank(node.inputs[0]));
         let mut lies = self.lies(id);

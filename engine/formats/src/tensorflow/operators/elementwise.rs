@@ -10,6 +10,7 @@ use crate::FormatError;
 pub(super) const ENTRIES: &[Entry] = &[
     (&["Softmax"], |call| unary(call, Softmax { beta: 1.0 })),
     (&["SwishF32"], |call| unary(call, Function::Swish)),
+    (&["Rint"], |call| unary(call, Function::Round)),
     (&["Elu"], |call| unary(call, Function::Elu { alpha: 1.0 })),
     (&["LeakyRelu"], leaky_relu),
     (&["Add", "AddV2"], |call| binary(call, Add::default())),

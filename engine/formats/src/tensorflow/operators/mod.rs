@@ -2,10 +2,12 @@
 //!
 //! Source: the definitions in `nn_ops.cc`, `math_ops.cc`, `array_ops.cc` and `image_ops.cc` of TensorFlow.
 
+mod blocks;
 mod einsum;
 mod elementwise;
 mod gelu;
 mod linear;
+mod logic;
 mod rearrange;
 mod shape;
 mod window;
@@ -25,9 +27,11 @@ type Entry = (&'static [&'static str], Build);
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
+        blocks::ENTRIES,
         einsum::ENTRIES,
         elementwise::ENTRIES,
         linear::ENTRIES,
+        logic::ENTRIES,
         rearrange::ENTRIES,
         shape::ENTRIES,
         window::ENTRIES,

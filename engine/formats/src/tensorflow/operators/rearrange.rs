@@ -1,12 +1,13 @@
 //! Operators that are reshapes, transposes and slices together: packing, unequal parts, pixels and channels; and conversions of type.
 
-use ir::ops::{Cast, Concat, Reshape, Slice, Split, Transpose};
+use ir::ops::{Cast, Concat, Function, Reshape, Slice, Split, Transpose};
 use ir::{ElementType, TensorId};
 
 use super::super::build::Call;
 use super::super::proto::{attribute, dtype};
 use super::Entry;
 use crate::FormatError;
+use crate::functions::STEP;
 
 pub(super) const ENTRIES: &[Entry] = &[
     (&["Pack"], pack),
@@ -142,6 +143,12 @@ fn blocks(
 /// Numbers in another type; floats of all widths are computed in 32 bits, integers too.
 fn cast(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     let input = call.tensor(0)?;
+    let from = call.graph().tensor(input).ty.element;
+    let kind = call.node.attributes.get("DstT").and_then(|a| a.value.as_ref());
+    if let (ElementType::F32, Some(attribute::Value::Type(dtype::BOOL))) = (from, kind) {
+        let size = call.part("size", Function::Abs, &[input])?;
+        return call.output(STEP, &[size]);
+    }
     let to = match call.node.attributes.get("DstT").and_then(|a| a.value.as_ref()) {
         Some(attribute::Value::Type(dtype::FLOAT | dtype::HALF)) => ElementType::F32,
         Some(attribute::Value::Type(dtype::INT32)) => ElementType::I32,

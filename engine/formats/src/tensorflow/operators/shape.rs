@@ -157,41 +157,56 @@ fn strided_slice(call: &mut Call<'_>) -> Result<Vec<TensorId>, FormatError> {
     let dims = call.dims(input);
     let (begin, end, step) = (call.ints(1, "begin")?, call.ints(2, "end")?, call.ints(3, "strides")?);
     let mask = |name: &str, i: usize| call.int(name).unwrap_or(0) >> i & 1 == 1;
-    let rare = |name: &str| call.int(name).unwrap_or(0) != 0;
-    if rare("ellipsis_mask") || rare("new_axis_mask") || begin.len() > dims.len() {
-        return Err(call.unsupported(
-            "an ellipsis or a new axis in an index is not read",
-            "index every dimension",
-        ));
-    }
     if end.len() != begin.len() || step.len() != begin.len() || step.iter().any(|&s| s < 1) {
         let problem = format!("indices {begin:?} to {end:?} by {step:?} are not read");
         return Err(call.unsupported(problem, "use steps of at least 1"));
     }
+    // What each entry of the index is about: an ellipsis stands for the dimensions that no other does.
+    let entries: Vec<usize> = (0..begin.len()).collect();
+    let is_new = |i: usize| mask("new_axis_mask", i) && !mask("ellipsis_mask", i);
+    let spoken = entries
+        .iter()
+        .filter(|&&i| !is_new(i) && !mask("ellipsis_mask", i))
+        .count();
+    if spoken > dims.len() || entries.iter().filter(|&&i| mask("ellipsis_mask", i)).count() > 1 {
+        return Err(call.malformed(format!("indexes {spoken} dimensions of {}", dims.len())));
+    }
     let (mut from, mut to) = (vec![0; dims.len()], dims.clone());
     let mut stride = vec![1; dims.len()];
-    let mut kept = Vec::new();
-    for (i, &extent) in dims.iter().enumerate() {
-        let n = extent as i64;
-        let place = |at: i64| (if at < 0 { at + n } else { at }).clamp(0, n) as usize;
-        if i < begin.len() {
-            if mask("shrink_axis_mask", i) {
-                from[i] = place(begin[i]);
-                to[i] = from[i] + 1;
-                continue;
-            }
-            from[i] = if mask("begin_mask", i) { 0 } else { place(begin[i]) };
-            to[i] = if mask("end_mask", i) { extent } else { place(end[i]) };
-            stride[i] = step[i] as usize;
+    let (mut kept, mut d) = (Vec::new(), 0);
+    for i in entries {
+        if mask("ellipsis_mask", i) {
+            let left = dims.len() - spoken;
+            kept.extend_from_slice(&dims[d..d + left]);
+            d += left;
+            continue;
         }
-        kept.push(to[i].saturating_sub(from[i]).div_ceil(stride[i]));
+        if is_new(i) {
+            kept.push(1);
+            continue;
+        }
+        let n = dims[d] as i64;
+        let place = |at: i64| (if at < 0 { at + n } else { at }).clamp(0, n) as usize;
+        if mask("shrink_axis_mask", i) {
+            from[d] = place(begin[i]);
+            to[d] = from[d] + 1;
+        } else {
+            from[d] = if mask("begin_mask", i) { 0 } else { place(begin[i]) };
+            to[d] = if mask("end_mask", i) { dims[d] } else { place(end[i]) };
+            stride[d] = step[i] as usize;
+            kept.push(to[d].saturating_sub(from[d]).div_ceil(stride[d]));
+        }
+        d += 1;
     }
+    kept.extend_from_slice(&dims[d..]);
+    let extents = (0..dims.len()).map(|d| to[d].saturating_sub(from[d]).div_ceil(stride[d]));
+    let same = extents.eq(kept.iter().copied());
     let op = Slice {
         begin: from,
         end: to,
         stride,
     };
-    if kept.len() == dims.len() {
+    if same {
         return call.output(op, &[input]);
     }
     let cut = call.part("slice", op, &[input])?;

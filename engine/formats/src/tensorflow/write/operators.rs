@@ -315,6 +315,18 @@ impl Call<'_> {
             Op::ReduceSum(op) => self.reduction("Sum", &op.axes, op.keep_dims),
             Op::ReduceMax(op) => self.reduction("Max", &op.axes, op.keep_dims),
             Op::ReduceMin(op) => self.reduction("Min", &op.axes, op.keep_dims),
+            Op::ArgMax(op) => {
+                let name = format!("{}/axis", self.node.name);
+                let axis = self.nodes.ints(&name, &[], &[op.axis as i64]);
+                let x = self.input(0)?;
+                let to = element(op.to).unwrap_or(dtype::INT64);
+                let attributes = [
+                    FLOAT,
+                    ("Tidx", Value::Type(dtype::INT32)),
+                    ("output_type", Value::Type(to)),
+                ];
+                Ok(vec![self.add("ArgMax", &[x, axis], &attributes)])
+            }
             Op::Add(op) => self.binary("AddV2", op.activation),
             Op::Sub(op) => self.binary("Sub", op.activation),
             Op::Mul(op) => self.binary("Mul", op.activation),
@@ -322,6 +334,12 @@ impl Call<'_> {
             Op::Pow(_) => self.binary("Pow", Activation::None),
             Op::Minimum(_) => self.binary("Minimum", Activation::None),
             Op::Maximum(_) => self.binary("Maximum", Activation::None),
+            Op::Select(_) => {
+                let kinds = [("SrcT", Value::Type(dtype::FLOAT)), ("DstT", Value::Type(dtype::BOOL))];
+                let (condition, a, b) = (self.input(0)?, self.input(1)?, self.input(2)?);
+                let condition = self.part("condition", "Cast", &[condition], &kinds);
+                Ok(vec![self.add("SelectV2", &[condition, a, b], &[FLOAT])])
+            }
             Op::Concat(op) => {
                 let mut inputs = self.inputs()?;
                 let n = inputs.len();

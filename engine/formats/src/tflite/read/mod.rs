@@ -6,9 +6,11 @@
 
 mod layout;
 mod ops;
+mod parts;
 mod recurrent;
 mod shapes;
 mod tensors;
+mod truths;
 mod windows;
 
 #[cfg(test)]
@@ -16,6 +18,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use ir::passes;
 use ir::{Graph, Node, Op, Tensor, TensorId, TensorType};
 
 use super::builtin::Builtin;
@@ -88,6 +91,7 @@ pub fn read(bytes: &[u8]) -> Result<Graph, FormatError> {
     graph.set_outputs(&outputs);
     graph.normalize().map_err(invalid)?;
     graph.verify().map_err(invalid)?;
+    passes::dilate(&mut graph).map_err(invalid)?;
     graph.settle_samples();
     Ok(graph)
 }
@@ -103,6 +107,8 @@ struct Importer {
     computed: HashMap<TensorId, Vec<i64>>,
     /// Tensors that an interpreter keeps from one run to the next.
     variables: HashSet<TensorId>,
+    /// Truth values of the file as ones and zeros.
+    truths: HashMap<TensorId, TensorId>,
     names: Names,
 }
 
@@ -183,6 +189,7 @@ impl Importer {
             graph,
             open: open.collect(),
             computed: HashMap::new(),
+            truths: HashMap::new(),
             variables,
             tensors,
             names,
@@ -238,6 +245,7 @@ impl Importer {
             let problem = format!("reads `{}`, a variable", self.graph.tensor(variable).name);
             return Err(read.unsupported(problem, "export the model without state"));
         }
+        self.note_truth(&read)?;
         self.import(&read)?;
         self.note_shape(&read);
         Ok(())

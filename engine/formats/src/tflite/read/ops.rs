@@ -23,6 +23,9 @@ use crate::tflite::{BUILTIN, CUSTOM, FROM_ONNX, IDENTIFIER};
 impl Importer {
     /// Adds what an operator does.
     pub(super) fn import(&mut self, u: &Use<'_>) -> Result<(), FormatError> {
+        if self.choice(u)? {
+            return Ok(());
+        }
         match u.builtin {
             Builtin::CONV_2D => self.conv2d(u),
             Builtin::DEPTHWISE_CONV_2D => self.depthwise_conv2d(u),
@@ -147,6 +150,8 @@ impl Importer {
             Builtin::RESIZE_BILINEAR | Builtin::RESIZE_NEAREST_NEIGHBOR => self.resize(u),
             other if other.name() == "SQUARED_DIFFERENCE" => self.squared_difference(u),
             other if other.name() == "FILL" => self.fill(u),
+            Builtin::ARG_MAX => self.arg_max(u),
+            _ if self.in_parts(u)? => Ok(()),
             _ => match functions::find(|f| matches!(f.tflite, Tflite::Operator(name) if name == u.builtin.name())) {
                 Some(function) => self.plain(u, function),
                 None => self.carry(u),

@@ -104,6 +104,10 @@ impl Used<'_> {
                 let numbers = [F32, I32, I64, I16, I8, U8, Bool];
                 one_of(self.input(0)?, &numbers).and_then(|()| one_of(self.output()?, &numbers))
             }
+            Kernel::Choice => one_of(self.input(0)?, &[Bool]).and_then(|()| one_of(self.output()?, &[F32])),
+            Kernel::Places => {
+                one_of(self.input(0)?, &[F32, I32, I8, U8]).and_then(|()| one_of(self.output()?, &[I32, I64]))
+            }
             Kernel::Recurrent => {
                 let mut tensors = self.inputs.iter().flatten().chain(&self.outputs);
                 tensors.try_for_each(|tensor| one_of(tensor, &[F32]))

@@ -3,16 +3,16 @@
 use ir::ops::{self, Activation, Custom, Function};
 use ir::{ElementType, Node, Op, TensorType};
 
-use super::{Call, Code, Emitter, type_code};
+use super::{Call, Code, Emitter, FileTensor, type_code};
 use crate::FormatError;
 use crate::functions::{Tflite, spelling};
 use crate::tflite::builtin::Builtin;
 use crate::tflite::flatbuffer::Reader;
 use crate::tflite::schema::{
-    AbsOptions, AddOptions, BatchMatMulOptions, Carried, CastOptions, ConcatenationOptions, DequantizeOptions,
-    DivOptions, ExpOptions, FullyConnectedOptions, GatherOptions, GeluOptions, HardSwishOptions, LeakyReluOptions,
-    MaximumMinimumOptions, MulOptions, NegOptions, Operator, Options, PowOptions, QuantizeOptions, ReducerOptions,
-    SoftmaxOptions, SplitOptions, SubOptions, TransposeOptions,
+    AbsOptions, AddOptions, ArgMaxOptions, BatchMatMulOptions, Carried, CastOptions, ConcatenationOptions,
+    DequantizeOptions, DivOptions, ExpOptions, FullyConnectedOptions, GatherOptions, GeluOptions, HardSwishOptions,
+    LeakyReluOptions, MaximumMinimumOptions, MulOptions, NegOptions, Operator, Options, PowOptions, QuantizeOptions,
+    ReducerOptions, SoftmaxOptions, SplitOptions, SubOptions, TransposeOptions,
 };
 use crate::tflite::window::activation_code;
 use crate::tflite::{BUILTIN, CUSTOM, FROM_ONNX, malformed, unsupported};
@@ -87,6 +87,34 @@ impl Emitter<'_> {
             Op::ReduceSum(op) => self.reduce(node, Builtin::SUM, &op.axes, op.keep_dims),
             Op::ReduceMax(op) => self.reduce(node, Builtin::REDUCE_MAX, &op.axes, op.keep_dims),
             Op::ReduceMin(op) => self.reduce(node, Builtin::REDUCE_MIN, &op.axes, op.keep_dims),
+            Op::ArgMax(op) => {
+                let axis = self.integers(&[], &[int(op.axis)]);
+                let output_type = type_code(op.to);
+                self.with(node, Builtin::ARG_MAX, ArgMaxOptions { output_type }, &[axis]);
+            }
+            Op::Select(_) => {
+                let options = CastOptions {
+                    in_data_type: type_code(ElementType::F32),
+                    out_data_type: type_code(ElementType::Bool),
+                };
+                let truth = self.tensor(FileTensor {
+                    name: format!("{}/condition", node.name),
+                    ty: self.ty(node, 0).with_element(ElementType::Bool),
+                    quantization: None,
+                    buffer: 0,
+                    packed: false,
+                    open: None,
+                    sparsity: None,
+                    variable: false,
+                });
+                self.call(Call {
+                    builtin: Builtin::CAST,
+                    options: options.into(),
+                    inputs: vec![inputs(node)[0]],
+                    outputs: vec![truth],
+                });
+                self.on(node, truth, Builtin::SELECT_V2, Options::None);
+            }
             Op::Transpose(op) => {
                 let perm = self.vector(&op.perm);
                 self.with(node, Builtin::TRANSPOSE, TransposeOptions {}, &[perm]);

@@ -115,7 +115,7 @@ pub(super) fn version(call: &Call, tensors: &[FileTensor]) -> i32 {
             first(&[(any(&[I16]), 3), (any(&[I8]), 2)])
         }
         (Builtin::GATHER, _) => first(&[(i16, 4), (is(0, &[Bool]), 3), (i8, 2)]),
-        (Builtin::SUM, _) => first(&[(i8, 2)]),
+        (Builtin::SUM | Builtin::ARG_MAX, _) => first(&[(i8, 2)]),
         (Builtin::EXP | Builtin::LOG | Builtin::SQRT, _) => first(&[(i8 || i16, 2)]),
         (Builtin::ABS, _) => first(&[(is(0, &[I32]), 5), (i16, 3), (is(0, &[I8, U8]), 2)]),
         (Builtin::RELU, _) => first(&[(i16, 3), (is(0, &[I8, U8]), 2)]),

@@ -154,6 +154,16 @@ impl FloatTask for Map<'_> {
             Unary::Rsqrt => each(x, to, |x| 1.0 / x.sqrt()),
             Unary::Neg => each(x, to, |x: f32| -x),
             Unary::Abs => each(x, to, f32::abs),
+            // Through `f64`, as the plain kernels have it: no vector code, but the same bits everywhere.
+            Unary::Sin => each(x, to, |x| f64::from(x).sin() as f32),
+            Unary::Cos => each(x, to, |x| f64::from(x).cos() as f32),
+            Unary::Floor => each(x, to, f32::floor),
+            Unary::Ceil => each(x, to, f32::ceil),
+            Unary::Round => each(x, to, f32::round_ties_even),
+            Unary::Sign => each(x, to, |x| {
+                let below = if x < 0.0 { -1.0 } else { x };
+                if x > 0.0 { 1.0 } else { below }
+            }),
             Unary::Erf => each(x, to, function::erf),
             Unary::Softplus => each(x, to, function::softplus),
             Unary::Mish => each(x, to, function::mish),

@@ -254,6 +254,12 @@ proptest! {
             Unary::HardSigmoid { slope: 0.2, offset: 0.5 },
             Unary::Neg,
             Unary::Abs,
+            Unary::Sin,
+            Unary::Cos,
+            Unary::Floor,
+            Unary::Ceil,
+            Unary::Round,
+            Unary::Sign,
         ];
         let near = [
             Unary::Logistic,
