@@ -5,7 +5,7 @@
 
 A node test is a model of one operator with inputs and outputs. Our graphs describe one sample of floats, so each model is
 wrapped first: float inputs come in as rows `[1, elements]` and are reshaped inside, float outputs go out the same way, and inputs of
-other types (shapes, axes, indices) become stored constants. Where the runtime wants constants (weights, statistics), all inputs but the first
+other types (shapes, axes, indices) become stored constants. Integers and truth values that a node makes go out as floats. Where the runtime wants constants (weights, statistics), all inputs but the first
 are stored too, in a second attempt.
 
 Each case passes, fails (other numbers, or a crash), or is unsupported (refused by name). Exit code 1 if one fails.
@@ -28,13 +28,16 @@ from onnx.backend.test.case.node import collect_testcases
 # As in onnx.backend.test: relative and absolute. Softmax and norms sum in another order.
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
 
+# What outputs may be of, to be compared.
+COMPARED = [np.float32, np.int64, np.int32, np.bool_]
+
 # Cases that cannot be right here, with the reason.
 KNOWN = {
     "test_training_dropout": "draws random numbers",
 }
 
 
-def wrap(model, inputs, store_rest):
+def wrap(model, inputs, expected, store_rest):
     """The model on rows of floats; what is fed, in order. None where nothing is left to feed."""
     graph = model.graph
     names = [value.name for value in graph.input]
@@ -53,9 +56,13 @@ def wrap(model, inputs, store_rest):
         return None
     nodes += graph.node
     outputs = []
-    for i, value in enumerate(graph.output):
+    for i, (value, array) in enumerate(zip(graph.output, expected)):
         stored.append(numpy_helper.from_array(np.array([1, -1], np.int64), f"flat_{i}"))
-        nodes.append(helper.make_node("Reshape", [value.name, f"flat_{i}"], [f"result_{i}"]))
+        name = value.name
+        if array.dtype != np.float32:
+            nodes.append(helper.make_node("Cast", [name], [f"floats_{i}"], to=TensorProto.FLOAT))
+            name = f"floats_{i}"
+        nodes.append(helper.make_node("Reshape", [name, f"flat_{i}"], [f"result_{i}"]))
         outputs.append(helper.make_tensor_value_info(f"result_{i}", TensorProto.FLOAT, None))
     wrapped = helper.make_graph(nodes, graph.name, border, outputs, stored)
     return helper.make_model(wrapped, opset_imports=model.opset_import, ir_version=model.ir_version), fed
@@ -85,11 +92,11 @@ def judge(case, pipeline):
     if not all(isinstance(array, (np.ndarray, np.generic)) for array in [*inputs, *expected]):
         return "unsupported", "its data is no tensor"
     inputs, expected = [np.asarray(array) for array in inputs], [np.asarray(array) for array in expected]
-    if any(array.dtype != np.float32 for array in expected):
+    if any(array.dtype not in COMPARED for array in expected):
         return "unsupported", f"an output of {expected[0].dtype}"
     reason = "no float input"
     for store_rest in [False, True]:
-        wrapped = wrap(model, inputs, store_rest)
+        wrapped = wrap(model, inputs, expected, store_rest)
         if wrapped is None:
             continue
         with tempfile.TemporaryDirectory() as place:
@@ -104,6 +111,7 @@ def judge(case, pipeline):
         for i, (ours, theirs) in enumerate(zip(results, expected)):
             if ours.size != theirs.size:
                 return "fail", f"output {i} has {ours.size} elements, expected {theirs.size}"
+            theirs = theirs.astype(np.float32)
             if not np.allclose(ours.ravel(), theirs.ravel(), RELATIVE, ABSOLUTE, equal_nan=True):
                 return "fail", f"output {i} differs by {np.nanmax(np.abs(ours.ravel() - theirs.ravel())):.3g}"
         return "pass", ""

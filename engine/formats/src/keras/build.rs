@@ -361,6 +361,38 @@ impl<'a> Call<'a, '_> {
         ))
     }
 
+    /// What a layer inside this one makes of `input`; its weights are this one's.
+    pub(super) fn inside(
+        &mut self,
+        class: &str,
+        attributes: Attributes,
+        input: TensorId,
+    ) -> Result<TensorId, FormatError> {
+        let layer = Layer {
+            name: self.layer.name.clone(),
+            path: self.layer.path.clone(),
+            class: class.to_owned(),
+            attributes,
+            trainable: self.layer.trainable,
+            input_shape: None,
+            calls: Vec::new(),
+            model: None,
+        };
+        layer.attributes.float_policy()?;
+        let build = layers::find(class, &layer.path)?.build;
+        let mut call = Call {
+            layer: &layer,
+            name: format!("{}/each", self.name),
+            arguments: &[input],
+            build: &mut *self.build,
+        };
+        let made = build(&mut call)?;
+        match layer.attributes.unread().first() {
+            None => Ok(made),
+            Some(unknown) => Err(layer.attributes.refuse(unknown, "its meaning is unknown; leave it out")),
+        }
+    }
+
     /// Refuses something about the layer as a whole.
     pub(super) fn unsupported(&self, problem: impl Into<String>, fix: impl Into<String>) -> FormatError {
         unsupported(&self.attributes().place, problem, fix)

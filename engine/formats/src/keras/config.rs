@@ -64,15 +64,33 @@ pub(super) struct Source {
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
 
 /// Layers at whose calls Keras 3 notes `training=True`, its default there, whatever happens at inference.
-const IMAGE_LAYERS: [&str; 8] = [
+const IMAGE_LAYERS: [&str; 26] = [
+    "AugMix",
     "CenterCrop",
+    "CutMix",
+    "MixUp",
+    "RandAugment",
     "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
     "RandomContrast",
+    "RandomElasticTransform",
+    "RandomErasing",
     "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
     "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
     "RandomTranslation",
     "RandomZoom",
     "Resizing",
+    "Solarization",
 ];
 
 /// Parses a configuration. `version` is the one stated beside it; the JSON may state its own.

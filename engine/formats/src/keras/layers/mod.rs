@@ -19,6 +19,7 @@ mod recurrent;
 mod resample;
 mod shape;
 mod training;
+mod wrapper;
 
 use ir::TensorId;
 
@@ -52,7 +53,7 @@ fn scale_and_centre(attributes: &Attributes) -> Result<Vec<Slot>, FormatError> {
     Ok(slots)
 }
 
-const GROUPS: [&[Kind]; 18] = [
+const GROUPS: [&[Kind]; 19] = [
     activation::KINDS,
     attention::KINDS,
     batch_norm::KINDS,
@@ -71,6 +72,7 @@ const GROUPS: [&[Kind]; 18] = [
     resample::KINDS,
     shape::KINDS,
     training::KINDS,
+    wrapper::KINDS,
 ];
 
 /// For layers without weights.
@@ -112,7 +114,6 @@ fn advice(class: &str) -> String {
             "arithmetic on tensors has no layer of its own; use layers (Rescaling, Add, Multiply, Cropping2D) and save again".into()
         }
         "Lambda" => "its code is not in the file; use layers (Rescaling, Activation, Reshape) and save again".into(),
-        "TimeDistributed" => "fold the time dimension into the batch or the rows with Reshape".into(),
         _ => {
             let known = known();
             let near = known.iter().map(|k| (strsim::damerau_levenshtein(class, k), k)).min();

@@ -209,27 +209,30 @@ fn last(
     Ok((slice, vec![dims[0], dims[2]]))
 }
 
-/// A layer inside [`bidirectional`].
-struct Direction {
-    class: String,
-    attributes: Attributes,
+/// A layer inside another.
+pub(super) struct Direction {
+    pub(super) class: String,
+    pub(super) attributes: Attributes,
+}
+
+/// The layer that an argument describes; `None` where it is left out.
+pub(super) fn wrapped(attributes: &Attributes, key: &str) -> Result<Option<Direction>, FormatError> {
+    let Some(value) = attributes.get(key) else {
+        return Ok(None);
+    };
+    let class = value.get("class_name").and_then(Value::as_str);
+    let config = value.get("config").and_then(Value::as_object);
+    let (Some(class), Some(config)) = (class, config) else {
+        return Err(attributes.wrong(key, "a layer"));
+    };
+    Ok(Some(Direction {
+        class: class.to_owned(),
+        attributes: Attributes::new(format!("{}: {key}", attributes.place), config.clone()),
+    }))
 }
 
 fn directions(attributes: &Attributes) -> Result<[Direction; 2], FormatError> {
-    let direction = |key: &str| -> Result<Option<Direction>, FormatError> {
-        let Some(value) = attributes.get(key) else {
-            return Ok(None);
-        };
-        let class = value.get("class_name").and_then(Value::as_str);
-        let config = value.get("config").and_then(Value::as_object);
-        let (Some(class), Some(config)) = (class, config) else {
-            return Err(attributes.wrong(key, "a layer"));
-        };
-        Ok(Some(Direction {
-            class: class.to_owned(),
-            attributes: Attributes::new(format!("{}: {key}", attributes.place), config.clone()),
-        }))
-    };
+    let direction = |key: &str| wrapped(attributes, key);
     let forward = direction("layer")?.ok_or_else(|| attributes.wrong("layer", "a recurrent layer"))?;
     let backward = match direction("backward_layer")? {
         Some(backward) => backward,

@@ -1,7 +1,7 @@
 //! Layers that move values without changing them: flatten, reshape, permute, crop, pad.
 
 use ir::TensorId;
-use ir::ops::{Pad, PadMode, Reshape, Slice, Transpose};
+use ir::ops::{Concat, Identity, Pad, PadMode, Reshape, Slice, Transpose};
 
 use super::{Call, Kind, none};
 use crate::FormatError;
@@ -16,6 +16,11 @@ pub(super) const KINDS: &[Kind] = &[
         classes: &["Reshape"],
         slots: none,
         build: reshape,
+    },
+    Kind {
+        classes: &["RepeatVector"],
+        slots: none,
+        build: repeat,
     },
     Kind {
         classes: &["Permute"],
@@ -47,14 +52,16 @@ pub(super) const KINDS: &[Kind] = &[
 fn flatten(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     call.attributes().channels_last()?;
     let input = call.input()?;
-    let n = call.dims(input)[1..].iter().product();
-    call.output(Reshape { shape: vec![1, n] }, &[input])
+    let dims = call.dims(input);
+    let shape = vec![dims[0], dims[1..].iter().product()];
+    call.output(Reshape { shape }, &[input])
 }
 
 /// At most one -1 stands for what is left.
 fn reshape(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
     let (input, attributes) = (call.input()?, call.attributes());
-    let elements: usize = call.dims(input).iter().product();
+    let dims = call.dims(input);
+    let elements: usize = dims[1..].iter().product();
     let expected = "positive extents, at most one of them -1";
     let target = attributes
         .integers("target_shape")?
@@ -70,7 +77,7 @@ fn reshape(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
         return Err(attributes.wrong("target_shape", expected));
     }
     let extent = |&d: &i64| usize::try_from(d).unwrap_or(elements / known);
-    let shape = std::iter::once(1).chain(target.iter().map(extent)).collect();
+    let shape = std::iter::once(dims[0]).chain(target.iter().map(extent)).collect();
     call.output(Reshape { shape }, &[input])
 }
 
@@ -152,4 +159,15 @@ fn pad<const N: usize>(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError>
     } = margins::<N>(call, "padding")?;
     let mode = PadMode::Zero;
     call.output(Pad { before, after, mode }, &[input])
+}
+/// Rows that are all the same: `[1,C]` to `[1,n,C]`.
+fn repeat(call: &mut Call<'_, '_>) -> Result<TensorId, FormatError> {
+    let (input, [batch, features]) = call.input_of_rank::<2>()?;
+    let n = call.attributes().extent("n", None)?;
+    let shape = vec![batch, 1, features];
+    let row = call.part("row", Reshape { shape }, &[input])?;
+    if n == 1 {
+        return call.output(Identity {}, &[row]);
+    }
+    call.output(Concat { axis: 1 }, &vec![row; n])
 }
