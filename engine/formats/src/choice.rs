@@ -38,7 +38,7 @@ pub(crate) fn unbounded(graph: &Graph, id: TensorId) -> bool {
             }
             op => match op.reads() {
                 Reads::Function | Reads::Place | Reads::Broadcast | Reads::Named | Reads::Moved => {
-                    open.extend(&node.inputs)
+                    open.extend(&node.inputs);
                 }
                 Reads::Combined | Reads::Stated => {}
             },

@@ -43,7 +43,9 @@ fn folded(mut graph: Graph) -> Graph {
 fn in_other_terms(op: &Op) -> bool {
     match op {
         // Weights of recurrent layers are in the file's order, and transposes around them.
-        Op::Function(Function::Rsqrt) | Op::Recurrent(_) => true,
+        // A choice is a sum of products unless a branch may be infinite.
+        Op::Function(Function::Rsqrt) | Op::Recurrent(_) | Op::Select(_) => true,
+        Op::ArgMax(op) => op.to == ElementType::I32,
         Op::Function(Function::Gelu { approximate }) => *approximate,
         Op::Softmax(op) => op.beta != 1.0,
         Op::Pad(op) => op.mode == ops::PadMode::Symmetric,

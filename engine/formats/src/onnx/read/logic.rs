@@ -215,12 +215,11 @@ pub(super) fn triangle<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done
     let &[.., rows, columns] = ty.shape.dims() else {
         return Err(node.malformed(format!("its input is {ty}, expected matrices")));
     };
-    let shift = match node.input(1) {
-        None => 0,
-        Some(_) => {
-            let known = importer.known_ints(node, 1).and_then(|k| k.first().copied());
-            known.ok_or_else(|| node.unsupported("its diagonal is computed", "make it constant"))?
-        }
+    let shift = if node.input(1).is_some() {
+        let known = importer.known_ints(node, 1).and_then(|k| k.first().copied());
+        known.ok_or_else(|| node.unsupported("its diagonal is computed", "make it constant"))?
+    } else {
+        0
     };
     if !ty.element.is_float() || rows.saturating_mul(columns) > 1 << 24 {
         return Err(node.unsupported(format!("takes a triangle of {ty}"), "make it constant"));

@@ -109,6 +109,8 @@ struct Importer {
     variables: HashSet<TensorId>,
     /// Truth values of the file as ones and zeros.
     truths: HashMap<TensorId, TensorId>,
+    /// Floats that the file makes truth values of: what is not zero is true.
+    conditions: HashMap<TensorId, TensorId>,
     names: Names,
 }
 
@@ -190,6 +192,7 @@ impl Importer {
             open: open.collect(),
             computed: HashMap::new(),
             truths: HashMap::new(),
+            conditions: HashMap::new(),
             variables,
             tensors,
             names,

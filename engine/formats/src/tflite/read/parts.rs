@@ -18,6 +18,9 @@ use crate::tflite::schema::{
 
 type Done = Result<(), FormatError>;
 
+/// Rows and columns of a block, and top, bottom, left and right edges.
+type Blocks = ([usize; 2], [usize; 4]);
+
 /// Copies of one tensor that are written down one behind the other.
 const MOST_COPIES: usize = 1 << 12;
 
@@ -64,7 +67,7 @@ impl Importer {
     }
 
     /// [`Importer::axis`] where one dimension more may be meant.
-    fn new_axis(&self, u: &Use<'_>, axis: i32, rank: usize) -> Result<usize, FormatError> {
+    fn new_axis(u: &Use<'_>, axis: i32, rank: usize) -> Result<usize, FormatError> {
         let from_start = if axis < 0 {
             i64::from(axis) + rank as i64
         } else {
@@ -109,7 +112,7 @@ impl Importer {
     fn pack(&mut self, u: &Use<'_>) -> Result<bool, FormatError> {
         let inputs = u.present()?;
         let mut shape = self.dims(inputs[0]);
-        let axis = self.new_axis(u, u.options::<PackOptions>()?.axis, shape.len() + 1)?;
+        let axis = Self::new_axis(u, u.options::<PackOptions>()?.axis, shape.len() + 1)?;
         shape.insert(axis, 1);
         let mut rows = Vec::new();
         for input in inputs {
@@ -229,7 +232,7 @@ impl Importer {
     }
 
     /// Rows and columns of a block, and what is put on or taken from the edges: `[top, bottom, left, right]`.
-    fn blocks(&self, u: &Use<'_>, what: &str) -> Result<Option<([usize; 2], [usize; 4])>, FormatError> {
+    fn blocks(&self, u: &Use<'_>, what: &str) -> Result<Option<Blocks>, FormatError> {
         let (block, edges) = (self.extents(u, 1, "block")?, self.extents(u, 2, what)?);
         let image = self.ty(u.input(0)?).shape.rank() == 4;
         match (block.as_slice(), edges.as_slice()) {

@@ -417,11 +417,11 @@ fn operators_that_cannot_be_understood_are_refused_by_name() {
 
 #[test]
 fn attributes_of_a_carried_builtin_are_written_as_they_were() {
-    let pack = |axis: u8| {
-        // PackOptions { values_count: 1, axis }
+    let reverse = |axis: u8| {
+        // ReverseSequenceOptions { seq_dim: 1, batch_dim: axis }
         let inline = vec![0, 0, 0, 0, 1, 0, 0, 0, axis, 0, 0, 0];
         let options = Options::Raw(
-            59,
+            87,
             RawTable {
                 offsets: vec![4, 8],
                 inline,
@@ -432,7 +432,7 @@ fn attributes_of_a_carried_builtin_are_written_as_they_were() {
         graph(&model(
             tensors,
             vec![(
-                83,
+                112,
                 Operator {
                     options,
                     ..operator(&[0], &[1])
@@ -442,9 +442,9 @@ fn attributes_of_a_carried_builtin_are_written_as_they_were() {
             &[1],
         ))
     };
-    assert_eq!(nodes(&pack(1)), [("y".into(), "custom")]);
-    assert_eq!(read(&crate::tflite::write(&pack(1)).unwrap()).unwrap(), pack(1));
-    assert_ne!(pack(1), pack(2));
+    assert_eq!(nodes(&reverse(1)), [("y".into(), "custom")]);
+    assert_eq!(read(&crate::tflite::write(&reverse(1)).unwrap()).unwrap(), reverse(1));
+    assert_ne!(reverse(1), reverse(2));
 }
 
 /// `y = x · DENSIFY(w)`, where `w` is 1×4 with two values.

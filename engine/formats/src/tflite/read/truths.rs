@@ -64,6 +64,7 @@ impl Importer {
                 if !floats {
                     return Ok(None);
                 }
+                self.conditions.insert(to, from);
                 let size = self.insert(u, "size", Function::Abs.into(), &[from])?;
                 self.insert(u, "above", STEP.into(), &[size]).map(Some)
             }
@@ -91,7 +92,7 @@ impl Importer {
             }
             "SELECT" | "SELECT_V2" if to == ElementType::F32 => {
                 let (a, b) = (u.input(1)?, u.input(2)?);
-                let mut condition = truth;
+                let mut condition = self.conditions.get(&u.input(0)?).copied().unwrap_or(truth);
                 let (dims, rank) = (self.ty(condition).shape.0.clone(), self.ty(a).shape.rank());
                 // The older operator takes a condition for each row.
                 if u.builtin.name() == "SELECT" && dims.len() == 1 && rank > 1 && dims != [1] {
