@@ -10,7 +10,10 @@ pub fn arg_max<T: PartialOrd + Copy, I>(
     place: impl Fn(usize) -> I,
 ) {
     assert_eq!(input.len(), output.len() * extent, "elements of the input");
-    for (rows, places) in input.chunks((extent * inner).max(1)).zip(output.chunks_mut(inner.max(1))) {
+    for (rows, places) in input
+        .chunks((extent * inner).max(1))
+        .zip(output.chunks_mut(inner.max(1)))
+    {
         for (i, slot) in places.iter_mut().enumerate() {
             let mut best = 0;
             for k in 1..extent {
