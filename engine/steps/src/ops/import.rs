@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, SourceFiles};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Network, Op, Outlook, Output, SourceFiles};
 
 /// Parameters of `import`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +87,15 @@ impl Op for ImportOp {
         }
     }
 
+    fn idle(_params: &Import, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        if ports.contains(&"architecture") {
+            return Vec::new();
+        }
+        ["params", "rename", "prefix", "key"]
+            .map(|key| (key, "weights with an architecture"))
+            .to_vec()
+    }
+
     fn foresee(params: &Import, inputs: &Outlook) -> Result<Facts, String> {
         if let [file] = inputs.source("from")
             && let Some(named) = ModelFormat::of_name(file)
@@ -100,42 +109,83 @@ impl Op for ImportOp {
                 return Err(format!("signature is for SavedModels, and `{file}` is none: remove it"));
             }
         }
-        Ok(Facts::default())
+        let (names, architecture) = (inputs.source("from"), inputs.source("architecture"));
+        let origin = format!(
+            "{names:?} {architecture:?} {:?} {:?}",
+            params.input_shape, params.params
+        );
+        let facts = Facts {
+            origin: Some(origin.into()),
+            ..Facts::default()
+        };
+        let (Some(files), architecture) = (inputs.files("from"), inputs.files("architecture")) else {
+            return Ok(facts);
+        };
+        if !inputs.source("architecture").is_empty() && architecture.is_none() {
+            return Ok(facts);
+        }
+        Ok(match params.read(files, architecture, &|_| ()) {
+            Ok(graph) => Facts {
+                arithmetic: Some(Arithmetic::of(&graph)),
+                network: Some(Network::of(graph)),
+                ..facts
+            },
+            Err(problem) => Facts {
+                unread: Some(format!("from: {problem}")),
+                ..facts
+            },
+        })
     }
 
     fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let source = inputs.source("from")?;
+        let architecture = inputs.sources.get("architecture");
+        let graph = params.read(inputs.source("from")?, architecture, &|line| context.log(line))?;
+        context.log(&format!(
+            "{} layers, {} parameters",
+            graph.nodes().len(),
+            graph.parameters()
+        ));
+        Output::model(graph, Vec::new())
+    }
+}
+
+impl Import {
+    /// The network in the files; `log` takes what there is to say of it.
+    fn read(
+        &self,
+        source: &SourceFiles,
+        architecture: Option<&SourceFiles>,
+        log: &dyn Fn(&str),
+    ) -> Result<Graph, StepError> {
         let (file, others) = parts(source)?;
-        let graph = if params.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
-            {
-                let options = ImportOptions {
-                    signature: params.signature.clone(),
-                    input_shape: params.input_shape.clone(),
-                };
-                saved_model::read(file, &options)?
-            }
+        let graph = if self.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
+            let options = ImportOptions {
+                signature: self.signature.clone(),
+                input_shape: self.input_shape.clone(),
+            };
+            saved_model::read(file, &options)?
         } else {
             let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
                 path: file.place.clone(),
                 problem: e.to_string(),
             })?;
-            if let Some(files) = inputs.sources.get("architecture") {
+            if let Some(files) = architecture {
                 match keras_config(files)? {
-                    Some(config) => with_config(params, &config, &bytes, &file.place)?,
-                    None => with_architecture(params, &bytes, &file.place, &files.files, context)?,
+                    Some(config) => with_config(self, &config, &bytes, &file.place)?,
+                    None => with_architecture(self, &bytes, &file.place, &files.files, log)?,
                 }
             } else {
                 let outside = |data: &formats::onnx::ExternalData| external(others, data);
                 let options = models::ReadOptions {
-                    format: params.format,
-                    input_shape: params.input_shape.clone(),
-                    allow_non_finite: params.allow_non_finite,
+                    format: self.format,
+                    input_shape: self.input_shape.clone(),
+                    allow_non_finite: self.allow_non_finite,
                 };
                 models::read(&bytes, &file.place, options, &outside)?
             }
         };
         if let Some(found) = graph.non_finite() {
-            if !params.allow_non_finite {
+            if !self.allow_non_finite {
                 let fix =
                     "the training that made it diverged; `allow-non-finite: true` (`--allow-non-finite`) keeps it";
                 return Err(StepError::File {
@@ -143,17 +193,12 @@ impl Op for ImportOp {
                     problem: format!("constant {found}; {fix}"),
                 });
             }
-            context.log(&format!(
+            log(&format!(
                 "warning: {}: constant {found}, and was kept as asked",
                 file.place
             ));
         }
-        context.log(&format!(
-            "{} layers, {} parameters",
-            graph.nodes().len(),
-            graph.parameters()
-        ));
-        Output::model(graph, Vec::new())
+        Ok(graph)
     }
 }
 
@@ -236,7 +281,7 @@ fn with_architecture(
     bytes: &[u8],
     label: &str,
     files: &[Entry],
-    context: &Context<'_>,
+    log: &dyn Fn(&str),
 ) -> Result<Graph, StepError> {
     let network = architecture::parse(files)?;
     let naming = Naming {
@@ -246,7 +291,7 @@ fn with_architecture(
     };
     let (weights, news) = architecture::weights(bytes, label, &naming)?;
     for line in &news {
-        context.log(line);
+        log(line);
     }
     let (values, input) = (&params.params, params.input_shape.clone());
     Ok(architecture::build(&network, values, input, Some(&weights), params.allow_non_finite)?.graph)
