@@ -92,6 +92,7 @@ fn samples_that_do_not_fit() {
         "  h: { head: { model: native, classes: 4 } }\n  x: { distill: { model: native, teacher: h, data: test, epochs: 1 } }",
         "  h: { head: { model: native, classes: 4 } }\n  x: { verify: { model: h, reference: native, data: test } }",
         "  d: { dataset: { source: digits, split: test, classes: [\"3\"] } }\n  x: { finetune: { model: native, data: d, epochs: 1 } }",
+        "  n: { import: { from: network, input-shape: [7, 7, 3] } }",
     ]));
 }
 

@@ -124,12 +124,17 @@ impl Op for ImportOp {
         if !inputs.source("architecture").is_empty() && architecture.is_none() {
             return Ok(facts);
         }
-        Ok(match params.read(files, architecture, &|_| ()) {
+        let shape = params.input_shape.as_ref();
+        Ok(match params.read(files, architecture, shape, &|_| ()) {
             Ok(graph) => Facts {
                 arithmetic: Some(Arithmetic::of(&graph)),
                 network: Some(Network::of(graph)),
                 ..facts
             },
+            // The file is sound, and what it is asked to be is not.
+            Err(problem) if shape.is_some() && params.read(files, architecture, None, &|_| ()).is_ok() => {
+                return Err(format!("input-shape: {problem}"));
+            }
             Err(problem) => Facts {
                 unread: Some(format!("from: {problem}")),
                 ..facts
@@ -139,7 +144,8 @@ impl Op for ImportOp {
 
     fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let architecture = inputs.sources.get("architecture");
-        let graph = params.read(inputs.source("from")?, architecture, &|line| context.log(line))?;
+        let shape = params.input_shape.as_ref();
+        let graph = params.read(inputs.source("from")?, architecture, shape, &|line| context.log(line))?;
         context.log(&format!(
             "{} layers, {} parameters",
             graph.nodes().len(),
@@ -150,18 +156,19 @@ impl Op for ImportOp {
 }
 
 impl Import {
-    /// The network in the files; `log` takes what there is to say of it.
+    /// The network in the files, with an input of the shape; `log` takes what there is to say of it.
     fn read(
         &self,
         source: &SourceFiles,
         architecture: Option<&SourceFiles>,
+        shape: Option<&Vec<usize>>,
         log: &dyn Fn(&str),
     ) -> Result<Graph, StepError> {
         let (file, others) = parts(source)?;
         let graph = if self.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
             let options = ImportOptions {
                 signature: self.signature.clone(),
-                input_shape: self.input_shape.clone(),
+                input_shape: shape.cloned(),
             };
             saved_model::read(file, &options)?
         } else {
@@ -171,14 +178,14 @@ impl Import {
             })?;
             if let Some(files) = architecture {
                 match keras_config(files)? {
-                    Some(config) => with_config(self, &config, &bytes, &file.place)?,
-                    None => with_architecture(self, &bytes, &file.place, &files.files, log)?,
+                    Some(config) => with_config(self, &config, &bytes, &file.place, shape)?,
+                    None => with_architecture(self, (&bytes, &file.place), &files.files, shape, log)?,
                 }
             } else {
                 let outside = |data: &formats::onnx::ExternalData| external(others, data);
                 let options = models::ReadOptions {
                     format: self.format,
-                    input_shape: self.input_shape.clone(),
+                    input_shape: shape.cloned(),
                     allow_non_finite: self.allow_non_finite,
                 };
                 models::read(&bytes, &file.place, options, &outside)?
@@ -254,7 +261,13 @@ fn keras_config(files: &SourceFiles) -> Result<Option<String>, StepError> {
     Ok(text.trim_start().starts_with('{').then_some(text))
 }
 
-fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Result<Graph, StepError> {
+fn with_config(
+    params: &Import,
+    config: &str,
+    weights: &[u8],
+    label: &str,
+    shape: Option<&Vec<usize>>,
+) -> Result<Graph, StepError> {
     let Import {
         params: values,
         rename,
@@ -267,7 +280,7 @@ fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Re
         return Err(StepError::Params(problem.into()));
     }
     let options = formats::keras::ImportOptions {
-        input_shape: params.input_shape.clone(),
+        input_shape: shape.cloned(),
         allow_non_finite: params.allow_non_finite,
     };
     formats::keras::read_config_and_weights_with(config, weights, &options).map_err(|e| StepError::File {
@@ -278,9 +291,9 @@ fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Re
 
 fn with_architecture(
     params: &Import,
-    bytes: &[u8],
-    label: &str,
+    (bytes, label): (&[u8], &str),
     files: &[Entry],
+    shape: Option<&Vec<usize>>,
     log: &dyn Fn(&str),
 ) -> Result<Graph, StepError> {
     let network = architecture::parse(files)?;
@@ -293,6 +306,6 @@ fn with_architecture(
     for line in &news {
         log(line);
     }
-    let (values, input) = (&params.params, params.input_shape.clone());
+    let (values, input) = (&params.params, shape.cloned());
     Ok(architecture::build(&network, values, input, Some(&weights), params.allow_non_finite)?.graph)
 }

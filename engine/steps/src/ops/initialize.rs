@@ -65,16 +65,13 @@ impl Op for InitializeOp {
             origin: Some(origin.into()),
             ..Facts::default()
         };
-        Ok(match inputs.files("architecture").map(|files| params.network(files)) {
-            Some(Ok(graph)) => Facts {
-                network: Some(Network::of(graph)),
-                ..facts
-            },
-            Some(Err(problem)) => Facts {
-                unread: Some(format!("architecture: {problem}")),
-                ..facts
-            },
-            None => facts,
+        let network = inputs.files("architecture").map(|files| params.network(files));
+        let network = network
+            .transpose()
+            .map_err(|problem| format!("architecture: {problem}"))?;
+        Ok(Facts {
+            network: network.map(Network::of),
+            ..facts
         })
     }
 
