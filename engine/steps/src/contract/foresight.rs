@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use models::FileFormat;
-use recipe::{ArtifactKind, Instance};
+use recipe::{ArtifactKind, Instance, InstanceId};
 
 use super::{Arithmetic, Facts, Network, Registered, SourceFiles};
 
@@ -173,7 +173,7 @@ pub fn foresee(
     // What reads files is looked at once, however many instances do the same.
     let mut read: HashMap<String, Result<Facts, String>> = HashMap::new();
     let read_by = instances.iter().flat_map(Instance::needs);
-    let needed: HashSet<&str> = read_by.map(|id| id.as_str()).collect();
+    let needed: HashSet<&str> = read_by.map(InstanceId::as_str).collect();
     let mut doubts = Vec::new();
     for (at, (instance, variant)) in instances.iter().zip(names).enumerate() {
         let Some(op) = find(instance.op) else { continue };

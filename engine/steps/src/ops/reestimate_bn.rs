@@ -53,23 +53,21 @@ impl Op for ReestimateBnOp {
 
     fn foresee(_params: &ReestimateBn, inputs: &Outlook) -> Result<Facts, String> {
         demand_floats::<Self>(inputs)?;
-        match inputs.one("model").filter(|model| model.facts.folded) {
-            Some(model) => Err(format!(
+        if let Some(model) = inputs.one("model").filter(|model| model.facts.folded) {
+            return Err(format!(
                 "model: `{}` has no batch norms left, they are folded into other layers; repair a step before that, or use correct-bias",
                 model.step
-            )),
-            None => {
-                let facts = inputs.facts("model");
-                let norms = facts.network.as_ref().is_none_or(|network| {
-                    let mut nodes = network.graph.nodes().iter();
-                    nodes.any(|node| matches!(node.op, Operator::BatchNorm(_)))
-                });
-                if norms {
-                    Ok(facts)
-                } else {
-                    Err("model: the network has no batch norms; use correct-bias".into())
-                }
-            }
+            ));
+        }
+        let facts = inputs.facts("model");
+        let norms = facts.network.as_ref().is_none_or(|network| {
+            let mut nodes = network.graph.nodes().iter();
+            nodes.any(|node| matches!(node.op, Operator::BatchNorm(_)))
+        });
+        if norms {
+            Ok(facts)
+        } else {
+            Err("model: the network has no batch norms; use correct-bias".into())
         }
     }
 
