@@ -1,6 +1,6 @@
 //! Runs that are killed, stopped, or not alone.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use schedule::Status;
@@ -63,6 +63,26 @@ fn an_interrupted_run_says_so_and_goes_on_where_it_was() {
         "{:?}",
         run.executed()
     );
+}
+
+#[test]
+fn a_command_without_steps_ends_at_the_first_signal() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let lab = Lab::new();
+    let mut command = lab.command(&["bench", "digits.h5", "--runs", "1000000000"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(
+        child.try_wait().expect("a child").is_none(),
+        "it ended before the signal"
+    );
+    let signal = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .expect("kill is there");
+    assert!(signal.success());
+    finished(child).expect(130);
 }
 
 #[test]

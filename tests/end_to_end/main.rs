@@ -6,6 +6,7 @@ mod bad_input;
 mod cache_damage;
 mod custom_operators;
 mod failures;
+mod foresight;
 mod interruption;
 mod keys;
 mod labs;

@@ -322,7 +322,7 @@ fn inputs_that_cannot_work_together_are_found_before_anything_runs() {
     insta::assert_snapshot!(first("  folded: { fold: { model: native } }\n  repaired: { reestimate-bn: { model: folded, reference: native, data: test } }\n"), @"error: repaired.reestimate-bn: model: `folded` has no batch norms left, they are folded into other layers; repair a step before that, or use correct-bias");
     insta::assert_snapshot!(first("  weights: { export: { model: native, format: safetensors } }\n  quality: { evaluate: { model: weights, data: test } }\n"), @"error: quality.evaluate: model: `weights` writes weights alone, which nothing can run; name the model, or a .tflite, .onnx or SavedModel file");
     insta::assert_snapshot!(first("  other: { import: { from: network, format: onnx } }\n"), @"error: other.import: format: `digits.h5` has the name of another kind of file: remove it, or name another file");
-    insta::assert_snapshot!(first("  pruned: { prune: { model: native, sparsity: 0.5, layers: [\"op:conv\"] } }\n"), @"error: pruned.prune: `op:conv` names no operator; did you mean `op:conv2d`?");
+    insta::assert_snapshot!(first("  pruned: { prune: { model: native, sparsity: 0.5, layers: [\"op:conv\"] } }\n"), @"error: pruned.prune: layers: `op:conv` names no operator; did you mean `op:conv2d`?");
     let quality = "  quality: { evaluate: { model: native, data: test } }\n";
     insta::assert_snapshot!(first(&format!("{quality}  report: {{ report: {{ compare: [quality], baseline: int8 }} }}\n")), @"error: report.report: baseline: no compared variant is named `int8`; there are native");
     insta::assert_snapshot!(first(&format!("{quality}expect:\n  - {{ metric: quality.accuracy, ge: 90 }}\n")), @"error: expect.ge: accuracy is a share between 0 and 1");

@@ -17,7 +17,7 @@ fn recipe(name: &str, sparsity: f32, more: &str, all: &str) -> String {
     )
 }
 
-const BROKEN: &str = "  broken: { prune: { model: native, sparsity: 0.5, layers: [nope] } }\n";
+const BROKEN: &str = "  broken: { verify: { model: file, reference: native, data: test, max-abs-error: 0 } }\n";
 
 fn names(lab: &Lab) -> Vec<String> {
     lab.files("out").into_keys().collect()

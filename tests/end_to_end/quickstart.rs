@@ -86,7 +86,7 @@ fn a_change_without_effect_stops_where_it_has_none() {
     );
     lab.run(&[]);
     // Means nothing to float16, but is a parameter: the step runs, its result is as before, and nothing after it runs.
-    lab.edit("scheme: float16", "scheme: float16, min-elements: 7");
+    lab.edit("scheme: float16", "scheme: float16, seed: 7");
     assert_eq!(lab.run(&[]).executed(), set(["half"]));
 }
 

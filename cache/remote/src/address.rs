@@ -80,15 +80,20 @@ pub(crate) fn parts(address: &str) -> Result<Parts<'_>, OpenError> {
     })
 }
 
-/// An address without what stands before `@`.
+/// An address without what stands before `@`, nor what is asked of it behind `?`.
 pub(crate) fn shown(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else {
         return address.to_owned();
     };
+    let (rest, asked) = match rest.split_once('?') {
+        Some((rest, _)) => (rest, "?***"),
+        None => (rest, ""),
+    };
     let end = rest.find('/').unwrap_or(rest.len());
-    match rest[..end].rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{}", &rest[end..]),
-        None => address.to_owned(),
+    let (host, path) = rest.split_at(end);
+    match host.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}{asked}"),
+        None => format!("{scheme}://{rest}{asked}"),
     }
 }
 
@@ -174,7 +179,8 @@ mod tests {
         assert_eq!(shown("https://me:secret@host/a@b"), "https://***@host/a@b");
         assert_eq!(shown("https://host/a@b"), "https://host/a@b");
         let error = parts("https://me:secret@host/a?b").unwrap_err().to_string();
-        assert!(error.starts_with("https://***@host/a?b: "), "{error}");
+        assert!(error.starts_with("https://***@host/a?***: "), "{error}");
+        assert_eq!(shown("https://host?token=secret"), "https://host?***");
     }
 
     #[test]

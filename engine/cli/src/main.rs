@@ -18,6 +18,7 @@ mod failures;
 mod gates;
 mod lineage;
 mod outputs;
+mod peek;
 mod progress;
 mod project;
 mod reading;

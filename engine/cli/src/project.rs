@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use recipe::{Diagnostic, GridPoint, Instance, Place, Recipe, Source, Span, render_all};
 use report::RecipeFacts;
+use steps::contract::{Doubt, SourceOutlook};
 
 use crate::args::Choices;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::peek;
 use crate::search;
 use crate::shell;
 use crate::terminal::Terminal;
@@ -58,7 +60,11 @@ impl Project {
             let instances = recipe.instances()?;
             let mut complaints = refused_parameters(&recipe, &instances);
             if complaints.is_empty() {
-                complaints = refused_inputs(&recipe, &instances);
+                let named = |_: &str, source: Option<&Source>| SourceOutlook {
+                    names: source.map(names).unwrap_or_default(),
+                    files: None,
+                };
+                complaints = refused_inputs(&recipe, &instances, named).mistakes;
             }
             complaints.extend(missing_files(&recipe, &instances));
             if !complaints.is_empty() {
@@ -73,6 +79,18 @@ impl Project {
                 choices: choices.clone(),
             })
         }))
+    }
+
+    /// What the files at hand say beside the recipe: layers, shapes and classes that do not fit each other; and what cannot be read as it is asked
+    /// to be, which its step will say.
+    pub fn doubts(&self) -> Doubts {
+        let outlook = |name: &str, source: Option<&Source>| SourceOutlook {
+            names: source.map(names).unwrap_or_default(),
+            files: source.and_then(|source| peek::files(name, source)),
+        };
+        let mut doubts = refused_inputs(&self.recipe, &self.instances, outlook);
+        doubts.mistakes.sort_by(|a, b| a.place().cmp(b.place()));
+        doubts
     }
 
     /// Leaves only the instances at these points of the grid.
@@ -170,41 +188,89 @@ fn used_sources(instances: &[Instance]) -> BTreeSet<&str> {
 fn refused_parameters(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     let mut complaints = Vec::new();
+    // What does nothing in the instances of a step so far.
+    let mut idle: BTreeMap<&str, (&Instance, Vec<Idle>)> = BTreeMap::new();
     for instance in instances {
         let ports: Vec<&str> = instance.inputs.iter().map(|input| input.port.as_str()).collect();
-        let checked = match steps::find(instance.op) {
-            Some(op) => op.complete(&instance.params, &ports).map(drop),
-            None => Err(format!("no op is named `{}`", instance.op)),
+        let Some(op) = steps::find(instance.op) else {
+            let problem = format!("no op is named `{}`", instance.op);
+            complaints.push(refusal(recipe, instance, &problem));
+            continue;
         };
+        let checked = op.complete(&instance.params, &ports).map(drop);
+        let sources = instance.sources.iter().map(|(parameter, _)| parameter.as_str());
+        let given: Vec<&str> = ports.iter().copied().chain(sources).collect();
+        let (_, all) = idle
+            .entry(&instance.step)
+            .or_insert_with(|| (instance, op.idle(&instance.params, &given)));
+        if !all.is_empty() {
+            let here = op.idle(&instance.params, &given);
+            all.retain(|one| here.contains(one));
+        }
         if let Err(problem) = checked
             && seen.insert((instance.step.clone(), problem.clone()))
         {
             complaints.push(refusal(recipe, instance, &problem));
         }
     }
+    for (instance, all) in idle.into_values().filter(|(instance, _)| {
+        // What is refused for another reason may be what makes a parameter idle.
+        !seen.iter().any(|(step, _)| *step == instance.step)
+    }) {
+        for (key, what) in all {
+            let problem = format!("{key}: is for {what}, and does nothing here; remove it");
+            complaints.push(refusal(recipe, instance, &problem));
+        }
+    }
     complaints
 }
 
+/// A parameter that does nothing, and what it is for.
+type Idle = (&'static str, &'static str);
+
+/// What is wrong with what steps are going to be given.
+pub struct Doubts {
+    /// Inputs that do not go together.
+    pub mistakes: Vec<Diagnostic>,
+    /// Files that cannot be read as they are asked to be.
+    pub unread: Vec<Diagnostic>,
+}
+
 /// What the ops say about what their inputs will be; once a step, however many instances it has.
-fn refused_inputs(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
-    let files = |source: &str| match recipe.sources.get(source) {
-        Some(Source::Files { paths, .. }) => paths.iter().map(|path| path.display().to_string()).collect(),
-        Some(Source::Fetch(remotes)) => remotes.iter().map(|remote| remote.name.clone()).collect(),
-        None => Vec::new(),
-    };
+fn refused_inputs(
+    recipe: &Recipe,
+    instances: &[Instance],
+    outlook: impl Fn(&str, Option<&Source>) -> SourceOutlook,
+) -> Doubts {
     let mut seen = HashSet::new();
-    steps::contract::foresee(instances, &schedule::variants(instances), files, steps::find)
-        .into_iter()
-        .filter(|(i, problem)| seen.insert((instances[*i].step.clone(), problem.clone())))
-        .map(|(i, problem)| refusal(recipe, &instances[i], &problem))
-        .collect()
+    let variants = schedule::variants(instances);
+    let source = |name: &str| outlook(name, recipe.sources.get(name));
+    let mut doubts = steps::contract::foresee(instances, &variants, source, steps::find);
+    doubts.retain(|doubt| seen.insert((instances[doubt.at].step.clone(), doubt.problem.clone())));
+    let told = |doubt: &Doubt| refusal(recipe, &instances[doubt.at], &doubt.problem);
+    let (unread, mistakes): (Vec<Doubt>, Vec<Doubt>) = doubts.into_iter().partition(|doubt| doubt.unread);
+    Doubts {
+        mistakes: mistakes.iter().map(told).collect(),
+        unread: unread.iter().map(|doubt| told(doubt).as_remark()).collect(),
+    }
+}
+
+/// The names of a source's files.
+fn names(source: &Source) -> Vec<String> {
+    match source {
+        Source::Files { paths, .. } => paths.iter().map(|path| path.display().to_string()).collect(),
+        Source::Fetch(remotes) => remotes.iter().map(|remote| remote.name.clone()).collect(),
+    }
 }
 
 /// A complaint of an op, at the first parameter that its words mention.
 pub fn refusal(recipe: &Recipe, instance: &Instance, problem: &str) -> Diagnostic {
     let words = problem.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
-    let written =
-        |word: &&str| instance.params.get(word).is_some() || instance.inputs.iter().any(|input| input.port == **word);
+    let written = |word: &&str| {
+        instance.params.get(word).is_some()
+            || instance.inputs.iter().any(|input| input.port == **word)
+            || instance.sources.iter().any(|(parameter, _)| parameter == word)
+    };
     let field = words.filter(|word| !word.is_empty()).find(written).unwrap_or_default();
     recipe.complaint(
         &instance.step,

@@ -2,7 +2,8 @@
 //!
 //! Steps look whether they are to stop as often as they can, and what is done is then accounted for as always. A step that is deep in
 //! something long does not hold the process up: after a moment it ends without that account. Nothing is lost either way,
-//! since results are stored whole or not at all; a later run goes on from there.
+//! since results are stored whole or not at all; a later run goes on from there. Commands that run no steps end at the first signal; the exit
+//! code is the same.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,25 +16,33 @@ use crate::exit::{Failure, INTERRUPTED};
 
 /// Set by the first signal. One for the process, as signals are.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
+/// Whether steps run, which are asked to stop first.
+static RUNNING: AtomicBool = AtomicBool::new(false);
 /// Set when all steps have stopped.
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// How long steps may take to stop.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// Takes over the signals and gives the flag that the first one sets. A verb that runs twice asks twice.
-pub fn cancellation() -> Result<&'static AtomicBool, Failure> {
+/// Takes over the signals: from here on they end the process with the exit code of an interruption.
+pub fn take() -> Result<(), Failure> {
     static TAKEN: OnceLock<Result<(), String>> = OnceLock::new();
-    STOPPED.store(false, Ordering::SeqCst);
     TAKEN
         .get_or_init(|| ctrlc::set_handler(on_signal).map_err(|problem| problem.to_string()))
         .clone()
-        .map_err(|problem| anyhow!("signals cannot be handled: {problem}"))?;
+        .map_err(|problem| anyhow!("signals cannot be handled: {problem}").into())
+}
+
+/// The flag that the first signal sets, for steps to look at. A verb that runs twice asks twice.
+pub fn cancellation() -> Result<&'static AtomicBool, Failure> {
+    take()?;
+    STOPPED.store(false, Ordering::SeqCst);
+    RUNNING.store(true, Ordering::SeqCst);
     Ok(&CANCELLED)
 }
 
 fn on_signal() {
-    if CANCELLED.swap(true, Ordering::SeqCst) {
+    if CANCELLED.swap(true, Ordering::SeqCst) || !RUNNING.load(Ordering::SeqCst) {
         end();
     }
     eprint_quietly("\nstopping; what is done stays in the cache (again: stop at once)\n");

@@ -39,7 +39,7 @@ pub use augment::{Augmentation, Augmenter};
 pub use dataset::{Bytes, Dataset, Report};
 pub use error::DataError;
 pub use formats::detect;
-pub use load::load;
+pub use load::{Look, load, look};
 pub use sample::{Amount, Drawn, Sampling, Sharing};
 pub use samples::{Memory, ReadAt, Sample, Samples, Shelf, Stored, Values};
 pub use spec::{

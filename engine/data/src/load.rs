@@ -5,15 +5,18 @@
 //! the shelf: memory does not grow with the number of samples.
 
 mod choice;
+mod look;
 mod truth;
 
 use rayon::prelude::*;
+
+pub use self::look::{Look, look};
 
 use self::choice::{named, part, pick, pool};
 use crate::audio::Analysis;
 use crate::dataset::{Dataset, Report};
 use crate::error::DataError;
-use crate::formats::{self, Listing, PartValues, Records, Source};
+use crate::formats::{self, Listing, PartValues, Records, Source, Truth};
 use crate::image::{self, Pixels, Preparation};
 use crate::npy;
 use crate::resize::Picture;
@@ -28,8 +31,8 @@ const LEAST_PER_TASK: usize = 16;
 /// Bytes of a piece: many samples, and little beside a model.
 const PIECE: usize = 8 << 20;
 
-/// Loads what `spec` asks for onto a shelf, with an account of what was found.
-pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Report), DataError> {
+/// The settings with the format that the data have, for a listing of all that is divided later.
+fn recognized(tree: &Tree, spec: &Spec) -> Result<Spec, DataError> {
     spec.check()?;
     let format = match spec.format {
         Format::Auto if spec.list.is_some() => Format::List,
@@ -43,48 +46,111 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
     };
     // What was recognized may have no use for a setting.
     known.check()?;
-    let Listing {
-        mut splits,
+    Ok(known)
+}
+
+/// The samples that `spec` asks for, before any is decoded.
+struct Chosen<'a> {
+    spec: &'a Spec,
+    splits: Vec<String>,
+    classes: Vec<String>,
+    labels: Option<Vec<u32>>,
+    truth: Option<Truth<'a>>,
+    source: Source<'a>,
+    skipped: Vec<(String, String)>,
+    other_files: usize,
+    available: usize,
+    /// Positions in the listing, ascending.
+    picks: Vec<usize>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Chosen<'a> {
+    /// Lists and draws; `known` is what [`recognized`] made of `spec`.
+    fn of(tree: &'a Tree, spec: &Spec, known: &'a Spec) -> Result<Self, DataError> {
+        let format = known.format;
+        let Listing {
+            mut splits,
+            mut classes,
+            labels,
+            truth,
+            source,
+            skipped,
+            other_files,
+        } = formats::list(tree, known, format)?;
+        if source.len() == 0 {
+            return Err(DataError::NoSamples {
+                place: tree.origin().to_owned(),
+                why: "the files hold none".into(),
+            });
+        }
+        if let Source::Records(Records { parts, shape, .. }) = &source
+            && shape.contains(&0)
+        {
+            let place = parts
+                .first()
+                .map_or_else(|| tree.origin().to_owned(), |part| part.place.clone());
+            return Err(DataError::NoSamples {
+                place,
+                why: format!("the samples have shape {shape:?}"),
+            });
+        }
+        if let (Format::Idx | Format::Numpy, Some(names)) = (format, &spec.class_names) {
+            classes = named(names.read(tree)?, &classes)?;
+        }
+        let mut warnings = Vec::new();
+        let pool = pool(spec, source.len(), labels.as_deref(), &mut splits)?;
+        let pool = part(spec, pool, labels.as_deref())?;
+        let of_pool: Option<Vec<u32>> = labels
+            .as_ref()
+            .map(|labels| pool.iter().map(|&index| labels[index]).collect());
+        let available = pool.len();
+        let mut picks = pick(spec, available, &classes, of_pool.as_deref(), &mut warnings)?;
+        for index in &mut picks {
+            *index = pool[*index];
+        }
+        Ok(Chosen {
+            spec: known,
+            splits,
+            classes,
+            labels,
+            truth,
+            source,
+            skipped,
+            other_files,
+            available,
+            picks,
+            warnings,
+        })
+    }
+
+    /// Decodes the first `count` of the picked samples.
+    fn decoded(&self, tree: &Tree, count: usize, shelf: &dyn Shelf) -> Result<(Samples, Failures), DataError> {
+        let spectrogram = self.spec.spectrogram.unwrap_or_default();
+        let analysis = (self.spec.format == Format::Audio).then(|| Analysis::new(spectrogram));
+        let picks = &self.picks[..count.min(self.picks.len())];
+        decode(tree, self.spec, &self.source, picks, analysis.as_ref(), shelf)
+    }
+}
+
+/// Loads what `spec` asks for onto a shelf, with an account of what was found.
+pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Report), DataError> {
+    let known = recognized(tree, spec)?;
+    let chosen = Chosen::of(tree, spec, &known)?;
+    let (samples, failures) = chosen.decoded(tree, usize::MAX, shelf)?;
+    let Chosen {
+        spec: &Spec { format, .. },
+        splits,
         mut classes,
         labels,
         truth,
         source,
         mut skipped,
         other_files,
-    } = formats::list(tree, &known, format)?;
-    if source.len() == 0 {
-        return Err(DataError::NoSamples {
-            place: tree.origin().to_owned(),
-            why: "the files hold none".into(),
-        });
-    }
-    if let Source::Records(Records { parts, shape, .. }) = &source
-        && shape.contains(&0)
-    {
-        let place = parts
-            .first()
-            .map_or_else(|| tree.origin().to_owned(), |part| part.place.clone());
-        return Err(DataError::NoSamples {
-            place,
-            why: format!("the samples have shape {shape:?}"),
-        });
-    }
-    if let (Format::Idx | Format::Numpy, Some(names)) = (format, &spec.class_names) {
-        classes = named(names.read(tree)?, &classes)?;
-    }
-    let mut warnings = Vec::new();
-    let pool = pool(spec, source.len(), labels.as_deref(), &mut splits)?;
-    let pool = part(spec, pool, labels.as_deref())?;
-    let of_pool: Option<Vec<u32>> = labels
-        .as_ref()
-        .map(|labels| pool.iter().map(|&index| labels[index]).collect());
-    let available = pool.len();
-    let mut picks = pick(spec, available, &classes, of_pool.as_deref(), &mut warnings)?;
-    for index in &mut picks {
-        *index = pool[*index];
-    }
-    let analysis = (format == Format::Audio).then(|| Analysis::new(spec.spectrogram.unwrap_or_default()));
-    let (samples, failures) = decode(tree, spec, &source, &picks, analysis.as_ref(), shelf)?;
+        available,
+        mut picks,
+        mut warnings,
+    } = chosen;
     let total = picks.len();
     if let Some((first, why)) = failures.first()
         && (spec.on_error == OnError::Fail || failures.len() == total)

@@ -51,6 +51,23 @@ fn the_pets_are_known_by_their_layout() {
 }
 
 #[test]
+fn a_class_in_the_names_is_a_class_that_was_asked_for() {
+    let files = [
+        ("images/beagle_7.jpg", png(2, 2, [1; 3])),
+        ("images/pug_2.jpg", png(2, 2, [2; 3])),
+        ("list.txt", b"beagle_7\npug_2\n".to_vec()),
+    ];
+    let named = r#"{"list": "list.txt", "columns": ["name"], "name": "{class}_{index}", "labels": "class"}"#;
+    let (found, _) = load(tar(&files), named).expect("classes");
+    assert_eq!(
+        (found.labels, found.classes),
+        (Some(vec![0, 1]), vec!["beagle".into(), "pug".into()])
+    );
+    let unnamed = r#"{"list": "list.txt", "columns": ["name"], "labels": "class"}"#;
+    insta::assert_snapshot!(refused(tar(&files), unnamed), @"columns: list.txt has no column that is `label` or `class`; it has beagle_7");
+}
+
+#[test]
 fn a_listed_image_that_is_missing_is_named_or_skipped() {
     let mut files = pets();
     files.retain(|(name, _)| *name != "images/beagle_7.jpg");

@@ -85,6 +85,7 @@ pub struct Diagnostic {
     label: String,
     related: Vec<(Place, String)>,
     help: Option<String>,
+    remark: bool,
     source: Arc<SourceText>,
 }
 
@@ -97,8 +98,16 @@ impl Diagnostic {
             label: String::new(),
             related: Vec::new(),
             help: None,
+            remark: false,
             source: Arc::clone(source),
         }
+    }
+
+    /// A warning: worth a look, and no reason to refuse the recipe.
+    #[must_use]
+    pub fn as_remark(mut self) -> Self {
+        self.remark = true;
+        self
     }
 
     /// Adds words beside the carets.
@@ -151,7 +160,8 @@ impl Diagnostic {
 
     /// The complaint with its source lines, carets and help.
     pub fn render(&self, paint: Paint) -> String {
-        let mut group = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
+        let level = if self.remark { Level::WARNING } else { Level::ERROR };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         let mut annotations = Vec::new();
         let mut notes = Vec::new();
         match &self.place {

@@ -155,9 +155,11 @@ impl Expectation {
             && SHARES.contains(&path.as_str())
         {
             for relation in Relation::ALL {
+                // A drop may be negative: a gain.
+                let least = if drop_from.is_some() { -1.0 } else { 0.0 };
                 let beyond = bounds
                     .iter()
-                    .any(|(r, bound)| *r == relation && bound.is_some_and(|b| b.abs() > 1.0));
+                    .any(|(r, bound)| *r == relation && bound.is_some_and(|b| !(least..=1.0).contains(&b)));
                 if let Some(node) = fields.get(relation.key()).filter(|_| beyond) {
                     let problem = format!("expect.{}: {path} is a share between 0 and 1", relation.key());
                     complaints.push(complaints.at(node.place.clone(), problem).help("write 0.9 for 90 %"));
@@ -186,6 +188,19 @@ impl Expectation {
             complaints.push(complaints.at(node.place.clone(), problem).help(help));
             None
         });
+        let of = |relations: [Relation; 2]| {
+            let bounds = bounds.iter().filter(move |(relation, _)| relations.contains(relation));
+            bounds.filter_map(|(_, bound)| *bound)
+        };
+        let least = of([Relation::AtLeast, Relation::Above]).reduce(f64::max);
+        let most = of([Relation::AtMost, Relation::Below]).reduce(f64::min);
+        if let (Some(least), Some(most)) = (least, most)
+            && least > most
+        {
+            let problem = format!("expect: no number is at least {least} and at most {most}");
+            let help = "turn the bounds around, or keep one";
+            complaints.push(complaints.at(node.place.clone(), problem).help(help));
+        }
         if bounds.is_empty() {
             complaints.push(
                 complaints

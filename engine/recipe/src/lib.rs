@@ -52,6 +52,7 @@ mod shape;
 mod source;
 mod step;
 pub mod suggest;
+mod unused;
 mod vocabulary;
 pub mod yaml;
 

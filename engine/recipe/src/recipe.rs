@@ -12,7 +12,7 @@ use crate::{
     expand, fields, graph, name,
     search::{GridPoint, Search},
     step::{Op, Reader, Scope, op_of},
-    suggest,
+    suggest, unused,
 };
 
 /// A recipe whose every name is resolved and every value checked.
@@ -38,6 +38,8 @@ pub struct Recipe {
     pub expect: Vec<Expectation>,
     /// The steps that `--only` names; empty for all.
     pub only: Vec<String>,
+    /// What is worth a look, and no mistake.
+    pub remarks: Vec<Diagnostic>,
     /// SHA-256 of what is computed, whatever the text looks like, and of the overrides.
     pub digest: [u8; 32],
     /// The points of the grid that are run; all of them where nothing is said.
@@ -132,6 +134,8 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         .as_ref()
         .and_then(|node| Search::of(&mut complaints, &bindings, &known, node));
     crate::source::add_paths(&mut sources, &raw.source.name, steps.values());
+    let (idle_axes, remarks) = unused::unused(&complaints, raw);
+    complaints.extend(idle_axes);
     let recipe = Recipe {
         schema: SCHEMA,
         name,
@@ -143,6 +147,7 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         steps,
         expect,
         only: overrides.only.clone(),
+        remarks,
         digest: overrides.digest(&raw.content()),
         points: None,
         source: Arc::clone(&raw.source),

@@ -59,6 +59,10 @@ impl Search {
     /// Reads the mapping under `search`.
     pub(crate) fn of(complaints: &mut Complaints, bindings: &Bindings, steps: &Steps<'_>, node: &Node) -> Option<Self> {
         let fields = Fields::of(complaints, "search", node, &KEYS)?;
+        if bindings.axes().is_empty() {
+            let complaint = complaints.at(node.place.clone(), "search: the recipe has no axes to search along");
+            complaints.push(complaint.help("add `axes: { sparsity: [0.2, 0.5] }`, or remove `search`"));
+        }
         let whole = |complaints: &mut Complaints, name: &str, node: &Node, least: u64| {
             let number = match &node.value {
                 Yaml::Number(number) => number.as_u64().filter(|&n| n >= least),

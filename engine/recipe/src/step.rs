@@ -37,6 +37,8 @@ pub struct Step {
     pub sources: Vec<(String, String)>,
     /// The step's name in the recipe's text.
     pub span: Span,
+    /// Where its sources are named, by parameter.
+    pub(crate) named: Vec<(String, Place)>,
     /// The parameters as written, without ports and sources.
     pub(crate) params: Vec<(Key, Node)>,
     /// The condition under which an instance exists.
@@ -56,7 +58,8 @@ impl Step {
             .iter()
             .find(|port| port.name == field)
             .map(|port| &port.place);
-        param.or(port).cloned().unwrap_or(Place::Recipe(self.span))
+        let source = self.named.iter().find(|(key, _)| key == field).map(|(_, place)| place);
+        param.or(port).or(source).cloned().unwrap_or(Place::Recipe(self.span))
     }
 
     /// The names of params and axes that its own text mentions.
@@ -146,6 +149,7 @@ impl Reader<'_> {
             resources: Resources::default(),
             ports: Vec::new(),
             sources: Vec::new(),
+            named: Vec::new(),
             span: match &name.place {
                 Place::Recipe(span) => *span,
                 Place::Option(_) => Span::default(),
@@ -258,6 +262,7 @@ impl Reader<'_> {
                     let is_path = |name: &str| takes_files && FILE_ENDINGS.iter().any(|ending| name.ends_with(ending));
                     let source = self.source(&path, value, is_path);
                     step.sources.extend(source.map(|source| (key.name.clone(), source)));
+                    step.named.push((key.name.clone(), value.place.clone()));
                 }
                 Some(Field { shape, .. }) if shape.named_ports().is_some() => {
                     self.named_ports(step, &path, value, shape);

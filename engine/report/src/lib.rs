@@ -36,7 +36,7 @@ pub use input::{
 };
 pub use junit::junit;
 pub use plots::{Block, Network};
-pub use questions::{BestUnder, Expected, Question, check_questions};
+pub use questions::{BestUnder, Expected, Question, Tells, check_questions};
 pub use render::{ReportFile, render};
 pub use sensitivity::{Sensitivity, SensitivityRow};
 pub use step_summary::step_summary;

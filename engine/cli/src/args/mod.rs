@@ -208,7 +208,7 @@ pub enum Listing {
 
 #[derive(Debug, Args)]
 pub struct DocArgs {
-    /// The op, `module`, or `support` for operators by formats
+    /// The op, `module`, `support` for operators by formats, or `keys` for what enters the key of each op
     #[arg(required_unless_present = "all")]
     pub op: Option<String>,
     /// The module of architectures, after `module`

@@ -187,7 +187,7 @@ impl Folder {
 
     /// Makes the files complete in a folder beside, named by their numbers.
     fn stage(&self, files: &[&Wanted<'_>]) -> Result<tempfile::TempDir, Unwritten> {
-        let staged = unfinished().tempdir_in(&self.0);
+        let staged = unfinished().tempdir_in(&self.0).map_err(without_path);
         let staged = staged.with_context(|| self.unwritable()).map_err(Failure::from)?;
         for (i, file) in files.iter().enumerate() {
             let to = staged.path().join(i.to_string());
@@ -262,8 +262,16 @@ pub enum There {
     Stranger(String),
 }
 
+/// Makes what is not finished yet. Its errors name a path that nobody chose: see [`without_path`].
 pub fn unfinished<'a>() -> tempfile::Builder<'a, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED).rand_bytes(RANDOM);
     builder
+}
+
+/// The system's refusal alone: who says it names the place.
+pub fn without_path(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or(error, io::Error::from_raw_os_error)
 }

@@ -1,9 +1,11 @@
-//! `pipeline check`: all mistakes of recipes at once, without running anything.
+//! `pipeline check`: all mistakes of recipes at once, without running anything. Files at hand are looked into.
+
+use recipe::render_all;
 
 use crate::args::CheckArgs;
 use crate::commands;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::project::{Project, rendered};
+use crate::project::{Doubts, Project, rendered};
 use crate::terminal::{Terminal, Volume};
 use crate::units;
 
@@ -11,12 +13,26 @@ use crate::units;
 pub fn check(args: &CheckArgs, terminal: &Terminal) -> Outcome {
     let mut exit = Exit::Success;
     for file in &args.recipes {
-        match Project::read(file, &args.choices) {
+        let read = Project::read(file, &args.choices).map(|read| {
+            read.and_then(|mut project| {
+                let Doubts { mistakes, unread } = project.doubts();
+                project.recipe.remarks.extend(unread);
+                if mistakes.is_empty() {
+                    Ok(project)
+                } else {
+                    Err(mistakes)
+                }
+            })
+        });
+        match read {
             Ok(Ok(project)) if terminal.volume >= Volume::Normal => {
                 let (steps, instances) = (project.recipe.steps.len(), project.instances.len());
                 let steps = units::count(steps, "step");
                 let instances = units::count(instances, "instance");
                 let commands = commands::lines(&project);
+                if !project.recipe.remarks.is_empty() {
+                    terminal.say(&render_all(&project.recipe.remarks, terminal.paint()));
+                }
                 terminal.result(&format!(
                     "{}: no mistakes, {steps}, {instances}\n{commands}",
                     file.display()

@@ -1,4 +1,5 @@
-//! `pipeline doc`: the reference page of an op, made from its parameter struct; and the page on what is supported, made by trying it.
+//! `pipeline doc`: the reference page of an op, made from its parameter struct; the page on what is supported, made by trying it; and the one on
+//! what enters keys.
 
 use std::fs;
 use std::path::Path;
@@ -31,6 +32,10 @@ pub fn doc(args: &DocArgs, terminal: &Terminal) -> Outcome {
     let name = args.op.as_deref().unwrap_or_default();
     if name == "support" {
         terminal.result(&models::operator_support::markdown())?;
+        return Ok(Exit::Success);
+    }
+    if name == "keys" {
+        terminal.result(&schedule::keys_markdown())?;
         return Ok(Exit::Success);
     }
     let spec = specs.iter().find(|spec| spec.name == name);

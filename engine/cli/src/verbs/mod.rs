@@ -29,6 +29,7 @@ use clap::Parser as _;
 use crate::args::{Cli, Everywhere, Verb};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
+use crate::signals;
 use crate::terminal::Terminal;
 
 /// Reads the command line, does what it says and tells what went wrong.
@@ -40,6 +41,8 @@ pub fn main() -> Exit {
     };
     let on_stdout = matches!(&cli.verb, Verb::Run(run) if run.events.as_deref().is_some_and(progress::is_stdout));
     let terminal = Terminal::new(cli.everywhere.volume(), on_stdout);
+    // Without them the system ends the process all the same, with a code of its own.
+    let _ = signals::take();
     match dispatch(cli.verb, &cli.everywhere, &terminal, started) {
         Ok(exit) | Err(Failure::Told(exit)) => exit,
         Err(Failure::Error(exit, error)) => {

@@ -26,7 +26,13 @@ use crate::{cache_folder, commands, engine, failures, gates, remote_cache, saved
 
 /// Carries out a run.
 pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started: Instant) -> Outcome {
+    let cancelled = signals::cancellation()?;
     let mut project = Project::load(&args.recipe, &args.choices, terminal)?;
+    let doubts = project.doubts();
+    if !doubts.mistakes.is_empty() {
+        terminal.say(&project::rendered(&doubts.mistakes, terminal));
+        return Err(Failure::Told(Exit::Invalid));
+    }
     commands::demand_allowed(&project, commands::are_allowed(args.pace.allow_external))?;
     let folder = Folder::prepare(args.out.clone().unwrap_or_else(|| default_folder(&project, args.shard)))?;
     let events = args.events.as_deref().map(open_events).transpose()?;
@@ -38,7 +44,6 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     if let Some(shard) = args.shard {
         shard::narrow(&mut project, shard)?;
     }
-    let cancelled = signals::cancellation()?;
     let progress = progress::progress(terminal);
 
     // Held until the outputs are written, so that no garbage collection takes what is about to be used.

@@ -232,7 +232,8 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
         })
     });
     let read: Vec<Read<'a>> = read.collect::<Result<_, DataError>>()?;
-    let kind = Kind::of(spec.labels, &read, masks.are_known())?;
+    let in_name = name.as_ref().is_some_and(|pattern| pattern.has("class"));
+    let kind = Kind::of(spec.labels, &read, masks.are_known(), in_name)?;
     let mut by_split: BySplit<Vec<Listed<'a>>> = BySplit::new();
     let mut skipped: BTreeMap<Option<Split>, Vec<(String, String)>> = BTreeMap::new();
     for list in &read {

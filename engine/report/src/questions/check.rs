@@ -13,8 +13,23 @@ pub struct Expected<'a> {
     pub variant: &'a str,
     /// See [`Entry::coordinates`](crate::Entry::coordinates).
     pub coordinates: &'a [(String, String)],
-    /// Whether it may come from a `compress` step.
-    pub compressed: bool,
+    /// What it tells.
+    pub tells: Tells,
+}
+
+/// What a finding tells of a variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tells {
+    /// How well it decides.
+    Quality,
+    /// The size of its file.
+    Size,
+    /// Its sizes, packed and not: what a `compress` step finds.
+    Packing,
+    /// How long it takes.
+    Time,
+    /// Something else.
+    Other,
 }
 
 /// Checks that a baseline, the axis of repeats and the names in questions are among the variants that are going to be there.
@@ -83,12 +98,24 @@ pub fn check_questions(
                         "questions: best-under: `points` are counted from a baseline: name one as `baseline`".into(),
                     );
                 }
+                let told = |wanted: &[Tells]| expected.iter().any(|finding| wanted.contains(&finding.tells));
+                let sizes = [Tells::Size, Tells::Packing];
+                for (asked, wanted, step) in [
+                    (true, &[Tells::Quality][..], "how good a variant is: name an evaluate"),
+                    (bytes.is_some(), &sizes, "sizes: name an export or compress"),
+                    (zip_bytes.is_some(), &sizes, "sizes: name an export or compress"),
+                    (ms.is_some(), &[Tells::Time], "times: name a benchmark"),
+                ] {
+                    if asked && !told(wanted) {
+                        return Err(format!("questions: best-under: needs {step} step under `compare`"));
+                    }
+                }
             }
             Question::Epochs { of, against } => {
                 known.family("epochs: of", of)?;
                 known.family("epochs: against", against)?;
             }
-            Question::Deflation if !expected.iter().any(|finding| finding.compressed) => {
+            Question::Deflation if !expected.iter().any(|finding| finding.tells == Tells::Packing) => {
                 return Err("questions: deflation needs what a compress step finds: name one under `compare`".into());
             }
             Question::Deflation | Question::Sizes | Question::Dominance => {}
@@ -162,7 +189,7 @@ mod tests {
         let finding = |variant, coordinates| Expected {
             variant,
             coordinates,
-            compressed: false,
+            tells: Tells::Quality,
         };
         let expected = [
             finding("base", &[]),

@@ -14,7 +14,7 @@ mod epochs;
 mod sizes;
 mod trend;
 
-pub use check::{Expected, check_questions};
+pub use check::{Expected, Tells, check_questions};
 
 use std::collections::BTreeSet;
 

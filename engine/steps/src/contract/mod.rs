@@ -4,6 +4,7 @@
 
 pub mod artifact;
 mod error;
+mod facts;
 mod foresight;
 pub mod intermediates;
 mod model;
@@ -13,7 +14,8 @@ mod ranges;
 
 pub use artifact::{Artifact, Blob, DOCUMENT, Decoded};
 pub use error::StepError;
-pub use foresight::{Arithmetic, Facts, Foreseen, LabelKind, Outlook, foresee};
+pub use facts::{Arithmetic, Drawn, Facts, LabelKind, Network, SampleFacts};
+pub use foresight::{Doubt, Foreseen, Outlook, SourceOutlook, foresee};
 pub use intermediates::{IntermediateResults, Key, NothingKept, Numbers};
-pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFiles, demand_floats};
+pub use op::{Context, Inputs, Labelled, Op, Output, Registered, SourceFiles, demand_floats, passed};
 pub use ranges::Ranges;

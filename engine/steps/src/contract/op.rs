@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::StepError;
-use crate::contract::{Arithmetic, Artifact, Decoded, Facts, IntermediateResults, Outlook};
+use crate::contract::{Arithmetic, Artifact, Decoded, Drawn, Facts, IntermediateResults, Outlook};
 
 /// An op of the recipe language. The parameter struct is its only declaration.
 pub trait Op {
@@ -41,6 +41,10 @@ pub trait Op {
 
     /// Ports whose models must compute with floats.
     const TAKES_FLOATS: &'static [&'static str] = &[];
+    /// Ports whose models are given the samples at other ports: both, for each.
+    const FEEDS: &'static [(&'static str, &'static str)] = &[];
+    /// Whether the model at the port `model` is folded before anything else happens to it.
+    const FOLDS: bool = false;
 
     /// How long the op takes, beside an `export`: a rough figure, by which the instances of a plan are spread evenly over machines. A result
     /// never depends on it.
@@ -61,6 +65,14 @@ pub trait Op {
         Ok(())
     }
 
+    /// The parameters that do nothing beside the others, by their paths (`prune.power`), with what they are for. Where one is written and does
+    /// nothing in any instance of the step, the recipe is refused: nothing is ignored in silence. Seeds do no harm. `ports` names the ports and
+    /// sources that are filled.
+    fn idle(params: &Self::Params, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let _ = (params, ports);
+        Vec::new()
+    }
+
     /// What is known of the result before anything runs, from what is known of the inputs. A model passes on what is known of the
     /// one that it is made from.
     ///
@@ -73,9 +85,9 @@ pub trait Op {
             // What has learned is stored in single precision.
             ArtifactKind::Model if Self::LEARNS => Facts {
                 arithmetic: Some(Arithmetic::Float),
-                ..inputs.facts("model")
+                ..passed::<Self>(inputs)
             },
-            ArtifactKind::Model => inputs.facts("model"),
+            ArtifactKind::Model => passed::<Self>(inputs),
             _ => Facts::default(),
         })
     }
@@ -94,6 +106,33 @@ pub fn demand_floats<O: Op + ?Sized>(inputs: &Outlook) -> Result<(), String> {
             matches!(found, Arithmetic::Float | Arithmetic::HalfWeights)
         })
     })
+}
+
+/// What is known of a model with the layers of the one at the port `model`.
+pub fn passed<O: Op + ?Sized>(inputs: &Outlook) -> Facts {
+    let facts = inputs.facts("model");
+    Facts {
+        folded: facts.folded || O::FOLDS,
+        network: inputs.network("model", O::FOLDS),
+        ..facts
+    }
+}
+
+/// The samples that a result was made with: those of all models and ranges before it, and those that the op was given.
+fn learned<O: Op>(inputs: &Outlook) -> Vec<Arc<Drawn>> {
+    let mut all: Vec<Arc<Drawn>> = Vec::new();
+    let mut add = |drawn: &Arc<Drawn>| {
+        if !all.contains(drawn) {
+            all.push(drawn.clone());
+        }
+    };
+    for port in ["model", "ranges"] {
+        inputs.facts(port).learned.iter().for_each(&mut add);
+    }
+    if O::FEEDS.contains(&("model", "data")) && matches!(O::PRODUCES, ArtifactKind::Model | ArtifactKind::Ranges) {
+        inputs.facts("data").drawn.iter().for_each(&mut add);
+    }
+    all
 }
 
 /// What a step is given, by port.
@@ -242,7 +281,8 @@ impl Output {
 
 type Complete = fn(&Value, &[&str]) -> Result<Value, String>;
 type MeasuresMachine = fn(Value) -> bool;
-type Foresee = fn(&Value, &Outlook) -> Result<Facts, String>;
+type Foresee = fn(&str, &Value, &Outlook) -> Result<Facts, String>;
+type Idle = fn(&Value, &[&str]) -> Vec<(&'static str, &'static str)>;
 type Run = fn(Value, &Inputs, &Context<'_>) -> Result<Output, StepError>;
 
 /// An op with its types erased.
@@ -259,6 +299,7 @@ pub struct Registered {
     complete: Complete,
     measures_machine: MeasuresMachine,
     foresee: Foresee,
+    idle: Idle,
     run: Run,
 }
 
@@ -284,9 +325,25 @@ impl Registered {
                 serde_json::to_value(&params).map_err(|e| e.to_string())
             },
             measures_machine: |params| serde_json::from_value(params).is_ok_and(|params| O::measures_machine(&params)),
-            foresee: |params, inputs| {
+            foresee: |step, params, inputs| {
                 let params: O::Params = serde_json::from_value(params.clone()).map_err(|e| e.to_string())?;
-                O::foresee(&params, inputs)
+                let mut facts = O::foresee(&params, inputs)?;
+                for (model, data) in O::FEEDS {
+                    inputs.demand_fit(model, data)?;
+                }
+                facts.learned = learned::<O>(inputs);
+                if let Some(drawn) = facts.drawn.as_mut().and_then(Arc::get_mut) {
+                    step.clone_into(&mut drawn.step);
+                }
+                Ok(facts)
+            },
+            idle: |params, ports| {
+                let complete = serde_json::from_value::<O::Params>(params.clone());
+                let idle = complete.map_or_else(|_| Vec::new(), |complete| O::idle(&complete, ports));
+                let written = |path: &str| path.split('.').try_fold(params, |at, key| at.get(key)).is_some();
+                idle.into_iter()
+                    .filter(|(path, _)| ports.contains(path) || written(path))
+                    .collect()
             },
             run: |params, inputs, context| {
                 let params = serde_json::from_value(params).map_err(|e| StepError::Encode(e.to_string()))?;
@@ -297,16 +354,22 @@ impl Registered {
 
     /// The parameters with their defaults, without ports: the part of a key called parameters.
     pub fn complete(&self, params: &Value, ports: &[&str]) -> Result<Value, String> {
-        if let Some((pattern, name)) = unknown_operator(params) {
+        if let Some((key, pattern, name)) = unknown_operator(params) {
             let near = recipe::suggest::nearest(name, Operator::NAMES.iter().copied());
-            let near = near
-                .map(|near| format!("; did you mean `op:{near}`?"))
-                .unwrap_or_default();
-            return Err(format!("`{pattern}` names no operator{near}"));
+            let advice = near.map_or_else(
+                || format!("there are {}", Operator::NAMES.join(", ")),
+                |near| format!("did you mean `op:{near}`?"),
+            );
+            return Err(format!("{key}: `{pattern}` names no operator; {advice}"));
         }
         let mut complete = (self.complete)(params, ports)?;
         self.spec.strip(&mut complete);
         Ok(complete)
+    }
+
+    /// See [`Op::LEARNS`].
+    pub fn learns(&self) -> bool {
+        self.learns
     }
 
     /// See [`Op::measures_machine`]; `params` are complete.
@@ -314,12 +377,17 @@ impl Registered {
         (self.measures_machine)(params.clone())
     }
 
-    /// See [`Op::foresee`].
+    /// See [`Op::foresee`]; `step` is the name of the step.
     ///
     /// # Errors
     /// Why nothing can come of such inputs.
-    pub fn foresee(&self, params: &Value, inputs: &Outlook) -> Result<Facts, String> {
-        (self.foresee)(params, inputs)
+    pub fn foresee(&self, step: &str, params: &Value, inputs: &Outlook) -> Result<Facts, String> {
+        (self.foresee)(step, params, inputs)
+    }
+
+    /// See [`Op::idle`]: those that are written in `params`.
+    pub fn idle(&self, params: &Value, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        (self.idle)(params, ports)
     }
 
     /// What of the processor enters the key, by name: that it does not fuse multiplication and addition, for ops that train. Nothing elsewhere: all
@@ -335,20 +403,24 @@ impl Registered {
     }
 }
 
-/// A pattern over layers, anywhere in parameters, that no operator can match.
-fn unknown_operator(params: &Value) -> Option<(&str, &str)> {
-    match params {
-        Value::String(pattern) => {
-            let name = pattern.strip_prefix("op:")?;
-            let known = Operator::NAMES
-                .iter()
-                .any(|operator| methods::patterns::glob(name, operator));
-            (!known).then_some((pattern.as_str(), name))
+/// A pattern over layers that no operator can match, with the parameter that it stands under.
+fn unknown_operator(params: &Value) -> Option<(&str, &str, &str)> {
+    fn below(params: &Value) -> Option<(&str, &str)> {
+        match params {
+            Value::String(pattern) => {
+                let name = pattern.strip_prefix("op:")?;
+                let known = Operator::NAMES
+                    .iter()
+                    .any(|operator| methods::patterns::glob(name, operator));
+                (!known).then_some((pattern.as_str(), name))
+            }
+            Value::Array(items) => items.iter().find_map(below),
+            Value::Object(fields) => fields.values().find_map(below),
+            _ => None,
         }
-        Value::Array(items) => items.iter().find_map(unknown_operator),
-        Value::Object(fields) => fields.values().find_map(unknown_operator),
-        _ => None,
     }
+    let mut fields = params.as_object()?.iter();
+    fields.find_map(|(key, value)| below(value).map(|(pattern, name)| (key.as_str(), pattern, name)))
 }
 
 /// The numbers in what a step finds about what it makes.

@@ -24,3 +24,17 @@ pub struct Override {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sparsity: f64,
 }
+
+/// Refuses an empty list of names, and a name that stands twice.
+///
+/// # Errors
+/// The parameter `key`, and what to do.
+pub fn named_once<T: PartialEq + std::fmt::Display>(key: &str, names: &[T]) -> Result<(), String> {
+    if names.is_empty() {
+        return Err(format!("{key}: the list is empty; name one at least, or leave it out"));
+    }
+    let again = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
+    again.map_or(Ok(()), |(_, name)| {
+        Err(format!("{key}: `{name}` stands twice; remove one"))
+    })
+}

@@ -1,11 +1,13 @@
 //! What steps that train have in common: which constants learn, from which loss, for how long, and what is reported of it.
 
+mod foresight;
 mod initialize;
 pub mod params;
 mod samples;
 mod scope;
 mod teacher;
 
+pub use foresight::foresee;
 pub use initialize::{draw, initialize};
 pub use teacher::Teacher;
 #[cfg(test)]

@@ -114,8 +114,38 @@ impl Training {
         if self.train == Part::Head && !self.layers.is_empty() {
             return Err("train: head and layers exclude each other: keep one".into());
         }
+        if self.learning_rate <= 0.0 {
+            return Err("learning-rate: at 0 nothing is learned; say more, such as 1e-4".into());
+        }
+        if self.clip_norm.is_some_and(|norm| norm <= 0.0) {
+            return Err("clip-norm: at 0 no gradient is left; say more, such as 1".into());
+        }
         Augmenter::new(self.augment.clone(), self.seed).map_err(|error| error.to_string())?;
         Ok(())
+    }
+
+    /// See [`Op::idle`](crate::contract::Op::idle).
+    pub fn idle(&self, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let mut idle = Vec::new();
+        if ports.contains(&"validation") {
+            idle.push(("hold-out", "training without `validation`"));
+        } else if self.hold_out == 0.0 {
+            let held = "training that holds samples out, or is given `validation`";
+            idle.push(("patience", held));
+            if self.keep_model == KeepModel::Best {
+                idle.push(("keep-model", held));
+            }
+        }
+        if self.patience.is_some_and(|patience| patience >= self.epochs) {
+            idle.push(("patience", "training of more epochs"));
+        }
+        if self.loss == LossName::MeanSquaredError {
+            idle.push(("label-smoothing", "losses of shares"));
+        }
+        if self.norms == NormsName::Frozen {
+            idle.push(("bn-momentum", "norms that learn"));
+        }
+        idle
     }
 
     pub(super) fn optimizer(&self) -> Optimizer {

@@ -22,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
+use crate::contract::parameters::named_once;
 use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, Ranges, demand_floats};
 use crate::sampling::Samples;
 use crate::sampling::probe::Probe;
@@ -99,6 +100,7 @@ impl Op for AutoOp {
     const EFFORT: u32 = 100;
     const EXAMPLE: &'static str = "small: { auto: { model: base, ranges: ranges, data: train, drop: 0.01 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
 
     fn measures_machine(params: &Auto) -> bool {
         params.latency.is_some()
@@ -108,17 +110,57 @@ impl Op for AutoOp {
         if params.weights.is_empty() {
             return Err("weights: none to choose from; name some of float, int8, int4".into());
         }
+        named_once("weights", &params.weights)?;
+        for (key, limit) in [("bytes", params.bytes), ("bit-operations", params.bit_operations)] {
+            if limit == Some(0) {
+                return Err(format!("{key}: no model takes none; allow more, or remove it"));
+            }
+        }
         if params.latency.is_some_and(|limit| limit.is_nan() || limit <= 0.0) {
             return Err("latency: no model takes no time; give milliseconds, such as 5".into());
         }
         Ok(())
     }
 
-    fn foresee(_params: &Auto, inputs: &Outlook) -> Result<Facts, String> {
+    fn idle(params: &Auto, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        match params.rounding {
+            RoundingMethod::Nearest => vec![("damping", "rounding gptq")],
+            RoundingMethod::Gptq => Vec::new(),
+        }
+    }
+
+    fn foresee(params: &Auto, inputs: &Outlook) -> Result<Facts, String> {
         demand_floats::<Self>(inputs)?;
+        inputs.demand_own_ranges()?;
+        let facts = inputs.facts("model");
+        let network = inputs.network("model", true);
+        if let (Some(network), Some(limit), false) = (&network, params.bytes, facts.narrower) {
+            let narrowest = params.weights.iter().map(|weights| weights.bits()).min().unwrap_or(0);
+            let of = |layer: &Layer| (layer.len() as u64 * u64::from(narrowest)).div_ceil(8);
+            let least: u64 = layers(&network.graph).iter().map(of).sum();
+            if least > limit {
+                return Err(format!(
+                    "bytes: with {narrowest} bits for every weight the model still has {least} bytes of them, more than {limit}; allow more, or prune or shrink the model first"
+                ));
+            }
+        }
+        if let (Some(network), Some(limit), false) = (&network, params.bit_operations, facts.narrower) {
+            let bits = |weights: &WeightType| u64::from(weights.bits()) * input_bits(*weights);
+            let narrowest = params.weights.iter().map(bits).min().unwrap_or(0);
+            let graph = &network.graph;
+            let of = |layer: &Layer| graph.node_macs(graph.node(layer.node)) * narrowest;
+            let least: u64 = layers(graph).iter().map(of).sum();
+            if least > limit {
+                return Err(format!(
+                    "bit-operations: with the narrowest of `weights` the model still takes {least}, more than {limit}; allow more, or shrink the model first"
+                ));
+            }
+        }
         Ok(Facts {
+            arithmetic: None,
             folded: true,
-            ..Facts::default()
+            network,
+            ..facts
         })
     }
 
@@ -153,6 +195,11 @@ impl Auto {
             ..Settings::of(Scheme::Int8)
         }
     }
+}
+
+/// Bits of a layer's input beside weights of a type.
+fn input_bits(weights: WeightType) -> u64 {
+    if weights == WeightType::Float { 32 } else { 8 }
 }
 
 struct Search<'a> {
@@ -287,8 +334,7 @@ impl Search<'_> {
     fn bit_operations(&self, prepared: &Graph, choices: &[usize]) -> u64 {
         let of = |(layer, &choice): (&Layer, &usize)| {
             let weights = self.params.weights[choice];
-            let inputs = if weights == WeightType::Float { 32 } else { 8 };
-            prepared.node_macs(prepared.node(layer.node)) * u64::from(weights.bits()) * inputs
+            prepared.node_macs(prepared.node(layer.node)) * u64::from(weights.bits()) * input_bits(weights)
         };
         self.layers.iter().zip(choices).map(of).sum()
     }

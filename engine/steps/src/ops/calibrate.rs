@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
+use crate::contract::parameters::named_once;
 use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output, Ranges};
 use crate::sampling::Feeder;
 use crate::sampling::activation_ranges::{self, Choice, Method};
@@ -85,11 +86,13 @@ impl Op for CalibrateOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Ranges;
     const EFFORT: u32 = 5;
     const EXAMPLE: &'static str = "ranges: { calibrate: { model: base, data: train, count: 500, method: minmax } }";
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
 
     fn check(params: &Calibrate, _ports: &[&str]) -> Result<(), String> {
         match (params.count, params.fraction) {
             (Some(_), Some(_)) => Err("count and fraction exclude each other: keep one".into()),
             (None, Some(0.0)) => Err("fraction 0 leaves no samples to calibrate with".into()),
+            _ if params.classes.is_some() => named_once("classes", params.classes.as_deref().unwrap_or_default()),
             _ if params.method != Method::MovingAverage && differs(params.momentum, default_momentum()) => {
                 Err("momentum is for method moving-average: remove it, or change the method".into())
             }
@@ -100,11 +103,32 @@ impl Op for CalibrateOp {
         }
     }
 
-    fn foresee(_params: &Calibrate, inputs: &Outlook) -> Result<Facts, String> {
+    fn foresee(params: &Calibrate, inputs: &Outlook) -> Result<Facts, String> {
         inputs.demand("model", (Self::NAME, "one whose activations are floats"), |found| {
             found != Arithmetic::Integer
         })?;
-        Ok(Facts::default())
+        if let (Some(classes), Some(samples)) = (&params.classes, inputs.facts("data").samples) {
+            samples.demand_classes("classes", classes)?;
+        }
+        Ok(Facts {
+            origin: inputs.facts("model").origin,
+            network: inputs.network("model", true),
+            ..Facts::default()
+        })
+    }
+
+    fn idle(params: &Calibrate, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let mut idle = Vec::new();
+        if params.method != Method::MovingAverage {
+            idle.push(("momentum", "method moving-average"));
+        }
+        if params.method != Method::Percentile {
+            idle.push(("percentile", "method percentile"));
+        }
+        if params.count.is_none() && params.fraction.is_none() {
+            idle.push(("stratified", "a draw: count or fraction"));
+        }
+        idle
     }
 
     fn run(params: &Calibrate, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

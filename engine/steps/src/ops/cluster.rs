@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, demand_floats, passed};
 use crate::sampling::{LayerProblems, Samples, default_count, default_damping, set_rows};
 
 /// Where k-means starts.
@@ -209,6 +209,8 @@ impl Op for ClusterOp {
     const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "clustered: { cluster: { model: base, clusters: 16, init: kmeans++, per: channel } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
+    const FOLDS: bool = true;
 
     fn check(params: &Cluster, ports: &[&str]) -> Result<(), String> {
         match (params.method, ports.contains(&"data")) {
@@ -216,6 +218,22 @@ impl Op for ClusterOp {
             (Method::Nearest, true) => Err("only method hessian looks at `data`: remove it, or the method".into()),
             _ => params.settings().check().map_err(|e| e.to_string()),
         }
+    }
+
+    fn idle(params: &Cluster, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        match params.method {
+            Method::Nearest => vec![("count", "method hessian"), ("damping", "method hessian")],
+            Method::Hessian => Vec::new(),
+        }
+    }
+
+    fn foresee(params: &Cluster, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        let facts = passed::<Self>(inputs);
+        if let Some(network) = &facts.network {
+            network.choose(&params.layers, &params.exclude)?;
+        }
+        Ok(facts)
     }
 
     fn run(params: &Cluster, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, demand_floats, passed};
 use crate::sampling::trial::{Trial, default_count};
 use crate::sampling::{Samples, Walk, rows};
 
@@ -52,6 +52,21 @@ impl Op for CorrectBiasOp {
     const EFFORT: u32 = 5;
     const EXAMPLE: &'static str = "corrected: { correct-bias: { model: int8, reference: base, data: train } }";
     const TAKES_FLOATS: &'static [&'static str] = &["reference"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data"), ("reference", "data")];
+    const FOLDS: bool = true;
+
+    fn foresee(_params: &CorrectBias, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        if let (Some(model), Some(reference)) = (inputs.one("model"), inputs.one("reference"))
+            && (&model.step, &model.coordinates) == (&reference.step, &reference.coordinates)
+        {
+            return Err(format!(
+                "reference: `{}` is the model itself, which has no error beside it; name the float model that it was made from",
+                reference.step
+            ));
+        }
+        Ok(passed::<Self>(inputs))
+    }
 
     fn run(params: &CorrectBias, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let reference = models::prepared(inputs.one("reference")?.model()?.as_ref())?;

@@ -18,15 +18,16 @@ use std::sync::Arc;
 
 use data::transform::Operation;
 use data::{
-    ClassNames, Color, Columns, Format, Labels, Layout, Lists, LoadedDataset, OnError, Part, Resize, Shelf, Spec,
-    Spectrogram, Split, Stored, Transform,
+    ClassNames, Color, Columns, DataError, Format, Labels, Layout, Lists, LoadedDataset, OnError, Part, Resize, Shelf,
+    Spec, Spectrogram, Split, Stored, Transform,
 };
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Facts, Inputs, LabelKind, Op, Outlook, Output};
+use crate::contract::parameters::named_once;
+use crate::contract::{Context, Drawn, Facts, Inputs, LabelKind, Op, Outlook, Output, SampleFacts, SourceFiles};
 
 /// Parameters of `dataset`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -213,6 +214,39 @@ impl Dataset {
         }
     }
 
+    /// What the samples in the files will be.
+    fn look(&self, files: &SourceFiles) -> Result<SampleFacts, StepError> {
+        let tree = data::Tree::open_named(files.files.iter().cloned())?;
+        let mut look = data::look(&tree, &self.spec())?;
+        if self.mask_values.is_some() && look.labels != Some(Labels::Mask) {
+            return Err(StepError::Data(DataError::Setting {
+                key: "mask-values",
+                why: "the samples have no masks; name them with `masks`, or remove it".into(),
+            }));
+        }
+        let transform = self.transform();
+        if let Some(channels) = look.shape.as_ref().and_then(|shape| shape.last()) {
+            let fits = transform.for_channels(*channels).map_err(|problem| match problem {
+                DataError::Setting { why, .. } if self.normalize.is_some() => {
+                    DataError::Setting { key: "normalize", why }
+                }
+                other => other,
+            });
+            fits?;
+        }
+        if let Some(classes) = self.classes.as_ref().filter(|_| self.renumber) {
+            look.range = look.range.map(|[least, most]| {
+                if least == most {
+                    [0, 0]
+                } else {
+                    [0, classes.len().saturating_sub(1) as u32]
+                }
+            });
+            look.classes.clone_from(classes);
+        }
+        Ok(SampleFacts { look, transform })
+    }
+
     fn transform(&self) -> Transform {
         self.normalize
             .map_or_else(|| self.transform.clone(), Normalize::transform)
@@ -248,15 +282,53 @@ impl Op for DatasetOp {
         if params.normalize.is_some() && !params.transform.is_identity() {
             return Err("normalize: excludes `transform`; give one of them".into());
         }
+        if let Some(classes) = &params.classes {
+            named_once("classes", classes)?;
+        }
         params.transform.check().map_err(|e| e.to_string())?;
         params.spec().check().map_err(|e| e.to_string())
     }
 
-    fn foresee(params: &Dataset, _inputs: &Outlook) -> Result<Facts, String> {
-        let labels = params.known_labels();
-        Ok(Facts {
-            labels,
+    fn idle(params: &Dataset, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let mut idle = Vec::new();
+        if params.count.is_none() && params.fraction.is_none() {
+            idle.push(("stratified", "a draw: count or fraction"));
+        }
+        idle
+    }
+
+    fn foresee(params: &Dataset, inputs: &Outlook) -> Result<Facts, String> {
+        let Part { from, to } = params.part.unwrap_or_default();
+        let drawn = Drawn {
+            step: String::new(),
+            files: inputs.source("source").to_vec(),
+            split: params.split.clone(),
+            test_share: params.test_share,
+            part: [from, to],
+            classes: params.classes.clone(),
+        };
+        let facts = Facts {
+            labels: params.known_labels(),
+            drawn: Some(Arc::new(drawn)),
             ..Facts::default()
+        };
+        let Some(files) = inputs.files("source") else {
+            return Ok(facts);
+        };
+        Ok(match params.look(files) {
+            Ok(kept) => Facts {
+                labels: kept.labels(),
+                samples: Some(Arc::new(kept)),
+                ..facts
+            },
+            // What the recipe asks of sound data, and they do not have.
+            Err(StepError::Data(
+                problem @ (DataError::Setting { .. } | DataError::Split { .. } | DataError::UnknownClass { .. }),
+            )) => return Err(problem.to_string()),
+            Err(problem) => Facts {
+                unread: Some(problem.to_string()),
+                ..facts
+            },
         })
     }
 

@@ -11,7 +11,7 @@ use learn::Distillation;
 use recipe::{ArtifactKind, Port, kind};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 use crate::learning::params::training_params;
 use crate::learning::{self, Extra, Kept, Teacher};
 
@@ -62,12 +62,39 @@ impl Op for DistillOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "student: { distill: { model: base, teacher: base, data: train, epochs: 6 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] =
+        &[("model", "data"), ("model", "validation"), ("teacher", "teacher-data")];
 
     fn check(params: &Distill, ports: &[&str]) -> Result<(), String> {
         if ports.contains(&"teacher-data") && !params.augment.is_empty() {
             return Err("augment: changes the samples of data, and the teacher would see those of teacher-data as they are; leave one out".into());
         }
+        if params.alpha == 0.0 {
+            return Err("alpha: at 0 the teacher is not heard; say more, or use finetune".into());
+        }
         params.training().check()
+    }
+
+    fn idle(params: &Distill, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        params.training().idle(ports)
+    }
+
+    fn foresee(params: &Distill, inputs: &Outlook) -> Result<Facts, String> {
+        let facts = learning::foresee::<Self>(&params.training(), inputs)?;
+        if inputs.one("teacher-data").is_none() {
+            inputs.demand_fit("teacher", "data")?;
+        }
+        if let (Some(student), Some(teacher)) = (inputs.one("model"), inputs.one("teacher"))
+            && let (Some(own), Some(said)) = (&student.facts.network, &teacher.facts.network)
+            && let (Some(own), Some(said)) = (own.scores(), said.scores())
+            && own != said
+        {
+            return Err(format!(
+                "teacher: `{}` has {said} scores and `{}` has {own}; give one of them another head",
+                teacher.step, student.step
+            ));
+        }
+        Ok(facts)
     }
 
     fn run(params: &Distill, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

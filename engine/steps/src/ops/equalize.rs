@@ -60,6 +60,8 @@ impl Op for EqualizeOp {
     const EFFORT: u32 = 3;
     const EXAMPLE: &'static str = "even: { equalize: { model: base, data: train, count: 500 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
+    const FOLDS: bool = true;
 
     fn run(params: &Equalize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
         let graph = models::prepared(inputs.one("model")?.model()?.as_ref())?;

@@ -78,6 +78,7 @@ impl Op for ExportOp {
     const REVISION: u32 = 4;
     const SUMMARY: &'static str = "Writes a model as a file that a device's runtime loads.";
     const PRODUCES: ArtifactKind = ArtifactKind::File;
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
     const EXAMPLE: &'static str = "tflite: { export: { model: int8, format: tflite } }";
 
     fn check(params: &Export, ports: &[&str]) -> Result<(), String> {
@@ -91,6 +92,9 @@ impl Op for ExportOp {
                 return Err(format!(
                     "{option}: target tflm has no operator for it: remove one of the two"
                 ));
+            }
+            if params.vectors == Some(0) {
+                return Err("vectors: 0 test nothing; say at least 1, or leave it out for 2".into());
             }
         } else if ports.contains(&"data") || params.vectors.is_some() {
             let option = if params.vectors.is_some() { "vectors" } else { "data" };
@@ -129,6 +133,11 @@ impl Op for ExportOp {
             FileFormat::SavedModel | FileFormat::Safetensors => "a float model with this format",
         };
         inputs.demand("model", (Self::NAME, wanted), takes)?;
+        if params.target.is_some() {
+            let wanted = "for target tflm one of integers or of floats alone";
+            let alone = |found| matches!(found, Arithmetic::Float | Arithmetic::Integer);
+            inputs.demand("model", (Self::NAME, wanted), alone)?;
+        }
         Ok(Facts {
             format: Some(params.format),
             ..inputs.facts("model")

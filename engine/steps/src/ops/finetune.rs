@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StepError;
 use crate::contract::parameters::Scope;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 use crate::learning::params::training_params;
 use crate::learning::{self, Extra, Kept, Schedule};
 
@@ -141,6 +141,7 @@ impl Op for FinetuneOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "tuned: { finetune: { model: base, data: train, epochs: 2 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data"), ("model", "validation")];
 
     fn check(params: &Finetune, _ports: &[&str]) -> Result<(), String> {
         if let Some(prune) = &params.prune {
@@ -150,6 +151,7 @@ impl Op for FinetuneOp {
                     prune.end, prune.begin
                 ));
             }
+            methods::prune::Sparsity::new(prune.sparsity).map_err(|error| format!("prune: {error}"))?;
             if prune.from > prune.sparsity {
                 return Err("prune.from: is above prune.sparsity; weights that are zero do not come back".into());
             }
@@ -158,6 +160,27 @@ impl Op for FinetuneOp {
             }
         }
         params.training().check()
+    }
+
+    fn idle(params: &Finetune, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let mut idle = params.training().idle(ports);
+        if params
+            .prune
+            .as_ref()
+            .is_some_and(|prune| prune.schedule == Rise::Constant)
+        {
+            idle.push(("prune.power", "schedule polynomial"));
+        }
+        idle
+    }
+
+    fn foresee(params: &Finetune, inputs: &Outlook) -> Result<Facts, String> {
+        let facts = learning::foresee::<Self>(&params.training(), inputs)?;
+        if let (Some(prune), Some(network)) = (&params.prune, &facts.network) {
+            let chosen = network.choose(&prune.layers, &prune.exclude);
+            chosen.map_err(|problem| format!("prune: {problem}"))?;
+        }
+        Ok(facts)
     }
 
     fn run(params: &Finetune, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

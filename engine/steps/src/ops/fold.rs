@@ -36,6 +36,7 @@ impl Op for FoldOp {
     fn foresee(_params: &Fold, inputs: &Outlook) -> Result<Facts, String> {
         Ok(Facts {
             folded: true,
+            network: inputs.network("model", true),
             ..inputs.facts("model")
         })
     }

@@ -8,6 +8,8 @@
 //! warm: { finetune: { model: ten, data: train, train: head, epochs: 5, learning-rate: 1e-3 } }
 //! ```
 
+use std::sync::Arc;
+
 use ir::ops::{Dropout, FullyConnected, Mean, Softmax};
 use ir::{Constant, Graph, NodeId, Op as Operator, TensorId};
 use methods::{layers, patterns};
@@ -16,7 +18,7 @@ use report::EffectRow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Network, Op, Outlook, Output, SampleFacts, demand_floats};
 use crate::{StepError, learning};
 
 /// Parameters of `head`.
@@ -65,6 +67,28 @@ impl Op for HeadOp {
             (Some(_), true) => Err("classes and data exclude each other: keep one".into()),
             _ => Ok(()),
         }
+    }
+
+    fn foresee(params: &Head, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        let facts = inputs.facts("model");
+        let seen = |samples: Arc<SampleFacts>| samples.look.classes.len();
+        let classes = params.classes.or_else(|| inputs.facts("data").samples.map(seen));
+        if let (None, Some(n @ ..2)) = (params.classes, classes) {
+            return Err(format!("data: has {n} classes, a classifier tells two or more apart"));
+        }
+        let network = match (&facts.network, classes) {
+            (Some(network), Some(classes)) => {
+                let model = methods::quantize::widened(&network.graph).map_err(|error| error.to_string())?;
+                let (graph, _) = replaced(&model, params, classes).map_err(|error| error.to_string())?;
+                Some(Network::of(graph))
+            }
+            _ => None,
+        };
+        Ok(Facts {
+            network,
+            ..facts.narrowed(Self::NAME, params)
+        })
     }
 
     fn run(params: &Head, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

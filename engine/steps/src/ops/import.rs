@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, SourceFiles};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Network, Op, Outlook, Output, SourceFiles};
 
 /// Parameters of `import`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +87,15 @@ impl Op for ImportOp {
         }
     }
 
+    fn idle(_params: &Import, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        if ports.contains(&"architecture") {
+            return Vec::new();
+        }
+        ["params", "rename", "prefix", "key"]
+            .map(|key| (key, "weights with an architecture"))
+            .to_vec()
+    }
+
     fn foresee(params: &Import, inputs: &Outlook) -> Result<Facts, String> {
         if let [file] = inputs.source("from")
             && let Some(named) = ModelFormat::of_name(file)
@@ -100,42 +109,90 @@ impl Op for ImportOp {
                 return Err(format!("signature is for SavedModels, and `{file}` is none: remove it"));
             }
         }
-        Ok(Facts::default())
+        let (names, architecture) = (inputs.source("from"), inputs.source("architecture"));
+        let origin = format!(
+            "{names:?} {architecture:?} {:?} {:?}",
+            params.input_shape, params.params
+        );
+        let facts = Facts {
+            origin: Some(origin.into()),
+            ..Facts::default()
+        };
+        let (Some(files), architecture) = (inputs.files("from"), inputs.files("architecture")) else {
+            return Ok(facts);
+        };
+        if !inputs.source("architecture").is_empty() && architecture.is_none() {
+            return Ok(facts);
+        }
+        let shape = params.input_shape.as_ref();
+        Ok(match params.read(files, architecture, shape, &|_| ()) {
+            Ok(graph) => Facts {
+                arithmetic: Some(Arithmetic::of(&graph)),
+                network: Some(Network::of(graph)),
+                ..facts
+            },
+            // The file is sound, and what it is asked to be is not.
+            Err(problem) if shape.is_some() && params.read(files, architecture, None, &|_| ()).is_ok() => {
+                return Err(format!("input-shape: {problem}"));
+            }
+            Err(problem) => Facts {
+                unread: Some(format!("from: {problem}")),
+                ..facts
+            },
+        })
     }
 
     fn run(params: &Import, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let source = inputs.source("from")?;
+        let architecture = inputs.sources.get("architecture");
+        let shape = params.input_shape.as_ref();
+        let graph = params.read(inputs.source("from")?, architecture, shape, &|line| context.log(line))?;
+        context.log(&format!(
+            "{} layers, {} parameters",
+            graph.nodes().len(),
+            graph.parameters()
+        ));
+        Output::model(graph, Vec::new())
+    }
+}
+
+impl Import {
+    /// The network in the files, with an input of the shape; `log` takes what there is to say of it.
+    fn read(
+        &self,
+        source: &SourceFiles,
+        architecture: Option<&SourceFiles>,
+        shape: Option<&Vec<usize>>,
+        log: &dyn Fn(&str),
+    ) -> Result<Graph, StepError> {
         let (file, others) = parts(source)?;
-        let graph = if params.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
-            {
-                let options = ImportOptions {
-                    signature: params.signature.clone(),
-                    input_shape: params.input_shape.clone(),
-                };
-                saved_model::read(file, &options)?
-            }
+        let graph = if self.format == ModelFormat::SavedModel || saved_model::holds_files(file) {
+            let options = ImportOptions {
+                signature: self.signature.clone(),
+                input_shape: shape.cloned(),
+            };
+            saved_model::read(file, &options)?
         } else {
             let bytes = std::fs::read(&file.path).map_err(|e| StepError::File {
                 path: file.place.clone(),
                 problem: e.to_string(),
             })?;
-            if let Some(files) = inputs.sources.get("architecture") {
+            if let Some(files) = architecture {
                 match keras_config(files)? {
-                    Some(config) => with_config(params, &config, &bytes, &file.place)?,
-                    None => with_architecture(params, &bytes, &file.place, &files.files, context)?,
+                    Some(config) => with_config(self, &config, &bytes, &file.place, shape)?,
+                    None => with_architecture(self, (&bytes, &file.place), &files.files, shape, log)?,
                 }
             } else {
                 let outside = |data: &formats::onnx::ExternalData| external(others, data);
                 let options = models::ReadOptions {
-                    format: params.format,
-                    input_shape: params.input_shape.clone(),
-                    allow_non_finite: params.allow_non_finite,
+                    format: self.format,
+                    input_shape: shape.cloned(),
+                    allow_non_finite: self.allow_non_finite,
                 };
                 models::read(&bytes, &file.place, options, &outside)?
             }
         };
         if let Some(found) = graph.non_finite() {
-            if !params.allow_non_finite {
+            if !self.allow_non_finite {
                 let fix =
                     "the training that made it diverged; `allow-non-finite: true` (`--allow-non-finite`) keeps it";
                 return Err(StepError::File {
@@ -143,17 +200,12 @@ impl Op for ImportOp {
                     problem: format!("constant {found}; {fix}"),
                 });
             }
-            context.log(&format!(
+            log(&format!(
                 "warning: {}: constant {found}, and was kept as asked",
                 file.place
             ));
         }
-        context.log(&format!(
-            "{} layers, {} parameters",
-            graph.nodes().len(),
-            graph.parameters()
-        ));
-        Output::model(graph, Vec::new())
+        Ok(graph)
     }
 }
 
@@ -209,7 +261,13 @@ fn keras_config(files: &SourceFiles) -> Result<Option<String>, StepError> {
     Ok(text.trim_start().starts_with('{').then_some(text))
 }
 
-fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Result<Graph, StepError> {
+fn with_config(
+    params: &Import,
+    config: &str,
+    weights: &[u8],
+    label: &str,
+    shape: Option<&Vec<usize>>,
+) -> Result<Graph, StepError> {
     let Import {
         params: values,
         rename,
@@ -222,7 +280,7 @@ fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Re
         return Err(StepError::Params(problem.into()));
     }
     let options = formats::keras::ImportOptions {
-        input_shape: params.input_shape.clone(),
+        input_shape: shape.cloned(),
         allow_non_finite: params.allow_non_finite,
     };
     formats::keras::read_config_and_weights_with(config, weights, &options).map_err(|e| StepError::File {
@@ -233,10 +291,10 @@ fn with_config(params: &Import, config: &str, weights: &[u8], label: &str) -> Re
 
 fn with_architecture(
     params: &Import,
-    bytes: &[u8],
-    label: &str,
+    (bytes, label): (&[u8], &str),
     files: &[Entry],
-    context: &Context<'_>,
+    shape: Option<&Vec<usize>>,
+    log: &dyn Fn(&str),
 ) -> Result<Graph, StepError> {
     let network = architecture::parse(files)?;
     let naming = Naming {
@@ -246,8 +304,8 @@ fn with_architecture(
     };
     let (weights, news) = architecture::weights(bytes, label, &naming)?;
     for line in &news {
-        context.log(line);
+        log(line);
     }
-    let (values, input) = (&params.params, params.input_shape.clone());
+    let (values, input) = (&params.params, shape.cloned());
     Ok(architecture::build(&network, values, input, Some(&weights), params.allow_non_finite)?.graph)
 }

@@ -8,12 +8,13 @@
 //! ```
 
 use indexmap::IndexMap;
+use ir::Graph;
 use models::architecture;
 use recipe::{ArtifactKind, FileRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Network, Op, Outlook, Output, SourceFiles};
 use crate::{StepError, learning};
 
 /// Parameters of `initialize`.
@@ -33,6 +34,14 @@ pub struct Initialize {
     pub seed: u64,
 }
 
+impl Initialize {
+    /// The network, with weights of zero.
+    fn network(&self, files: &SourceFiles) -> Result<Graph, StepError> {
+        let network = architecture::parse(&files.files)?;
+        Ok(architecture::build(&network, &self.params, self.input_shape.clone(), None, false)?.graph)
+    }
+}
+
 /// The op.
 pub struct InitializeOp;
 
@@ -44,17 +53,30 @@ impl Op for InitializeOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "small: { initialize: { architecture: resnet8.yaml, seed: 7 } }";
 
-    fn foresee(_params: &Initialize, _inputs: &Outlook) -> Result<Facts, String> {
-        Ok(Facts {
+    fn foresee(params: &Initialize, inputs: &Outlook) -> Result<Facts, String> {
+        let origin = format!(
+            "{:?} {:?} {:?}",
+            inputs.source("architecture"),
+            params.params,
+            params.input_shape
+        );
+        let facts = Facts {
             arithmetic: Some(Arithmetic::Float),
+            origin: Some(origin.into()),
             ..Facts::default()
+        };
+        let network = inputs.files("architecture").map(|files| params.network(files));
+        let network = network
+            .transpose()
+            .map_err(|problem| format!("architecture: {problem}"))?;
+        Ok(Facts {
+            network: network.map(Network::of),
+            ..facts
         })
     }
 
     fn run(params: &Initialize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {
-        let files = inputs.source("architecture")?;
-        let network = architecture::parse(&files.files)?;
-        let mut graph = architecture::build(&network, &params.params, params.input_shape.clone(), None, false)?.graph;
+        let mut graph = params.network(inputs.source("architecture")?)?;
         learning::initialize(&mut graph, params.seed);
         context.log(&format!(
             "{} layers, {} parameters",

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::StepError;
 use crate::contract::parameters::{Override, Scope};
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, demand_floats};
 use crate::sampling::{LayerProblem, LayerProblems, Samples, default_count, default_damping, set_rows};
 
 /// Raised whenever the same problem would give other costs of removals.
@@ -99,16 +99,19 @@ impl Prune {
     fn pattern(&self) -> Result<Pattern, MethodError> {
         match (&self.pattern, self.block) {
             (Some(text), _) => {
-                let parsed = text
-                    .split_once(':')
-                    .and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
-                let (n, m) = parsed.unwrap_or((0, 0));
+                let (n, m) = n_of_m(text).unwrap_or((0, 0));
                 Pattern::n_of_m(n, m)
             }
             (None, Some(size)) => Pattern::block(size),
             (None, None) => Ok(Pattern::Free),
         }
     }
+}
+
+/// The numbers of a pattern like `2:4`.
+fn n_of_m(text: &str) -> Option<(usize, usize)> {
+    let (n, m) = text.split_once(':')?;
+    Some((n.parse().ok()?, m.parse().ok()?))
 }
 
 /// A model to prune, with what was asked of each layer.
@@ -394,6 +397,7 @@ impl Op for PruneOp {
     const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "pruned: { prune: { model: base, method: magnitude, sparsity: 0.5 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
 
     fn check(params: &Prune, ports: &[&str]) -> Result<(), String> {
         let data = ports.contains(&"data");
@@ -411,6 +415,19 @@ impl Op for PruneOp {
             (_, Some(_), _, Scope::Global) => return Err("a pattern holds in every layer: remove scope".into()),
             _ => {}
         }
+        match params.pattern.as_deref().map(|text| (text, n_of_m(text))) {
+            Some((text, None)) => {
+                return Err(format!(
+                    "pattern: `{text}` is not N:M; write 2:4 to keep 2 of each 4 neighbours"
+                ));
+            }
+            Some((_, Some((n, m)))) if n == 0 || n >= m => {
+                return Err(format!(
+                    "pattern: {n}:{m} would keep {n} of each {m} neighbours; keep at least 1, and fewer than there are, as 2:4 does"
+                ));
+            }
+            _ => {}
+        }
         if params.pattern.is_some() && !params.overrides.is_empty() {
             return Err("a pattern has no sparsity to override: use exclude".into());
         }
@@ -424,7 +441,37 @@ impl Op for PruneOp {
         for share in shares {
             Sparsity::new(share).map_err(|e| e.to_string())?;
         }
+        if params.overrides.iter().any(|change| change.layers.is_empty()) {
+            return Err("overrides: one names no layers; list some, or remove it".into());
+        }
         params.pattern().map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    fn idle(params: &Prune, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        match params.method {
+            Method::Magnitude | Method::Random => ["count", "damping", "adjust-others"]
+                .map(|key| (key, "method second-order"))
+                .to_vec(),
+            Method::SecondOrder => Vec::new(),
+        }
+    }
+
+    fn foresee(params: &Prune, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        let facts = inputs.facts("model");
+        let folds = params.method == Method::SecondOrder;
+        let network = inputs.network("model", folds);
+        if let Some(network) = &network {
+            network.choose(&params.layers, &params.exclude)?;
+            for change in &params.overrides {
+                network.demand_layers("overrides.layers", &change.layers)?;
+            }
+        }
+        Ok(Facts {
+            folded: facts.folded || folds,
+            network,
+            ..facts
+        })
     }
 
     fn run(params: &Prune, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

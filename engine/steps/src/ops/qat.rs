@@ -18,7 +18,7 @@ use methods::quantize::{EdgeType, Effect, Granularity, Plan, Scheme, Settings, W
 use recipe::{ArtifactKind, Port, kind};
 
 use crate::StepError;
-use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output, Ranges, demand_floats};
+use crate::contract::{Arithmetic, Context, Facts, Inputs, Op, Outlook, Output, Ranges};
 use crate::learning::params::training_params;
 use crate::learning::{self, Extra, Kept, Teacher};
 use crate::sampling::reconstruction::{quantized, row};
@@ -57,6 +57,8 @@ impl Op for QatOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "int8: { qat: { model: base, ranges: ranges, data: train, epochs: 1 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data"), ("model", "validation")];
+    const FOLDS: bool = true;
 
     fn check(params: &Qat, _ports: &[&str]) -> Result<(), String> {
         if params.weights == WeightType::Float {
@@ -65,12 +67,16 @@ impl Op for QatOp {
         params.training().check()
     }
 
-    fn foresee(_params: &Qat, inputs: &Outlook) -> Result<Facts, String> {
-        demand_floats::<Self>(inputs)?;
+    fn idle(params: &Qat, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        params.training().idle(ports)
+    }
+
+    fn foresee(params: &Qat, inputs: &Outlook) -> Result<Facts, String> {
+        inputs.demand_own_ranges()?;
+        let facts = learning::foresee::<Self>(&params.training(), inputs)?;
         Ok(Facts {
             arithmetic: Some(Arithmetic::Integer),
-            folded: true,
-            ..Facts::default()
+            ..facts
         })
     }
 

@@ -8,6 +8,7 @@
 //! repaired: { reestimate-bn: { model: pruned, reference: base, data: train } }
 //! ```
 
+use ir::Op as Operator;
 use recipe::{ArtifactKind, Port, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,15 +49,25 @@ impl Op for ReestimateBnOp {
     const EFFORT: u32 = 5;
     const EXAMPLE: &'static str = "repaired: { reestimate-bn: { model: base, reference: base, data: train } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model", "reference"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data"), ("reference", "data")];
 
     fn foresee(_params: &ReestimateBn, inputs: &Outlook) -> Result<Facts, String> {
         demand_floats::<Self>(inputs)?;
-        match inputs.one("model").filter(|model| model.facts.folded) {
-            Some(model) => Err(format!(
+        if let Some(model) = inputs.one("model").filter(|model| model.facts.folded) {
+            return Err(format!(
                 "model: `{}` has no batch norms left, they are folded into other layers; repair a step before that, or use correct-bias",
                 model.step
-            )),
-            None => Ok(inputs.facts("model")),
+            ));
+        }
+        let facts = inputs.facts("model");
+        let norms = facts.network.as_ref().is_none_or(|network| {
+            let mut nodes = network.graph.nodes().iter();
+            nodes.any(|node| matches!(node.op, Operator::BatchNorm(_)))
+        });
+        if norms {
+            Ok(facts)
+        } else {
+            Err("model: the network has no batch norms; use correct-bias".into())
         }
     }
 

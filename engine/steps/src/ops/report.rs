@@ -10,7 +10,7 @@
 //! sweep:  { report: { compare: [quality, tflite], baseline: base, repeat: seed, questions: [{ best-under: { bytes: 60000 } }] } }
 //! ```
 
-use ::report::{Entry, Expected, Question, ReportInput};
+use ::report::{Entry, Expected, Question, ReportInput, Tells};
 use recipe::{ArtifactKind, Ports, kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,13 @@ impl Op for ReportOp {
             .map(|input| Expected {
                 variant: &input.variant,
                 coordinates: &input.coordinates,
-                compressed: input.kind == ArtifactKind::Sizes,
+                tells: match input.kind {
+                    ArtifactKind::Metrics => Tells::Quality,
+                    ArtifactKind::File => Tells::Size,
+                    ArtifactKind::Sizes => Tells::Packing,
+                    ArtifactKind::Benchmark => Tells::Time,
+                    _ => Tells::Other,
+                },
             })
             .collect();
         if expected.is_empty() {

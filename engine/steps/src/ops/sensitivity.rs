@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output, Ranges};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, Ranges, demand_floats};
 use crate::sampling::Samples;
 use crate::sampling::probe::{Probe, default_count};
 use crate::sampling::treatment::Treatment;
@@ -68,13 +68,42 @@ impl Op for SensitivityOp {
     const EXAMPLE: &'static str =
         "bears: { sensitivity: { model: base, data: train, treatments: [int4, { prune: 0.5 }] } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
 
     fn check(params: &Sensitivity, _ports: &[&str]) -> Result<(), String> {
         if params.treatments.is_empty() {
             return Err("treatments: none; name some, such as int8, int4, { prune: 0.5 } or { cluster: 16 }".into());
         }
         let wrong = params.treatments.iter().find_map(|t| t.check().err());
-        wrong.map_or(Ok(()), |error| Err(error.to_string()))
+        let mut numbered = params.treatments.iter().enumerate();
+        if numbered.any(|(at, treatment)| params.treatments[..at].contains(treatment)) {
+            return Err("treatments: one stands twice; remove it".into());
+        }
+        wrong.map_or(Ok(()), |error| Err(format!("treatments: {error}")))
+    }
+
+    fn idle(params: &Sensitivity, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let rounds = params
+            .treatments
+            .iter()
+            .any(|t| matches!(t, Treatment::Int8 | Treatment::Int4));
+        if rounds {
+            Vec::new()
+        } else {
+            vec![
+                ("per", "treatments int8 and int4"),
+                ("ranges", "treatments int8 and int4"),
+            ]
+        }
+    }
+
+    fn foresee(params: &Sensitivity, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        inputs.demand_own_ranges()?;
+        if let Some(network) = inputs.network("model", true) {
+            network.choose(&params.layers, &params.exclude)?;
+        }
+        Ok(Facts::default())
     }
 
     fn run(params: &Sensitivity, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, demand_floats};
 use crate::sampling::trial::default_count;
 use crate::sampling::{Samples, Walk, norms, remeasure};
 
@@ -122,6 +122,7 @@ impl Op for SubnetOp {
     const EFFORT: u32 = 100;
     const EXAMPLE: &'static str = "half: { subnet: { model: base, data: train, macs: 0.5 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
 
     fn check(params: &Subnet, _ports: &[&str]) -> Result<(), String> {
         let limits = params.limits();
@@ -134,6 +135,15 @@ impl Op for SubnetOp {
             )),
             None => Ok(()),
         }
+    }
+
+    fn foresee(params: &Subnet, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        let facts = inputs.facts("model");
+        if let Some(network) = &facts.network {
+            network.choose(&params.layers, &params.exclude)?;
+        }
+        Ok(facts.narrowed(Self::NAME, params))
     }
 
     fn run(params: &Subnet, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

@@ -11,7 +11,7 @@
 use recipe::{ArtifactKind, Port, kind};
 
 use crate::StepError;
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output};
 use crate::learning::params::training_params;
 use crate::learning::{self, Extra};
 
@@ -39,9 +39,18 @@ impl Op for TrainOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EXAMPLE: &'static str = "trained: { train: { model: base, data: train, epochs: 20 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data"), ("model", "validation")];
 
     fn check(params: &Train, _ports: &[&str]) -> Result<(), String> {
         params.training().check()
+    }
+
+    fn idle(params: &Train, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        params.training().idle(ports)
+    }
+
+    fn foresee(params: &Train, inputs: &Outlook) -> Result<Facts, String> {
+        learning::foresee::<Self>(&params.training(), inputs)
     }
 
     fn run(params: &Train, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

@@ -376,7 +376,7 @@ fn auto_takes_no_more_bits_than_the_drop_demands() {
 #[test]
 fn bad_requests_are_answered() {
     insta::assert_snapshot!(refused("sensitivity", json!({ "treatments": [] }), Some(9)), @"treatments: none; name some, such as int8, int4, { prune: 0.5 } or { cluster: 16 }");
-    insta::assert_snapshot!(refused("sensitivity", json!({ "treatments": [{ "prune": 1.0 }] }), Some(9)), @"sparsity: 1 is not in 0..1; at 1 no weight would be left");
+    insta::assert_snapshot!(refused("sensitivity", json!({ "treatments": [{ "prune": 1.0 }] }), Some(9)), @"treatments: sparsity: 1 is not in 0..1; at 1 no weight would be left");
     insta::assert_snapshot!(refused("auto", json!({ "drop": 0.1, "weights": [] }), Some(9)), @"weights: none to choose from; name some of float, int8, int4");
     let params = json!({ "drop": 1.0, "bytes": 10, "count": 9, "held-out": 9 });
     let too_large = run_with(1, "auto", params, &[("model", &network())], Some(18), Some(&ranges()));
@@ -386,7 +386,7 @@ fn bad_requests_are_answered() {
     // 15304 multiply–accumulates of 4 by 8 bits.
     insta::assert_snapshot!(too_slow.err().unwrap(), @"bit-operations: the smallest model within the drop of 1 takes 489728, more than 1000; allow more or a greater drop, or shrink the model first");
     insta::assert_snapshot!(refused("prune", json!({ "sparsity": 1.0 }), None), @"sparsity: 1 is not in 0..1; at 1 no weight would be left");
-    insta::assert_snapshot!(refused("prune", json!({ "pattern": "4:2" }), None), @"pattern 4:2: of each 2 weights between 1 and 1 can be kept");
+    insta::assert_snapshot!(refused("prune", json!({ "pattern": "4:2" }), None), @"pattern: 4:2 would keep 4 of each 2 neighbours; keep at least 1, and fewer than there are, as 2:4 does");
     insta::assert_snapshot!(refused("prune", json!({}), None), @"say how much to prune: sparsity, or a pattern like 2:4");
     insta::assert_snapshot!(refused("prune", json!({ "sparsity": 0.5, "method": "second-order" }), None), @"method second-order needs `data`: name a dataset step");
     insta::assert_snapshot!(refused("prune", json!({ "sparsity": 0.5, "exclude": ["*"] }), None), @"exclude: every layer is excluded; nothing is left to do");

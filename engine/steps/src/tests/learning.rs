@@ -268,7 +268,7 @@ fn what_cannot_be_trained_is_refused_with_the_reason() {
     none.data.labels = None;
     insta::assert_snapshot!(fails(quick(), none), @"data: has no labels to learn from");
     let still = with(quick(), json!({ "learning-rate": 0.0 }));
-    insta::assert_snapshot!(fails(still, spots(20)), @"training changed no weight: the learning rate is 0, or too small to move any");
+    insta::assert_snapshot!(fails(still, spots(20)), @"learning-rate: at 0 nothing is learned; say more, such as 1e-4");
     let late = with(
         quick(),
         json!({ "prune": { "sparsity": 0.5, "begin": 0.9, "end": 0.5 } }),

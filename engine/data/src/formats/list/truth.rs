@@ -32,8 +32,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The kind that the recipe asks for or that the columns show.
-    pub fn of(asked: Labels, lists: &[Read<'_>], masks: bool) -> Result<Self, DataError> {
+    /// The kind that the recipe asks for or that the columns show; `masks` and `in_name`: there are patterns for masks, and for classes in names.
+    pub fn of(asked: Labels, lists: &[Read<'_>], masks: bool, in_name: bool) -> Result<Self, DataError> {
         let Some(first) = lists.first() else {
             return Ok(Self::Class);
         };
@@ -71,7 +71,9 @@ impl Kind {
                 Some("`target`")
             }
             (Self::Class, Labels::Classes) => Some("`classes`"),
-            (Self::Class, Labels::Class) if !has(&|meaning| meaning.label.is_some() || meaning.class.is_some()) => {
+            (Self::Class, Labels::Class)
+                if !in_name && !has(&|meaning| meaning.label.is_some() || meaning.class.is_some()) =>
+            {
                 Some("`label` or `class`")
             }
             _ => None,

@@ -27,6 +27,17 @@ pub(super) fn labels(task: Task) -> LabelKind {
     }
 }
 
+/// What labels show that a model is for.
+pub(super) fn task(labels: LabelKind) -> Task {
+    match labels {
+        LabelKind::Class => Task::Classification,
+        LabelKind::Sets => Task::Multilabel,
+        LabelKind::Numbers => Task::Regression,
+        LabelKind::Masks => Task::Segmentation,
+        LabelKind::Boxes => Task::Detection,
+    }
+}
+
 /// All that a judgement needs.
 pub(super) struct Judge<'a> {
     pub params: &'a Evaluate,

@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::StepError;
-use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, SourceFiles};
+use crate::contract::parameters::named_once;
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, SampleFacts, SourceFiles};
 use crate::sampling::Feeder;
 
 /// Parameters of `evaluate`.
@@ -92,54 +93,62 @@ impl Op for EvaluateOp {
         "Judges a model by labelled samples: decisions, several labels, numbers, anomalies, pixels.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
     const EFFORT: u32 = 10;
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
     const EXAMPLE: &'static str = "quality: { evaluate: { model: { each: [base, int8] }, data: test } }";
 
     fn check(params: &Evaluate, _ports: &[&str]) -> Result<(), String> {
-        let Some(task) = params.task else {
-            return Ok(());
-        };
-        let (anomaly, multilabel) = (task == Task::Anomaly, task == Task::Multilabel);
-        let thresholds = anomaly || multilabel || task == Task::Segmentation;
-        for (key, given, fits, of) in [
-            (
-                "threshold",
-                params.threshold.is_some(),
-                thresholds,
-                "multilabel, anomaly and segmentation",
-            ),
-            (
-                "beta",
-                params.beta.is_some(),
-                anomaly || multilabel,
-                "multilabel and anomaly",
-            ),
-            ("score", params.score.is_some(), anomaly, "anomaly"),
-            ("normal", params.normal.is_some(), anomaly, "anomaly"),
-            ("max-fpr", params.max_fpr.is_some(), anomaly, "anomaly"),
-            ("head", params.head.is_some(), task == Task::Detection, "detection"),
-        ] {
-            if given && !fits {
-                return Err(format!(
-                    "{key}: is for the task {of}, this one is {}; remove it",
-                    task.name()
-                ));
-            }
+        if params.normal.is_some() {
+            named_once("normal", params.normal.as_deref().unwrap_or_default())?;
         }
-        Ok(())
+        params.task.map_or(Ok(()), |task| fits(params, task))
     }
 
     fn foresee(params: &Evaluate, inputs: &Outlook) -> Result<Facts, String> {
         inputs.demand_runnable(&["model"])?;
-        if let (Some(task), Some(input)) = (params.task, inputs.one("data"))
-            && let Some(labels) = input.facts.labels
-            && labels != judged::labels(task)
+        let (Some(model), Some(data)) = (inputs.one("model"), inputs.one("data")) else {
+            return Ok(Facts::default());
+        };
+        let task = match (params.task, data.facts.labels) {
+            (Some(task), Some(labels)) if labels != judged::labels(task) => {
+                return Err(format!(
+                    "task: {} needs samples that are labelled with {}, those of `{}` are with {}",
+                    task.name(),
+                    judged::labels(task).words(),
+                    data.step,
+                    labels.words()
+                ));
+            }
+            (asked, labels) => asked.or(labels.map(judged::task)),
+        };
+        if let Some(task) = task {
+            fits(params, task)?;
+        }
+        if let Some(task) = task.filter(|&task| task != Task::Detection)
+            && !inputs.source("anchors").is_empty()
         {
             return Err(format!(
-                "task: {} needs samples that are labelled with {}, those of `{}` are with {}",
-                task.name(),
-                judged::labels(task).words(),
-                input.step,
-                labels.words()
+                "anchors: is for the task detection, this one is {}; remove it",
+                task.name()
+            ));
+        }
+        if let Some(samples) = &data.facts.samples {
+            demand_labels(params, task, &data.step, samples)?;
+            if let (Some(Task::Classification), Some(network)) = (task, &model.facts.network)
+                && let Some(scores @ 2..) = network.scores()
+            {
+                class_names(&samples.look.classes, scores).map_err(|error| {
+                    format!(
+                        "data: {error}; give the model another head, or choose `classes` and `renumber` in the dataset step"
+                    )
+                })?;
+            }
+        }
+        if let Some(drawn) = &data.facts.drawn
+            && let Some(seen) = model.facts.learned.iter().find(|seen| drawn.tests_with(seen))
+        {
+            return Err(format!(
+                "data: `{}` was made with samples to test with, those of `{}`, and would be judged by them; calibrate, train and choose with others",
+                model.step, seen.step
             ));
         }
         Ok(Facts::default())
@@ -179,6 +188,55 @@ impl Op for EvaluateOp {
         };
         Ok(Output::document(ArtifactKind::Metrics, document))
     }
+}
+
+/// Refuses parameters that are for another task.
+fn fits(params: &Evaluate, task: Task) -> Result<(), String> {
+    let (anomaly, multilabel) = (task == Task::Anomaly, task == Task::Multilabel);
+    let detection = task == Task::Detection;
+    let thresholds = anomaly || multilabel || task == Task::Segmentation;
+    for (key, given, fits, of) in [
+        (
+            "threshold",
+            params.threshold.is_some(),
+            thresholds,
+            "multilabel, anomaly and segmentation",
+        ),
+        (
+            "beta",
+            params.beta.is_some(),
+            anomaly || multilabel,
+            "multilabel and anomaly",
+        ),
+        ("score", params.score.is_some(), anomaly, "anomaly"),
+        ("normal", params.normal.is_some(), anomaly, "anomaly"),
+        ("max-fpr", params.max_fpr.is_some(), anomaly, "anomaly"),
+        ("head", params.head.is_some(), detection, "detection"),
+    ] {
+        if given && !fits {
+            return Err(format!(
+                "{key}: is for the task {of}, this one is {}; remove it",
+                task.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses samples without labels, and classes that they are not of.
+fn demand_labels(params: &Evaluate, task: Option<Task>, step: &str, samples: &SampleFacts) -> Result<(), String> {
+    if samples.labels().is_none() {
+        return Err(format!(
+            "data: those of `{step}` have no labels; evaluate compares with them what the model says"
+        ));
+    }
+    if let (Some(Task::Anomaly), Some(normal)) = (task, &params.normal) {
+        samples.demand_classes("normal", normal)?;
+        if samples.look.classes.iter().all(|class| normal.contains(class)) {
+            return Err("normal: names all classes, and nothing is left to be unusual".into());
+        }
+    }
+    Ok(())
 }
 
 /// What the recipe says that the model is for, or what the labels show.

@@ -162,6 +162,15 @@ fn check_weights(params: &Quantize, data: bool) -> Result<(), String> {
     let changed = params.weights != WeightType::Int8 || !params.rules.is_empty();
     let int4 = params.weights == WeightType::Int4 || params.rules.iter().any(|rule| rule.weights == WeightType::Int4);
     match (params.rounding, data) {
+        _ if params.rules.iter().any(|rule| rule.layers.is_empty()) => {
+            Err("rules: one names no layers; list some, or remove it".into())
+        }
+        _ if params.weights == WeightType::Float && params.rules.is_empty() && params.scheme == Scheme::DynamicInt8 => {
+            Err(
+                "weights: float leaves nothing to quantize under scheme dynamic-int8; name int8 or int4, or add rules"
+                    .into(),
+            )
+        }
         _ if params.block.is_some_and(|block| block < 2) => {
             Err("block: a block has 2 weights at least; remove it for a scale a channel".into())
         }
@@ -197,6 +206,7 @@ impl Op for QuantizeOp {
     const PRODUCES: ArtifactKind = ArtifactKind::Model;
     const EFFORT: u32 = 3;
     const EXAMPLE: &'static str = "int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }";
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
 
     fn check(params: &Quantize, ports: &[&str]) -> Result<(), String> {
         let error = match (params.scheme, ports.contains(&"ranges")) {
@@ -218,6 +228,18 @@ impl Op for QuantizeOp {
             Arithmetic::HalfWeights => params.scheme != Scheme::Float16,
             _ => false,
         })?;
+        inputs.demand_own_ranges()?;
+        let facts = inputs.facts("model");
+        if let (Some(network), Some(Arithmetic::Float)) = (&facts.network, facts.arithmetic) {
+            // What may stay float has to be there.
+            check_model(&network.graph, &params.settings()).map_err(|error| error.to_string())?;
+        }
+        let network = inputs.network("model", true);
+        if let Some(network) = &network {
+            for rule in &params.rules {
+                network.demand_layers("rules.layers", &rule.layers)?;
+            }
+        }
         let arithmetic = match params.scheme {
             Scheme::Float16 => Arithmetic::HalfWeights,
             Scheme::DynamicInt8 if params.block.is_some() => Arithmetic::BlocksOfWeights,
@@ -227,8 +249,23 @@ impl Op for QuantizeOp {
         Ok(Facts {
             arithmetic: Some(arithmetic),
             folded: true,
-            ..Facts::default()
+            network,
+            ..facts
         })
+    }
+
+    fn idle(params: &Quantize, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let mut idle = Vec::new();
+        if params.rounding != RoundingMethod::Gptq {
+            idle.extend([("count", "rounding gptq"), ("damping", "rounding gptq")]);
+        }
+        if params.scheme != Scheme::DynamicInt8 {
+            idle.push(("min-elements", "scheme dynamic-int8"));
+        }
+        if !matches!(params.scheme, Scheme::Int8 | Scheme::Int16x8) {
+            idle.push(("allow-float", "schemes int8 and int16x8"));
+        }
+        idle
     }
 
     fn run(params: &Quantize, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

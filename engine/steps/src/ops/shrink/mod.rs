@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StepError;
 use crate::contract::parameters::{Override, Scope};
-use crate::contract::{Context, Inputs, Op, Output};
+use crate::contract::{Context, Facts, Inputs, Op, Outlook, Output, demand_floats};
 use crate::sampling::{Samples, default_count, default_damping};
 
 /// How channels are scored.
@@ -275,6 +275,7 @@ impl Op for ShrinkOp {
     const EFFORT: u32 = 10;
     const EXAMPLE: &'static str = "small: { shrink: { model: base, method: l1, sparsity: 0.5 } }";
     const TAKES_FLOATS: &'static [&'static str] = &["model"];
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
 
     fn check(params: &Shrink, ports: &[&str]) -> Result<(), String> {
         let target = params.target()?;
@@ -303,7 +304,33 @@ impl Op for ShrinkOp {
             methods::prune::Sparsity::new(share)
                 .map_err(|_| format!("sparsity: {share} is not in 0..1; at 1 no channel would be left"))?;
         }
+        if params.overrides.iter().any(|change| change.layers.is_empty()) {
+            return Err("overrides: one names no layers; list some, or remove it".into());
+        }
         Ok(())
+    }
+
+    fn idle(params: &Shrink, ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let mut idle = Vec::new();
+        if !ports.contains(&"data") {
+            idle.push(("count", "methods that look at data, and reconstruct"));
+        }
+        if params.method != Method::Sensitivity && !params.reconstruct {
+            idle.push(("damping", "method sensitivity, and reconstruct"));
+        }
+        idle
+    }
+
+    fn foresee(params: &Shrink, inputs: &Outlook) -> Result<Facts, String> {
+        demand_floats::<Self>(inputs)?;
+        let facts = inputs.facts("model");
+        if let Some(network) = &facts.network {
+            network.choose(&params.layers, &params.exclude)?;
+            for change in &params.overrides {
+                network.demand_layers("overrides.layers", &change.layers)?;
+            }
+        }
+        Ok(facts.narrowed(Self::NAME, params))
     }
 
     fn run(params: &Shrink, inputs: &Inputs, context: &Context<'_>) -> Result<Output, StepError> {

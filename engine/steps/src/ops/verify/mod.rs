@@ -89,6 +89,7 @@ impl Op for VerifyOp {
     const SUMMARY: &'static str = "Compares two models on the same samples, number by number.";
     const PRODUCES: ArtifactKind = ArtifactKind::Agreement;
     const EFFORT: u32 = 3;
+    const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data"), ("reference", "data")];
     const EXAMPLE: &'static str = "same: { verify: { model: int8, reference: base, data: test, per-layer: true } }";
 
     fn check(params: &Verify, _ports: &[&str]) -> Result<(), String> {
@@ -98,8 +99,26 @@ impl Op for VerifyOp {
         }
     }
 
+    fn idle(params: &Verify, _ports: &[&str]) -> Vec<(&'static str, &'static str)> {
+        if params.per_layer {
+            Vec::new()
+        } else {
+            vec![("departs-below", "per-layer: true")]
+        }
+    }
+
     fn foresee(_params: &Verify, inputs: &Outlook) -> Result<Facts, String> {
         inputs.demand_runnable(&["model", "reference"])?;
+        if let (Some(model), Some(reference)) = (inputs.one("model"), inputs.one("reference"))
+            && let (Some(found), Some(expected)) = (&model.facts.network, &reference.facts.network)
+            && let (Some(found), Some(expected)) = (found.scores(), expected.scores())
+            && found != expected
+        {
+            return Err(format!(
+                "reference: `{}` gives {expected} numbers for a sample and `{}` gives {found}; compare models that say the same",
+                reference.step, model.step
+            ));
+        }
         Ok(Facts::default())
     }
 
