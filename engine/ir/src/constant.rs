@@ -203,21 +203,31 @@ impl Constant {
 
     /// Little-endian bytes in row-major order: the form in safetensors and TFLite buffers.
     pub fn to_le_bytes(&self) -> Vec<u8> {
+        fn write<const N: usize, T: Copy>(array: &ArcArray<T, IxDyn>, to: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+            // A copy only of what lies in another order.
+            let array = array.as_standard_layout();
+            let values = array.as_slice().expect("its layout is the standard one");
+            let mut bytes = vec![0; N * values.len()];
+            for (slot, &value) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+                *slot = to(value);
+            }
+            bytes
+        }
         match self {
-            Constant::F32(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Constant::F16(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Constant::I8(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Constant::U8(a) => a.iter().copied().collect(),
-            Constant::I16(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Constant::I32(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Constant::I64(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Constant::Bool(a) => a.iter().map(|&v| u8::from(v)).collect(),
+            Constant::F32(a) => write(a, f32::to_le_bytes),
+            Constant::F16(a) => write(a, f16::to_le_bytes),
+            Constant::I8(a) => write(a, i8::to_le_bytes),
+            Constant::U8(a) => write(a, u8::to_le_bytes),
+            Constant::I16(a) => write(a, i16::to_le_bytes),
+            Constant::I32(a) => write(a, i32::to_le_bytes),
+            Constant::I64(a) => write(a, i64::to_le_bytes),
+            Constant::Bool(a) => write(a, |v| [u8::from(v)]),
         }
     }
 
     /// The inverse of [`Constant::to_le_bytes`]; `None` where the length does not fit `ty`.
     pub fn from_le_bytes(ty: &TensorType, bytes: &[u8]) -> Option<Self> {
-        fn read<const N: usize, T>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
+        fn read<const N: usize, T>(bytes: &[u8], from: impl Fn([u8; N]) -> T) -> Vec<T> {
             bytes.as_chunks::<N>().0.iter().map(|&c| from(c)).collect()
         }
         if bytes.len() != ty.bytes() {
