@@ -169,10 +169,9 @@ impl IntTask for Pack<'_> {
             zero,
         } = self;
         let fours = run_len.div_ceil(4);
-        let most = S::most_vectors(segments * run_len);
         let (panels, slots, len) = panels(
             [groups, out, input],
-            [most, S::INT_LANES],
+            [4, S::INT_LANES],
             segments * fours * S::WEIGHT_BYTES,
         );
         let mut packed = Aligned::filled(len, 0);

@@ -163,12 +163,6 @@ impl Ints for Avx2 {
     const WEIGHT_BYTES: usize = 64;
     const INT_ROWS: [usize; 3] = [8, 4, 2];
 
-    /// Four rows of two vectors read half the weights of two rows of four for as many products, which is what counts where the weights of a panel,
-    /// two bytes each, exceed the first-level cache. Four vectors are put out faster.
-    fn most_vectors(depth: usize) -> usize {
-        if depth < 256 { 4 } else { 2 }
-    }
-
     fn pack_weights(self, group: &mut [i8], lane: usize, weights: [i8; 4]) {
         // 16-bit integers: weights 0 and 2 in the first vector, 1 and 3 in the second.
         for (at, weight) in [(0, weights[0]), (2, weights[2]), (32, weights[1]), (34, weights[3])] {

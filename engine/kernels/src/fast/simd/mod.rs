@@ -148,12 +148,6 @@ pub(super) trait Ints: Simd {
     /// Rows of the register tile of a matrix product whose columns are 1, 2 or 4 vectors: as many as registers hold.
     const INT_ROWS: [usize; 3];
 
-    /// Most vectors of the tile of a product that is `depth` deep.
-    fn most_vectors(depth: usize) -> usize {
-        let _ = depth;
-        4
-    }
-
     /// Stores the four weights of a lane where [`Ints::load_weights`] finds them in `group`, which is [`Ints::WEIGHT_BYTES`] long.
     fn pack_weights(self, group: &mut [i8], lane: usize, weights: [i8; 4]);
 
