@@ -276,8 +276,7 @@ mod tests {
                 attempt(&example, &graph).is_some()
             };
             let int8 = promised(ElementType::I8);
-            let has_weights = |op: &Op| op.weight_axis().is_some() && !matches!(op, Op::TransposeConv2d(_));
-            let weighted = floats && layers.nodes().iter().any(|node| has_weights(&node.op));
+            let weighted = floats && layers.nodes().iter().any(|node| node.op.weight_axis().is_some());
             for (title, wanted) in [
                 ("dynamic range", weighted),
                 ("int8", int8),

@@ -134,8 +134,7 @@ pub fn resolve(raw: &RawRecipe, ops: &[OpSpec], overrides: &Overrides) -> Result
         .as_ref()
         .and_then(|node| Search::of(&mut complaints, &bindings, &known, node));
     crate::source::add_paths(&mut sources, &raw.source.name, steps.values());
-    let (idle_axes, remarks) = unused::unused(&complaints, raw);
-    complaints.extend(idle_axes);
+    let remarks = unused::unused(&complaints, raw);
     let recipe = Recipe {
         schema: SCHEMA,
         name,

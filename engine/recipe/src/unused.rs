@@ -1,4 +1,4 @@
-//! Params and axes that nothing mentions: an axis would run nothing twice, a param decides nothing.
+//! Params and axes that nothing mentions: they decide nothing.
 
 use std::collections::HashSet;
 
@@ -8,8 +8,8 @@ use crate::{
     yaml::{Node, Yaml},
 };
 
-/// Complaints about axes that no step mentions, and remarks about params that nothing mentions.
-pub(crate) fn unused(complaints: &Complaints, raw: &RawRecipe) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+/// Remarks about axes that no step mentions, and params that nothing mentions.
+pub(crate) fn unused(complaints: &Complaints, raw: &RawRecipe) -> Vec<Diagnostic> {
     let mut mentioned = HashSet::new();
     for (_, node) in raw.steps.iter().chain(&raw.sources) {
         mentions(node, &mut mentioned);
@@ -22,7 +22,7 @@ pub(crate) fn unused(complaints: &Complaints, raw: &RawRecipe) -> (Vec<Diagnosti
     let axes = axes.map(|(key, _)| {
         let message = format!("axes.{}: no step mentions the axis", key.name);
         let help = format!("write `${}` where its values belong, or remove it", key.name);
-        complaints.at(key.place.clone(), message).help(help)
+        complaints.at(key.place.clone(), message).help(help).as_remark()
     });
     let params = raw.params.iter().filter(|(key, _)| !mentioned.contains(&key.name));
     let params = params.map(|(key, _)| {
@@ -30,7 +30,7 @@ pub(crate) fn unused(complaints: &Complaints, raw: &RawRecipe) -> (Vec<Diagnosti
         let help = format!("write `${}` where its value belongs, or remove it", key.name);
         complaints.at(key.place.clone(), message).help(help).as_remark()
     });
-    (axes.collect(), params.collect())
+    axes.chain(params).collect()
 }
 
 /// The names behind a `$` in all texts: references, and those in expressions.

@@ -157,7 +157,7 @@ pub(super) fn choose<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done {
     let otherwise = importer.inner(node, "otherwise", Sub::default(), &[one, condition])?;
     let mut parts = Vec::new();
     for (i, share) in [(1, condition), (2, otherwise)] {
-        parts.push(part(importer, node, i, share)?);
+        parts.push(part(importer, node, i, [condition, share])?);
     }
     importer.put(node, Add::default(), &parts, Layout::Stated).map(drop)
 }
@@ -242,8 +242,14 @@ pub(super) fn triangle<'f>(importer: &mut Importer<'f>, node: &Node<'f>) -> Done
         .map(drop)
 }
 
-/// Branch `i` where `share` is 1, else 0. A constant that is infinite, as masks are, is multiplied here and now.
-fn part<'f>(importer: &mut Importer<'f>, node: &Node<'f>, i: usize, share: TensorId) -> Result<TensorId, FormatError> {
+/// Branch `i` where `share`, the condition or what it lacks to 1, is 1, else 0. A constant that is infinite, as masks are, is multiplied here and
+/// now.
+fn part<'f>(
+    importer: &mut Importer<'f>,
+    node: &Node<'f>,
+    i: usize,
+    [condition, share]: [TensorId; 2],
+) -> Result<TensorId, FormatError> {
     let known = importer.known_input(node, i).map(fold::floats);
     let infinite = known.filter(|values| values.iter().any(|v| !v.is_finite()));
     let Some(values) = infinite else {
@@ -256,18 +262,14 @@ fn part<'f>(importer: &mut Importer<'f>, node: &Node<'f>, i: usize, share: Tenso
             "use a large number",
         )
     };
-    // What computes `1 − condition` is not constant by itself.
-    let (from, inverted) = match importer.producer(share) {
-        Some(made) => (made.inputs[1], true),
-        None => (share, false),
-    };
+    let inverted = share != condition;
     let shares = importer
         .graph
-        .constant_data(from)
+        .constant_data(condition)
         .and_then(Constant::as_f32)
         .ok_or_else(fail)?;
     let shares: Vec<bool> = shares.iter().map(|&s| (s == 1.0) != inverted).collect();
-    let dims = importer.graph.tensor(from).ty.shape.dims().to_vec();
+    let dims = importer.graph.tensor(condition).ty.shape.dims().to_vec();
     let value = |at: usize| values[if values.len() == 1 { 0 } else { at }];
     if values.len() != 1 && values.len() != shares.len() {
         return Err(fail());
