@@ -16,6 +16,7 @@
 
 mod build;
 mod bundle;
+mod call;
 mod checkpoint;
 mod flatten;
 mod known;

@@ -7,7 +7,7 @@ use ir::ops::{
 use ir::passes::{DEALT, GATHERED};
 use ir::{ElementType, TensorId};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::super::proto::{attribute, dtype};
 use super::Entry;
 use crate::FormatError;

@@ -3,7 +3,7 @@
 use ir::TensorId;
 use ir::ops::{FullyConnected, Op, Reshape};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::Entry;
 use crate::FormatError;
 use crate::einsum::{self, Equation, Extents, Parts, order};

@@ -3,7 +3,7 @@
 use ir::TensorId;
 use ir::ops::{Add, Div, Function, Maximum, Minimum, Mul, Pow, Softmax, Sub};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::{Entry, channels_last, gelu};
 use crate::FormatError;
 

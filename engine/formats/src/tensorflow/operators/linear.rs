@@ -3,7 +3,7 @@
 use ir::TensorId;
 use ir::ops::{Activation, BatchNorm, Conv2d, DepthwiseConv2d, FullyConnected, LayerNorm, MatMul, Op, TransposeConv2d};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::window::padding;
 use super::{Entry, channels_last, rows_and_columns};
 use crate::FormatError;

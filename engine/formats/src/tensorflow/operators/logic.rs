@@ -3,7 +3,7 @@
 use ir::ops::{Add, Function, Maximum, Mul, Select, Sub};
 use ir::{ElementType, Op, TensorId};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::Entry;
 use crate::FormatError;
 use crate::choice::{is_infinite, unbounded};

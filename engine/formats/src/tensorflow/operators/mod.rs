@@ -10,12 +10,14 @@ mod linear;
 mod logic;
 mod rearrange;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use ir::TensorId;
 use ir::ops::Function;
 
-use super::build::Call;
+use super::call::Call;
 use crate::FormatError;
 use crate::functions::{self, TensorFlow, spelling};
 

@@ -3,7 +3,7 @@
 use ir::ops::{Cast, Concat, Function, Reshape, Slice, Split, Transpose};
 use ir::{ElementType, TensorId};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::super::proto::{attribute, dtype};
 use super::Entry;
 use crate::FormatError;

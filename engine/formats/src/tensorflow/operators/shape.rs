@@ -6,7 +6,7 @@ use ir::ops::{
 };
 use ir::{Op, TensorId};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::super::known::resolve_shape;
 use super::Entry;
 use crate::FormatError;

@@ -3,7 +3,7 @@
 use ir::TensorId;
 use ir::ops::{Activation, AveragePool2d, MaxPool2d, Padding};
 
-use super::super::build::Call;
+use super::super::call::Call;
 use super::{Entry, channels_last, rows_and_columns};
 use crate::FormatError;
 
