@@ -1,6 +1,6 @@
 //! Two-dimensional convolutions: any kernel, stride, dilation, padding and number of groups.
 
-use super::Isa;
+use super::isa::{IntIsa, Isa};
 use super::plane::{Plane, View, ViewMut, Window, assert_same_image};
 use super::product::{FloatProduct, Order, Output, PackedInts, Pixels, Residual, Walk};
 use super::requantize::{BIAS, Requantizer};
@@ -151,7 +151,7 @@ impl IntConv {
             bias,
             zero,
         );
-        let requantizer = Requantizer::new(params, packed.channels());
+        let requantizer = Requantizer::new(IntIsa::new(isa), params, packed.channels());
         Self {
             geometry,
             packed,

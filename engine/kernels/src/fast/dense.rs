@@ -1,6 +1,6 @@
 //! Fully connected layers: the matrix product with rows that are already there.
 
-use super::Isa;
+use super::isa::{IntIsa, Isa};
 use super::product::{FloatProduct, Order, Output, PackedInts, Pixels, Walk};
 use super::requantize::{BIAS, Requantizer};
 use crate::quantized::{ClampF32, LinearParams};
@@ -70,7 +70,7 @@ impl IntDense {
             bias,
             zero,
         );
-        let requantizer = Requantizer::new(params, packed.channels());
+        let requantizer = Requantizer::new(IntIsa::new(isa), params, packed.channels());
         Self {
             shape: *shape,
             packed,

@@ -3,7 +3,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Avx2, Avx512, Vnni};
-use super::simd::{Float, FloatTask, Floats, Int, IntTask, Scalar, Simd};
+use super::simd::{Float, FloatTask, Floats, Int, IntTask, Ints, Scalar, Simd};
 
 /// A level of the processor's vector instructions.
 ///
@@ -136,6 +136,17 @@ impl IntIsa {
     pub(super) fn new(isa: Isa) -> Self {
         isa.ints()
             .unwrap_or_else(|| panic!("this processor lacks {isa:?}: ask Isa::available first"))
+    }
+
+    /// Lanes of a vector.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Self::Scalar(_) => Scalar::INT_LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => Avx2::INT_LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni(_) => Vnni::INT_LANES,
+        }
     }
 
     /// Runs `task` compiled for this instruction set.

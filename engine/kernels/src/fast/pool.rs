@@ -12,9 +12,6 @@ use crate::reference::MeanParams;
 use crate::shape::Pool2dShape;
 use std::ops::Range;
 
-/// Channels whose intermediate results are held at a time.
-const CHUNK: usize = 128;
-
 /// Largest value under the window, as [`max_pool2d_f32`](crate::reference::max_pool2d_f32).
 pub fn max_pool_f32(isa: Isa, shape: &Pool2dShape, clamp: ClampF32, input: View<'_, f32>, output: ViewMut<'_, f32>) {
     pool(isa, MaxFloat(clamp), shape, input, output);
@@ -318,20 +315,38 @@ fn window<G: Gather>(
     columns: Range<usize>,
     to: &mut [G::Value],
 ) {
-    let count = rows.len() * columns.len();
-    for (chunk, to) in to.chunks_mut(CHUNK).enumerate() {
-        let mut sums = [G::START; CHUNK];
-        let sums = &mut sums[..to.len()];
+    let under = [rows, columns];
+    let at = blocks::<32, G>(gather, input, &under, to, 0);
+    let at = blocks::<8, G>(gather, input, &under, to, at);
+    blocks::<1, G>(gather, input, &under, to, at);
+}
+
+/// The channels from `at` on of a pixel, `N` at a time, as long as so many are left; returns where that ends. So many sums stay in
+/// registers while the window passes.
+#[inline(always)]
+fn blocks<const N: usize, G: Gather>(
+    gather: &G,
+    input: &View<'_, G::Value>,
+    [rows, columns]: &[Range<usize>; 2],
+    to: &mut [G::Value],
+    mut at: usize,
+) -> usize {
+    let plane = input.plane();
+    while let Some(block) = to[at..].first_chunk_mut::<N>() {
+        let mut sums = [G::START; N];
         for y in rows.clone() {
-            for x in columns.clone() {
-                let pixel = &input.data()[input.plane().at(y, x) + chunk * CHUNK..][..to.len()];
-                for (sum, &value) in sums.iter_mut().zip(pixel) {
-                    *sum = gather.add(*sum, value);
+            let row = plane.at(y, columns.start) + at;
+            for x in 0..columns.len() {
+                let pixel = &input.data()[row + x * plane.channels..][..N];
+                for i in 0..N {
+                    sums[i] = gather.add(sums[i], pixel[i]);
                 }
             }
         }
-        for (slot, &sum) in to.iter_mut().zip(&*sums) {
-            *slot = gather.finish(sum, count);
+        for i in 0..N {
+            block[i] = gather.finish(sums[i], rows.len() * columns.len());
         }
+        at += N;
     }
+    at
 }

@@ -5,8 +5,9 @@
 )]
 
 use super::aligned::Aligned;
+use super::isa::IntIsa;
 use super::product::Panel;
-use super::simd::{ByteRange, GENERAL, Ints, Mode, RECTIFIED, SMALL, Task, quad_channel};
+use super::simd::{ByteRange, FACTOR_ARRAYS, GENERAL, Ints, Mode, RECTIFIED, SMALL, Task, pack_factors, quad_channel};
 use crate::quantized::{ClampInt, LinearParams, QuantizedMultiplier, Rounding};
 
 /// `q` of an `i8` tensor is the byte `q + 128` here.
@@ -20,9 +21,8 @@ const PLAIN: Mode = 3;
 pub(super) struct Requantizer {
     mode: Mode,
     range: ByteRange,
-    multiplier: Aligned<i32>,
-    left: Aligned<i32>,
-    right: Aligned<i32>,
+    /// The factors of each vector, as [`pack_factors`] stores them.
+    factors: Aligned<i32>,
     /// The real factors, for [`Rounding::Float`].
     scales: Vec<f64>,
     params: LinearParams,
@@ -41,39 +41,34 @@ impl ByteRange {
 }
 
 impl Requantizer {
-    /// Lane `i` belongs to output channel `channels[i]`, or to none.
-    pub(super) fn new(params: &LinearParams, channels: &[Option<usize>]) -> Self {
+    /// For vectors of `isa`: lane `i` belongs to output channel `channels[i]`, or to none.
+    pub(super) fn new(isa: IntIsa, params: &LinearParams, channels: &[Option<usize>]) -> Self {
+        /// A factor of 0, and that of a lane without a channel. Any shift leaves 0; some modes shift right at least once.
+        const NOTHING: QuantizedMultiplier = QuantizedMultiplier {
+            multiplier: 0,
+            shift: -1,
+        };
         let range = ByteRange::new(params.output_zero_point, params.clamp);
-        let lanes = channels.len();
-        let (mut multiplier, mut left, mut right) = (
-            Aligned::filled(lanes, 0),
-            Aligned::filled(lanes, 0),
-            Aligned::filled(lanes, 1),
-        );
-        let mut factors = Vec::new();
-        for (lane, channel) in channels.iter().enumerate() {
-            // The factor 0 keeps the shift it was given above: any shift leaves 0.
-            let Some(factor) = channel
-                .map(|channel| params.multipliers[channel])
-                .filter(|factor| factor.multiplier != 0)
-            else {
-                continue;
-            };
-            multiplier[lane] = factor.multiplier;
-            left[lane] = factor.shift.max(0);
-            right[lane] = (-factor.shift).max(0);
-            factors.push(factor);
+        let lanes: Vec<QuantizedMultiplier> = channels
+            .iter()
+            .map(|channel| channel.map_or(NOTHING, |channel| params.multipliers[channel]))
+            .map(|factor| if factor.multiplier == 0 { NOTHING } else { factor })
+            .collect();
+        let mut packed = Aligned::filled(FACTOR_ARRAYS * lanes.len(), 0);
+        for (lanes, packed) in lanes
+            .chunks_exact(isa.lanes())
+            .zip(packed.chunks_exact_mut(FACTOR_ARRAYS * isa.lanes()))
+        {
+            pack_factors(packed, lanes);
         }
         let mode = match params.rounding {
-            Rounding::Double => mode(&factors, &range),
+            Rounding::Double => mode(&lanes, &range),
             Rounding::Single | Rounding::Reduced | Rounding::Float => PLAIN,
         };
         Self {
             mode,
             range,
-            multiplier,
-            left,
-            right,
+            factors: packed,
             scales: channels
                 .iter()
                 .map(|channel| channel.map_or(0.0, |channel| params.scales[channel]))
@@ -101,11 +96,8 @@ impl Requantizer {
     #[inline(always)]
     pub(super) unsafe fn factors<S: Ints, const VECTORS: usize>(&self, simd: S, slot: usize) -> [S::Rescale; VECTORS] {
         let load = |at| {
-            // SAFETY: the caller's promise: the three arrays have an element per lane.
-            unsafe {
-                let (multiplier, left) = (self.multiplier.as_ptr().add(at), self.left.as_ptr().add(at));
-                simd.load_rescale(multiplier, left, self.right.as_ptr().add(at))
-            }
+            // SAFETY: the caller's promise: so many numbers per lane are stored.
+            unsafe { simd.load_rescale(self.factors.as_ptr().add(FACTOR_ARRAYS * at)) }
         };
         let mut factors = [load(slot); VECTORS];
         for (v, factor) in factors.iter_mut().enumerate().skip(1) {

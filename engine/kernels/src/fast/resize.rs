@@ -39,11 +39,16 @@ impl FloatResize {
 
     /// Interpolates all samples.
     pub fn run(&self, isa: Isa, input: &[f32], output: &mut [f32]) {
-        check(&self.shape, input.len(), output.len());
-        FloatIsa::new(isa).run(Floating {
-            resize: self,
+        FloatIsa::new(isa).run(Each {
+            shape: &self.shape,
+            lines: [&self.rows, &self.columns],
             input,
             output,
+            weigh: |y: f32, x: f32| [[1.0 - y, 1.0 - x], [1.0 - y, x], [y, 1.0 - x], [y, x]],
+            // One product after the other, and the upper right corner after the lower left one, as the definition has it.
+            mix: |[tl, tr, bl, br]: [f32; 4], [a, b, c, d]: [[f32; 2]; 4]| {
+                tl * a[0] * a[1] + bl * c[0] * c[1] + tr * b[0] * b[1] + br * d[0] * d[1]
+            },
         });
     }
 }
@@ -64,150 +69,126 @@ impl IntResize {
 
     /// Interpolates all samples of bytes.
     pub fn run_bytes(&self, isa: Isa, input: &[u8], output: &mut [u8]) {
-        self.run(isa, input, output, |byte| i32::from(byte) - 128, |q: i8| q as u8 ^ 0x80);
+        const ONE: i32 = (ONE_PIXEL * ONE_PIXEL) as i32;
+        // Weights add up to 2^20, so that a sum of bytes has less than 28 bits.
+        self.run(isa, input, output, |corners: [u8; 4], weights: [i64; 4]| {
+            let mut sum = 0;
+            for (corner, weight) in corners.into_iter().zip(weights) {
+                sum += (i32::from(corner) - 128) * weight as i32;
+            }
+            let half = if sum > 0 { ONE / 2 } else { -ONE / 2 };
+            i8::saturate((sum + half) / ONE) as u8 ^ 0x80
+        });
     }
 
     /// Interpolates all samples of 16-bit integers.
     pub fn run_shorts(&self, isa: Isa, input: &[i16], output: &mut [i16]) {
-        self.run(isa, input, output, i32::from, |q: i16| q);
+        const ONE: i64 = ONE_PIXEL * ONE_PIXEL;
+        self.run(isa, input, output, |corners: [i16; 4], weights: [i64; 4]| {
+            let mut sum = 0;
+            for (corner, weight) in corners.into_iter().zip(weights) {
+                sum += i64::from(corner) * weight;
+            }
+            let half = if sum > 0 { ONE / 2 } else { -ONE / 2 };
+            i16::saturate(((sum + half) / ONE) as i32)
+        });
     }
 
-    fn run<T: Copy, Q: Integer>(
-        &self,
-        isa: Isa,
-        input: &[T],
-        output: &mut [T],
-        integer: impl Fn(T) -> i32 + Copy,
-        stored: impl Fn(Q) -> T + Copy,
-    ) {
-        check(&self.shape, input.len(), output.len());
-        let quotient = |sum: i64| {
-            let half = if sum > 0 {
-                ONE_PIXEL * ONE_PIXEL / 2
-            } else {
-                -ONE_PIXEL * ONE_PIXEL / 2
-            };
-            stored(Q::saturate(((sum + half) / (ONE_PIXEL * ONE_PIXEL)) as i32))
-        };
-        FloatIsa::new(isa).run(Fixed {
-            resize: self,
+    fn run<T: Copy>(&self, isa: Isa, input: &[T], output: &mut [T], mix: impl Fn([T; 4], [i64; 4]) -> T) {
+        FloatIsa::new(isa).run(Each {
+            shape: &self.shape,
+            lines: [&self.rows, &self.columns],
             input,
             output,
-            integer,
-            quotient,
+            weigh: |y: i64, x: i64| {
+                let (above, left) = (ONE_PIXEL - y, ONE_PIXEL - x);
+                [above * left, above * x, y * left, y * x]
+            },
+            mix,
         });
     }
 }
 
-fn check(shape: &Resize2dShape, input: usize, output: usize) {
-    assert_eq!(
-        (input, output),
-        (shape.input_len(), shape.output_len()),
-        "elements of input and output of {shape:?}"
-    );
-    assert!(output == 0 || input > 0, "an empty image cannot be enlarged");
-}
-
-/// The four pixels around an output pixel: upper left and right, lower left and right.
-#[inline(always)]
-fn corners<'a, I, T>(
-    shape: &Resize2dShape,
-    batch: usize,
-    y: &Between<T>,
-    x: &Between<T>,
-    input: &'a [I],
-) -> [&'a [I]; 4] {
-    let pixel = |y: usize, x: usize| {
-        let at = ((batch * shape.in_h + y) * shape.in_w + x) * shape.channels;
-        &input[at..][..shape.channels]
-    };
-    [
-        pixel(y.lower, x.lower),
-        pixel(y.lower, x.upper),
-        pixel(y.upper, x.lower),
-        pixel(y.upper, x.upper),
-    ]
-}
-
-struct Floating<'a> {
-    resize: &'a FloatResize,
-    input: &'a [f32],
-    output: &'a mut [f32],
-}
-
-impl FloatTask for Floating<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Floats>(self, _: S) {
-        let Self { resize, input, output } = self;
-        let FloatResize { shape, rows, columns } = resize;
-        let mut pixels = output.chunks_exact_mut(shape.channels.max(1));
-        for batch in 0..shape.batch {
-            for y in rows {
-                for (x, to) in columns.iter().zip(&mut pixels) {
-                    let [top_left, top_right, bottom_left, bottom_right] = corners(shape, batch, y, x, input);
-                    let top = top_left.iter().zip(top_right);
-                    let bottom = bottom_left.iter().zip(bottom_right);
-                    for ((slot, (&top_left, &top_right)), (&bottom_left, &bottom_right)) in
-                        to.iter_mut().zip(top).zip(bottom)
-                    {
-                        *slot = top_left * (1.0 - y.fraction) * (1.0 - x.fraction)
-                            + bottom_left * y.fraction * (1.0 - x.fraction)
-                            + top_right * (1.0 - y.fraction) * x.fraction
-                            + bottom_right * y.fraction * x.fraction;
-                    }
-                }
-            }
-        }
-    }
-}
-
-struct Fixed<'a, T, I, Q> {
-    resize: &'a IntResize,
+/// All output pixels: `mix` makes an element of those in the four corners around it, upper left and right, lower left and right, and of
+/// what `weigh` makes of the fractions of the row and of the column.
+struct Each<'a, T, F, W, M> {
+    shape: &'a Resize2dShape,
+    lines: [&'a [Between<F>]; 2],
     input: &'a [T],
     output: &'a mut [T],
-    integer: I,
-    quotient: Q,
+    weigh: W,
+    mix: M,
 }
 
-impl<T: Copy, I: Fn(T) -> i32, Q: Fn(i64) -> T> FloatTask for Fixed<'_, T, I, Q> {
+impl<T: Copy, F: Copy, Weights: Copy, W: Fn(F, F) -> Weights, M: Fn([T; 4], Weights) -> T> FloatTask
+    for Each<'_, T, F, W, M>
+{
     type Out = ();
 
     #[inline(always)]
     fn run<S: Floats>(self, _: S) {
         let Self {
-            resize,
+            shape,
+            lines: [rows, columns],
             input,
             output,
-            integer,
-            quotient,
+            weigh,
+            mix,
         } = self;
-        let IntResize { shape, rows, columns } = resize;
-        let mut pixels = output.chunks_exact_mut(shape.channels.max(1));
+        assert_eq!(
+            (input.len(), output.len()),
+            (shape.input_len(), shape.output_len()),
+            "elements of input and output of {shape:?}"
+        );
+        assert!(
+            output.is_empty() || !input.is_empty(),
+            "an empty image cannot be enlarged"
+        );
+        let channels = shape.channels;
+        let mut pixels = output.chunks_exact_mut(channels.max(1));
         for batch in 0..shape.batch {
             for y in rows {
+                let [upper, lower] = [y.lower, y.upper].map(|y| (batch * shape.in_h + y) * shape.in_w);
                 for (x, to) in columns.iter().zip(&mut pixels) {
-                    let [top_left, top_right, bottom_left, bottom_right] = corners(shape, batch, y, x, input);
-                    let weights = [
-                        (ONE_PIXEL - y.fraction) * (ONE_PIXEL - x.fraction),
-                        (ONE_PIXEL - y.fraction) * x.fraction,
-                        y.fraction * (ONE_PIXEL - x.fraction),
-                        y.fraction * x.fraction,
+                    let weights = weigh(y.fraction, x.fraction);
+                    let corners = [
+                        &input[(upper + x.lower) * channels..][..channels],
+                        &input[(upper + x.upper) * channels..][..channels],
+                        &input[(lower + x.lower) * channels..][..channels],
+                        &input[(lower + x.upper) * channels..][..channels],
                     ];
-                    let top = top_left.iter().zip(top_right);
-                    let bottom = bottom_left.iter().zip(bottom_right);
-                    for ((slot, (&top_left, &top_right)), (&bottom_left, &bottom_right)) in
-                        to.iter_mut().zip(top).zip(bottom)
-                    {
-                        let sum = i64::from(integer(top_left)) * weights[0]
-                            + i64::from(integer(top_right)) * weights[1]
-                            + i64::from(integer(bottom_left)) * weights[2]
-                            + i64::from(integer(bottom_right)) * weights[3];
-                        *slot = quotient(sum);
-                    }
+                    let at = blocks::<16, T>(corners, to, 0, |corners| mix(corners, weights));
+                    let at = blocks::<8, T>(corners, to, at, |corners| mix(corners, weights));
+                    let at = blocks::<4, T>(corners, to, at, |corners| mix(corners, weights));
+                    blocks::<1, T>(corners, to, at, |corners| mix(corners, weights));
                 }
             }
         }
     }
+}
+
+/// The channels from `at` on of a pixel, `N` at a time, as long as so many are left; returns where that ends. A number that is known
+/// makes vectors of them.
+#[inline(always)]
+fn blocks<const N: usize, T: Copy>(
+    [a, b, c, d]: [&[T]; 4],
+    to: &mut [T],
+    mut at: usize,
+    mix: impl Fn([T; 4]) -> T,
+) -> usize {
+    while let Some(block) = to[at..].first_chunk_mut::<N>() {
+        let (Some(a), Some(b), Some(c), Some(d)) = (
+            a[at..].first_chunk::<N>(),
+            b[at..].first_chunk::<N>(),
+            c[at..].first_chunk::<N>(),
+            d[at..].first_chunk::<N>(),
+        ) else {
+            break;
+        };
+        for i in 0..N {
+            block[i] = mix([a[i], b[i], c[i], d[i]]);
+        }
+        at += N;
+    }
+    at
 }

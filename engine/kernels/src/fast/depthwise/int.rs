@@ -1,8 +1,8 @@
 //! The depthwise convolution of bytes.
 //!
-//! Four taps at a time: four vectors of activations are interleaved so that every 32-bit lane has the four bytes of its channel,
-//! and one multiplication of bytes does four taps of all of them. Kernels of up to four rows are walked by columns, so that the
-//! next output to the right, one pixel further, finds all but one of its columns already interleaved.
+//! Two or four taps at a time: as many vectors of activations are interleaved so that every 32-bit lane has the taps of its channel,
+//! and one multiplication does those of all lanes. Where it does four, kernels of up to four rows are walked by columns, so that the
+//! next output to the right, one pixel further, finds all but one of its columns already interleaved; pairs are as fast without.
 #![expect(
     unsafe_code,
     reason = "the inner loop reads through pointers; bounds are checked once per call"
@@ -20,9 +20,9 @@ use crate::shape::DepthwiseConv2dShape;
 use std::ops::Range;
 
 /// Multiplications whose taps' positions are kept at hand: enough for 7×7.
-const AT_HAND: usize = 13;
+const AT_HAND: usize = 25;
 
-/// Taps that one multiplication does.
+/// Most taps that one multiplication does.
 const GROUP: usize = 4;
 
 /// An integer depthwise convolution: packed `i8` weights `1HWC`, bias, and requantization as
@@ -40,7 +40,8 @@ enum Form {
 struct Lanes {
     isa: IntIsa,
     geometry: Geometry,
-    /// The taps of each multiplication, as indices into `[k_h, k_w]`; missing ones repeat the first, with weight 0.
+    /// The taps of each multiplication, as indices into `[k_h, k_w]`; missing ones repeat the first, with weight 0. Pairs are the first
+    /// two of a group.
     groups: Vec<[(usize, usize); GROUP]>,
     /// `[blocks][groups][4]` times the packed weights of a vector.
     weights: Aligned<i8>,
@@ -116,17 +117,22 @@ impl IntDepthwise {
     }
 }
 
-/// The taps, four by four.
-fn groups(k_h: usize, k_w: usize) -> Vec<[(usize, usize); GROUP]> {
+/// The taps, `size` at a time: columns of the kernel where these are no longer than four.
+fn groups(size: usize, k_h: usize, k_w: usize) -> Vec<[(usize, usize); GROUP]> {
     let group = |taps: &[(usize, usize)]| std::array::from_fn(|i| taps.get(i).copied().unwrap_or(taps[0]));
-    if k_h <= GROUP {
+    if by_columns(size, k_h) {
         (0..k_w)
             .map(|kx| group(&(0..k_h).map(|ky| (ky, kx)).collect::<Vec<_>>()))
             .collect()
     } else {
         let taps: Vec<(usize, usize)> = (0..k_h).flat_map(|ky| (0..k_w).map(move |kx| (ky, kx))).collect();
-        taps.chunks(GROUP).map(group).collect()
+        taps.chunks(size).map(group).collect()
     }
+}
+
+/// Whether the groups of `size` taps of a kernel of so many rows are its columns.
+fn by_columns(size: usize, k_h: usize) -> bool {
+    size == GROUP && k_h <= GROUP
 }
 
 struct Pack<'a> {
@@ -151,11 +157,11 @@ impl IntTask for Pack<'_> {
         } = self;
         let geometry = Geometry::new(shape, 4 * S::INT_LANES);
         let (groups, blocks, zero) = (
-            groups(shape.k_h, shape.k_w),
+            groups(S::TAPS, shape.k_h, shape.k_w),
             geometry.blocks(),
             params.input_zero_point + BIAS,
         );
-        let mut packed = Aligned::filled(blocks * groups.len() * 4 * S::WEIGHT_BYTES, 0);
+        let mut packed = Aligned::filled(blocks * groups.len() * 4 * S::TAP_WEIGHT_BYTES, 0);
         let mut lane_bias = Aligned::filled(blocks * 4 * S::INT_LANES, 0);
         let mut channels = vec![None; lane_bias.len()];
         let weight = |(ky, kx): (usize, usize), channel: usize| weights[(ky * shape.k_w + kx) * shape.in_c + channel];
@@ -176,11 +182,11 @@ impl IntTask for Pack<'_> {
                 for (i, &tap) in taps.iter().enumerate().filter(|&(i, tap)| i == 0 || *tap != taps[0]) {
                     four[i] = weight(tap, channel);
                 }
-                let at = ((block * groups.len() + g) * 4 + v) * S::WEIGHT_BYTES;
-                simd.pack_weights(&mut packed[at..at + S::WEIGHT_BYTES], lane, four);
+                let at = ((block * groups.len() + g) * 4 + v) * S::TAP_WEIGHT_BYTES;
+                simd.pack_taps(&mut packed[at..at + S::TAP_WEIGHT_BYTES], lane, four);
             }
         }
-        let requantizer = Requantizer::new(params, &channels);
+        let requantizer = Requantizer::new(isa, params, &channels);
         Lanes {
             isa,
             geometry,
@@ -251,21 +257,27 @@ impl<S: Ints, const MODE: Mode> Task<S> for SweepMode<'_, MODE> {
                     weights: lanes
                         .weights
                         .as_ptr()
-                        .add(block * lanes.groups.len() * 4 * S::WEIGHT_BYTES),
+                        .add(block * lanes.groups.len() * 4 * S::TAP_WEIGHT_BYTES),
                     slot,
                     factors: lanes.requantizer.factors::<S, 4>(simd, slot),
                     strip: geometry.strip(block),
+                    whole: false,
                 };
                 let channel = if geometry.flat { 0 } else { block * geometry.width };
                 let (from, to) = (row.from.add(rows.from + channel), row.to.add(rows.to + channel));
                 let by_columns = !geometry.flat
-                    && geometry.window.kernel[0] <= GROUP
+                    && by_columns(S::TAPS, geometry.window.kernel[0])
                     && geometry.window.kernel[1] == 3
                     && geometry.window.dilation[1] == 1;
                 let stride = if by_columns { geometry.window.stride[1] } else { 0 };
+                // From the first tap of a row to behind the last vector, if all are whole.
+                let reach = geometry.reach(input.plane())
+                    + (row.strip.count.max(1) - 1) * row.strip.from_step
+                    + 4 * S::INT_LANES;
                 for y in 0..rows.count {
                     row.from = from.add(y * rows.from_step);
                     row.to = to.add(y * rows.to_step);
+                    row.whole = rows.from + channel + y * rows.from_step + reach <= input.data().len();
                     match stride {
                         1 => row.run_columns::<MODE, 1>(simd),
                         2 => row.run_columns::<MODE, 2>(simd),
@@ -290,15 +302,18 @@ struct Row<'a, S: Ints> {
     slot: usize,
     factors: [S::Rescale; 4],
     strip: Strip,
+    /// Whether whole vectors can be read wherever the first elements of one are.
+    whole: bool,
 }
 
 impl<S: Ints> Row<'_, S> {
     /// The activations under the taps of group `group`, interleaved.
     ///
     /// # Safety
-    /// `n` bytes under each tap are readable.
+    /// `n` bytes under each tap are readable, or a vector of them if `whole` says so.
     #[inline(always)]
-    unsafe fn load(&self, simd: S, from: *const u8, group: usize, n: usize) -> [S::X; 4] {
+    unsafe fn load(&self, simd: S, from: *const u8, group: usize, n: usize) -> [S::Taps; 4] {
+        let n = if self.whole { 4 * S::INT_LANES } else { n };
         let offsets = match self.offsets.get(group) {
             Some(&offsets) => offsets,
             None => self.lanes.groups[group].map(|tap| self.lanes.geometry.offset(self.input, tap)),
@@ -326,11 +341,10 @@ impl<S: Ints> Row<'_, S> {
 
     /// Adds the products of group `group`.
     #[inline(always)]
-    fn add(&self, simd: S, acc: &mut [S::V; 4], x: [S::X; 4], group: usize) {
+    fn add(&self, simd: S, acc: &mut [S::V; 4], x: [S::Taps; 4], group: usize) {
         for (v, (acc, x)) in acc.iter_mut().zip(x).enumerate() {
             // SAFETY: a block has four vectors of weights per group.
-            let w = unsafe { simd.load_weights(self.weights.add((group * 4 + v) * S::WEIGHT_BYTES)) };
-            *acc = simd.dot(*acc, x, w);
+            *acc = unsafe { simd.add_taps(*acc, x, self.weights.add((group * 4 + v) * S::TAP_WEIGHT_BYTES)) };
         }
     }
 

@@ -96,6 +96,12 @@ impl Geometry {
         ky * down * input.row_stride() + kx * right * input.channels
     }
 
+    /// Elements from the first tap to the last.
+    fn reach(&self, input: &Plane) -> usize {
+        let [k_h, k_w] = self.window.kernel;
+        self.offset(input, (k_h.max(1) - 1, k_w.max(1) - 1))
+    }
+
     /// The vectors of block `block` in a row of `out_w` pixels.
     fn strip(&self, block: usize) -> Strip {
         let DepthwiseConv2dShape {

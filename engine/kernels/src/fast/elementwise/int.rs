@@ -8,7 +8,7 @@ use super::Meeting;
 use crate::fast::isa::{IntIsa, Isa};
 use crate::fast::plane::{View, ViewMut};
 use crate::fast::requantize::{BIAS, mode};
-use crate::fast::simd::{ByteRange, GENERAL, IntTask, Ints, Mode, RECTIFIED, SMALL, Task};
+use crate::fast::simd::{ByteRange, FACTOR_ARRAYS, GENERAL, IntTask, Ints, Mode, RECTIFIED, SMALL, Task, pack_factors};
 use crate::quantized::{ClampInt, QuantizedMultiplier};
 use crate::reference::{AddParams, MulParams};
 
@@ -455,7 +455,10 @@ impl<S: Ints> Operand<S> {
 pub(in crate::fast) fn splat<S: Ints>(simd: S, factor: QuantizedMultiplier) -> S::Rescale {
     // A factor of 0 may be shifted by anything, and some modes shift right at least once.
     let shift = if factor.multiplier == 0 { -1 } else { factor.shift };
-    let (multiplier, left, right) = ([factor.multiplier; 16], [shift.max(0); 16], [(-shift).max(0); 16]);
-    // SAFETY: no vector has more than 16 lanes.
-    unsafe { simd.load_rescale(multiplier.as_ptr(), left.as_ptr(), right.as_ptr()) }
+    let factor = QuantizedMultiplier { shift, ..factor };
+    let mut packed = [0; FACTOR_ARRAYS * 16];
+    let packed = &mut packed[..FACTOR_ARRAYS * S::INT_LANES];
+    pack_factors(packed, &[factor; 16][..S::INT_LANES]);
+    // SAFETY: so many are packed.
+    unsafe { simd.load_rescale(packed.as_ptr()) }
 }

@@ -38,10 +38,13 @@ impl ByteMap {
             // SAFETY: the processor has the features; the caller's promise.
             return unsafe { look_up_in_registers(&self.0, from, to, len) };
         }
-        for i in 0..len {
-            // SAFETY: the caller's promise.
-            unsafe { to.add(i).write(self.0[usize::from(from.add(i).read())]) }
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the feature; the caller's promise.
+            return unsafe { look_up_in_sixteenths(&self.0, from, to, len) };
         }
+        // SAFETY: the caller's promise.
+        unsafe { look_up_each(&self.0, from, to, len) }
     }
 
     /// Looks up all elements.
@@ -81,6 +84,54 @@ unsafe fn look_up_in_registers(table: &[u8; 256], from: *const u8, to: *mut u8, 
                 _mm512_mask_storeu_epi8(to.add(at).cast(), lanes, y);
             }
         }
+    }
+}
+
+/// 64 bytes at a time: an instruction looks up bytes of which the upper half is 0 in 16 entries of the table, and leaves 0 where the highest bit is set.
+/// `x − 16·i`, plus 112 without overflow, is such a byte exactly if `x` is among entries `16·i ..= 16·i + 15`.
+///
+/// # Safety
+/// The processor has AVX2; `len` bytes at `from` are readable and at `to` writable: the same, or others.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn look_up_in_sixteenths(table: &[u8; 256], from: *const u8, to: *mut u8, len: usize) {
+    use std::arch::x86_64::{
+        _mm_loadu_si128, _mm256_adds_epu8, _mm256_broadcastsi128_si256, _mm256_loadu_si256, _mm256_or_si256,
+        _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_storeu_si256, _mm256_sub_epi8,
+    };
+    const STEP: usize = 64;
+    let whole = len / STEP * STEP;
+    // SAFETY: the table has 256 bytes; whole steps lie below `len`.
+    unsafe {
+        for at in (0..whole).step_by(STEP) {
+            let mut x = [
+                _mm256_loadu_si256(from.add(at).cast()),
+                _mm256_loadu_si256(from.add(at + 32).cast()),
+            ];
+            let mut y = [_mm256_setzero_si256(); 2];
+            for sixteenth in table.as_chunks::<16>().0 {
+                let entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(sixteenth.as_ptr().cast()));
+                for (x, y) in x.iter_mut().zip(&mut y) {
+                    let found = _mm256_shuffle_epi8(entries, _mm256_adds_epu8(*x, _mm256_set1_epi8(112)));
+                    *y = _mm256_or_si256(*y, found);
+                    *x = _mm256_sub_epi8(*x, _mm256_set1_epi8(16));
+                }
+            }
+            _mm256_storeu_si256(to.add(at).cast(), y[0]);
+            _mm256_storeu_si256(to.add(at + 32).cast(), y[1]);
+        }
+        look_up_each(table, from.add(whole), to.add(whole), len - whole);
+    }
+}
+
+/// A byte at a time.
+///
+/// # Safety
+/// `len` bytes at `from` are readable and at `to` writable: the same, or others.
+unsafe fn look_up_each(table: &[u8; 256], from: *const u8, to: *mut u8, len: usize) {
+    for i in 0..len {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(i).write(table[usize::from(from.add(i).read())]) }
     }
 }
 
@@ -154,8 +205,21 @@ impl<I: Stored, O: Copy> Lookup<I, O> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lookup, Stored};
+    use super::{ByteMap, Lookup, Stored};
     use crate::fast::{Plane, View, ViewMut};
+
+    #[test]
+    fn every_byte_has_its_own_entry_wherever_it_lies() {
+        let map = ByteMap::of_bytes(|byte| byte.wrapping_mul(167).wrapping_add(13));
+        let bytes: Vec<u8> = (0..1009_u32).map(|i| (i * 97 % 256) as u8).collect();
+        for len in [1, 63, 64, 65, 256, 1009] {
+            let plane = Plane::dense(1, 1, len);
+            let mut found = vec![0; len];
+            map.run(View::new(&plane, &bytes[..len]), ViewMut::new(&plane, &mut found));
+            let right = |(x, y): (&u8, &u8)| *y == x.wrapping_mul(167).wrapping_add(13);
+            assert!(bytes.iter().zip(&found).all(right), "{len} bytes");
+        }
+    }
 
     #[test]
     fn every_integer_has_its_own_entry() {

@@ -241,7 +241,7 @@ impl IntTask for Sweep<'_> {
         } = self;
         let (mut from_starts, mut to_starts) = ([0; BLOCK], [0; BLOCK]);
         let pixels = to.count();
-        let block = walk.block(size_of::<u8>());
+        let block = walk.block(&from, size_of::<u8>());
         for first in (0..pixels).step_by(block) {
             let count = block.min(pixels - first);
             from.fill(first, &mut from_starts[..count]);

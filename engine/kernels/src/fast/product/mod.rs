@@ -91,9 +91,14 @@ impl Walk {
         self.lines * self.runs * self.run_len
     }
 
-    /// Pixels of a block, given the bytes of a value.
-    fn block(&self, value_bytes: usize) -> usize {
-        (BLOCK_BYTES / (value_bytes * self.len()).max(1)).clamp(24, BLOCK) / 12 * 12
+    /// Pixels of a block, given the bytes of a value. Windows that overlap share what they see: a pixel adds its share of a row of
+    /// pixels to what the block spans, or all that it sees where that is less.
+    fn block(&self, pixels: &Pixels, value_bytes: usize) -> usize {
+        let share = match pixels.height {
+            0 | 1 => self.lines * pixels.step,
+            _ => pixels.row_step / pixels.width.max(1),
+        };
+        (BLOCK_BYTES / (value_bytes * share.min(self.len())).max(1)).clamp(24, BLOCK) / 12 * 12
     }
 }
 

@@ -52,19 +52,56 @@ impl Avx2 {
                 return _mm256_loadu_si256(from.cast());
             }
             let mut bytes = [0_u8; 32];
-            std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), n);
+            copy_few(from, bytes.as_mut_ptr(), n);
             _mm256_loadu_si256(bytes.as_ptr().cast())
         }
     }
 }
 
-/// Factors, also moved down by one lane for the products of the odd lanes.
+/// Factors as [`pack_factors`](super::pack_factors) stores them.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::fast) struct Rescale {
     multiplier: __m256i,
     multiplier_odd: __m256i,
     left: __m256i,
     right: __m256i,
+    round_even: __m256i,
+    round_odd: __m256i,
+    shift_even: __m256i,
+    shift_odd: __m256i,
+}
+
+/// Copies `n` bytes, at most 32, without a call.
+///
+/// # Safety
+/// They are readable at `from` and writable at `to`, which do not overlap.
+#[inline(always)]
+unsafe fn copy_few(from: *const u8, to: *mut u8, n: usize) {
+    /// The first and the last of `T`'s size, which may overlap.
+    #[inline(always)]
+    unsafe fn ends<T>(from: *const u8, to: *mut u8, n: usize) {
+        let last = n - size_of::<T>();
+        // SAFETY: `n` is at least the size of `T`; the caller's promise.
+        unsafe {
+            let (first, end) = (
+                from.cast::<T>().read_unaligned(),
+                from.add(last).cast::<T>().read_unaligned(),
+            );
+            to.cast::<T>().write_unaligned(first);
+            to.add(last).cast::<T>().write_unaligned(end);
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        match n {
+            16.. => ends::<u128>(from, to, n),
+            8.. => ends::<u64>(from, to, n),
+            4.. => ends::<u32>(from, to, n),
+            2.. => ends::<u16>(from, to, n),
+            1 => to.write(from.read()),
+            0 => {}
+        }
+    }
 }
 
 impl Simd for Avx2 {
@@ -157,25 +194,31 @@ impl Ints for Avx2 {
     type V = __m256i;
     type X = [__m256i; 2];
     type W = [__m256i; 2];
+    type Taps = __m256i;
     type Rescale = Rescale;
     type Reals = Self;
     const INT_LANES: usize = 8;
-    const WEIGHT_BYTES: usize = 64;
+    const WEIGHT_BYTES: usize = 32;
     const INT_ROWS: [usize; 3] = [8, 4, 2];
+    const TAPS: usize = 2;
+    const TAP_WEIGHT_BYTES: usize = 32;
 
     fn pack_weights(self, group: &mut [i8], lane: usize, weights: [i8; 4]) {
-        // 16-bit integers: weights 0 and 2 in the first vector, 1 and 3 in the second.
-        for (at, weight) in [(0, weights[0]), (2, weights[2]), (32, weights[1]), (34, weights[3])] {
-            let bytes = i16::from(weight).to_le_bytes();
-            group[4 * lane + at] = bytes[0] as i8;
-            group[4 * lane + at + 1] = bytes[1] as i8;
+        // Weights 0 and 2 of all lanes, then 1 and 3.
+        for (at, weight) in [0, 16, 1, 17].into_iter().zip(weights) {
+            group[2 * lane + at] = weight;
         }
     }
 
     #[inline(always)]
     unsafe fn load_weights(self, from: *const i8) -> Self::W {
-        // SAFETY: `self` proves the feature; the caller promises 64 bytes.
-        unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(32).cast())] }
+        // SAFETY: `self` proves the feature; the caller promises 32 bytes.
+        unsafe {
+            [
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(from.add(16).cast())),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -184,21 +227,34 @@ impl Ints for Avx2 {
         self.split(unsafe { _mm256_set1_epi32(four as i32) })
     }
 
+    fn pack_taps(self, group: &mut [i8], lane: usize, weights: [i8; 4]) {
+        for (i, weight) in weights.into_iter().enumerate().take(Self::TAPS) {
+            let at = 4 * lane + 2 * i;
+            let bytes = i16::from(weight).to_le_bytes();
+            (group[at], group[at + 1]) = (bytes[0] as i8, bytes[1] as i8);
+        }
+    }
+
     #[inline(always)]
-    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::X; 4] {
+    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::Taps; 4] {
         // SAFETY: `self` proves the feature; the caller promises `n` bytes at each row.
         unsafe {
             let (a, b) = (self.load_32(rows[0], n), self.load_32(rows[1], n));
-            let (c, d) = (self.load_32(rows[2], n), self.load_32(rows[3], n));
-            let (low_ab, high_ab) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
-            let (low_cd, high_cd) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
+            let (low, high) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
+            let zero = _mm256_setzero_si256();
             [
-                self.split(_mm256_unpacklo_epi16(low_ab, low_cd)),
-                self.split(_mm256_unpackhi_epi16(low_ab, low_cd)),
-                self.split(_mm256_unpacklo_epi16(high_ab, high_cd)),
-                self.split(_mm256_unpackhi_epi16(high_ab, high_cd)),
+                _mm256_unpacklo_epi8(low, zero),
+                _mm256_unpackhi_epi8(low, zero),
+                _mm256_unpacklo_epi8(high, zero),
+                _mm256_unpackhi_epi8(high, zero),
             ]
         }
+    }
+
+    #[inline(always)]
+    unsafe fn add_taps(self, acc: Self::V, x: Self::Taps, weights: *const i8) -> Self::V {
+        // SAFETY: `self` proves the feature; the caller promises 32 bytes.
+        unsafe { _mm256_add_epi32(acc, _mm256_madd_epi16(x, _mm256_loadu_si256(weights.cast()))) }
     }
 
     #[inline(always)]
@@ -315,16 +371,18 @@ impl Ints for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_rescale(self, multiplier: *const i32, left: *const i32, right: *const i32) -> Self::Rescale {
-        // SAFETY: `self` proves the feature; the caller promises eight elements each.
-        unsafe {
-            let multiplier = _mm256_loadu_si256(multiplier.cast());
-            Rescale {
-                multiplier,
-                multiplier_odd: _mm256_srli_epi64(multiplier, 32),
-                left: _mm256_loadu_si256(left.cast()),
-                right: _mm256_loadu_si256(right.cast()),
-            }
+    unsafe fn load_rescale(self, from: *const i32) -> Self::Rescale {
+        // SAFETY: `self` proves the feature; the caller promises eight arrays of eight elements.
+        let array = |i: usize| unsafe { _mm256_loadu_si256(from.add(8 * i).cast()) };
+        Rescale {
+            multiplier: array(0),
+            multiplier_odd: array(1),
+            left: array(2),
+            right: array(3),
+            round_even: array(4),
+            round_odd: array(5),
+            shift_even: array(6),
+            shift_odd: array(7),
         }
     }
 
@@ -334,16 +392,13 @@ impl Ints for Avx2 {
         unsafe {
             if MODE == RECTIFIED {
                 let x = _mm256_max_epi32(x, _mm256_setzero_si256());
-                let even = _mm256_mul_epi32(x, by.multiplier);
+                let even = _mm256_add_epi64(_mm256_mul_epi32(x, by.multiplier), by.round_even);
                 let odd = _mm256_mul_epi32(_mm256_srli_epi64(x, 32), by.multiplier_odd);
-                let half = _mm256_set1_epi64x(1 << 30);
-                let right_even = _mm256_and_si256(by.right, _mm256_set1_epi64x(0xffff_ffff));
-                let right_odd = _mm256_srli_epi64(by.right, 32);
-                let even = _mm256_add_epi64(even, _mm256_add_epi64(half, _mm256_sllv_epi64(half, right_even)));
-                let odd = _mm256_add_epi64(odd, _mm256_add_epi64(half, _mm256_sllv_epi64(half, right_odd)));
-                let even = _mm256_srlv_epi64(even, _mm256_add_epi64(right_even, _mm256_set1_epi64x(31)));
-                // One bit less than 32 + right: the result of an odd lane is wanted in the upper half.
-                let odd = _mm256_srlv_epi64(odd, _mm256_sub_epi64(right_odd, _mm256_set1_epi64x(1)));
+                let odd = _mm256_add_epi64(odd, by.round_odd);
+                let (even, odd) = (
+                    _mm256_srlv_epi64(even, by.shift_even),
+                    _mm256_srlv_epi64(odd, by.shift_odd),
+                );
                 return _mm256_blend_epi32(even, odd, 0b1010_1010);
             }
             let x = if MODE == GENERAL {
@@ -402,7 +457,7 @@ impl Ints for Avx2 {
             } else {
                 let mut copy = [0_u8; 32];
                 _mm256_storeu_si256(copy.as_mut_ptr().cast(), bytes);
-                std::ptr::copy_nonoverlapping(copy.as_ptr(), to, n);
+                copy_few(copy.as_ptr(), to, n);
             }
         }
     }

@@ -46,14 +46,13 @@ fn first_64(n: usize) -> __mmask64 {
     u64::MAX >> (64 - n)
 }
 
-/// Factors, taken apart for the products of the even and of the odd lanes.
+/// Factors as [`pack_factors`](super::pack_factors) stores them.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::fast) struct Rescale {
     multiplier: __m512i,
     multiplier_odd: __m512i,
     left: __m512i,
     right: __m512i,
-    /// Both roundings as one summand, and the whole shift, for `RECTIFIED`.
     round_even: __m512i,
     round_odd: __m512i,
     shift_even: __m512i,
@@ -149,11 +148,14 @@ impl Ints for Vnni {
     type V = __m512i;
     type X = __m512i;
     type W = __m512i;
+    type Taps = __m512i;
     type Rescale = Rescale;
     type Reals = Avx512;
     const INT_LANES: usize = 16;
     const WEIGHT_BYTES: usize = 64;
     const INT_ROWS: [usize; 3] = [12, 12, 6];
+    const TAPS: usize = 4;
+    const TAP_WEIGHT_BYTES: usize = Self::WEIGHT_BYTES;
 
     fn pack_weights(self, group: &mut [i8], lane: usize, weights: [i8; 4]) {
         group[4 * lane..4 * lane + 4].copy_from_slice(&weights);
@@ -171,8 +173,18 @@ impl Ints for Vnni {
         unsafe { _mm512_set1_epi32(four as i32) }
     }
 
+    fn pack_taps(self, group: &mut [i8], lane: usize, weights: [i8; 4]) {
+        self.pack_weights(group, lane, weights);
+    }
+
     #[inline(always)]
-    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::X; 4] {
+    unsafe fn add_taps(self, acc: Self::V, x: Self::Taps, weights: *const i8) -> Self::V {
+        // SAFETY: the caller's promise.
+        self.dot(acc, x, unsafe { self.load_weights(weights) })
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::Taps; 4] {
         // SAFETY: `self` proves the features; bytes from `n` on are not accessed.
         unsafe {
             let mask = first_64(n);
@@ -263,25 +275,18 @@ impl Ints for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn load_rescale(self, multiplier: *const i32, left: *const i32, right: *const i32) -> Self::Rescale {
-        // SAFETY: `self` proves the feature; the caller promises sixteen elements each.
-        unsafe {
-            let multiplier = _mm512_loadu_si512(multiplier.cast());
-            let right = _mm512_loadu_si512(right.cast());
-            let half = _mm512_set1_epi64(1 << 30);
-            let right_even = _mm512_maskz_mov_epi32(0x5555, right);
-            let right_odd = _mm512_srli_epi64(right, 32);
-            Rescale {
-                multiplier,
-                multiplier_odd: _mm512_srli_epi64(multiplier, 32),
-                left: _mm512_loadu_si512(left.cast()),
-                right,
-                round_even: _mm512_add_epi64(half, _mm512_sllv_epi64(half, right_even)),
-                round_odd: _mm512_add_epi64(half, _mm512_sllv_epi64(half, right_odd)),
-                shift_even: _mm512_add_epi64(right_even, _mm512_set1_epi64(31)),
-                // 32 bits less: the result of an odd lane is wanted in the upper half.
-                shift_odd: _mm512_sub_epi64(right_odd, _mm512_set1_epi64(1)),
-            }
+    unsafe fn load_rescale(self, from: *const i32) -> Self::Rescale {
+        // SAFETY: `self` proves the feature; the caller promises eight arrays of sixteen elements.
+        let array = |i: usize| unsafe { _mm512_loadu_si512(from.add(16 * i).cast()) };
+        Rescale {
+            multiplier: array(0),
+            multiplier_odd: array(1),
+            left: array(2),
+            right: array(3),
+            round_even: array(4),
+            round_odd: array(5),
+            shift_even: array(6),
+            shift_odd: array(7),
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::{Avx512, Vnni};
 pub(super) use scalar::Scalar;
 
+use crate::quantized::QuantizedMultiplier;
+
 /// A computation on the vectors of `S`.
 pub(super) trait Task<S> {
     type Out;
@@ -134,6 +136,8 @@ pub(super) trait Ints: Simd {
     type X: Copy;
     /// Per lane, four weights (signed bytes), ready to be multiplied.
     type W: Copy;
+    /// Per lane, the activations under [`Ints::TAPS`] taps of a depthwise convolution, ready to be multiplied.
+    type Taps: Copy;
     /// Per lane, a factor to requantize by.
     type Rescale: Copy;
     /// Vectors of `f32` with as many lanes.
@@ -148,6 +152,12 @@ pub(super) trait Ints: Simd {
     /// Rows of the register tile of a matrix product whose columns are 1, 2 or 4 vectors: as many as registers hold.
     const INT_ROWS: [usize; 3];
 
+    /// Taps that one step of a depthwise convolution does: 2 or 4.
+    const TAPS: usize;
+
+    /// Bytes that a vector's packed weights of so many taps take.
+    const TAP_WEIGHT_BYTES: usize;
+
     /// Stores the four weights of a lane where [`Ints::load_weights`] finds them in `group`, which is [`Ints::WEIGHT_BYTES`] long.
     fn pack_weights(self, group: &mut [i8], lane: usize, weights: [i8; 4]);
 
@@ -158,11 +168,21 @@ pub(super) trait Ints: Simd {
     /// The same four activations, the lowest byte first, in all lanes.
     fn broadcast(self, four: u32) -> Self::X;
 
-    /// Byte `j` of lane `i` of result `q` is byte `quad_channel(4, q, i)` of row `j`.
+    /// Stores a lane's weights of [`Ints::TAPS`] taps where [`Ints::add_taps`] finds them in `group`, which is
+    /// [`Ints::TAP_WEIGHT_BYTES`] long.
+    fn pack_taps(self, group: &mut [i8], lane: usize, weights: [i8; 4]);
+
+    /// Activation `j` of lane `i` of result `q` is byte `quad_channel(4, q, i)` of row `j`, one of [`Ints::TAPS`].
     ///
     /// # Safety
     /// `n` bytes at each row are readable, `1 <= n <= 4 · INT_LANES`.
-    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::X; 4];
+    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::Taps; 4];
+
+    /// `acc` plus the products of each lane's taps, modulo 2^32.
+    ///
+    /// # Safety
+    /// [`Ints::TAP_WEIGHT_BYTES`] bytes at `weights` are readable.
+    unsafe fn add_taps(self, acc: Self::V, x: Self::Taps, weights: *const i8) -> Self::V;
 
     /// `acc` plus the four products of each lane, modulo 2^32.
     fn dot(self, acc: Self::V, x: Self::X, w: Self::W) -> Self::V;
@@ -235,11 +255,11 @@ pub(super) trait Ints: Simd {
         }
     }
 
-    /// Factors from three arrays: multipliers and shifts to the left and to the right.
+    /// Factors as [`pack_factors`] has stored them for a vector.
     ///
     /// # Safety
-    /// `INT_LANES` elements at each are readable; shifts are in `0..=31`, multipliers not negative.
-    unsafe fn load_rescale(self, multiplier: *const i32, left: *const i32, right: *const i32) -> Self::Rescale;
+    /// [`FACTOR_ARRAYS`] times `INT_LANES` elements at `from` are readable.
+    unsafe fn load_rescale(self, from: *const i32) -> Self::Rescale;
 
     /// `x` times the factor, rounded twice: `QuantizedMultiplier::apply_double`, for the factors and results that [`Mode`] allows.
     fn rescale<const MODE: Mode>(self, x: Self::V, by: &Self::Rescale) -> Self::V;
@@ -255,6 +275,32 @@ pub(super) trait Ints: Simd {
     /// # Safety
     /// `n` bytes at `to` are writable, `1 <= n <= 4 · INT_LANES`.
     unsafe fn store_quad(self, to: *mut u8, n: usize, x: [Self::V; 4], range: &ByteRange);
+}
+
+/// Arrays, of an `i32` per lane, that the factors of a vector are stored in.
+pub(super) const FACTOR_ARRAYS: usize = 8;
+
+/// Stores a factor per lane for [`Ints::load_rescale`]: multipliers; those of the odd lanes in the places of the even ones; shifts to the left
+/// and to the right; then 64-bit numbers for [`RECTIFIED`], of the even and of the odd lanes: both roundings as one summand, and the
+/// whole shift, 32 bits less for the odd lanes, whose results are wanted in the upper half. Multipliers are not negative.
+pub(super) fn pack_factors(to: &mut [i32], factors: &[QuantizedMultiplier]) {
+    let lanes = factors.len();
+    assert_eq!(to.len(), FACTOR_ARRAYS * lanes, "places for {lanes} factors");
+    for (lane, factor) in factors.iter().enumerate() {
+        let (left, right) = (factor.shift.max(0), (-factor.shift).clamp(0, 31));
+        let (even, odd) = (lane & !1, lane % 2);
+        to[lane] = factor.multiplier;
+        if odd == 1 {
+            to[lanes + even] = factor.multiplier;
+        }
+        to[2 * lanes + lane] = left;
+        to[3 * lanes + lane] = right;
+        let round = (1_i64 << 30) + (1 << (30 + right));
+        let shift = if odd == 1 { right - 1 } else { right + 31 };
+        let at = (4 + odd) * lanes + even;
+        (to[at], to[at + 1]) = (round as i32, (round >> 32) as i32);
+        to[(6 + odd) * lanes + even] = shift.max(0);
+    }
 }
 
 /// Which shortcuts requantization may take.

@@ -100,11 +100,14 @@ impl Ints for Scalar {
     type V = [i32; LANES];
     type X = [[u8; 4]; LANES];
     type W = [[i8; 4]; LANES];
+    type Taps = Self::X;
     type Rescale = [QuantizedMultiplier; LANES];
     type Reals = Self;
     const INT_LANES: usize = LANES;
     const WEIGHT_BYTES: usize = 4 * LANES;
     const INT_ROWS: [usize; 3] = [4, 2, 1];
+    const TAPS: usize = 4;
+    const TAP_WEIGHT_BYTES: usize = Self::WEIGHT_BYTES;
 
     fn pack_weights(self, group: &mut [i8], lane: usize, weights: [i8; 4]) {
         group[4 * lane..4 * lane + 4].copy_from_slice(&weights);
@@ -121,8 +124,18 @@ impl Ints for Scalar {
         [four.to_le_bytes(); LANES]
     }
 
+    fn pack_taps(self, group: &mut [i8], lane: usize, weights: [i8; 4]) {
+        self.pack_weights(group, lane, weights);
+    }
+
     #[inline(always)]
-    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::X; 4] {
+    unsafe fn add_taps(self, acc: Self::V, x: Self::Taps, weights: *const i8) -> Self::V {
+        // SAFETY: the caller's promise.
+        self.dot(acc, x, unsafe { self.load_weights(weights) })
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(self, rows: [*const u8; 4], n: usize) -> [Self::Taps; 4] {
         from_fn(|q| {
             from_fn(|lane| {
                 let channel = 4 * q + lane;
@@ -217,12 +230,12 @@ impl Ints for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn load_rescale(self, multiplier: *const i32, left: *const i32, right: *const i32) -> Self::Rescale {
-        // SAFETY: the caller promises `LANES` elements at each pointer.
+    unsafe fn load_rescale(self, from: *const i32) -> Self::Rescale {
+        // SAFETY: the caller promises eight arrays of `LANES` elements.
         from_fn(|lane| unsafe {
             QuantizedMultiplier {
-                multiplier: multiplier.add(lane).read(),
-                shift: left.add(lane).read() - right.add(lane).read(),
+                multiplier: from.add(lane).read(),
+                shift: from.add(2 * LANES + lane).read() - from.add(3 * LANES + lane).read(),
             }
         })
     }
