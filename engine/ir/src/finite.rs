@@ -1,6 +1,7 @@
 //! Weights that are no numbers: what diverging training leaves in a file.
 
 use crate::{Constant, Graph, Op, TensorId};
+use ndarray::{ArcArray, IxDyn};
 
 /// A constant with values that no network can mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,16 @@ impl std::fmt::Display for NonFinite {
     }
 }
 
+/// Whether `holds` of all values: in blocks without an exit, which become vectors.
+fn all<T>(values: &ArcArray<T, IxDyn>, holds: impl Fn(&T) -> bool) -> bool {
+    match values.as_slice_memory_order() {
+        Some(values) => values
+            .chunks(1 << 12)
+            .all(|block| block.iter().fold(true, |all, value| all & holds(value))),
+        None => values.iter().all(holds),
+    }
+}
+
 impl Graph {
     /// The first constant that holds NaN, or an infinity where it is more than a mask or a bound: what is only added, or only
     /// compared with, may be infinite.
@@ -41,13 +52,11 @@ impl Graph {
         tensors.find_map(|(id, tensor)| {
             let wrong = |v: f32| v.is_nan() || (v.is_infinite() && !self.may_be_infinite(id, 0));
             let values: Box<dyn Iterator<Item = f32>> = match tensor.data.as_ref()? {
-                Constant::F32(values) => Box::new(values.iter().copied()),
-                Constant::F16(values) => Box::new(values.iter().map(|v| v.to_f32())),
+                Constant::F32(values) if !all(values, |v| v.is_finite()) => Box::new(values.iter().copied()),
+                Constant::F16(values) if !all(values, |v| v.is_finite()) => Box::new(values.iter().map(|v| v.to_f32())),
                 _ => return None,
             };
-            let mut suspects = values.enumerate().filter(|(_, v)| !v.is_finite()).peekable();
-            suspects.peek()?;
-            let wrong: Vec<(usize, f32)> = suspects.filter(|&(_, v)| wrong(v)).collect();
+            let wrong: Vec<(usize, f32)> = values.enumerate().filter(|&(_, v)| wrong(v)).collect();
             let &(first, value) = wrong.first()?;
             Some(NonFinite {
                 tensor: tensor.name.clone(),
