@@ -40,6 +40,34 @@ pub struct Conv2dShape {
 }
 
 impl Conv2dShape {
+    /// From the dimensions of input, weights and output; padding is that above and to the left.
+    pub fn new(
+        [[batch, in_h, in_w, in_c], [out_c, k_h, k_w, _], [_, out_h, out_w, _]]: [[usize; 4]; 3],
+        [stride_h, stride_w]: [usize; 2],
+        [dilation_h, dilation_w]: [usize; 2],
+        [pad_top, pad_left]: [usize; 2],
+        groups: usize,
+    ) -> Self {
+        Self {
+            batch,
+            in_h,
+            in_w,
+            in_c,
+            out_h,
+            out_w,
+            out_c,
+            k_h,
+            k_w,
+            stride_h,
+            stride_w,
+            dilation_h,
+            dilation_w,
+            pad_top,
+            pad_left,
+            groups,
+        }
+    }
+
     /// Elements of the input, `[batch, in_h, in_w, in_c]`.
     pub fn input_len(&self) -> usize {
         self.batch * self.in_h * self.in_w * self.in_c
@@ -93,6 +121,32 @@ pub struct DepthwiseConv2dShape {
 }
 
 impl DepthwiseConv2dShape {
+    /// From the dimensions of input, weights and output; padding is that above and to the left.
+    pub fn new(
+        [[batch, in_h, in_w, in_c], [_, k_h, k_w, out_c], [_, out_h, out_w, _]]: [[usize; 4]; 3],
+        [stride_h, stride_w]: [usize; 2],
+        [dilation_h, dilation_w]: [usize; 2],
+        [pad_top, pad_left]: [usize; 2],
+    ) -> Self {
+        Self {
+            batch,
+            in_h,
+            in_w,
+            in_c,
+            out_h,
+            out_w,
+            multiplier: out_c / in_c.max(1),
+            k_h,
+            k_w,
+            stride_h,
+            stride_w,
+            dilation_h,
+            dilation_w,
+            pad_top,
+            pad_left,
+        }
+    }
+
     /// Elements of the input, `[batch, in_h, in_w, in_c]`.
     pub fn input_len(&self) -> usize {
         self.batch * self.in_h * self.in_w * self.in_c
@@ -138,6 +192,29 @@ pub struct TransposeConv2dShape {
 }
 
 impl TransposeConv2dShape {
+    /// From the dimensions of input, weights and output; padding is that above and to the left.
+    pub fn new(
+        [[batch, in_h, in_w, in_c], [out_c, k_h, k_w, _], [_, out_h, out_w, _]]: [[usize; 4]; 3],
+        [stride_h, stride_w]: [usize; 2],
+        [pad_top, pad_left]: [usize; 2],
+    ) -> Self {
+        Self {
+            batch,
+            in_h,
+            in_w,
+            in_c,
+            out_h,
+            out_w,
+            out_c,
+            k_h,
+            k_w,
+            stride_h,
+            stride_w,
+            pad_top,
+            pad_left,
+        }
+    }
+
     /// Elements of the input, `[batch, in_h, in_w, in_c]`.
     pub fn input_len(&self) -> usize {
         self.batch * self.in_h * self.in_w * self.in_c
@@ -168,6 +245,17 @@ pub struct FullyConnectedShape {
 }
 
 impl FullyConnectedShape {
+    /// From the dimensions of input and output, of which the last are features.
+    pub fn new(input: &[usize], output: &[usize]) -> Self {
+        let last = |dims: &[usize]| dims.last().copied().unwrap_or(1);
+        let in_features = last(input);
+        Self {
+            rows: input.iter().product::<usize>() / in_features.max(1),
+            in_features,
+            out_features: last(output),
+        }
+    }
+
     /// Elements of the input, `[rows, in_features]`.
     pub fn input_len(&self) -> usize {
         self.rows * self.in_features

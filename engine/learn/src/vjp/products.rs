@@ -54,23 +54,8 @@ pub(super) fn fully_connected<T: Real>(site: &Site<'_>) -> Kernels<T> {
 }
 
 pub(super) fn transpose_conv<T: Real>(site: &Site<'_>, op: &ops::TransposeConv2d) -> Result<Kernels<T>, LearnError> {
-    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (site.nhwc(0)?, site.nhwc(1)?);
-    let [_, out_h, out_w, _] = site.out_nhwc()?;
-    Ok(Box::new(Sums(TransposeConv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        out_c,
-        k_h,
-        k_w,
-        stride_h: op.stride[0],
-        stride_w: op.stride[1],
-        pad_top: op.padding.top,
-        pad_left: op.padding.left,
-    })))
+    let pad = [op.padding.top, op.padding.left];
+    Ok(Box::new(Sums(TransposeConv2dShape::new(images(site)?, op.stride, pad))))
 }
 
 pub(super) fn mat_mul<T: Real>(site: &Site<'_>, op: &ops::MatMul) -> Result<Kernels<T>, LearnError> {
@@ -81,58 +66,22 @@ pub(super) fn mat_mul<T: Real>(site: &Site<'_>, op: &ops::MatMul) -> Result<Kern
 
 /// The geometry of a convolution.
 pub(super) fn conv_shape(site: &Site<'_>, op: &ops::Conv2d) -> Result<Conv2dShape, LearnError> {
-    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (site.nhwc(0)?, site.nhwc(1)?);
-    let [_, out_h, out_w, _] = site.out_nhwc()?;
-    Ok(Conv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        out_c,
-        k_h,
-        k_w,
-        stride_h: op.stride[0],
-        stride_w: op.stride[1],
-        dilation_h: op.dilation[0],
-        dilation_w: op.dilation[1],
-        pad_top: op.padding.top,
-        pad_left: op.padding.left,
-        groups: op.groups,
-    })
+    let pad = [op.padding.top, op.padding.left];
+    Ok(Conv2dShape::new(images(site)?, op.stride, op.dilation, pad, op.groups))
 }
 
 /// The geometry of a depthwise convolution.
 pub(super) fn depthwise_shape(site: &Site<'_>, op: &ops::DepthwiseConv2d) -> Result<DepthwiseConv2dShape, LearnError> {
-    let ([batch, in_h, in_w, in_c], [_, k_h, k_w, out_c]) = (site.nhwc(0)?, site.nhwc(1)?);
-    let [_, out_h, out_w, _] = site.out_nhwc()?;
-    Ok(DepthwiseConv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        multiplier: out_c / in_c.max(1),
-        k_h,
-        k_w,
-        stride_h: op.stride[0],
-        stride_w: op.stride[1],
-        dilation_h: op.dilation[0],
-        dilation_w: op.dilation[1],
-        pad_top: op.padding.top,
-        pad_left: op.padding.left,
-    })
+    let pad = [op.padding.top, op.padding.left];
+    Ok(DepthwiseConv2dShape::new(images(site)?, op.stride, op.dilation, pad))
 }
 
 /// The geometry of a fully connected layer on one sample.
 pub(super) fn fully_connected_shape(site: &Site<'_>) -> FullyConnectedShape {
-    let last = |dims: &[usize]| dims.last().copied().unwrap_or(1);
-    let in_features = last(site.dims(0));
-    FullyConnectedShape {
-        rows: site.elements(0) / in_features.max(1),
-        in_features,
-        out_features: last(site.out_dims()),
-    }
+    FullyConnectedShape::new(site.dims(0), site.out_dims())
+}
+
+/// The dimensions of input, weights and output.
+fn images(site: &Site<'_>) -> Result<[[usize; 4]; 3], LearnError> {
+    Ok([site.nhwc(0)?, site.nhwc(1)?, site.out_nhwc()?])
 }

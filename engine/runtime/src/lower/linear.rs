@@ -1,7 +1,7 @@
 //! Sums of products: convolutions and fully connected layers, in float, integer and dynamic-range arithmetic, and matrix products
 //! in float and integers.
 
-use ir::ops::{Conv2d, DepthwiseConv2d, FullyConnected, MatMul, TransposeConv2d};
+use ir::ops::{Conv2d, DepthwiseConv2d, FullyConnected, MatMul, Padding, TransposeConv2d};
 use ir::{Constant, ElementType};
 use kernels::quantized::{LinearParams, Rounding};
 use kernels::reference::{self, MatMulParams};
@@ -128,24 +128,11 @@ pub(crate) fn transpose_conv_shape(
     context: &Context<'_>,
     op: &TransposeConv2d,
 ) -> Result<TransposeConv2dShape, RuntimeError> {
-    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (context.nhwc(0)?, context.nhwc(1)?);
-    let [_, out_h, out_w, _] = context.out_nhwc()?;
-    let [stride_h, stride_w] = op.stride;
-    Ok(TransposeConv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        out_c,
-        k_h,
-        k_w,
-        stride_h,
-        stride_w,
-        pad_top: op.padding.top,
-        pad_left: op.padding.left,
-    })
+    Ok(TransposeConv2dShape::new(
+        images(context)?,
+        op.stride,
+        corner(op.padding),
+    ))
 }
 
 pub(super) fn fully_connected(context: &Context<'_>, op: &FullyConnected) -> Result<Vec<Lowered>, RuntimeError> {
@@ -245,27 +232,14 @@ pub(crate) fn wide_bias(context: &Context<'_>) -> Result<Option<Vec<i64>>, Runti
 
 /// The geometry of a convolution node.
 pub(crate) fn conv_shape(context: &Context<'_>, op: &Conv2d) -> Result<Conv2dShape, RuntimeError> {
-    let ([batch, in_h, in_w, in_c], [out_c, k_h, k_w, _]) = (context.nhwc(0)?, context.nhwc(1)?);
-    let [_, out_h, out_w, _] = context.out_nhwc()?;
-    let ([stride_h, stride_w], [dilation_h, dilation_w]) = (op.stride, op.dilation);
-    Ok(Conv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        out_c,
-        k_h,
-        k_w,
-        stride_h,
-        stride_w,
-        dilation_h,
-        dilation_w,
-        pad_top: op.padding.top,
-        pad_left: op.padding.left,
-        groups: op.groups,
-    })
+    let pad = corner(op.padding);
+    Ok(Conv2dShape::new(
+        images(context)?,
+        op.stride,
+        op.dilation,
+        pad,
+        op.groups,
+    ))
 }
 
 /// The geometry of a depthwise convolution node.
@@ -273,37 +247,23 @@ pub(crate) fn depthwise_shape(
     context: &Context<'_>,
     op: &DepthwiseConv2d,
 ) -> Result<DepthwiseConv2dShape, RuntimeError> {
-    let ([batch, in_h, in_w, in_c], [_, k_h, k_w, out_c]) = (context.nhwc(0)?, context.nhwc(1)?);
-    let [_, out_h, out_w, _] = context.out_nhwc()?;
-    let ([stride_h, stride_w], [dilation_h, dilation_w]) = (op.stride, op.dilation);
-    Ok(DepthwiseConv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        multiplier: out_c / in_c.max(1),
-        k_h,
-        k_w,
-        stride_h,
-        stride_w,
-        dilation_h,
-        dilation_w,
-        pad_top: op.padding.top,
-        pad_left: op.padding.left,
-    })
+    let pad = corner(op.padding);
+    Ok(DepthwiseConv2dShape::new(images(context)?, op.stride, op.dilation, pad))
 }
 
 /// The geometry of a fully connected node.
 pub(crate) fn fully_connected_shape(context: &Context<'_>) -> FullyConnectedShape {
-    let last = |dims: &[usize]| dims.last().copied().unwrap_or(1);
-    let in_features = last(context.dims(0));
-    FullyConnectedShape {
-        rows: context.input(0).ty.shape.elements() / in_features.max(1),
-        in_features,
-        out_features: last(context.out_dims()),
-    }
+    FullyConnectedShape::new(context.dims(0), context.out_dims())
+}
+
+/// The dimensions of input, weights and output.
+fn images(context: &Context<'_>) -> Result<[[usize; 4]; 3], RuntimeError> {
+    Ok([context.nhwc(0)?, context.nhwc(1)?, context.out_nhwc()?])
+}
+
+/// The padding that kernels are told: above and to the left.
+fn corner(padding: Padding) -> [usize; 2] {
+    [padding.top, padding.left]
 }
 
 /// What requantizes the sums of an integer node.
