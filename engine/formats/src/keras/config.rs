@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::attributes::{Attributes, brief, extent};
 use super::layers::attention;
+use super::layers::training::AUGMENTATIONS;
 use super::{keras1, layer_place, malformed, operation, unsupported};
 use crate::FormatError;
 
@@ -62,36 +63,6 @@ pub(super) struct Source {
 
 /// Class names of models.
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
-
-/// Layers at whose calls Keras 3 notes `training=True`, its default there, whatever happens at inference.
-const IMAGE_LAYERS: [&str; 26] = [
-    "AugMix",
-    "CenterCrop",
-    "CutMix",
-    "MixUp",
-    "RandAugment",
-    "RandomBrightness",
-    "RandomColorDegeneration",
-    "RandomColorJitter",
-    "RandomContrast",
-    "RandomElasticTransform",
-    "RandomErasing",
-    "RandomFlip",
-    "RandomGaussianBlur",
-    "RandomGrayscale",
-    "RandomHue",
-    "RandomInvert",
-    "RandomPerspective",
-    "RandomPosterization",
-    "RandomRotation",
-    "RandomSaturation",
-    "RandomSharpness",
-    "RandomShear",
-    "RandomTranslation",
-    "RandomZoom",
-    "Resizing",
-    "Solarization",
-];
 
 /// Parses a configuration. `version` is the one stated beside it; the JSON may state its own.
 pub(super) fn parse(json: &str, version: Option<&str>) -> Result<Model, FormatError> {
@@ -331,7 +302,9 @@ fn call(node: &Value, class: &str, place: &str) -> Result<Vec<Source>, FormatErr
                 sources(arguments, place, &mut found)?;
             }
             if let Some(Value::Object(named)) = fields.get("kwargs") {
-                idle(named, IMAGE_LAYERS.contains(&class), place)?;
+                // At calls of these Keras 3 notes `training=True`, its default there, whatever happens at inference.
+                let of_images = AUGMENTATIONS.contains(&class) || ["CenterCrop", "Resizing"].contains(&class);
+                idle(named, of_images, place)?;
             }
         }
         None => sources(node, place, &mut found)?,

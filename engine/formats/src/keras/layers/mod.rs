@@ -18,7 +18,7 @@ mod rectifier;
 mod recurrent;
 mod resample;
 mod shape;
-mod training;
+pub(super) mod training;
 mod wrapper;
 
 use ir::TensorId;

@@ -6,6 +6,34 @@ use ir::ops::{Dropout, Identity};
 use super::{Call, Kind, none};
 use crate::FormatError;
 
+/// Layers that change images at random.
+pub(in crate::keras) const AUGMENTATIONS: [&str; 24] = [
+    "AugMix",
+    "CutMix",
+    "MixUp",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+    "Solarization",
+];
+
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         classes: &[
@@ -25,32 +53,7 @@ pub(super) const KINDS: &[Kind] = &[
         build: identity,
     },
     Kind {
-        classes: &[
-            "AugMix",
-            "CutMix",
-            "MixUp",
-            "RandAugment",
-            "RandomBrightness",
-            "RandomColorDegeneration",
-            "RandomColorJitter",
-            "RandomContrast",
-            "RandomElasticTransform",
-            "RandomErasing",
-            "RandomFlip",
-            "RandomGaussianBlur",
-            "RandomGrayscale",
-            "RandomHue",
-            "RandomInvert",
-            "RandomPerspective",
-            "RandomPosterization",
-            "RandomRotation",
-            "RandomSaturation",
-            "RandomSharpness",
-            "RandomShear",
-            "RandomTranslation",
-            "RandomZoom",
-            "Solarization",
-        ],
+        classes: &AUGMENTATIONS,
         slots: none,
         build: augmentation,
     },
