@@ -9,6 +9,7 @@
 
 mod constant;
 mod editor;
+mod entries;
 mod error;
 mod finite;
 mod graph;
@@ -24,6 +25,7 @@ mod uses;
 mod verify;
 
 pub use constant::Constant;
+pub use entries::Entries;
 pub use error::{GraphError, InferError};
 pub use finite::NonFinite;
 pub use graph::{Graph, Node, NodeId, Tensor, TensorId};

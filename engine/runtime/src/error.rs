@@ -57,6 +57,20 @@ pub enum RuntimeError {
         /// What was given instead.
         got: String,
     },
+    /// A number that picks an entry that is not there.
+    #[error("input `{name}`: value {at} is {number}, but `{node}` picks by it from entries 0 to {last}")]
+    Entry {
+        /// The input.
+        name: String,
+        /// Position of the number.
+        at: usize,
+        /// The number.
+        number: f64,
+        /// The node that picks.
+        node: String,
+        /// The last entry.
+        last: usize,
+    },
     /// A workspace that another executable made.
     #[error("the workspace belongs to another executable; make one with `Executable::workspace`")]
     Workspace,

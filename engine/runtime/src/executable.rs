@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ir::{ElementType, Graph, Place as Samples, Quantization, Tensor, TensorId, TensorType};
+use ir::{ElementType, Entries, Graph, Place as Samples, Quantization, Tensor, TensorId, TensorType};
 use kernels::fast::{Isa, View};
 
 use crate::buffer::{Scalar, Store, Value};
@@ -47,6 +47,8 @@ pub struct Port {
     pub samples: Samples,
     /// Whether the model's own file has the channels first.
     pub channels_first: bool,
+    /// What the numbers of an input pick from, if they do.
+    pub entries: Option<Entries>,
 }
 
 /// What an executable occupies.
@@ -125,6 +127,7 @@ impl Executable {
         let mut inputs = ports("input", graph.inputs())?;
         for (i, input) in inputs.iter_mut().enumerate() {
             input.channels_first = graph.stated(i).channels_first;
+            input.entries = graph.entries(graph.inputs()[i]);
         }
         let executable = Executable {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -284,14 +287,17 @@ impl Executable {
         let fits = |(port, value): &(&Port, &Value<'_>)| {
             Store::of(port.ty.element) == Some(value.store()) && port.ty.shape.elements() == value.len()
         };
-        match self.inputs.iter().zip(inputs).find(|pair| !fits(pair)) {
-            None => Ok(()),
-            Some((port, value)) => Err(RuntimeError::Input {
+        if let Some((port, value)) = self.inputs.iter().zip(inputs).find(|pair| !fits(pair)) {
+            return Err(RuntimeError::Input {
                 name: port.name.clone(),
                 expected: port.ty.clone(),
                 got: format!("{} {:?} values", value.len(), value.store()).to_lowercase(),
-            }),
+            });
         }
+        self.inputs
+            .iter()
+            .zip(inputs)
+            .try_for_each(|(port, value)| port.check_entries(*value))
     }
 }
 
@@ -305,6 +311,29 @@ impl Port {
         dims
     }
 
+    /// Whether all numbers pick an entry that there is.
+    fn check_entries(&self, value: Value<'_>) -> Result<(), RuntimeError> {
+        let Some(entries) = &self.entries else { return Ok(()) };
+        let picks = |number: f64| number > -1.0 && number < entries.count as f64;
+        let wrong = match value {
+            // A fraction is cut off before it picks.
+            Value::F32(numbers) => numbers.iter().map(|&n| n.into()).enumerate().find(|&(_, n)| !picks(n)),
+            Value::I32(numbers) => numbers.iter().map(|&n| n.into()).enumerate().find(|&(_, n)| !picks(n)),
+            Value::I64(numbers) => numbers.iter().map(|&n| n as f64).enumerate().find(|&(_, n)| !picks(n)),
+            Value::I8(_) | Value::U8(_) | Value::I16(_) => None,
+        };
+        match wrong {
+            None => Ok(()),
+            Some((at, number)) => Err(RuntimeError::Entry {
+                name: self.name.clone(),
+                at,
+                number,
+                node: entries.node.clone(),
+                last: entries.count.saturating_sub(1),
+            }),
+        }
+    }
+
     fn of(port: &'static str, graph: &Graph, id: TensorId, samples: &ir::Samples) -> Result<Self, RuntimeError> {
         let tensor = graph.tensor(id);
         match Store::of(tensor.ty.element) {
@@ -314,6 +343,7 @@ impl Port {
                 quantization: tensor.quantization.clone(),
                 samples: samples.place(id),
                 channels_first: false,
+                entries: None,
             }),
             None => Err(RuntimeError::Port {
                 port,

@@ -1,8 +1,8 @@
 //! What a caller sees: ports, values, refusals, observation, many samples.
 
 use ir::ops::{
-    Activation, Add, Conv2d, Coordinates, Custom, Dequantize, FullyConnected, Function, Identity, Interpolation,
-    Padding, Quantize, Reshape, Resize, Softmax, Split,
+    Activation, Add, Cast, Conv2d, Coordinates, Custom, Dequantize, FullyConnected, Function, Gather, Identity,
+    Interpolation, Padding, Quantize, Reshape, Resize, Softmax, Split,
 };
 use ir::{Constant, ElementType, Graph, Op, QuantParams, Quantization, Scale, TensorType};
 use runtime::{Executable, Hooks, Kernels, Options, Value, map_samples};
@@ -47,6 +47,28 @@ fn run(graph: &Graph, options: Options, inputs: &[Value<'_>]) -> Vec<Vec<f32>> {
 
 fn refusal(graph: &Graph) -> String {
     Executable::new(graph, Options::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_number_that_picks_an_entry_that_is_not_there_is_refused() {
+    let mut graph = Graph::new("words");
+    let x = graph.input("words", TensorType::f32([1, 2]));
+    let table = graph.constant("table", Constant::f32([3, 1], vec![5.0, 6.0, 7.0]).unwrap());
+    let whole = graph.add("whole", Cast { to: ElementType::I32 }, &[x]).unwrap();
+    let y = graph.add("embedding", Gather { axis: 0 }, &[table, whole]).unwrap();
+    graph.set_outputs(&[y]);
+    assert_eq!(
+        run(&graph, Options::default(), &[Value::F32(&[2.0, 0.5])]),
+        [vec![7.0, 5.0]]
+    );
+    let executable = Executable::new(&graph, Options::default()).unwrap();
+    for (words, at) in [([1.0, 3.0], "value 1 is 3"), ([-1.0, 0.0], "value 0 is -1")] {
+        let refused = executable.run(&mut executable.workspace(), &[Value::F32(&words)]);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            format!("input `words`: {at}, but `embedding` picks by it from entries 0 to 2")
+        );
+    }
 }
 
 #[test]
