@@ -10,19 +10,25 @@ use crate::tree::Module;
 
 /// The names of all modules that ship: basic ones, then those of the library, each with the first sentence about it.
 pub fn module_names() -> Vec<(String, String)> {
-    let first = |doc: &str| {
-        let doc = doc.replace('\n', " ");
-        match doc.split_once(". ") {
-            Some((sentence, _)) => format!("{sentence}."),
-            None => doc,
-        }
-    };
     let basics = basic::all()
         .iter()
-        .map(|basic| (basic.name().to_owned(), first(basic.doc())));
+        .map(|basic| (basic.name().to_owned(), first_sentence(basic.doc())));
     let made = library::modules();
-    let made = made.iter().map(|(name, module)| (name.clone(), first(&module.doc)));
+    let made = made
+        .iter()
+        .map(|(name, module)| (name.clone(), first_sentence(&module.doc)));
     basics.chain(made.collect::<Vec<_>>()).collect()
+}
+
+/// The first sentence of a text, on one line. What follows `et al.` is no sentence of its own.
+pub fn first_sentence(text: &str) -> String {
+    let text = text.replace('\n', " ");
+    let ends = |(at, _): &(usize, &str)| text[at + 2..].starts_with(char::is_uppercase);
+    let end = text.match_indices(". ").find(ends);
+    match end {
+        Some((at, _)) => text[..=at].to_owned(),
+        None => text.trim_end().to_owned(),
+    }
 }
 
 /// The page of a module in markdown; `None` for one that does not ship.

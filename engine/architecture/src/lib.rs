@@ -57,7 +57,7 @@ mod tree;
 mod weights;
 mod write;
 
-pub use doc::{module_names, page};
+pub use doc::{first_sentence, module_names, page};
 pub use instantiate::{ArchitectureError, Built, Options};
 pub use parse::{Architecture, File};
 pub use state::state_dict;

@@ -10,7 +10,7 @@ use schedule::{Engine, Ingested, RunOptions};
 use crate::args::Pace;
 use crate::commands;
 use crate::exit::{Exit, Failure};
-use crate::project::{Project, refusal, rendered};
+use crate::project::{Project, refusal};
 use crate::terminal::Terminal;
 
 /// An engine for the project's instances.
@@ -33,7 +33,7 @@ pub fn engine<'a>(
     engine.map_err(|refused| {
         let complaint = |(instance, problem): &(recipe::Instance, String)| refusal(&project.recipe, instance, problem);
         let complaints: Vec<_> = refused.iter().map(complaint).collect();
-        terminal.say(&rendered(&complaints, terminal));
+        terminal.refuse(&complaints);
         Failure::Told(Exit::Invalid)
     })
 }

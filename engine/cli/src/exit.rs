@@ -19,16 +19,23 @@ pub enum Exit {
     Interrupted,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
             Exit::Success => 0,
             Exit::StepFailed => 1,
             Exit::Invalid => 2,
             Exit::Expectation => 3,
             Exit::Environment => 4,
             Exit::Interrupted => INTERRUPTED,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Failed steps with their places in the recipe.
 
+use recipe::Rule;
 use schedule::{RunRecord, Status};
 
 use crate::project::Project;
@@ -11,7 +12,8 @@ pub fn print(project: &Project, record: &RunRecord, terminal: &Terminal) {
         let error = instance.error.as_deref().unwrap_or("no reason was given");
         let complaint = project
             .recipe
-            .complaint(&instance.step, "", format!("{} failed: {error}", instance.id));
-        terminal.say(&complaint.render(terminal.paint()));
+            .complaint(&instance.step, "", format!("{} failed: {error}", instance.id))
+            .of(Rule::StepFailed);
+        terminal.complain(&[complaint]);
     }
 }

@@ -1,9 +1,10 @@
 //! The expectations of a recipe, judged by what a run found.
 
-use recipe::{Diagnostic, Findings, Gate, InstanceId, Outcome as Judged};
+use recipe::{Diagnostic, Findings, Gate, InstanceId, Outcome as Judged, Rule};
 use report::{Outcome, Verdict};
 use schedule::{RunRecord, Status};
 
+use crate::problems::Problem;
 use crate::project::Project;
 use crate::terminal::{Terminal, Tone};
 
@@ -24,6 +25,21 @@ pub fn judge(project: &Project, record: &RunRecord) -> Result<Vec<Verdict>, Vec<
         },
     };
     Ok(verdicts.into_iter().map(verdict).collect())
+}
+
+/// What was not met, at the lines that ask for it.
+pub fn problems(project: &Project, verdicts: &[Verdict]) -> Vec<Problem> {
+    let open = verdicts
+        .iter()
+        .filter(|verdict| matches!(verdict.outcome, Outcome::Failed | Outcome::Error));
+    let complaint = |verdict: &Verdict| {
+        let expectations = &project.recipe.expect;
+        let expectation = expectations.iter().find(|e| project.place(e.span) == verdict.place)?;
+        let message = format!("{}: {}", verdict.name, verdict.message);
+        let complaint = Diagnostic::new(project.recipe.source(), expectation.span, message);
+        Some(Problem::from(&complaint.of(Rule::Expectation)))
+    };
+    open.filter_map(complaint).collect()
 }
 
 /// What a run found, as gates ask for it.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use recipe::{Diagnostic, GridPoint, Instance, Place, Recipe, Source, Span, render_all};
+use recipe::{Diagnostic, GridPoint, Instance, Place, Recipe, Rule, Source, Span};
 use report::RecipeFacts;
 use steps::contract::{Doubt, SourceOutlook};
 
@@ -37,7 +37,7 @@ impl Project {
         match Self::read(file, choices)? {
             Ok(project) => Ok(project),
             Err(complaints) => {
-                terminal.say(&rendered(&complaints, terminal));
+                terminal.refuse(&complaints);
                 Err(Failure::Told(Exit::Invalid))
             }
         }
@@ -98,7 +98,7 @@ impl Project {
         self.recipe.narrow(points.clone());
         self.points = points;
         self.instances = self.recipe.instances().map_err(|complaints| {
-            terminal.say(&rendered(&complaints, terminal));
+            terminal.refuse(&complaints);
             Failure::Told(Exit::Invalid)
         })?;
         Ok(())
@@ -166,16 +166,6 @@ fn text_of(file: &Path) -> Result<Vec<u8>, anyhow::Error> {
     Ok(fs::read(file)?)
 }
 
-/// Complaints as they are printed, with how many there are.
-pub fn rendered(complaints: &[Diagnostic], terminal: &Terminal) -> String {
-    let text = render_all(complaints, terminal.paint());
-    if complaints.len() > 1 {
-        format!("{text}\n\n{} mistakes", complaints.len())
-    } else {
-        text
-    }
-}
-
 fn used_sources(instances: &[Instance]) -> BTreeSet<&str> {
     instances
         .iter()
@@ -194,7 +184,7 @@ fn refused_parameters(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic
         let ports: Vec<&str> = instance.inputs.iter().map(|input| input.port.as_str()).collect();
         let Some(op) = steps::find(instance.op) else {
             let problem = format!("no op is named `{}`", instance.op);
-            complaints.push(refusal(recipe, instance, &problem));
+            complaints.push(refusal(recipe, instance, &problem).of(Rule::Parameter));
             continue;
         };
         let checked = op.complete(&instance.params, &ports).map(drop);
@@ -210,7 +200,7 @@ fn refused_parameters(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic
         if let Err(problem) = checked
             && seen.insert((instance.step.clone(), problem.clone()))
         {
-            complaints.push(refusal(recipe, instance, &problem));
+            complaints.push(refusal(recipe, instance, &problem).of(Rule::Parameter));
         }
     }
     for (instance, all) in idle.into_values().filter(|(instance, _)| {
@@ -219,7 +209,7 @@ fn refused_parameters(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic
     }) {
         for (key, what) in all {
             let problem = format!("{key}: is for {what}, and does nothing here; remove it");
-            complaints.push(refusal(recipe, instance, &problem));
+            complaints.push(refusal(recipe, instance, &problem).of(Rule::Parameter));
         }
     }
     complaints
@@ -247,11 +237,14 @@ fn refused_inputs(
     let source = |name: &str| outlook(name, recipe.sources.get(name));
     let mut doubts = steps::contract::foresee(instances, &variants, source, steps::find);
     doubts.retain(|doubt| seen.insert((instances[doubt.at].step.clone(), doubt.problem.clone())));
-    let told = |doubt: &Doubt| refusal(recipe, &instances[doubt.at], &doubt.problem);
+    let told = |doubt: &Doubt| refusal(recipe, &instances[doubt.at], &doubt.problem).of(Rule::Input);
     let (unread, mistakes): (Vec<Doubt>, Vec<Doubt>) = doubts.into_iter().partition(|doubt| doubt.unread);
     Doubts {
         mistakes: mistakes.iter().map(told).collect(),
-        unread: unread.iter().map(|doubt| told(doubt).as_remark()).collect(),
+        unread: unread
+            .iter()
+            .map(|doubt| told(doubt).as_remark().of(Rule::UnreadFile))
+            .collect(),
     }
 }
 
@@ -301,7 +294,11 @@ fn missing_files(recipe: &Recipe, instances: &[Instance]) -> Vec<Diagnostic> {
             };
             let message = format!("{what}{} does not exist", found.display());
             let place = written_at(recipe, name, path);
-            complaints.push(Diagnostic::new(recipe.source(), place, message).help(help));
+            complaints.push(
+                Diagnostic::new(recipe.source(), place, message)
+                    .help(help)
+                    .of(Rule::MissingFile),
+            );
         }
     }
     complaints
@@ -333,7 +330,7 @@ fn command(file: &Path, choices: &Choices) -> String {
 
 #[cfg(test)]
 mod tests {
-    use recipe::Paint;
+    use recipe::{Paint, render_all};
 
     use super::*;
     use crate::args::Axis;

@@ -14,7 +14,7 @@ use crate::args::Choices;
 use crate::exit::{Exit, Failure};
 use crate::failures;
 use crate::gates::Recorded;
-use crate::project::{Project, rendered};
+use crate::project::Project;
 use crate::terminal::Terminal;
 
 /// The points that are drawn first: `budget` of the grid, ascending; all where there are fewer.
@@ -124,7 +124,7 @@ fn broken(
     terminal: &Terminal,
 ) -> Result<Vec<Option<Broken>>, Failure> {
     let gates = project.recipe.limits(&project.instances).map_err(|complaints| {
-        terminal.say(&rendered(&complaints, terminal));
+        terminal.refuse(&complaints);
         Failure::Told(Exit::Invalid)
     })?;
     let by_id: HashMap<&str, &recipe::Instance> = project.instances.iter().map(|i| (i.id.as_str(), i)).collect();

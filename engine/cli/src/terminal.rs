@@ -2,8 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use recipe::Paint;
+use recipe::{Diagnostic, Paint, Rule, render_all};
+
+use crate::exit::Exit;
+use crate::problems::{self, Format, Problem};
+use crate::step_summary;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,23 +41,29 @@ pub struct Terminal {
     pub volume: Volume,
     interactive: bool,
     coloured: bool,
-    /// Results go to stderr because stdout carries events.
+    /// Results go to stderr because stdout carries events or a document of problems.
     results_aside: bool,
+    format: Format,
+    /// What was told so far, for machines.
+    problems: Mutex<Vec<Problem>>,
     /// Whoever read stdout has gone.
     closed: AtomicBool,
 }
 
 impl Terminal {
-    /// The terminal of this process. With `events_on_stdout`, results go to stderr.
-    pub fn new(volume: Volume, events_on_stdout: bool) -> Self {
-        let results: &dyn Terminals = if events_on_stdout { &io::stderr() } else { &io::stdout() };
+    /// The terminal of this process. With `events_on_stdout`, or a format that takes stdout, results go to stderr.
+    pub fn new(volume: Volume, events_on_stdout: bool, format: Format) -> Self {
+        let results_aside = events_on_stdout || format.takes_stdout();
+        let results: &dyn Terminals = if results_aside { &io::stderr() } else { &io::stdout() };
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let capable = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Terminal {
             volume,
             interactive: io::stderr().is_terminal() && std::env::var_os("CI").is_none(),
             coloured: wanted && capable && results.is_one() && io::stderr().is_terminal(),
-            results_aside: events_on_stdout,
+            results_aside,
+            format,
+            problems: Mutex::new(Vec::new()),
             closed: AtomicBool::new(false),
         }
     }
@@ -88,6 +99,10 @@ impl Terminal {
             self.say(text.trim_end_matches('\n'));
             return Ok(());
         }
+        self.print(text)
+    }
+
+    fn print(&self, text: &str) -> io::Result<()> {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -110,7 +125,50 @@ impl Terminal {
 
     /// A complaint with its causes.
     pub fn error(&self, error: &anyhow::Error) {
-        self.say(&format!("{}: {}", self.toned(Tone::Bad, "error"), chain(error)));
+        let words = chain(error);
+        self.say(&format!("{}: {words}", self.toned(Tone::Bad, "error")));
+        self.remember([Problem::new(Rule::Failure, words)]);
+    }
+
+    /// Complaints at their places.
+    pub fn complain(&self, complaints: &[Diagnostic]) {
+        self.say(&render_all(complaints, self.paint()));
+        self.remember(complaints.iter().map(Problem::from));
+    }
+
+    /// Complaints that stand in the way, with how many there are.
+    pub fn refuse(&self, mistakes: &[Diagnostic]) {
+        self.complain(mistakes);
+        if mistakes.len() > 1 {
+            self.say(&format!("\n{} mistakes", mistakes.len()));
+        }
+    }
+
+    /// Keeps problems that people are told otherwise, for machines.
+    pub fn remember(&self, problems: impl IntoIterator<Item = Problem>) {
+        let mut all = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(problems);
+    }
+
+    /// Tells machines of all problems, once a command has ended.
+    pub fn finish(&self, exit: Exit) -> io::Result<()> {
+        let problems = std::mem::take(&mut *self.problems.lock().unwrap_or_else(PoisonError::into_inner));
+        // Expectations stand in the table of the run.
+        let rows: Vec<(String, String)> = problems
+            .iter()
+            .filter(|problem| problem.rule() != Rule::Expectation)
+            .map(|problem| (problem.place(), problem.words()))
+            .collect();
+        if !rows.is_empty() {
+            step_summary::append(self, || io::Result::Ok(report::problem_summary(&rows)));
+        }
+        let Some(text) = problems::written(&problems, self.format, exit.code()) else {
+            return Ok(());
+        };
+        if self.format.takes_stdout() {
+            return self.print(&text);
+        }
+        io::stderr().lock().write_all(text.as_bytes())
     }
 
     /// Something to know about; printed even under `--quiet`.

@@ -7,6 +7,8 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::rule::Rule;
+
 /// The text of a recipe and the name it is shown under.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceText {
@@ -42,7 +44,7 @@ impl Span {
     }
 
     /// The range, moved onto character boundaries of `text` and at least one character long where there is one.
-    fn in_text(self, text: &str) -> Range<usize> {
+    pub fn in_text(self, text: &str) -> Range<usize> {
         let start = text.floor_char_boundary(self.start);
         let end = text.ceil_char_boundary(self.end.max(start));
         if end > start || start == text.len() {
@@ -86,6 +88,7 @@ pub struct Diagnostic {
     related: Vec<(Place, String)>,
     help: Option<String>,
     remark: bool,
+    rule: Rule,
     source: Arc<SourceText>,
 }
 
@@ -99,6 +102,7 @@ impl Diagnostic {
             related: Vec::new(),
             help: None,
             remark: false,
+            rule: Rule::Recipe,
             source: Arc::clone(source),
         }
     }
@@ -107,6 +111,13 @@ impl Diagnostic {
     #[must_use]
     pub fn as_remark(mut self) -> Self {
         self.remark = true;
+        self
+    }
+
+    /// Says what it is about, where that is not the text of the recipe.
+    #[must_use]
+    pub fn of(mut self, rule: Rule) -> Self {
+        self.rule = rule;
         self
     }
 
@@ -148,6 +159,31 @@ impl Diagnostic {
     /// Where it is wrong.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// What it is about.
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// Whether it is a warning.
+    pub fn is_remark(&self) -> bool {
+        self.remark
+    }
+
+    /// The likely fix.
+    pub fn fix(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// Other places that take part, with what they have to do with it.
+    pub fn others(&self) -> &[(Place, String)] {
+        &self.related
+    }
+
+    /// The text that it points into.
+    pub fn source(&self) -> &SourceText {
+        &self.source
     }
 
     /// The one-based line and column, where the place is in the recipe.

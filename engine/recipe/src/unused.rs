@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    RawRecipe,
+    RawRecipe, Rule,
     diagnostic::{Complaints, Diagnostic},
     yaml::{Node, Yaml},
 };
@@ -22,13 +22,21 @@ pub(crate) fn unused(complaints: &Complaints, raw: &RawRecipe) -> Vec<Diagnostic
     let axes = axes.map(|(key, _)| {
         let message = format!("axes.{}: no step mentions the axis", key.name);
         let help = format!("write `${}` where its values belong, or remove it", key.name);
-        complaints.at(key.place.clone(), message).help(help).as_remark()
+        complaints
+            .at(key.place.clone(), message)
+            .help(help)
+            .as_remark()
+            .of(Rule::Unused)
     });
     let params = raw.params.iter().filter(|(key, _)| !mentioned.contains(&key.name));
     let params = params.map(|(key, _)| {
         let message = format!("params.{}: nothing mentions the param", key.name);
         let help = format!("write `${}` where its value belongs, or remove it", key.name);
-        complaints.at(key.place.clone(), message).help(help).as_remark()
+        complaints
+            .at(key.place.clone(), message)
+            .help(help)
+            .as_remark()
+            .of(Rule::Unused)
     });
     axes.chain(params).collect()
 }

@@ -39,4 +39,4 @@ pub use plots::{Block, Network};
 pub use questions::{BestUnder, Expected, Question, Tells, check_questions};
 pub use render::{ReportFile, render};
 pub use sensitivity::{Sensitivity, SensitivityRow};
-pub use step_summary::step_summary;
+pub use step_summary::{problem_summary, step_summary};

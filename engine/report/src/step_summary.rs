@@ -20,6 +20,20 @@ pub fn step_summary(input: &ReportInput, verdicts: &[Verdict]) -> Result<String,
     })
 }
 
+/// Markdown to append to the same file: problems with their places (`lab.yaml:3:5`, empty where there is none).
+pub fn problem_summary(problems: &[(String, String)]) -> String {
+    let mut table = Table::of_text(&["Where", "Problem"]);
+    for (place, words) in problems {
+        let place = if place.is_empty() {
+            Markdown::default()
+        } else {
+            code(place)
+        };
+        table.push(vec![place, Markdown::text(words)]);
+    }
+    format!("### Problems\n\n{}\n", table.render())
+}
+
 fn table(verdicts: &[Verdict]) -> Table {
     let mut table = Table::of_text(&["Expectation", "Outcome", "Found", "Where"]);
     for Verdict {

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::models::*;
 pub use self::recipes::*;
+use crate::problems::ProblemArgs;
 use crate::terminal::Volume;
 use crate::units;
 use crate::verbs::optimize::OptimizeArgs;
@@ -145,7 +146,7 @@ Examples:
     /// Look after the cache
     #[command(subcommand)]
     Cache(CacheVerb),
-    /// List ops, formats and recipes
+    /// List ops, formats, recipes, architectures and their modules
     List {
         /// What to list; everything without it
         what: Option<Listing>,
@@ -155,8 +156,12 @@ Examples:
         after_help = "Examples:\n  pipeline doc quantize\n  pipeline doc module conv2d\n  pipeline doc support\n  pipeline doc --all docs/reference"
     )]
     Doc(DocArgs),
-    /// Write a starter recipe with comments
-    #[command(after_help = "Example:\n  pipeline init lab --model model.h5 --data images/")]
+    /// Write a starter recipe with comments, or recipes and architectures that come with the program
+    #[command(after_help = "\
+Examples:
+  pipeline init lab --model model.h5 --data images/
+  pipeline init --recipe quickstart        writes recipes/quickstart.yaml and what it needs
+  pipeline init --architecture resnet18    writes recipes/architectures/resnet18.yaml")]
     Init(InitArgs),
     /// Print a JSON schema, for editors
     #[command(after_help = "Example:\n  pipeline schema recipe > schemas/recipe.schema.json")]
@@ -164,6 +169,13 @@ Examples:
         /// Which one
         #[arg(default_value = "recipe")]
         what: SchemaOf,
+    },
+    /// Write the manual pages of all commands into a folder
+    #[command(after_help = "Example:\n  pipeline man ~/.local/share/man/man1")]
+    Man {
+        /// The folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
     },
     /// Print the completion script of a shell
     #[command(
@@ -173,6 +185,35 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Verb {
+    /// How problems are told, of the verbs that find some in recipes and runs.
+    pub fn problems(&self) -> Option<&ProblemArgs> {
+        match self {
+            Verb::Run(args) => Some(&args.problems),
+            Verb::Check(args) => Some(&args.problems),
+            Verb::Plan(args) => Some(&args.problems),
+            Verb::Graph(args) => Some(&args.problems),
+            Verb::Explain(args) => Some(&args.problems),
+            Verb::Report(args) => Some(&args.problems),
+            Verb::Compare(args) => Some(&args.problems),
+            Verb::Provenance(_)
+            | Verb::Optimize(_)
+            | Verb::Inspect(_)
+            | Verb::Convert(_)
+            | Verb::Verify(_)
+            | Verb::Bench(_)
+            | Verb::Infer(_)
+            | Verb::Cache(_)
+            | Verb::List { .. }
+            | Verb::Doc(_)
+            | Verb::Init(_)
+            | Verb::Schema { .. }
+            | Verb::Man { .. }
+            | Verb::Completions { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -202,6 +243,8 @@ pub enum Listing {
     Formats,
     /// Recipes that come with the program
     Recipes,
+    /// Networks written down that come with the program
+    Architectures,
     /// Modules that architectures are made of
     Modules,
 }
@@ -220,7 +263,7 @@ pub struct DocArgs {
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The folder for the recipe
+    /// The folder for the recipe; those that come with the program lie in `recipes` below it
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
     /// The model to start from [default: a download, ResNet-8 of MLPerf Tiny]
@@ -229,6 +272,12 @@ pub struct InitArgs {
     /// Labelled samples: a folder of images by class, CIFAR, IDX or NumPy files [default: a download, CIFAR-10]
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, requires = "model")]
     pub data: Option<PathBuf>,
+    /// Write this recipe of `pipeline list recipes`, with what it needs and the program has
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    pub recipe: Vec<String>,
+    /// Write this architecture of `pipeline list architectures`
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    pub architecture: Vec<String>,
 }
 
 /// What `schema` can print.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use recipe::Overrides;
 
+use crate::problems::ProblemArgs;
 use crate::shard::{self, Shard};
 use crate::units;
 
@@ -140,6 +141,8 @@ pub struct RunArgs {
     /// Write what happens as JSON, an object a line; `-` is stdout
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub events: Option<PathBuf>,
+    #[command(flatten)]
+    pub problems: ProblemArgs,
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +152,8 @@ pub struct CheckArgs {
     pub recipes: Vec<PathBuf>,
     #[command(flatten)]
     pub choices: Choices,
+    #[command(flatten)]
+    pub problems: ProblemArgs,
 }
 
 /// `--emit`.
@@ -187,6 +192,8 @@ pub struct PlanArgs {
     /// How many parts
     #[arg(long, value_name = "N", requires = "emit", value_parser = shard::parse_count)]
     pub shards: Option<usize>,
+    #[command(flatten)]
+    pub problems: ProblemArgs,
 }
 
 #[derive(Debug, Args)]
@@ -202,6 +209,8 @@ pub struct GraphArgs {
     /// As a Mermaid flowchart, which GitHub draws
     #[arg(long)]
     pub mermaid: bool,
+    #[command(flatten)]
+    pub problems: ProblemArgs,
 }
 
 #[derive(Debug, Args)]
@@ -215,6 +224,8 @@ pub struct ExplainArgs {
     pub choices: Choices,
     #[command(flatten)]
     pub remote: RemoteArgs,
+    #[command(flatten)]
+    pub problems: ProblemArgs,
 }
 
 #[derive(Debug, Args)]
@@ -239,6 +250,8 @@ pub struct ReportArgs {
     /// For a record: the variant that the others are compared with
     #[arg(long, value_name = "VARIANT")]
     pub baseline: Option<String>,
+    #[command(flatten)]
+    pub problems: ProblemArgs,
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +278,8 @@ pub struct CompareArgs {
     /// End with code 3 if this figure got worse by more than the tolerance in any variant
     #[arg(long, value_name = "FIGURE[=TOLERANCE]", value_parser = tolerance)]
     pub fail_if_worse: Vec<(String, f64)>,
+    #[command(flatten)]
+    pub problems: ProblemArgs,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -1,11 +1,9 @@
 //! `pipeline check`: all mistakes of recipes at once, without running anything. Files at hand are looked into.
 
-use recipe::render_all;
-
 use crate::args::CheckArgs;
 use crate::commands;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::project::{Doubts, Project, rendered};
+use crate::project::{Doubts, Project};
 use crate::terminal::{Terminal, Volume};
 use crate::units;
 
@@ -31,7 +29,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Outcome {
                 let instances = units::count(instances, "instance");
                 let commands = commands::lines(&project);
                 if !project.recipe.remarks.is_empty() {
-                    terminal.say(&render_all(&project.recipe.remarks, terminal.paint()));
+                    terminal.complain(&project.recipe.remarks);
                 }
                 terminal.result(&format!(
                     "{}: no mistakes, {steps}, {instances}\n{commands}",
@@ -40,7 +38,7 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Outcome {
             }
             Ok(Ok(_)) => {}
             Ok(Err(complaints)) => {
-                terminal.say(&rendered(&complaints, terminal));
+                terminal.refuse(&complaints);
                 exit = Exit::Invalid;
             }
             Err(Failure::Error(code, error)) => {

@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use measure::Direction;
+use recipe::Rule;
 use report::RunFigures;
 
 use crate::args::CompareArgs;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::problems::Problem;
 use crate::saved;
+use crate::step_summary;
 use crate::terminal::{Terminal, Tone};
 
 /// Prints what changed as markdown.
@@ -15,9 +18,12 @@ pub fn compare(args: &CompareArgs, terminal: &Terminal) -> Outcome {
     let (before, after) = (figures(&args.before)?, figures(&args.after)?);
     let worse = worse(&before, &after, &args.fail_if_worse)
         .map_err(|problem| Failure::Error(Exit::Invalid, anyhow::anyhow!("--fail-if-worse: {problem}")))?;
-    terminal.result(&report::compare(&before, &after)?)?;
+    let changes = report::compare(&before, &after)?;
+    terminal.result(&changes)?;
+    step_summary::append(terminal, || std::io::Result::Ok(changes));
     for line in &worse {
         terminal.say(&format!("{}: {line}", terminal.toned(Tone::Bad, "worse")));
+        terminal.remember([Problem::new(Rule::Worse, line)]);
     }
     Ok(if worse.is_empty() {
         Exit::Success

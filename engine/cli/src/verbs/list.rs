@@ -1,9 +1,13 @@
 //! `pipeline list`: what the program knows.
 
+use architecture::Architecture;
+
 use crate::args::Listing;
 use crate::exit::{Exit, Outcome};
+use crate::shipped::{Kind, Needs};
 use crate::table::{Align, Table};
 use crate::terminal::Terminal;
+use crate::units;
 
 /// Files that are read and written, with how they are recognized or chosen.
 const FORMATS: [(&str, &str, &str); 16] = [
@@ -45,110 +49,15 @@ const FORMATS: [(&str, &str, &str); 16] = [
     ("junit", "writes", "expectations as JUnit XML"),
 ];
 
-/// Recipes in `recipes/` of the project.
-const RECIPES: [(&str, &str); 23] = [
-    (
-        "recipes/quickstart.yaml",
-        "what four forms of a small network are worth; all it needs ships with it",
-    ),
-    (
-        "recipes/pruning-clustering-lab.yaml",
-        "ResNet-8 on CIFAR-10 pruned and clustered, without training and with it; downloads 170 MB",
-    ),
-    (
-        "recipes/quantization-lab.yaml",
-        "ResNet-8 on CIFAR-10 in every form without training; downloads 170 MB",
-    ),
-    (
-        "recipes/qat-lab.yaml",
-        "ResNet-8 on CIFAR-10 in 8 and 4 bits, rounded and trained for it; downloads 170 MB",
-    ),
-    (
-        "recipes/subnet-lab.yaml",
-        "ResNet-8 on CIFAR-10, searched for narrower networks and taught; downloads 170 MB",
-    ),
-    (
-        "recipes/structured-pruning-lab.yaml",
-        "a small MNIST network loses whole channels by seven scores, repaired or fine-tuned; needs the images",
-    ),
-    (
-        "recipes/two-classes.yaml",
-        "a binary detector, trained and in four forms, with TensorFlow Lite's benchmark figures; downloads 170 MB",
-    ),
-    (
-        "recipes/transfer-learning.yaml",
-        "EfficientNet-Lite0 learns CIFAR-10, the classifier first; needs its weights, downloads 170 MB",
-    ),
-    (
-        "recipes/distillation-lab.yaml",
-        "a MobileNet learns CIFAR-10 from ResNet-8 and without it; downloads 170 MB",
-    ),
-    (
-        "recipes/spoken-digits.yaml",
-        "DS-CNN learns spoken digits; known speakers, and one never heard; downloads 12 MB",
-    ),
-    (
-        "recipes/efficientnet-lite0.yaml",
-        "PyTorch weights and a readable architecture become float and int8 files; needs both and images",
-    ),
-    (
-        "recipes/efficientnet-lite0-compression.yaml",
-        "the same in 8 and 4 bits, pruned and clustered without training; needs weights and images",
-    ),
-    (
-        "recipes/labs/pets-quantization.yaml",
-        "a MobileNetV2 for 37 breeds in integers, with growing calibration sets; downloads 840 MB",
-    ),
-    (
-        "recipes/labs/pets-pruning-clustering.yaml",
-        "the same network pruned and clustered, trained and not; downloads 840 MB",
-    ),
-    (
-        "recipes/labs/fashion-structured-pruning.yaml",
-        "a Fashion-MNIST classifier loses half of its channels and is fine-tuned; downloads 95 MB",
-    ),
-    (
-        "recipes/labs/fire-detection.yaml",
-        "a fire and smoke detector from random weights to four forms; needs images",
-    ),
-    (
-        "recipes/labs/fbnet-a-imagenet.yaml",
-        "FBNet-A on ImageNet: decisions that agree with the original's; needs weights and images",
-    ),
-    (
-        "recipes/labs/mobilenet-transfer.yaml",
-        "MobileNetV2 learns cats, dogs and CIFAR-10; needs its weights, downloads 1 GB",
-    ),
-    (
-        "recipes/labs/mobilenet-quantization.yaml",
-        "the same network in float16, dynamic range and integers; needs its weights, downloads 170 MB",
-    ),
-    (
-        "recipes/labs/mobilenet-pruning.yaml",
-        "the same network without weights, and without channels; needs its weights, downloads 170 MB",
-    ),
-    (
-        "recipes/labs/distillation.yaml",
-        "a ResNet-18 teaches a MobileNet; needs its weights, downloads 170 MB",
-    ),
-    (
-        "recipes/labs/spoken-digits.yaml",
-        "a MobileNet learns spoken digits as spectrograms; downloads 12 MB",
-    ),
-    (
-        "recipes/labs/format-conversions.yaml",
-        "h5 and pth to ONNX, SavedModel, TFLite and TensorRT, each compared; downloads 100 MB",
-    ),
-];
-
 /// Prints one list or all.
 pub fn list(what: Option<Listing>, terminal: &Terminal) -> Outcome {
     let text = match what {
         Some(Listing::Ops) => ops(),
         Some(Listing::Formats) => formats(),
-        Some(Listing::Recipes) => recipes(),
+        Some(Listing::Recipes) => recipes()?,
+        Some(Listing::Architectures) => architectures()?,
         Some(Listing::Modules) => modules(),
-        None => [ops(), formats(), recipes(), modules()].join("\n"),
+        None => [ops(), formats(), recipes()?, architectures()?, modules()].join("\n"),
     };
     terminal.result(&text)?;
     Ok(Exit::Success)
@@ -178,12 +87,40 @@ fn formats() -> String {
     table.render()
 }
 
-fn recipes() -> String {
-    let mut table = Table::new([("Recipe", Align::Left), ("What it answers", Align::Left)]);
-    for (name, what) in RECIPES {
-        table.row([name, what].map(str::to_owned));
+fn recipes() -> anyhow::Result<String> {
+    let ops = steps::specs();
+    let mut table = Table::new([
+        ("Recipe", Align::Left),
+        ("Needs", Align::Left),
+        ("What it answers", Align::Left),
+    ]);
+    for (name, file) in Kind::Recipe.all() {
+        let Needs {
+            doc,
+            downloads,
+            given,
+            files: _,
+        } = Needs::of(file, &ops).map_err(anyhow::Error::msg)?;
+        let downloads = (downloads > 0).then(|| format!("downloads {}", units::bytes(downloads)));
+        let given = (!given.is_empty()).then(|| format!("your {}", given.join(", ")));
+        let needs: Vec<String> = given.into_iter().chain(downloads).collect();
+        table.row([name, needs.join("; "), doc]);
     }
-    table.render()
+    Ok(table.render() + "`pipeline init --recipe NAME` writes one with what it needs.\n")
+}
+
+fn architectures() -> anyhow::Result<String> {
+    let mut table = Table::new([("Architecture", Align::Left), ("What it is", Align::Left)]);
+    for (name, file) in Kind::Architecture.all() {
+        let file = architecture::File {
+            name: file.path.to_owned(),
+            bytes: file.bytes.to_vec(),
+        };
+        let parsed = Architecture::parse(&file, &[])
+            .map_err(|complaints| anyhow::anyhow!(recipe::render_all(&complaints, recipe::Paint::Plain)))?;
+        table.row([name, architecture::first_sentence(&parsed.doc)]);
+    }
+    Ok(table.render() + "`pipeline init --architecture NAME` writes one.\n")
 }
 
 fn modules() -> String {
@@ -192,25 +129,4 @@ fn modules() -> String {
         table.row([name, doc]);
     }
     table.render()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_shipped_recipe_is_listed() {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-        let mut shipped = Vec::new();
-        for folder in ["recipes", "recipes/labs"] {
-            let paths = std::fs::read_dir(format!("{root}/{folder}")).unwrap();
-            let paths = paths.map(|entry| entry.unwrap().path());
-            let recipes = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-            shipped.extend(recipes.map(|path| format!("{folder}/{}", path.file_name().unwrap().display())));
-        }
-        let mut listed = RECIPES.map(|(name, _)| name.to_owned());
-        shipped.sort();
-        listed.sort();
-        assert_eq!(shipped, listed);
-    }
 }

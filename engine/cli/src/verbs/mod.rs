@@ -14,6 +14,7 @@ mod infer;
 mod init;
 mod inspect;
 mod list;
+mod man;
 pub mod optimize;
 mod plan;
 mod provenance;
@@ -28,6 +29,7 @@ use clap::Parser as _;
 
 use crate::args::{Cli, Everywhere, Verb};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::problems::{Format, ProblemArgs};
 use crate::progress;
 use crate::signals;
 use crate::terminal::Terminal;
@@ -40,14 +42,27 @@ pub fn main() -> Exit {
         Err(error) => return usage(&error),
     };
     let on_stdout = matches!(&cli.verb, Verb::Run(run) if run.events.as_deref().is_some_and(progress::is_stdout));
-    let terminal = Terminal::new(cli.everywhere.volume(), on_stdout);
+    let format = cli.verb.problems().map_or(Format::Text, ProblemArgs::format);
+    let terminal = Terminal::new(cli.everywhere.volume(), on_stdout, format);
+    if on_stdout && format.takes_stdout() {
+        terminal
+            .say("error: --events - and this --output-format want stdout to themselves; write the events to a file");
+        return Exit::Invalid;
+    }
     // Without them the system ends the process all the same, with a code of its own.
     let _ = signals::take();
-    match dispatch(cli.verb, &cli.everywhere, &terminal, started) {
+    let exit = match dispatch(cli.verb, &cli.everywhere, &terminal, started) {
         Ok(exit) | Err(Failure::Told(exit)) => exit,
         Err(Failure::Error(exit, error)) => {
             terminal.error(&error);
             exit
+        }
+    };
+    match terminal.finish(exit) {
+        Ok(()) => exit,
+        Err(error) => {
+            terminal.error(&error.into());
+            Exit::Environment
         }
     }
 }
@@ -73,6 +88,7 @@ fn dispatch(verb: Verb, everywhere: &Everywhere, terminal: &Terminal, started: I
         Verb::Doc(args) => doc::doc(&args, terminal),
         Verb::Init(args) => init::init(&args, terminal),
         Verb::Schema { what } => schema::schema(what, terminal),
+        Verb::Man { dir } => man::man(&dir, terminal),
         Verb::Completions { shell } => completions::completions(shell, terminal),
     }
 }

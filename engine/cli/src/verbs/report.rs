@@ -63,6 +63,7 @@ fn of_recipe(args: ReportArgs, everywhere: &Everywhere, terminal: &Terminal, sta
         out,
         force,
         baseline,
+        problems,
     } = args;
     if baseline.is_some() {
         let problem = anyhow!("--baseline is for records; a recipe names the baseline in its report step");
@@ -95,6 +96,7 @@ fn of_recipe(args: ReportArgs, everywhere: &Everywhere, terminal: &Terminal, sta
         shard: None,
         frozen: None,
         events: None,
+        problems,
     };
     run::run(&run, everywhere, terminal, started)
 }

@@ -1,7 +1,5 @@
 //! `pipeline run`: run what is not in the cache, leave files and reports in a folder, judge the expectations.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -17,12 +15,14 @@ use crate::args::{Everywhere, RunArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::outputs::{self, Folder, Manner, Unwritten};
 use crate::progress::{self, Both, Events};
-use crate::project::{self, Project};
+use crate::project::Project;
 use crate::shard::Shard;
 use crate::sources::Resolver;
 use crate::terminal::Terminal;
 use crate::verbs::plan;
-use crate::{cache_folder, commands, engine, failures, gates, remote_cache, saved, search, shard, signals, units};
+use crate::{
+    cache_folder, commands, engine, failures, gates, remote_cache, saved, search, shard, signals, step_summary, units,
+};
 
 /// Carries out a run.
 pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started: Instant) -> Outcome {
@@ -30,7 +30,7 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     let mut project = Project::load(&args.recipe, &args.choices, terminal)?;
     let doubts = project.doubts();
     if !doubts.mistakes.is_empty() {
-        terminal.say(&project::rendered(&doubts.mistakes, terminal));
+        terminal.refuse(&doubts.mistakes);
         return Err(Failure::Told(Exit::Invalid));
     }
     commands::demand_allowed(&project, commands::are_allowed(args.pace.allow_external))?;
@@ -94,7 +94,7 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
         // Whoever has all of it judges.
         if args.shard.is_none() {
             record.expectations = gates::judge(&project, &record).map_err(|complaints| {
-                terminal.say(&project::rendered(&complaints, terminal));
+                terminal.refuse(&complaints);
                 Failure::Told(Exit::Invalid)
             })?;
         }
@@ -103,7 +103,11 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     })?;
     store.finish_uploads(&|| cancelled.load(Ordering::Relaxed));
     remote_cache::tell(&store, terminal);
-    write_step_summary(&folder, &record, terminal);
+    terminal.remember(gates::problems(&project, &record.expectations));
+    let input = report_input(&folder, &record);
+    if !input.entries.is_empty() {
+        step_summary::append(terminal, || report::step_summary(&input, &record.expectations));
+    }
     if let Some(events) = &events {
         events.finish(&record).context("--events: cannot write")?;
     }
@@ -215,30 +219,6 @@ fn summary(record: &RunRecord, seconds: f64) -> String {
         String::new()
     };
     format!("{steps}: {hits} from the cache, {ran} run, {failed} failed{skipped} in {seconds}")
-}
-
-/// Appends a summary to the job's page on GitHub Actions. What goes wrong there does not fail the run.
-fn write_step_summary(folder: &Folder, record: &RunRecord, terminal: &Terminal) {
-    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
-        return;
-    };
-    let path = PathBuf::from(path);
-    let input = report_input(folder, record);
-    if input.entries.is_empty() {
-        return;
-    }
-    let appended = report::step_summary(&input, &record.expectations)
-        .map_err(io::Error::other)
-        .and_then(|text| {
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&path)?
-                .write_all(text.as_bytes())
-        });
-    if let Err(error) = appended {
-        terminal.warning(&format!("{}: cannot append the step summary ({error})", path.display()));
-    }
 }
 
 /// What the report of this run was made of; without one, everything that was found.

@@ -10,7 +10,8 @@ pub fn schema(what: SchemaOf, terminal: &Terminal) -> Outcome {
     Ok(Exit::Success)
 }
 
-fn text(what: SchemaOf) -> serde_json::Result<String> {
+/// A schema as it is printed.
+pub fn text(what: SchemaOf) -> serde_json::Result<String> {
     let schema = match what {
         SchemaOf::Recipe => recipe::json_schema(&steps::specs()),
         SchemaOf::Record => schedule::record_schema().to_value(),

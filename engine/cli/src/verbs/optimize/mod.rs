@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use self::recipe::{Target, Wish};
 use crate::args::{Choices, Everywhere, FetchArgs, Pace, ReadingArgs, RemoteArgs, RunArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::problems::ProblemArgs;
 use crate::reading;
 use crate::shell;
 use crate::terminal::Terminal;
@@ -195,6 +196,7 @@ fn run(
         shard: None,
         frozen: None,
         events: None,
+        problems: ProblemArgs::default(),
     };
     run::run(&args, everywhere, terminal, started)
 }

@@ -1,4 +1,6 @@
-//! `pipeline init`: a recipe to start from, with comments, that passes `check`.
+//! `pipeline init`: a recipe to start from, with comments, that passes `check`; or files that ship.
+
+mod shipped;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::args::{Choices, InitArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::project::{Project, rendered};
+use crate::project::Project;
 use crate::reading;
 use crate::shell;
 use crate::terminal::Terminal;
@@ -29,6 +31,9 @@ const DOWNLOADS: &str = "  network:
 
 /// Writes the recipe, unless there is one.
 pub fn init(args: &InitArgs, terminal: &Terminal) -> Outcome {
+    if !args.recipe.is_empty() || !args.architecture.is_empty() {
+        return shipped::init(args, terminal);
+    }
     let file = args.dir.join(FILE);
     let given = args.model.as_deref().zip(args.data.as_deref());
     if let Some(missing) = given
@@ -60,8 +65,9 @@ pub fn init(args: &InitArgs, terminal: &Terminal) -> Outcome {
         .with_context(|| format!("{}: is there already, or cannot be written", file.display()))
         .or_exit(Exit::Environment)?;
     std::io::Write::write_all(&mut written, recipe(&sources, &datasets).as_bytes()).with_context(unwritable)?;
+    shipped::write_schema(&args.dir)?;
     if let Err(complaints) = Project::read(&file, &Choices::default())? {
-        terminal.say(&rendered(&complaints, terminal));
+        terminal.refuse(&complaints);
         return Ok(Exit::Invalid);
     }
     let path = shell::quoted(&file.display().to_string());
@@ -145,6 +151,8 @@ fn recipe(sources: &str, datasets: &Datasets) -> String {
     } = datasets;
     format!(
         "\
+# yaml-language-server: $schema={}
+#
 # A recipe: a network becomes smaller in three ways, and a report says what each is worth.
 #
 #   pipeline check recipe.yaml     finds mistakes
@@ -187,13 +195,15 @@ steps:
 # What must hold; `pipeline run` ends with code 3 where it does not.
 expect:
   - {{ metric: quality.accuracy, at: {{ model: int8 }}, drop-from: {{ model: base }}, le: 0.02 }}
-"
+",
+        shipped::SCHEMA
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problems::Format;
     use crate::terminal::Volume;
 
     fn init_in(dir: &Path, model: Option<PathBuf>, data: Option<PathBuf>) -> Outcome {
@@ -202,8 +212,10 @@ mod tests {
                 dir: dir.to_owned(),
                 model,
                 data,
+                recipe: Vec::new(),
+                architecture: Vec::new(),
             },
-            &Terminal::new(Volume::Quiet, true),
+            &Terminal::new(Volume::Quiet, true, Format::Text),
         )
     }
 
@@ -237,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_downloads_are_those_of_the_shipped_recipe() {
-        let shipped = include_str!("../../../../recipes/quantization-lab.yaml");
+        let shipped = include_str!("../../../../../recipes/quantization-lab.yaml");
         for line in DOWNLOADS.lines().filter(|line| !line.ends_with(':')) {
             assert!(shipped.contains(line.trim()), "{line}");
         }
