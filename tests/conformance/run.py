@@ -62,7 +62,6 @@ REFUSED = {
     "transformer": [("int16x8", "not in 16")],
     "encoder": [("int16x8", "not in 16")],
     "norms": [(family, "computed in floats only") for family in INTEGERS],
-    "shared": [(family, "a dataset feeds one") for family in INTEGERS],
     "arithmetic": [(family, "computed in floats only") for family in INTEGERS],
     "functions": [(family, "in floats only|no signed 8-bit") for family in INTEGERS],
 }
@@ -109,12 +108,12 @@ FORMS = list(forms())
 
 @dataclass
 class Network:
-    """A model file with inputs for it; `calibration` is what ranges are taken from."""
+    """A model file with an array for each of its inputs; `calibration` are those that ranges are taken from."""
 
     name: str
     path: Path
     inputs: list
-    calibration: np.ndarray
+    calibration: list
 
 
 @dataclass
@@ -159,9 +158,9 @@ def shipped_networks(folder):
     """The digits, a transformer that is written to `folder`, and the fixtures whose whole model is one file."""
     digits = np.load(ROOT / "recipes/data/digits.npz")
     tests, training = digits["x_test"].astype(np.float32), digits["x_train"].astype(np.float32)
-    yield Network("digits", ROOT / "recipes/models/digits.h5", [tests], training[:200])
+    yield Network("digits", ROOT / "recipes/models/digits.h5", [tests], [training[:200]])
     encoder.write(folder / "encoder.onnx")
-    yield Network("encoder", folder / "encoder.onnx", [stretched(encoder.samples(20))], encoder.samples(100, seed=7))
+    yield Network("encoder", folder / "encoder.onnx", [stretched(encoder.samples(20))], [encoder.samples(100, seed=7)])
     golden = ROOT / "tests/golden/keras"
     for layout, group in json.loads((golden / "manifest.json").read_text()).items():
         for name, fixture in group["fixtures"].items():
@@ -170,7 +169,7 @@ def shipped_networks(folder):
             elif len(fixture["files"]) == 1:
                 inputs = load_arrays(golden / layout / f"{name}.npz", "x")
                 network = Network(
-                    f"{layout}/{name}", golden / layout / fixture["files"][0], [stretched(x) for x in inputs], inputs[0]
+                    f"{layout}/{name}", golden / layout / fixture["files"][0], [stretched(x) for x in inputs], inputs
                 )
                 yield network
 
@@ -195,7 +194,7 @@ def shared_networks(shared, pipeline, folder, count):
         splits[split] = np.concatenate([np.load(store / digest[:2] / digest) for digest in digests]).astype(np.float32)
     models = [shared / "models/mlperf-tiny/pretrainedResnet.h5", shared / "models/resnet8-cifar-jpeg.h5"]
     for path in models:
-        yield Network(path.stem, path, [splits["test"]], splits["train"])
+        yield Network(path.stem, path, [splits["test"]], [splits["train"]])
 
 
 def resolver_for(path):
@@ -237,9 +236,10 @@ def run_form(network, form, pipeline, folder, workers):
     model = folder / f"{network.name.replace('/', '-')}-{form.name}.tflite"
     options = list(form.options)
     if form.calibrated:
-        samples = model.with_suffix(".calibration.npy")
-        np.save(samples, network.calibration)
-        options += ["--calibrate", samples]
+        for i, samples in enumerate(network.calibration):
+            path = model.with_suffix(f".calibration{i}.npy")
+            np.save(path, samples)
+            options += ["--calibrate", path]
     complaint = pipeline.call("convert", network.path, model, *options)
     if refused:
         if any(word in complaint for word in refused.split("|")):

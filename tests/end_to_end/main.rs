@@ -7,6 +7,7 @@ mod cache_damage;
 mod custom_operators;
 mod failures;
 mod foresight;
+mod inputs;
 mod interruption;
 mod keys;
 mod labs;

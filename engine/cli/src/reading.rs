@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use data::{DataError, Format, OnError, Shelf, Spec, Split, Tree, Values};
-use models::fit::Border;
+use models::fit::{Border, Fit};
+use models::portions::portions;
 use report::Document;
 use serde_json::{Map, Value, json};
 use steps::contract::Artifact;
@@ -74,7 +75,22 @@ pub fn found(
     }
     let available = [report.available, look(&choose)?.1.available];
     let border = Border::of(&graph, 0);
-    let mut shared = shaped(&border, &report.sample_shape, report.format)?;
+    let mut shared = if one.inputs.is_empty() && graph.inputs().len() == 1 {
+        shaped(&border, &report.sample_shape, report.format)?
+    } else {
+        // An array for each input is neither resized nor cropped.
+        let borders: Vec<Border<'_>> = (0..graph.inputs().len()).map(|i| Border::of(&graph, i)).collect();
+        let fits = portions(&borders, &report.sample_shape, &one.inputs);
+        let fits = fits
+            .map_err(|problem| anyhow!("{}: {problem}", tree_name(data)))
+            .or_exit(Exit::Invalid)?;
+        let mut shared = Params::new();
+        // The network's own file has them so; a file of another kind has not.
+        if fits.iter().any(|portion| portion.fit == Fit::ChannelsFirst) {
+            shared.insert("layout".into(), "chw".into());
+        }
+        shared
+    };
     let bytes = matches!(one.samples.to_values().or_exit(Exit::Invalid)?, Values::U8(_));
     match normalize {
         Some("none") => {}

@@ -193,14 +193,22 @@ fn made(output: Output) -> Made {
     }
 }
 
-/// Samples for a model from a `.npy` file.
-pub fn samples(path: &Path, model: &Artifact, layout: Option<LayoutArg>) -> Result<Arc<Artifact>, Failure> {
+/// Files with their names for messages.
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let read = |path: &PathBuf| {
+        let label = path.display().to_string();
+        let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
+        Ok((label, bytes))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Samples for a model from an `.npy` file for each of its inputs, or an `.npz` file with all.
+pub fn samples(paths: &[PathBuf], model: &Artifact, layout: Option<LayoutArg>) -> Result<Arc<Artifact>, Failure> {
     let model = model.model().or_exit(Exit::StepFailed)?;
     let chw = layout == Some(LayoutArg::Chw);
-    let label = path.display().to_string();
-    let bytes = fs::read(path).with_context(|| format!("{label}: cannot read the samples"))?;
     Ok(dataset(
-        models::inference::samples(bytes, &label, &model, chw).or_exit(Exit::StepFailed)?,
+        models::inference::samples(read_all(paths)?, &model, chw).or_exit(Exit::StepFailed)?,
     ))
 }
 

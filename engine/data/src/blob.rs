@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::field::Field;
 use crate::npy::{self, Data};
 use crate::samples::{Kind, MASKS, SAMPLES, Samples, Stored, piece_name};
 use crate::targets::{Boxes, Targets};
@@ -32,6 +33,9 @@ pub const NAMES: &str = "names.json";
 struct Facts {
     shape: Vec<usize>,
     floats: bool,
+    /// The parts of a sample that is for several inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    inputs: Vec<Field>,
     /// Samples of each piece but the last.
     each: usize,
     classes: Vec<String>,
@@ -79,6 +83,7 @@ pub fn is_piece(name: &str) -> bool {
 pub fn to_blobs(dataset: &Dataset, names: &[String]) -> Vec<(&'static str, Vec<u8>)> {
     let Dataset {
         samples,
+        inputs,
         labels,
         targets,
         classes,
@@ -87,6 +92,7 @@ pub fn to_blobs(dataset: &Dataset, names: &[String]) -> Vec<(&'static str, Vec<u
     let facts = Facts {
         shape: samples.shape().to_vec(),
         floats: samples.kind() == Kind::F32,
+        inputs: inputs.clone(),
         each: samples.each(),
         classes: classes.clone(),
         skipped: skipped.clone(),
@@ -124,6 +130,7 @@ pub fn from_blobs(find: impl Fn(&str) -> Option<Arc<dyn Stored>>) -> Result<Data
     let Facts {
         shape,
         floats,
+        inputs,
         each,
         classes,
         skipped,
@@ -133,6 +140,14 @@ pub fn from_blobs(find: impl Fn(&str) -> Option<Arc<dyn Stored>>) -> Result<Data
         .first()
         .filter(|_| each > 0)
         .ok_or_else(|| DataError::malformed(FACTS, "a scalar found, an axis of samples expected"))?;
+    let parts: usize = inputs.iter().map(Field::size).sum();
+    if !inputs.is_empty() && shape[1..] != [parts] {
+        let why = format!(
+            "samples of shape {shape:?} found, {parts} values for {} expected",
+            Field::listed(&inputs)
+        );
+        return Err(DataError::malformed(FACTS, why));
+    }
     let pieces = |name: &str, each: usize| -> Result<Vec<Arc<dyn Stored>>, DataError> {
         let count = samples.div_ceil(each.max(1));
         (0..count).map(|index| required(&piece_name(name, index))).collect()
@@ -182,6 +197,7 @@ pub fn from_blobs(find: impl Fn(&str) -> Option<Arc<dyn Stored>>) -> Result<Data
     let kind = if floats { Kind::F32 } else { Kind::U8 };
     Ok(Dataset {
         samples: Samples::in_pieces(SAMPLES, shape, kind, each, pieces(SAMPLES, each)?),
+        inputs,
         labels,
         targets,
         classes,
@@ -265,6 +281,7 @@ mod tests {
                 2,
                 stored.collect::<Result<_, _>>().expect("memory"),
             ),
+            inputs: Vec::new(),
             labels,
             targets: None,
             classes: vec!["cat".into(), "dog".into()],
@@ -308,6 +325,7 @@ mod tests {
             let names = (0..classes).map(|class| class.to_string()).collect();
             let dataset = Dataset {
                 samples,
+                inputs: Vec::new(),
                 labels: None,
                 targets: Some(targets),
                 classes: names,
@@ -349,6 +367,6 @@ mod tests {
         insta::assert_snapshot!(refused("samples-00000.npy", Some(npy::write(&[1, 2], &[1u8, 2]))), @"samples-00000.npy: not an array of uint8 of shape [2, 2]");
         insta::assert_snapshot!(refused(LABELS, Some(npy::write(&[3], &[0u32, 2, 0]))), @"labels.npy: label 2 of sample 1 is not in 0..2");
         insta::assert_snapshot!(refused(LABELS, Some(npy::write(&[1], &[0u32]))), @"labels.npy: uint32 of shape [1] found, uint32 of [3] expected");
-        insta::assert_snapshot!(refused(FACTS, Some(b"[]".to_vec())), @"dataset.json: invalid length 0, expected struct Facts with 6 elements at line 1 column 2");
+        insta::assert_snapshot!(refused(FACTS, Some(b"[]".to_vec())), @"dataset.json: invalid length 0, expected struct Facts with 7 elements at line 1 column 2");
     }
 }

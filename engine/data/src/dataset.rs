@@ -5,6 +5,7 @@ use std::ops::Deref;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::field::Field;
 use crate::samples::Samples;
 use crate::spec::Format;
 use crate::targets::Targets;
@@ -13,6 +14,8 @@ use crate::targets::Targets;
 pub struct Dataset {
     /// The arrays; the first axis counts samples.
     pub samples: Samples,
+    /// The parts of a sample that is for several inputs of a model, in the order in which they lie; empty where a sample is one array.
+    pub inputs: Vec<Field>,
     /// Index into `classes` per sample; absent for unlabelled data and for data with `targets`.
     pub labels: Option<Vec<u32>>,
     /// What samples are labelled with in place of one class each.
@@ -124,6 +127,7 @@ mod tests {
     fn classes_are_numbered_in_the_order_asked_for() {
         let mut dataset = Dataset {
             samples: Samples::new(vec![3, 1], Values::F32(vec![0.0; 3])).expect("three values"),
+            inputs: Vec::new(),
             labels: Some(vec![3, 1, 3]),
             targets: None,
             classes: ["bird", "cat", "dog", "ship"].map(String::from).to_vec(),

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::DataError;
+use crate::field::Field;
 use crate::spec::{Format, Spec, Split};
 use crate::targets::Boxes;
 use crate::tree::Tree;
@@ -21,6 +22,8 @@ use crate::tree::Tree;
 pub(crate) struct Listing<'a> {
     /// Names of all splits; empty where the data has none.
     pub splits: Vec<String>,
+    /// The parts of a sample that is for several inputs.
+    pub inputs: Vec<Field>,
     pub classes: Vec<String>,
     pub labels: Option<Vec<u32>>,
     /// Labels of another kind than one class a sample.
@@ -139,7 +142,7 @@ pub fn detect(tree: &Tree) -> Result<Format, DataError> {
             unknown(
                 tree,
                 "fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), \
-         NumPy arrays (x_train.npy), images or WAV files in class folders (train/dog/1.jpg)",
+         NumPy arrays (x_train.npy, or an .npz of one array an input), images or WAV files in class folders (train/dog/1.jpg)",
             )
         })
 }

@@ -20,6 +20,7 @@ pub mod augment;
 pub mod blob;
 mod dataset;
 mod error;
+mod field;
 mod formats;
 mod image;
 mod load;
@@ -33,19 +34,22 @@ mod spec;
 mod suggest;
 mod targets;
 pub mod transform;
+mod transforms;
 pub mod tree;
 
 pub use augment::{Augmentation, Augmenter};
 pub use dataset::{Bytes, Dataset, Report};
 pub use error::DataError;
+pub use field::Field;
 pub use formats::detect;
 pub use load::{Look, load, look};
 pub use sample::{Amount, Drawn, Sampling, Sharing};
 pub use samples::{Memory, ReadAt, Sample, Samples, Shelf, Stored, Values};
 pub use spec::{
-    ClassNames, Color, Columns, Format, Headers, Labels, Layout, Lists, MelScale, Method, OnError, Part, Resize, Spec,
-    Spectrogram, Split,
+    ClassNames, Color, Columns, Format, Headers, InputArrays, Labels, Layout, Lists, MelScale, Method, OnError, Part,
+    Resize, Spec, Spectrogram, Split,
 };
 pub use targets::{Boxed, Boxes, Targets};
-pub use transform::{LoadedDataset, Transform};
+pub use transform::Transform;
+pub use transforms::{LoadedDataset, Transforms};
 pub use tree::{Entry, Limits, Tree};

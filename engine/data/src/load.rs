@@ -16,6 +16,7 @@ use self::choice::{named, part, pick, pool};
 use crate::audio::Analysis;
 use crate::dataset::{Dataset, Report};
 use crate::error::DataError;
+use crate::field::Field;
 use crate::formats::{self, Listing, PartValues, Records, Source, Truth};
 use crate::image::{self, Pixels, Preparation};
 use crate::npy;
@@ -53,6 +54,7 @@ fn recognized(tree: &Tree, spec: &Spec) -> Result<Spec, DataError> {
 struct Chosen<'a> {
     spec: &'a Spec,
     splits: Vec<String>,
+    inputs: Vec<Field>,
     classes: Vec<String>,
     labels: Option<Vec<u32>>,
     truth: Option<Truth<'a>>,
@@ -71,6 +73,7 @@ impl<'a> Chosen<'a> {
         let format = known.format;
         let Listing {
             mut splits,
+            inputs,
             mut classes,
             labels,
             truth,
@@ -112,6 +115,7 @@ impl<'a> Chosen<'a> {
         Ok(Chosen {
             spec: known,
             splits,
+            inputs,
             classes,
             labels,
             truth,
@@ -141,6 +145,7 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
     let Chosen {
         spec: &Spec { format, .. },
         splits,
+        inputs,
         mut classes,
         labels,
         truth,
@@ -214,6 +219,7 @@ pub fn load(tree: &Tree, spec: &Spec, shelf: &dyn Shelf) -> Result<(Dataset, Rep
     Ok((
         Dataset {
             samples,
+            inputs,
             labels,
             targets,
             classes,
@@ -319,7 +325,7 @@ impl Records<'_> {
         }
     }
 
-    fn channels_last<T: Copy + Default>(&self, stored: &[T], channels: usize) -> Vec<T> {
+    pub(crate) fn channels_last<T: Copy + Default>(&self, stored: &[T], channels: usize) -> Vec<T> {
         if !self.planar || stored.is_empty() {
             return stored.to_vec();
         }

@@ -3,6 +3,7 @@
 //! These types are the vocabulary of the `dataset` step: their derived JSON schema drives its checks and
 //! completion. [`Spec::check`] finds what the schema cannot say.
 
+mod inputs;
 mod lists;
 mod spectrogram;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DataError;
 use crate::pattern::{Condition, Pattern};
 
+pub use inputs::InputArrays;
 pub use lists::{ClassNames, Columns, Headers, Labels, Lists};
 pub use spectrogram::{MelScale, Spectrogram};
 
@@ -59,6 +61,9 @@ pub struct Spec {
     pub color: Option<Color>,
     /// Order of the axes in the stored arrays (format `numpy`). Loaded samples are always channels-last.
     pub layout: Layout,
+    /// Which array is for which input of the model (format `numpy`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputArrays>,
     /// Files of labels in the data (format `list`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<Lists>,
@@ -324,6 +329,16 @@ pub enum Layout {
 }
 
 impl Spec {
+    /// The setting for pictures that is given, if one is.
+    pub(crate) fn of_pictures(&self) -> Option<&'static str> {
+        let given = [
+            ("resize", self.resize.is_some()),
+            ("crop", self.crop.is_some()),
+            ("color", self.color.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
+    }
+
     /// Finds settings that contradict each other or cannot be met by any data.
     pub fn check(&self) -> Result<(), DataError> {
         let wrong = |key, why: &str| {
@@ -382,6 +397,12 @@ impl Spec {
         }
         if let Some(columns) = &self.columns {
             columns.check()?;
+        }
+        if let Some(inputs) = &self.inputs {
+            inputs.check()?;
+            if !matches!(self.format, Format::Auto | Format::Numpy) {
+                return wrong("inputs", "names arrays; set `format: numpy`, or remove it");
+            }
         }
         let name = self
             .name

@@ -8,7 +8,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::Dataset;
 use crate::error::DataError;
 
 /// Operations per channel, in order; no operation leaves the values as they are.
@@ -191,14 +190,6 @@ impl Prepared {
             }
         }
     }
-}
-
-/// Samples and the way from a stored value to a model's input.
-pub struct LoadedDataset {
-    /// Samples and labels.
-    pub data: Dataset,
-    /// What happens to a value before the model sees it.
-    pub transform: Transform,
 }
 
 #[cfg(test)]

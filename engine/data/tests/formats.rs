@@ -120,7 +120,7 @@ fn wrong_folders_are_refused() {
     insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/train/dog/2.png: image is 2×4×3 but pets/train/cat/1.png is 2×3×3 (height×width×channels); set `resize` or `crop` to make them equal");
     files.push(("pets/stray.png", png(4, 2, [0; 3])));
     insta::assert_snapshot!(refused(tar(&files), r#"{"split": "train"}"#), @"pets/stray.png: file lies 1 folders deep, others 3; expected <split>/<class>/<file> or <class>/<file>");
-    insta::assert_snapshot!(refused(tar(&[("a.txt", Vec::new())]), "{}"), @"archive: 1 files (a.txt): fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), NumPy arrays (x_train.npy), images or WAV files in class folders (train/dog/1.jpg)");
+    insta::assert_snapshot!(refused(tar(&[("a.txt", Vec::new())]), "{}"), @"archive: 1 files (a.txt): fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), NumPy arrays (x_train.npy, or an .npz of one array an input), images or WAV files in class folders (train/dog/1.jpg)");
     insta::assert_snapshot!(refused(tar(&[("a.txt", Vec::new())]), r#"{"format": "image-folder"}"#), @"archive: 1 files (a.txt): no images; expected train/dog/1.jpg or dog/1.jpg");
 }
 

@@ -3,45 +3,100 @@
 //! Samples lie along the first axis. Nothing is scaled: an array holds what the model takes.
 
 use data::npy::{self, Array, Data};
-use data::{Dataset, LoadedDataset, Samples, Transform, Values};
+use data::{Dataset, Field, LoadedDataset, Samples, Transforms, Values};
 use ir::{ElementType, Graph, Place, QuantParams};
 use runtime::{Executable, Hooks, InputBuffers, Port, Value};
 
 use crate::fit::{self, Border, Fit, Given};
-use crate::{KernelSet, ModelError};
+use crate::{KernelSet, ModelError, given};
 
-/// Unlabelled samples for a model from an `.npy` file; `place` is its name for messages. Other numbers than bytes become floats.
-/// `chw`: images are channels first.
+/// Unlabelled samples for a model from files, each with its name for messages: one `.npy` for each input in order, or an `.npz` with all by name.
+/// Other numbers than bytes become floats. `chw`: images are channels first.
 ///
 /// # Errors
-/// An array that holds no samples for the model's first input.
-pub fn samples(bytes: Vec<u8>, place: &str, graph: &Graph, chw: bool) -> Result<LoadedDataset, ModelError> {
-    let (shape, data) = npy::read(bytes, place)?.into_parts();
-    let refuse = |problem: String| ModelError::File {
-        path: place.to_owned(),
-        problem,
-    };
-    if graph.inputs().is_empty() {
+/// Arrays that hold no samples for the model's inputs, or different numbers of them.
+pub fn samples(files: Vec<(String, Vec<u8>)>, graph: &Graph, chw: bool) -> Result<LoadedDataset, ModelError> {
+    let borders: Vec<Border<'_>> = (0..graph.inputs().len()).map(|i| Border::of(graph, i)).collect();
+    if borders.is_empty() {
         return Err(ModelError::Refused("the model has no input".into()));
     }
-    let border = Border::of(graph, 0);
-    let given = border.given(&shape, chw).map_err(refuse)?;
-    let count = given.samples.unwrap_or(1);
-    // The stated order is taken from the samples as they lie; what only the caller knows is mended here.
-    let turned = chw && given.fit == Fit::ChannelsFirst;
-    let sample = if turned {
-        border.sample()
-    } else {
-        let axis = |&(i, _): &(usize, &usize)| Some(i) != given.axis;
-        shape.iter().enumerate().filter(axis).map(|(_, &side)| side).collect()
+    let names: Vec<&str> = borders.iter().map(|border| border.name).collect();
+    let mut held = Vec::new();
+    for ((place, array), border) in given::arrays(files, &names)?.into_iter().zip(&borders) {
+        held.push(Held::new(array, border, chw, &place)?);
+    }
+    let counts: Vec<usize> = held.iter().filter_map(|held| held.count).collect();
+    let count = counts.first().copied().unwrap_or(1);
+    if counts.iter().any(|&other| other != count) {
+        return Err(ModelError::Refused(format!(
+            "the arrays hold different numbers of samples: {counts:?}"
+        )));
+    }
+    let (shape, inputs, values) = match <[Held; 1]>::try_from(held) {
+        Ok([Held { sample, values, .. }]) => (sample, Vec::new(), values),
+        Err(held) => {
+            let field = |(held, border): (&Held, &Border<'_>)| Field {
+                name: border.name.to_owned(),
+                shape: held.sample.clone(),
+            };
+            let inputs: Vec<Field> = held.iter().zip(&borders).map(field).collect();
+            let row = |i: usize| held.iter().flat_map(move |held| held.row(i));
+            (
+                vec![inputs.iter().map(Field::size).sum()],
+                inputs,
+                Values::F32((0..count).flat_map(row).collect()),
+            )
+        }
     };
-    let values = match data {
-        Data::U8(bytes) if !turned && given.axis.unwrap_or(0) == 0 => Values::U8(bytes),
-        Data::U8(bytes) => Values::U8(arranged(&bytes, &shape, &given, turned.then_some(&border), 1).into()),
-        other => Values::F32(arranged(&other.to_f32(), &shape, &given, turned.then_some(&border), 1)),
-    };
-    unlabelled([&[count][..], &sample].concat(), values)
-        .ok_or_else(|| refuse("holds another number of values than its shape says".into()))
+    unlabelled([vec![count], shape].concat(), inputs, values)
+        .ok_or_else(|| ModelError::Refused("the arrays hold another number of values than their shapes say".into()))
+}
+
+/// An array of samples for an input.
+struct Held {
+    /// `None`: the same for all samples.
+    count: Option<usize>,
+    /// The shape of a sample.
+    sample: Vec<usize>,
+    values: Values,
+}
+
+impl Held {
+    fn new(array: Array, border: &Border<'_>, chw: bool, place: &str) -> Result<Self, ModelError> {
+        let (shape, data) = array.into_parts();
+        let given = border.given(&shape, chw).map_err(|problem| ModelError::File {
+            path: place.to_owned(),
+            problem,
+        })?;
+        // The stated order is taken from the samples as they lie; what only the caller knows is mended here.
+        let turned = chw && given.fit == Fit::ChannelsFirst;
+        let sample = if turned {
+            border.sample()
+        } else {
+            let axis = |&(i, _): &(usize, &usize)| Some(i) != given.axis;
+            shape.iter().enumerate().filter(axis).map(|(_, &side)| side).collect()
+        };
+        let values = match data {
+            Data::U8(bytes) if !turned && given.axis.unwrap_or(0) == 0 => Values::U8(bytes),
+            Data::U8(bytes) => Values::U8(arranged(&bytes, &shape, &given, turned.then_some(border), 1).into()),
+            other => Values::F32(arranged(&other.to_f32(), &shape, &given, turned.then_some(border), 1)),
+        };
+        Ok(Held {
+            count: given.samples,
+            sample,
+            values,
+        })
+    }
+
+    /// The values of a sample.
+    fn row(&self, i: usize) -> Vec<f32> {
+        let size: usize = self.sample.iter().product();
+        let start = if self.count.is_some() { i * size } else { 0 };
+        match &self.values {
+            Values::U8(bytes) => bytes[start..start + size].iter().map(|&byte| f32::from(byte)).collect(),
+            Values::F32(floats) => floats[start..start + size].to_vec(),
+        }
+    }
 }
 
 /// The values of an array run by run, each of `batch` samples along the axis that counts them; images turned for `turned`.
@@ -70,15 +125,26 @@ fn arranged<T: Copy>(
     }
 }
 
-/// `count` samples of uniform noise in `0..1`, shaped as the first input of a model takes them; always the same ones.
+/// `count` samples of uniform noise in `0..1`, shaped as the inputs of a model take them; always the same ones.
 pub fn noise(graph: &Graph, count: usize) -> Result<LoadedDataset, ModelError> {
-    if graph.inputs().is_empty() {
-        return Err(ModelError::Refused("the model has no input".into()));
-    }
-    let shape = [vec![count], Border::of(graph, 0).sample()].concat();
+    let field = |i: usize| {
+        let border = Border::of(graph, i);
+        Field {
+            name: border.name.to_owned(),
+            shape: border.sample(),
+        }
+    };
+    let inputs: Vec<Field> = (0..graph.inputs().len()).map(field).collect();
+    let (sample, inputs) = match inputs.as_slice() {
+        [] => return Err(ModelError::Refused("the model has no input".into())),
+        [one] => (one.shape.clone(), Vec::new()),
+        _ => (vec![inputs.iter().map(Field::size).sum()], inputs),
+    };
+    let shape = [vec![count], sample].concat();
     let mut next = uniform();
     let values = (0..shape.iter().product()).map(|_| next()).collect();
-    unlabelled(shape, Values::F32(values)).ok_or_else(|| ModelError::Refused("the model's input is too large".into()))
+    unlabelled(shape, inputs, Values::F32(values))
+        .ok_or_else(|| ModelError::Refused("the model's input is too large".into()))
 }
 
 /// Uniform noise in `0..1`, number after number; always the same.
@@ -93,10 +159,11 @@ pub fn uniform() -> impl FnMut() -> f32 {
     }
 }
 
-fn unlabelled(shape: Vec<usize>, values: Values) -> Option<LoadedDataset> {
+fn unlabelled(shape: Vec<usize>, inputs: Vec<Field>, values: Values) -> Option<LoadedDataset> {
     let samples = Samples::new(shape, values)?;
     let data = Dataset {
         samples,
+        inputs,
         labels: None,
         targets: None,
         classes: Vec::new(),
@@ -104,7 +171,7 @@ fn unlabelled(shape: Vec<usize>, values: Values) -> Option<LoadedDataset> {
     };
     Some(LoadedDataset {
         data,
-        transform: Transform::default(),
+        transform: Transforms::default(),
     })
 }
 
@@ -119,31 +186,21 @@ pub struct Edges {
     pub chw: bool,
 }
 
-/// Runs a model on `.npy` files, one for each of its inputs with its name for messages; gives one for each output.
+/// Runs a model on files, each with its name for messages: one `.npy` for each input in order, or an `.npz` with all by name. Gives one for each output.
 ///
 /// # Errors
 /// Arrays that do not fit the inputs: number, shape, or a type that only [`Edges::quantize`] could bridge.
 pub fn infer(
     graph: &Graph,
     kernels: KernelSet,
-    arrays: Vec<(String, Vec<u8>)>,
+    files: Vec<(String, Vec<u8>)>,
     edges: Edges,
 ) -> Result<Vec<Vec<u8>>, ModelError> {
     let executable = Executable::new(graph, kernels.into())?;
     let ports = executable.inputs();
-    if arrays.len() != ports.len() {
-        let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
-        let problem = format!(
-            "{} arrays for {} inputs; the model takes {}",
-            arrays.len(),
-            ports.len(),
-            names.join(", ")
-        );
-        return Err(ModelError::Refused(problem));
-    }
+    let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
     let mut fed = Vec::new();
-    for ((place, bytes), port) in arrays.into_iter().zip(ports) {
-        let array = npy::read(bytes, &place)?;
+    for ((place, array), port) in given::arrays(files, &names)?.into_iter().zip(ports) {
         fed.push(Feed::new(&array, port, executable.batch(), edges, &place)?);
     }
     let counts: Vec<usize> = fed.iter().filter_map(|feed| feed.samples).collect();

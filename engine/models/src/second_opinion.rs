@@ -49,25 +49,18 @@ pub fn in_floats(model: &Graph) -> Result<Cow<'_, Graph>, ModelError> {
 /// A float model in tract.
 pub struct SecondOpinion {
     opinion: Opinion,
-    dims: Vec<usize>,
+    /// Those of each input.
+    dims: Vec<Vec<usize>>,
 }
 
 impl SecondOpinion {
-    /// Writes and loads a model of one float input.
+    /// Writes and loads a model of float inputs.
     ///
     /// # Errors
-    /// A model that cannot be written to ONNX, has other inputs, or an operator that tract does not have.
+    /// A model that cannot be written to ONNX, has inputs that are no floats, or an operator that tract does not have.
     pub fn new(model: &Graph) -> Result<Self, ModelError> {
-        let [input] = *model.inputs() else {
-            let problem = format!("the model has {} inputs, tract is given one", model.inputs().len());
-            return Err(ModelError::Refused(problem));
-        };
-        let ty = &model.tensor(input).ty;
-        let borders = [input].into_iter().chain(model.outputs().iter().copied());
-        if borders
-            .into_iter()
-            .any(|id| model.tensor(id).ty.element != ElementType::F32)
-        {
+        let mut borders = model.inputs().iter().chain(model.outputs());
+        if borders.any(|&id| model.tensor(id).ty.element != ElementType::F32) {
             return Err(ModelError::Refused(
                 "runtime: tract runs models with float inputs and outputs".into(),
             ));
@@ -80,20 +73,26 @@ impl SecondOpinion {
             )));
         }
         let file = onnx(model, FileOptions::default())?;
+        let dims = |&id: &ir::TensorId| model.tensor(id).ty.shape.dims().to_vec();
+        let dims: Vec<Vec<usize>> = model.inputs().iter().map(dims).collect();
+        let stated: Vec<Vec<usize>> = dims.iter().map(|dims| channels_first(dims)).collect();
         Ok(SecondOpinion {
-            opinion: Opinion::new(&file, &[channels_first(ty.shape.dims())])?,
-            dims: ty.shape.dims().to_vec(),
+            opinion: Opinion::new(&file, &stated)?,
+            dims,
         })
     }
 
-    /// The first output for one sample, in the order that the graph has.
-    pub fn run(&self, sample: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let values = match *self.dims.as_slice() {
-            [_, h, w, c] => transposed(sample, h * w, c),
-            _ => sample.to_vec(),
+    /// The first output for one sample, given input by input, in the order that the graph has.
+    pub fn run(&self, sample: &[Vec<f32>]) -> Result<Vec<f32>, ModelError> {
+        let input = |(dims, values): (&Vec<usize>, &Vec<f32>)| Floats {
+            values: match *dims.as_slice() {
+                [_, h, w, c] => transposed(values, h * w, c),
+                _ => values.clone(),
+            },
+            dims: channels_first(dims),
         };
-        let dims = channels_first(&self.dims);
-        let mut outputs = self.opinion.run(&[Floats { dims, values }])?;
+        let inputs: Vec<Floats> = self.dims.iter().zip(sample).map(input).collect();
+        let mut outputs = self.opinion.run(&inputs)?;
         let Floats { dims, values } = outputs.swap_remove(0);
         Ok(match *dims.as_slice() {
             [_, c, h, w] => transposed(&values, c, h * w),
@@ -159,7 +158,7 @@ mod tests {
             let sample: Vec<f32> = (0..shape.elements())
                 .map(|i| 0.1 + (i * 7 % 23) as f32 / 10.0)
                 .collect();
-            let second = match SecondOpinion::new(&graph).and_then(|second| second.run(&sample)) {
+            let second = match SecondOpinion::new(&graph).and_then(|second| second.run(std::slice::from_ref(&sample))) {
                 Ok(second) => second,
                 Err(_) if APART.contains(&example.op.name()) => continue,
                 Err(error) => panic!("{example:?}: {error}"),

@@ -148,9 +148,9 @@ pub struct ConvertArgs {
     /// Store and compute in fewer bits
     #[arg(long, value_name = "SCHEME")]
     pub quantize: Option<SchemeArg>,
-    /// Samples to calibrate with, in the scale that the model takes
+    /// Samples to calibrate with, in the scale that the model takes: an .npy for each of its inputs in order, or one .npz with an array for each by name
     #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath, required_if_eq("quantize", "int8"))]
-    pub calibrate: Option<PathBuf>,
+    pub calibrate: Vec<PathBuf>,
     /// Order of the axes of images in --calibrate, where it is another than the model's
     #[arg(long, value_name = "ORDER", requires = "calibrate")]
     pub layout: Option<LayoutArg>,
@@ -205,9 +205,9 @@ pub struct VerifyArgs {
     pub reference: PathBuf,
     #[command(flatten)]
     pub shape: ShapeArgs,
-    /// Samples, in the scale that the models take [default: 16 samples of noise in 0..1]
+    /// Samples, in the scale that the models take: an .npy for each input in order, or one .npz with all by name [default: 16 samples of noise in 0..1]
     #[arg(long, value_name = "NPY", value_hint = ValueHint::FilePath)]
-    pub input: Option<PathBuf>,
+    pub input: Vec<PathBuf>,
     /// Order of the axes of images in --input, where it is another than the model's
     #[arg(long, value_name = "ORDER", requires = "input")]
     pub layout: Option<LayoutArg>,
@@ -271,7 +271,7 @@ pub struct InferArgs {
     pub weights: Option<PathBuf>,
     #[command(flatten)]
     pub reading: ReadingArgs,
-    /// One array for each input of the model, in order; samples along the first axis, or where the model counts them
+    /// One .npy for each input of the model, in order, or one .npz with all by name; samples along the first axis, or where the model counts them
     #[arg(long, value_name = "NPY", required = true, value_hint = ValueHint::FilePath)]
     pub input: Vec<PathBuf>,
     /// Order of the axes of images in --input, where it is another than the model's

@@ -100,7 +100,7 @@ fn target(path: &Path) -> Result<Target, String> {
 fn check(args: &ConvertArgs, target: Target) -> Result<(), String> {
     let integer = matches!(args.quantize, Some(SchemeArg::Int8 | SchemeArg::Int16x8));
     let strays = [
-        ("--calibrate", args.calibrate.is_some() && !integer),
+        ("--calibrate", !args.calibrate.is_empty() && !integer),
         ("--allow-float", !args.allow_float.is_empty() && !integer),
         ("--input", args.input.is_some() && !integer),
         ("--output", args.output.is_some() && !integer),
@@ -132,10 +132,11 @@ fn quantized(
     scheme: SchemeArg,
     args: &ConvertArgs,
 ) -> Result<Arc<Artifact>, Failure> {
-    let samples = args.calibrate.as_deref();
-    let samples = samples
-        .map(|path| workbench::samples(path, model, args.layout))
-        .transpose()?;
+    let samples = if args.calibrate.is_empty() {
+        None
+    } else {
+        Some(workbench::samples(&args.calibrate, model, args.layout)?)
+    };
     let ranges = match &samples {
         None => None,
         Some(data) => Some(

@@ -1,7 +1,5 @@
 //! `pipeline infer`: a model on NumPy arrays.
 
-use std::fs;
-
 use anyhow::{Context as _, anyhow};
 use models::inference::{Edges, infer as run};
 
@@ -10,7 +8,7 @@ use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::outputs;
 use crate::terminal::Terminal;
 use crate::verbs::bench::kernel_set;
-use crate::workbench::Workbench;
+use crate::workbench::{self, Workbench};
 
 /// Runs the model and writes what it says.
 pub fn infer(args: &InferArgs, terminal: &Terminal) -> Outcome {
@@ -27,11 +25,7 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Outcome {
         );
         return Err(Failure::Error(Exit::Invalid, problem));
     }
-    let mut arrays = Vec::new();
-    for path in &args.input {
-        let bytes = fs::read(path).with_context(|| format!("{}: cannot read the samples", path.display()))?;
-        arrays.push((path.display().to_string(), bytes));
-    }
+    let arrays = workbench::read_all(&args.input)?;
     let edges = Edges {
         quantize: args.quantize,
         dequantize: args.dequantize,

@@ -21,11 +21,11 @@ pub fn verify(args: &VerifyArgs, terminal: &Terminal) -> Outcome {
         bench.import_with(&args.model, None, args.shape.params())?.artifact,
         bench.import_with(&args.reference, None, args.shape.params())?.artifact,
     );
-    let data = if let Some(path) = &args.input {
-        workbench::samples(path, &reference, args.layout)?
-    } else {
+    let data = if args.input.is_empty() {
         let graph = reference.model().or_exit(Exit::StepFailed)?;
         workbench::dataset(models::inference::noise(&graph, NOISE).or_exit(Exit::StepFailed)?)
+    } else {
+        workbench::samples(&args.input, &reference, args.layout)?
     };
     let runtime = match args.runtime {
         VerifyRuntimeArg::Own => "own",

@@ -98,6 +98,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
     }
     Ok(Listing {
         splits,
+        inputs: Vec::new(),
         classes: classes.iter().map(|&class| class.to_owned()).collect(),
         labels: pattern.has("class").then_some(labels),
         truth: None,

@@ -125,6 +125,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec, variant: Variant) -> Result<
     });
     Ok(Listing {
         splits,
+        inputs: Vec::new(),
         classes,
         labels: Some(labels),
         truth: None,

@@ -161,6 +161,7 @@ pub(super) fn list_files<'a>(tree: &'a Tree, spec: &Spec, files: Vec<&'a str>) -
     }
     Ok(Listing {
         splits,
+        inputs: Vec::new(),
         classes: classes.iter().map(|&class| class.to_owned()).collect(),
         labels: structure.class.then_some(labels),
         truth: None,

@@ -148,6 +148,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
     });
     Ok(Listing {
         splits,
+        inputs: Vec::new(),
         classes,
         labels,
         truth: None,

@@ -364,6 +364,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
     }
     Ok(Listing {
         splits,
+        inputs: Vec::new(),
         labels: (!labels.is_empty()).then_some(labels),
         truth: truth_of(kind, &listed, &classes)?,
         source: source_of(&listed, tree)?,

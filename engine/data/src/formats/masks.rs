@@ -133,6 +133,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
     }
     Ok(Listing {
         splits,
+        inputs: Vec::new(),
         classes: class_names(tree, spec)?,
         labels: None,
         truth: Some(Truth::MaskFiles(files)),

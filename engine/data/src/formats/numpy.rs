@@ -1,8 +1,10 @@
 //! NumPy arrays: samples and labels in an `.npz`, or in `.npy` files beside each other.
 //!
 //! Names tell the part of an array: one of its words is a role (`x`, `images`, `data`, … or `y`, `labels`, `target`, …), another
-//! may be a split (`x_train`, `test_labels`), which may also be the folder (`val/images.npy`).
+//! may be a split (`x_train`, `test_labels`), which may also be the folder (`val/images.npy`). Where no array has the role of samples, or the recipe
+//! says so, each array beside the labels is for the input of its name ([`inputs`]).
 
+mod inputs;
 mod labels;
 
 use std::borrow::Cow;
@@ -10,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::{BySplit, Listing, Part, PartValues, Records, Source, base, choose, names, numbered, unknown};
 use crate::error::DataError;
+use crate::field::Field;
 use crate::npy::{self, Array, Data};
 use crate::spec::{Layout, Spec, Split};
 use crate::tree::Tree;
@@ -47,43 +50,62 @@ fn parse_name(name: &str) -> Option<(Option<Split>, Role)> {
 pub(super) fn is_numpy(tree: &Tree) -> bool {
     tree.names()
         .any(|name| matches!(parse_name(name), Some((_, Role::Samples))))
+        || inputs::are_named(tree)
 }
 
+/// The arrays of a split.
 #[derive(Default)]
-struct Pair<'a> {
-    samples: Option<&'a str>,
+struct Group<'a> {
+    /// By the input that they are for; without a name where a sample is one array.
+    samples: BTreeMap<Option<String>, &'a str>,
     labels: Option<&'a str>,
 }
 
-pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataError> {
-    let mut pairs: BySplit<Pair<'a>> = BySplit::new();
-    for name in tree.names() {
-        let Some((split, role)) = parse_name(name) else {
-            continue;
+/// The arrays of each split by their names.
+fn groups<'a>(tree: &'a Tree, spec: &Spec) -> Result<BySplit<Group<'a>>, DataError> {
+    let mut groups: BySplit<Group<'a>> = BySplit::new();
+    let mut put = |split: Option<Split>, input: Option<Option<String>>, name: &'a str| {
+        let group = groups.entry(split).or_default();
+        let before = match input {
+            Some(input) => group.samples.insert(input, name),
+            None => group.labels.replace(name),
         };
-        let pair = pairs.entry(split).or_default();
-        let place = match role {
-            Role::Samples => &mut pair.samples,
-            Role::Labels => &mut pair.labels,
-        };
-        if let Some(first) = place.replace(name) {
-            let (first, second) = (first.to_owned(), name.to_owned());
-            return Err(DataError::Duplicate {
+        before.map_or(Ok(()), |first| {
+            Err(DataError::Duplicate {
                 name: "the same part of the data".into(),
-                first,
-                second,
-            });
+                first: first.to_owned(),
+                second: name.to_owned(),
+            })
+        })
+    };
+    let by_name = inputs::Named::of(tree, spec);
+    for name in tree.names() {
+        let role = parse_name(name);
+        match (by_name.as_ref().and_then(|named| named.input(name)), role) {
+            (Some((split, input)), _) => put(split, Some(Some(input)), name)?,
+            (None, Some((split, Role::Labels))) => put(split, None, name)?,
+            (None, Some((split, Role::Samples))) if by_name.is_none() => put(split, Some(None), name)?,
+            (None, _) => {}
         }
     }
-    pairs.retain(|_, pair| pair.samples.is_some());
-    if pairs.is_empty() {
+    groups.retain(|_, group| !group.samples.is_empty());
+    if let Some(named) = &by_name {
+        named.demand_all(tree, groups.values().map(|group| &group.samples))?;
+    }
+    if groups.is_empty() {
         return Err(unknown(
             tree,
-            "no arrays of samples; expected names such as x_train.npy and y_train.npy, or x.npy and y.npy",
+            "no arrays of samples; expected names such as x_train.npy and y_train.npy, or x.npy and y.npy, or one array for each input of the model",
         ));
     }
+    Ok(groups)
+}
+
+pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataError> {
+    let pairs = groups(tree, spec)?;
     let splits = names(&pairs);
-    let used: usize = pairs.values().map(|pair| 1 + usize::from(pair.labels.is_some())).sum();
+    let used = |group: &Group<'_>| group.samples.len() + usize::from(group.labels.is_some());
+    let used: usize = pairs.values().map(used).sum();
     let arrays: Vec<(&str, Array)> = pairs
         .values()
         .filter_map(|pair| pair.labels)
@@ -97,12 +119,20 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
             most.extend(labels::classes(array, name)?.into_iter().max());
         }
     }
-    let mut found: Option<Records<'a>> = None;
+    let (mut found, mut fields): (Option<Records<'a>>, Vec<Field>) = (None, Vec::new());
     let (mut labels, mut others) = (Some(Vec::new()), Vec::new());
     for (_, pair) in choose(pairs, spec.split.as_ref())? {
-        let Some(name) = pair.samples else { continue };
-        let records = read_samples(tree, name, spec.layout)?;
+        let Some(name) = pair.samples.values().next() else {
+            continue;
+        };
+        let (records, parts) = inputs::read(tree, &pair.samples, spec)?;
         let count = records.parts.iter().map(|part| part.count).sum::<usize>();
+        if !fields.is_empty() && fields != parts {
+            let shapes = [&fields, &parts].map(|parts| Field::listed(parts));
+            let why = format!("samples are {}, those of another split {}", shapes[1], shapes[0]);
+            return Err(DataError::malformed(*name, why));
+        }
+        fields = parts;
         match (
             &mut labels,
             pair.labels.and_then(|own| Some((own, arrays.remove(own)?))),
@@ -128,7 +158,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
                 return Err(DataError::SizesDiffer {
                     first: all.parts.first().map_or_else(String::new, |part| part.place.clone()),
                     first_shape: format!("{:?}", all.shape),
-                    second: name.to_owned(),
+                    second: (*name).to_owned(),
                     second_shape: format!("{:?}", records.shape),
                 });
             }
@@ -153,6 +183,7 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &Spec) -> Result<Listing<'a>, DataE
     let source = Source::Records(records);
     Ok(Listing {
         splits,
+        inputs: fields,
         classes,
         labels,
         truth,

@@ -2,6 +2,7 @@
 
 use super::{Chosen, recognized};
 use crate::error::DataError;
+use crate::field::Field;
 use crate::formats::Truth;
 use crate::samples::Memory;
 use crate::spec::{Labels, Spec};
@@ -14,6 +15,8 @@ pub struct Look {
     pub samples: usize,
     /// Shape of one sample; `None` where the first does not decode.
     pub shape: Option<Vec<usize>>,
+    /// The parts of a sample that is for several inputs.
+    pub inputs: Vec<Field>,
     /// Names of all classes.
     pub classes: Vec<String>,
     /// What samples are labelled with; `None` without labels.
@@ -46,6 +49,7 @@ pub fn look(tree: &Tree, spec: &Spec) -> Result<Look, DataError> {
     Ok(Look {
         samples: chosen.picks.len(),
         shape: failures.is_empty().then(|| first.sample_shape().to_vec()),
+        inputs: chosen.inputs,
         labels,
         range: chosen.labels.as_ref().and_then(of_picks),
         classes: chosen.classes,

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use data::{Labels, Look, Transform};
+use data::{Labels, Look, Transforms};
 use ir::{ElementType, Graph};
 use methods::patterns;
 use models::FileFormat;
 use models::fit::Border;
+use models::portions::portions;
 use serde::Serialize;
 
 /// How a model stores and computes numbers.
@@ -159,21 +160,18 @@ impl Network {
         Some(dims.iter().product())
     }
 
-    /// Refuses samples that are not shaped like the only input.
+    /// Refuses samples that are not shaped like the inputs, or are for others.
     ///
     /// # Errors
     /// Both shapes, and how they come together.
     pub fn demand_fit(&self, samples: &SampleFacts) -> Result<(), String> {
-        let inputs = self.graph.inputs().len();
-        if inputs != 1 {
-            return Err(format!("the model has {inputs} inputs, a dataset feeds one"));
-        }
         let Some(shape) = &samples.look.shape else {
             return Ok(());
         };
-        let border = Border::of(&self.graph, 0);
-        border.fit(shape, "; use resize, crop or color in the dataset step")?;
-        Ok(())
+        let borders: Vec<Border<'_>> = (0..self.graph.inputs().len())
+            .map(|i| Border::of(&self.graph, i))
+            .collect();
+        portions(&borders, shape, &samples.look.inputs).map(drop)
     }
 }
 
@@ -183,7 +181,7 @@ pub struct SampleFacts {
     /// Their number, shape and labels.
     pub look: Look,
     /// What happens to each value before a model sees it.
-    pub transform: Transform,
+    pub transform: Transforms,
 }
 
 impl SampleFacts {

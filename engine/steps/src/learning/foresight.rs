@@ -15,6 +15,10 @@ pub fn foresee<O: Op>(training: &Training, inputs: &Outlook) -> Result<Facts, St
     let network = inputs.network("model", false);
     if let Some(network) = &network {
         network.choose(&training.layers, &training.exclude)?;
+        let count = network.graph.inputs().len();
+        if count != 1 {
+            return Err(format!("model: has {count} inputs; only networks of one input learn"));
+        }
     }
     if let (Some(data), Some(validation)) = (inputs.one("data"), inputs.one("validation"))
         && (&data.step, &data.coordinates) == (&validation.step, &validation.coordinates)

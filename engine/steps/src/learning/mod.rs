@@ -282,7 +282,7 @@ fn input_elements(graph: &Graph) -> Result<usize, StepError> {
     match graph.inputs() {
         [input] => Ok(graph.tensor(*input).ty.shape.elements()),
         inputs => Err(StepError::Params(format!(
-            "the model has {} inputs, a dataset feeds one",
+            "the model has {} inputs; only networks of one input learn",
             inputs.len()
         ))),
     }

@@ -69,6 +69,12 @@ impl<'a> Labelled<'a> {
                 "all samples are of class {least}; there is nothing to tell apart"
             )));
         }
+        if !data.inputs.is_empty() {
+            let inputs = data::Field::listed(&data.inputs);
+            return Err(wrong(format!(
+                "samples have parts for several inputs ({inputs}); only networks of one input learn"
+            )));
+        }
         let shape = data.samples.sample_shape();
         if data.samples.sample_len() != elements {
             return Err(wrong(format!(
@@ -77,7 +83,10 @@ impl<'a> Labelled<'a> {
         }
         Ok(Labelled {
             dataset,
-            prepared: dataset.transform.for_channels(shape.last().copied().unwrap_or(1))?,
+            prepared: dataset
+                .transform
+                .of(None)
+                .for_channels(shape.last().copied().unwrap_or(1))?,
             labels,
             loss,
             teacher: None,

@@ -11,6 +11,7 @@
 //! flowers: { dataset: { source: flowers, format: list, list: { train: train.csv, test: test.csv }, images: "jpg/{name}.jpg" } }
 //! weights: { dataset: { source: people, list: people.csv, columns: { input: [age, height], target: weight } } }
 //! cars: { dataset: { source: cars, list: { val: annotations.json }, resize: [300, 300] } }
+//! pairs: { dataset: { source: pairs, inputs: { left: images_a, right: images_b }, transform: { left: [{ div: 255 }] } } }
 //! streets: { dataset: { source: streets, split: val, masks: "masks/{name}.png", resize: [256, 512] } }
 //! ```
 
@@ -18,8 +19,8 @@ use std::sync::Arc;
 
 use data::transform::Operation;
 use data::{
-    ClassNames, Color, Columns, DataError, Format, Labels, Layout, Lists, LoadedDataset, OnError, Part, Resize, Shelf,
-    Spec, Spectrogram, Split, Stored, Transform,
+    ClassNames, Color, Columns, DataError, Field, Format, InputArrays, Labels, Layout, Lists, LoadedDataset, OnError,
+    Part, Resize, Shelf, Spec, Spectrogram, Split, Stored, Transform, Transforms,
 };
 use recipe::{ArtifactKind, SourceRef};
 use schemars::JsonSchema;
@@ -83,6 +84,10 @@ pub struct Dataset {
     /// Order of the axes in stored arrays; samples are channels-last afterwards.
     #[serde(default)]
     pub layout: Layout,
+    /// `numpy`: the arrays that a sample consists of, by the inputs that they are for: `[left, right]`, or `{ left: images_a, right: images_b }` where arrays are
+    /// called otherwise. Arrays without a customary name (`x`, `images`, …) are for the inputs of their names in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputArrays>,
     /// Files of labels in the data, by name or by split: `annotations/trainval.txt`, `{ train: a.csv, test: b.csv }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<Lists>,
@@ -118,9 +123,9 @@ pub struct Dataset {
     /// `audio`: how sounds become log-mel spectrograms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spectrogram: Option<Spectrogram>,
-    /// What happens to each value before a model sees it: `[{ sub: 127 }, { div: [128, 128, 127] }]`.
+    /// What happens to each value before a model sees it: `[{ sub: 127 }, { div: [128, 128, 127] }]`; by input where there are several: `{ image: [{ div: 255 }] }`.
     #[serde(default)]
-    pub transform: Transform,
+    pub transform: Transforms,
     /// A transform by its name. Excludes `transform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalize: Option<Normalize>,
@@ -175,6 +180,7 @@ impl Dataset {
             crop: self.crop,
             color: self.color,
             layout: self.layout,
+            inputs: self.inputs.clone(),
             list: self.list.clone(),
             images: self.images.clone(),
             columns: self.columns.clone(),
@@ -225,8 +231,8 @@ impl Dataset {
             }));
         }
         let transform = self.transform();
-        if let Some(channels) = look.shape.as_ref().and_then(|shape| shape.last()) {
-            let fits = transform.for_channels(*channels).map_err(|problem| match problem {
+        if let Some(shape) = &look.shape {
+            let fits = transform.fit(shape, &look.inputs).map_err(|problem| match problem {
                 DataError::Setting { why, .. } if self.normalize.is_some() => {
                     DataError::Setting { key: "normalize", why }
                 }
@@ -247,9 +253,9 @@ impl Dataset {
         Ok(SampleFacts { look, transform })
     }
 
-    fn transform(&self) -> Transform {
+    fn transform(&self) -> Transforms {
         self.normalize
-            .map_or_else(|| self.transform.clone(), Normalize::transform)
+            .map_or_else(|| self.transform.clone(), |normalize| normalize.transform().into())
     }
 }
 
@@ -340,7 +346,9 @@ impl Op for DatasetOp {
         if let Some(classes) = params.classes.as_ref().filter(|_| params.renumber) {
             dataset.renumber(classes);
         }
-        stored(dataset, &report, params.transform(), context)
+        let transform = params.transform();
+        transform.fit(&report.sample_shape, &dataset.inputs)?;
+        stored(dataset, &report, transform, context)
     }
 }
 
@@ -348,15 +356,18 @@ impl Op for DatasetOp {
 pub(super) fn stored(
     dataset: data::Dataset,
     report: &data::Report,
-    transform: Transform,
+    transform: Transforms,
     context: &Context<'_>,
 ) -> Result<Output, StepError> {
     let shape: Vec<String> = report.sample_shape.iter().map(ToString::to_string).collect();
+    let shape = if dataset.inputs.is_empty() {
+        shape.join("×")
+    } else {
+        Field::listed(&dataset.inputs)
+    };
     context.log(&format!(
         "{} of {} samples, each {}",
-        report.loaded,
-        report.available,
-        shape.join("×")
+        report.loaded, report.available, shape
     ));
     for (name, problem) in &dataset.skipped {
         context.log(&format!("skipped {name}: {problem}"));

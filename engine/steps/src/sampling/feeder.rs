@@ -9,7 +9,8 @@ use data::transform::Prepared;
 use data::{Dataset, LoadedDataset, Sample};
 use ir::{ElementType, Place, QuantParams};
 use models::fit::{self, Border, Fit};
-use runtime::{Executable, InputBuffers, Outputs, Value};
+use models::portions::{Portion, portions};
+use runtime::{Executable, InputBuffers, Outputs, Port, Value};
 
 use crate::StepError;
 use crate::contract::Context;
@@ -28,44 +29,23 @@ enum Edge {
     CountedFar,
 }
 
-/// Feeds the samples of a dataset to a model with one input.
-pub struct Feeder<'a> {
-    executable: &'a Executable,
-    dataset: &'a Dataset,
+/// What feeds one input.
+struct Gate {
+    portion: Portion,
     prepared: Prepared,
     edge: Option<Edge>,
-    order: Option<&'a [usize]>,
-    fit: Fit,
+    /// Height, width and channels in the order in which they are stored, where that is another than the model's.
+    turned: Option<[usize; 3]>,
     /// What lies before a sample's values along the dimension that counts samples, and behind it.
     blocks: [usize; 2],
-    /// Whether a sample that was fed holds a value that is no number.
-    broken: AtomicBool,
+    /// How many values the input holds.
+    elements: usize,
 }
 
-impl<'a> Feeder<'a> {
-    /// A feeder of all samples in order.
-    ///
-    /// # Errors
-    /// The model has several inputs, or its input is not shaped like a sample.
-    pub fn new(executable: &'a Executable, dataset: &'a LoadedDataset) -> Result<Self, StepError> {
-        let [port] = executable.inputs() else {
-            let problem = format!(
-                "the model has {} inputs, a dataset feeds one",
-                executable.inputs().len()
-            );
-            return Err(StepError::Params(problem));
-        };
-        let sample = dataset.data.samples.sample_shape();
-        let border = Border {
-            name: &port.name,
-            dims: port.ty.shape.dims(),
-            samples: port.samples,
-            channels_first: port.channels_first,
-        };
-        let fit = border.fit(sample, "; use resize, crop or color in the dataset step");
-        let fit = fit.map_err(StepError::Params)?;
-        let channels = match fit {
-            Fit::AsItLies => sample.last(),
+impl Gate {
+    fn new(port: &Port, portion: Portion, dataset: &LoadedDataset) -> Result<Self, StepError> {
+        let channels = match portion.fit {
+            Fit::AsItLies => portion.shape.last(),
             Fit::ChannelsFirst => port.ty.shape.dims().last(),
         };
         let channels = channels.copied().unwrap_or(1);
@@ -76,7 +56,6 @@ impl<'a> Feeder<'a> {
             }
             Place::Apart | Place::Mixed => [1, port.ty.shape.elements()],
         };
-        let prepared = dataset.transform.for_channels(channels)?;
         let edge = match (
             port.ty.element,
             port.quantization.as_ref().and_then(ir::Quantization::whole),
@@ -94,14 +73,83 @@ impl<'a> Feeder<'a> {
                 )));
             }
         };
+        let turned = match (portion.fit, port.sample_dims().as_slice()) {
+            (Fit::ChannelsFirst, &[h, w, c]) => Some([c, h, w]),
+            _ => None,
+        };
+        Ok(Gate {
+            prepared: dataset.transform.of(portion.part.as_deref()).for_channels(channels)?,
+            portion,
+            edge,
+            turned,
+            blocks,
+            elements: port.ty.shape.elements(),
+        })
+    }
+
+    /// Writes what of a stored sample is for the input.
+    fn write(&self, sample: Sample<'_>, to: &mut [f32]) {
+        let values = self.portion.values.clone();
+        match (sample, self.turned) {
+            (Sample::U8(bytes), None) => self.prepared.apply_u8(&bytes[values], to),
+            (Sample::U8(bytes), Some(dims)) => {
+                self.prepared.apply_u8(&fit::channels_last(&bytes[values], dims), to);
+            }
+            (Sample::F32(floats), None) => self.prepared.apply_f32(&floats[values], to),
+            (Sample::F32(floats), Some(dims)) => {
+                self.prepared.apply_f32(&fit::channels_last(&floats[values], dims), to);
+            }
+        }
+    }
+
+    /// Fills an input with the values of one sample: with copies of them where it takes several samples.
+    fn spread(&self, sample: &[f32], to: &mut [f32]) {
+        let [before, behind] = self.blocks;
+        let places = to
+            .chunks_exact_mut((to.len() / before.max(1)).max(1))
+            .zip(sample.chunks_exact(behind.max(1)));
+        for (places, part) in places {
+            places
+                .chunks_exact_mut(part.len())
+                .for_each(|place| place.copy_from_slice(part));
+        }
+    }
+}
+
+/// Feeds the samples of a dataset to a model: each input what is for it by name, or the whole sample to the only one.
+pub struct Feeder<'a> {
+    executable: &'a Executable,
+    dataset: &'a Dataset,
+    gates: Vec<Gate>,
+    order: Option<&'a [usize]>,
+    /// Whether a sample that was fed holds a value that is no number.
+    broken: AtomicBool,
+}
+
+impl<'a> Feeder<'a> {
+    /// A feeder of all samples in order.
+    ///
+    /// # Errors
+    /// Samples have no part for an input, or one that is shaped otherwise.
+    pub fn new(executable: &'a Executable, dataset: &'a LoadedDataset) -> Result<Self, StepError> {
+        let ports = executable.inputs();
+        let border = |port: &'a Port| Border {
+            name: &port.name,
+            dims: port.ty.shape.dims(),
+            samples: port.samples,
+            channels_first: port.channels_first,
+        };
+        let borders: Vec<Border<'_>> = ports.iter().map(border).collect();
+        let data = &dataset.data;
+        let portions = portions(&borders, data.samples.sample_shape(), &data.inputs).map_err(StepError::Params)?;
+        let gates = ports.iter().zip(portions);
         Ok(Feeder {
             executable,
-            dataset: &dataset.data,
-            prepared,
-            edge,
+            dataset: data,
+            gates: gates
+                .map(|(port, portion)| Gate::new(port, portion, dataset))
+                .collect::<Result<_, _>>()?,
             order: None,
-            fit,
-            blocks,
             broken: AtomicBool::new(false),
         })
     }
@@ -111,11 +159,6 @@ impl<'a> Feeder<'a> {
     pub fn only(mut self, order: &'a [usize]) -> Self {
         self.order = Some(order);
         self
-    }
-
-    /// How many values the model's input holds.
-    pub fn elements(&self) -> usize {
-        self.executable.inputs()[0].ty.shape.elements()
     }
 
     /// How many samples are fed.
@@ -133,51 +176,35 @@ impl<'a> Feeder<'a> {
         self.order.map_or(i, |o| o[i])
     }
 
-    /// Writes the `i`-th sample as the model's float input.
+    /// Hands on what of a sample, by its number in the dataset, is for each input.
+    fn each_part(&self, sample: usize, mut take: impl FnMut(usize, &Gate, &[f32])) -> Result<(), StepError> {
+        self.dataset.samples.with(sample, |stored| {
+            let mut values = Vec::new();
+            for (input, gate) in self.gates.iter().enumerate() {
+                values.clear();
+                values.resize(gate.portion.values.len(), 0.0);
+                gate.write(stored, &mut values);
+                if values.iter().any(|value| !value.is_finite()) {
+                    self.broken.store(true, Ordering::Relaxed);
+                }
+                take(input, gate, &values);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The `i`-th sample as float inputs of the model.
     ///
     /// # Errors
     /// The sample's piece of the dataset cannot be read.
-    pub fn float(&self, i: usize, to: &mut [f32]) -> Result<(), StepError> {
-        let len = self.dataset.samples.sample_len();
-        if to.len() == len {
-            return self.one(i, to);
-        }
-        let mut sample = vec![0.0; len];
-        self.one(i, &mut sample)?;
-        let [before, behind] = self.blocks;
-        let places = to
-            .chunks_exact_mut((to.len() / before.max(1)).max(1))
-            .zip(sample.chunks_exact(behind.max(1)));
-        for (places, part) in places {
-            places
-                .chunks_exact_mut(part.len())
-                .for_each(|place| place.copy_from_slice(part));
-        }
-        Ok(())
-    }
-
-    /// Writes the values of the `i`-th sample alone.
-    fn one(&self, i: usize, to: &mut [f32]) -> Result<(), StepError> {
-        self.write(self.sample(i), to)
-    }
-
-    /// Writes the values of a sample by its number in the dataset.
-    fn write(&self, sample: usize, to: &mut [f32]) -> Result<(), StepError> {
-        let turned = match (self.fit, self.executable.inputs()[0].sample_dims().as_slice()) {
-            (Fit::ChannelsFirst, &[h, w, c]) => Some([c, h, w]),
-            _ => None,
-        };
-        let write = |sample: Sample<'_>| match (sample, turned) {
-            (Sample::U8(bytes), None) => self.prepared.apply_u8(bytes, to),
-            (Sample::U8(bytes), Some(dims)) => self.prepared.apply_u8(&fit::channels_last(bytes, dims), to),
-            (Sample::F32(values), None) => self.prepared.apply_f32(values, to),
-            (Sample::F32(values), Some(dims)) => self.prepared.apply_f32(&fit::channels_last(values, dims), to),
-        };
-        self.dataset.samples.with(sample, write)?;
-        if to.iter().any(|value| !value.is_finite()) {
-            self.broken.store(true, Ordering::Relaxed);
-        }
-        Ok(())
+    pub fn floats(&self, i: usize) -> Result<Vec<Vec<f32>>, StepError> {
+        let mut all = Vec::with_capacity(self.gates.len());
+        self.each_part(self.sample(i), |_, gate, values| {
+            let mut input = vec![0.0; gate.elements];
+            gate.spread(values, &mut input);
+            all.push(input);
+        })?;
+        Ok(all)
     }
 
     /// Says which sample holds a value that is infinite or not a number, if one that was fed does.
@@ -188,14 +215,20 @@ impl<'a> Feeder<'a> {
         if !self.broken.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut values = vec![0.0; self.dataset.samples.sample_len()];
         for i in 0..self.len() {
-            self.one(i, &mut values)?;
-            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let mut found = None;
+            self.each_part(self.sample(i), |_, gate, values| {
+                let broken = values.iter().position(|value| !value.is_finite());
+                if let (None, Some(at)) = (&found, broken) {
+                    let part = gate.portion.part.as_ref();
+                    let part = part.map_or_else(String::new, |part| format!(" for the input `{part}`"));
+                    found = Some(format!("value {at}{part} is {}", values[at]));
+                }
+            })?;
+            if let Some(found) = found {
                 return Err(StepError::Params(format!(
-                    "sample {}: value {at} is {}; every sample must hold finite numbers",
-                    self.sample(i),
-                    values[at]
+                    "sample {}: {found}; every sample must hold finite numbers",
+                    self.sample(i)
                 )));
             }
         }
@@ -239,44 +272,29 @@ impl<'a> Feeder<'a> {
         self.dataset.samples.sample_len()
     }
 
-    /// A sample as the model's float input has it, by its number in the dataset.
+    /// A sample as the model's float inputs have it, by its number in the dataset, one after the other.
     ///
     /// # Errors
-    /// Those of [`Feeder::float`].
+    /// Those of [`Feeder::floats`].
     pub fn input_of_sample(&self, sample: usize) -> Result<Vec<f32>, StepError> {
-        let mut values = vec![0.0; self.elements_of_sample()];
-        self.write(sample, &mut values)?;
-        Ok(values)
+        let mut all = Vec::with_capacity(self.elements_of_sample());
+        self.each_part(sample, |_, _, values| all.extend_from_slice(values))?;
+        Ok(all)
     }
 
-    /// Writes the `i`-th sample into the buffers of the model's input.
+    /// Writes the `i`-th sample into the buffers of the model's inputs.
     ///
     /// # Errors
-    /// Those of [`Feeder::float`].
+    /// Those of [`Feeder::floats`].
     pub fn feed(&self, i: usize, buffers: &mut InputBuffers) -> Result<(), StepError> {
-        match self.edge {
-            None => self.float(i, buffers.f32(0))?,
+        self.each_part(self.sample(i), |input, gate, values| match gate.edge {
+            None => gate.spread(values, buffers.f32(input)),
             Some(edge) => {
-                let mut values = vec![0.0; self.elements()];
-                self.float(i, &mut values)?;
-                let values = values.into_iter();
-                match edge {
-                    Edge::Counted => buffers.i32(0).iter_mut().zip(values).for_each(|(to, v)| *to = v as i32),
-                    Edge::CountedFar => buffers.i64(0).iter_mut().zip(values).for_each(|(to, v)| *to = v as i64),
-                    Edge::Quantized(element, params) => {
-                        let stored = values.map(|v| params.quantize(v, element));
-                        match element {
-                            ElementType::I8 => buffers.i8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i8),
-                            ElementType::I16 => {
-                                buffers.i16(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as i16);
-                            }
-                            _ => buffers.u8(0).iter_mut().zip(stored).for_each(|(to, v)| *to = v as u8),
-                        }
-                    }
-                }
+                let mut all = vec![0.0; gate.elements];
+                gate.spread(values, &mut all);
+                write(edge, &all, input, buffers);
             }
-        }
-        Ok(())
+        })
     }
 
     /// The fed samples in parts that [`Feeder::pass`] takes: what is made of one part is in memory at once.
@@ -320,5 +338,24 @@ impl<'a> Feeder<'a> {
             self.pass(part, context, &read)?.into_iter().try_for_each(&mut take)?;
         }
         Ok(())
+    }
+}
+
+/// Writes values into an input that takes no floats.
+fn write(edge: Edge, values: &[f32], input: usize, buffers: &mut InputBuffers) {
+    fn each<T>(to: &mut [T], values: &[f32], stored: impl Fn(f32) -> T) {
+        to.iter_mut().zip(values).for_each(|(to, &value)| *to = stored(value));
+    }
+    match edge {
+        Edge::Counted => each(buffers.i32(input), values, |v| v as i32),
+        Edge::CountedFar => each(buffers.i64(input), values, |v| v as i64),
+        Edge::Quantized(element, params) => {
+            let stored = |v| params.quantize(v, element);
+            match element {
+                ElementType::I8 => each(buffers.i8(input), values, |v| stored(v) as i8),
+                ElementType::I16 => each(buffers.i16(input), values, |v| stored(v) as i16),
+                _ => each(buffers.u8(input), values, |v| stored(v) as u8),
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use data::{Amount, LoadedDataset, Sample, Sampling, Sharing};
+use data::{Amount, LoadedDataset, Sample, Sampling, Sharing, Transforms};
 use ir::{Graph, Op, TensorId};
 use runtime::Executable;
 use sha2::{Digest, Sha256};
@@ -184,7 +184,13 @@ impl<'a> Samples<'a> {
 pub(crate) fn digest(dataset: &LoadedDataset, order: &[usize]) -> Result<String, StepError> {
     let mut hasher = Sha256::new();
     let shape = dataset.data.samples.sample_shape();
-    hasher.update(format!("{:?} {shape:?}", dataset.transform));
+    match &dataset.transform {
+        Transforms::Alike(transform) => hasher.update(format!("{transform:?} {shape:?}")),
+        Transforms::ByInput(transforms) => hasher.update(format!("{transforms:?} {shape:?}")),
+    }
+    for field in &dataset.data.inputs {
+        hasher.update(format!("{field:?}"));
+    }
     for &place in order {
         hasher.update(place.to_le_bytes());
         dataset.data.samples.with(place, |sample| match sample {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use data::{Dataset, LoadedDataset, Samples, Transform, Values};
+use data::{Dataset, LoadedDataset, Samples, Transforms, Values};
 use ir::Graph;
 use recipe::ArtifactKind;
 use report::Document;
@@ -27,6 +27,7 @@ fn spots(count: usize) -> LoadedDataset {
     let values = (0..count * 144).map(pixel).collect();
     let data = Dataset {
         samples: Samples::new(vec![count, 6, 6, 4], Values::F32(values)).unwrap(),
+        inputs: Vec::new(),
         labels: Some((0..count).map(|i| (i % CLASSES) as u32).collect()),
         targets: None,
         classes: (0..CLASSES).map(|i| i.to_string()).collect(),
@@ -34,7 +35,7 @@ fn spots(count: usize) -> LoadedDataset {
     };
     LoadedDataset {
         data,
-        transform: Transform::default(),
+        transform: Transforms::default(),
     }
 }
 

@@ -154,6 +154,7 @@ pub(super) fn list<'a>(
     }
     Ok(Listing {
         splits,
+        inputs: Vec::new(),
         classes: categories.into_iter().map(|(_, name)| name).collect(),
         labels: None,
         truth: Some(Truth::Boxes(all)),

@@ -145,6 +145,13 @@ impl Judge<'_> {
             }
             _ => {}
         }
+        if score != AnomalyScore::Output && self.executable.inputs().len() != 1 {
+            let count = self.executable.inputs().len();
+            let problem = format!(
+                "score: the model has {count} inputs, and a reconstruction is of one; use a model that gives a score"
+            );
+            return Err(StepError::Params(problem));
+        }
         let turned = self.turned(score)?;
         let of = |sample: usize, outputs: &Outputs<'_>| -> Result<f32, StepError> {
             let output = self.feeder.real_of_sample(0, outputs.get(0));

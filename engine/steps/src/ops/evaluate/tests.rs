@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use data::{Dataset, LoadedDataset, Samples, Transform, Values};
+use data::{Dataset, LoadedDataset, Samples, Transforms, Values};
 use ir::ops::{Function, Softmax};
 use ir::{Graph, TensorType};
 use serde_json::json;
@@ -27,12 +27,13 @@ fn evaluated(threads: usize, change: impl FnOnce(&mut [f32])) -> Result<measure:
     change(&mut values);
     let data = Dataset {
         samples: Samples::new(vec![1500, 5], Values::F32(values)).unwrap(),
+        inputs: Vec::new(),
         labels: Some((0..1500).map(|i| i % 5).collect()),
         targets: None,
         classes: (0..5).map(|i| format!("class {i}")).collect(),
         skipped: Vec::new(),
     };
-    let transform = Transform::default();
+    let transform = Transforms::default();
     let dataset = Arc::new(LoadedDataset { data, transform });
     let dataset = Artifact::new(ArtifactKind::Dataset, BTreeMap::new(), Some(dataset));
     let output = run_on(threads, "evaluate", &softmax(), dataset).map_err(|e| e.to_string())?;
@@ -69,7 +70,7 @@ fn a_sample_that_holds_no_numbers_is_named() {
 
 /// What is judged on samples with these labels.
 fn judged(graph: &Graph, data: Dataset, params: serde_json::Value) -> Result<measure::Quality, String> {
-    let transform = Transform::default();
+    let transform = Transforms::default();
     let dataset = Arc::new(LoadedDataset { data, transform });
     let dataset = Artifact::new(ArtifactKind::Dataset, BTreeMap::new(), Some(dataset));
     match run_with_params(2, "evaluate", params, graph, dataset)
@@ -84,6 +85,7 @@ fn judged(graph: &Graph, data: Dataset, params: serde_json::Value) -> Result<mea
 fn samples(shape: &[usize], values: Vec<f32>) -> Dataset {
     Dataset {
         samples: Samples::new(shape.to_vec(), Values::F32(values)).unwrap(),
+        inputs: Vec::new(),
         labels: None,
         targets: None,
         classes: Vec::new(),

@@ -202,7 +202,7 @@ impl Op for ExternalOp {
                 };
                 let tree = data::Tree::open_named([entry])?;
                 let (dataset, report) = data::load(&tree, &data::Spec::default(), &Stopping(context))?;
-                dataset::stored(dataset, &report, data::Transform::default(), context)
+                dataset::stored(dataset, &report, data::Transforms::default(), context)
             }
             ArtifactKind::Model => {
                 let whole = |weights: &formats::onnx::ExternalData| {

@@ -138,7 +138,7 @@ fn a_program_makes_samples_or_a_model() {
         ..Outputs::default()
     };
     let list = "mkdir made; printf 'a,b,target\\n1,2,0.5\\n3,4,1\\n' > made/list.csv";
-    insta::assert_snapshot!(made(list, into(dataset())).err().unwrap(), @"made: 1 files (list.csv): fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), NumPy arrays (x_train.npy), images or WAV files in class folders (train/dog/1.jpg)");
+    insta::assert_snapshot!(made(list, into(dataset())).err().unwrap(), @"made: 1 files (list.csv): fits no known format; expected CIFAR batches (data_batch_1.bin), IDX pairs (train-images-idx3-ubyte), NumPy arrays (x_train.npy, or an .npz of one array an input), images or WAV files in class folders (train/dog/1.jpg)");
     let array = "mkdir made; { printf '\\223NUMPY\\001\\000v\\000'; printf \"%-117s\\n\" \"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }\"; printf abcdef; } > made/x.npy";
     let samples = made(array, into(dataset())).unwrap();
     let loaded = samples.decoded.unwrap().downcast::<data::LoadedDataset>().unwrap();

@@ -221,12 +221,10 @@ fn opinions(
     part: Range<usize>,
     context: &Context<'_>,
 ) -> Result<Vec<Vec<f32>>, StepError> {
-    let mut sample = vec![0.0; feeder.elements()];
     part.map(|i| {
         context.check_cancelled()?;
-        feeder.float(i, &mut sample)?;
         context.progress(i as u64, feeder.len() as u64);
-        Ok(second.run(&sample)?)
+        Ok(second.run(&feeder.floats(i)?)?)
     })
     .collect()
 }
