@@ -19,6 +19,7 @@ import sklearn
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from sklearn import metrics as sk
+from sklearn.metrics import pairwise
 
 FOLDER = pathlib.Path(__file__).parent.parent / "golden" / "metrics"
 
@@ -170,9 +171,57 @@ def detection(rng):
         }
 
 
+def keypoints(rng):
+    for samples, points, within in [(30, 4, 0.2), (12, 7, 0.5)]:
+        truth = rng.integers(0, 64, (samples, points, 2)).astype(float)
+        found = truth + rng.integers(-12, 13, truth.shape) / 2
+        visible = rng.random((samples, points)) < 0.8
+        visible[:, 0] = True
+        lengths = rng.integers(8, 40, samples).astype(float)
+        off = np.linalg.norm(truth - found, axis=2) / lengths[:, None]
+        shown = [off[visible[:, point], point] for point in range(points)]
+        right = [float((of_point <= within).mean()) for of_point in shown]
+        yield {
+            "truth": truth.tolist(),
+            "found": found.tolist(),
+            "visible": visible.tolist(),
+            "lengths": lengths.tolist(),
+            "within": within,
+            "pck": float((off[visible] <= within).mean()),
+            "mean-pck": float(np.mean(right)),
+            "nme": float(off[visible].mean()),
+            "each": {"pck": right, "nme": [float(of_point.mean()) for of_point in shown]},
+        }
+
+
+def similarity(rng):
+    for samples, width, classes in [(60, 8, 5), (40, 3, 12)]:
+        labels = rng.integers(0, classes, samples)
+        vectors = rng.normal(size=(classes, width))[labels] + rng.normal(size=(samples, width)) * 0.8
+        vectors = vectors.astype(np.float32)
+        vectors[1] = vectors[0]  # one embedding twice
+        unit = vectors.astype(float) / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
+        near = pairwise.cosine_similarity(vectors.astype(float))
+        assert np.allclose(near, unit @ unit.T)
+        same = labels[:, None] == labels[None, :]
+        places = []
+        for query in range(samples):
+            others = np.arange(samples) != query
+            own = near[query][others & same[query]]
+            if len(own):
+                places.append(int((near[query][others & ~same[query]] >= own.max()).sum()))
+        first, second = np.triu_indices(samples, 1)
+        yield {
+            "embeddings": vectors.tolist(),
+            "classes": labels.tolist(),
+            **{f"recall-at-{k}": float(np.mean(np.array(places) < k)) for k in (1, 5, 10)},
+            "roc-auc": sk.roc_auc_score(same[first, second], near[first, second]),
+        }
+
+
 def main():
     stale = False
-    for number, task in enumerate([regression, anomaly, multilabel, segmentation, detection]):
+    for number, task in enumerate([regression, anomaly, multilabel, segmentation, detection, keypoints, similarity]):
         cases = list(task(np.random.default_rng(11 + number)))
         lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
         packages = ("numpy", "scikit-learn", "pycocotools")

@@ -76,7 +76,7 @@ expect:
     12 |   quality: { evaluate: { model: native, data: native, top-k: yes } }
        |                                                       ^^^^^
        |
-       = help: known keys: `model`, `data`, `kernels`, `task`, `threshold`, `beta`, `score`, `normal`, `max-fpr`, `head`, `anchors`
+       = help: known keys: `model`, `data`, `kernels`, `task`, `threshold`, `beta`, `score`, `normal`, `max-fpr`, `keypoints`, `head`, `anchors`
 
     6 mistakes
     ");

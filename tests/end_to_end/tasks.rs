@@ -230,3 +230,74 @@ fn a_program_of_the_users_own_makes_numbers_for_gates_and_reports() {
     let missing = lab.call(&["check", "recipe.yaml"]).expect(2);
     assert!(missing.stderr.contains("gone.sh does not exist"), "{missing}");
 }
+
+#[test]
+fn points_are_found_within_a_share_of_a_length() {
+    // The network gives back what it is given: two points, the second of which is off by 2 in half of the samples.
+    let eye = [
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+    .concat();
+    let steps = "  test: { dataset: { source: data, list: points.csv, columns: { input: [a, b, c, d], target: [hip_x, hip_y, ear_x, ear_y] } } }
+  ranges: { calibrate: { model: base, data: test } }
+  int8: { quantize: { model: base, ranges: ranges, scheme: int8 } }
+  pose: { evaluate: { model: { each: [base, int8] }, data: test, task: keypoints, keypoints: { within: 0.1, of: [hip, ear] } } }
+  report: { report: { compare: [pose], baseline: base } }
+expect:
+  - { metric: pose.pck, at: { model: base }, ge: 0.75, le: 0.75 }
+  - { metric: pose.per-keypoint.hip.pck, at: { model: int8 }, ge: 1 }
+  - { metric: pose.nme-high, at: { model: base }, le: 0.1 }
+";
+    let lab = Lab::with_recipe(&recipe("points.csv", steps));
+    let row = |i: usize| {
+        let off = if i.is_multiple_of(2) { 2 } else { 0 };
+        format!("{i},{i},{},{i},{i},{i},{},{i}\n", i + 10 + off, i + 10)
+    };
+    let head = "a,b,c,d,hip_x,hip_y,ear_x,ear_y\n".to_owned();
+    lab.write("points.csv", head + &(0..40).map(row).collect::<String>());
+    lab.write("net.tflite", linear(4, 4, &eye, &[0.0; 4]));
+    lab.run(&[]);
+    assert!(lab.read("out/report.md").contains("pck"));
+
+    lab.edit("of: [hip, ear]", "of: [hip, eye]");
+    let refused = lab.call(&["run", "recipe.yaml", "--out", "out"]).expect(1);
+    assert!(
+        refused.stderr.contains("there is no point `eye`; there are hip, ear"),
+        "{refused}"
+    );
+    lab.edit("task: keypoints, ", "");
+    let refused = lab.call(&["check", "recipe.yaml"]).expect(2);
+    assert!(
+        refused
+            .stderr
+            .contains("keypoints: is for the task keypoints, this one is regression"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn embeddings_bring_samples_of_one_class_together() {
+    let steps = "  test: { dataset: { source: data, list: pairs.csv, columns: { input: [a, b], class: who } } }
+  faces: { evaluate: { model: base, data: test, task: similarity } }
+  report: { report: { compare: [faces] } }
+expect:
+  - { metric: faces.recall-at-1, ge: 1 }
+  - { metric: faces.recall-at-1-low, ge: 0.8 }
+  - { metric: faces.roc-auc, ge: 0.99 }
+";
+    let lab = Lab::with_recipe(&recipe("pairs.csv", steps));
+    let row = |i: usize| match i % 2 {
+        0 => format!("{},{},ann\n", i + 1, i % 3),
+        _ => format!("{},{},bob\n", i % 3, i + 1),
+    };
+    lab.write(
+        "pairs.csv",
+        "a,b,who\n".to_owned() + &(8..48).map(row).collect::<String>(),
+    );
+    lab.write("net.tflite", linear(2, 2, &[1.0, 0.0, 0.0, 1.0], &[0.0; 2]));
+    lab.run(&[]);
+    assert!(lab.read("out/report.md").contains("recall-at-1"));
+}

@@ -54,6 +54,23 @@ pub enum MeasureError {
         /// Normal samples.
         negative: u64,
     },
+    /// A sample by which nothing can be measured.
+    #[error(
+        "sample {sample}: its length is 0: an embedding of zeros points nowhere, and distances in a box without extent are endless"
+    )]
+    NoLength {
+        /// Number of the sample, counted from 0 in the order added.
+        sample: u64,
+    },
+    /// No two samples are of one class, or all are.
+    #[error(
+        "{}: at least two samples of one class and one of another are needed to tell how near they are",
+        if *.alike { "all samples are of one class" } else { "no two samples are of one class" }
+    )]
+    NoPairs {
+        /// Whether all samples are of one class.
+        alike: bool,
+    },
     /// Two lists that describe the same samples differ in length.
     #[error("{what}: {left} and {right} values; both sides must describe the same samples")]
     LengthMismatch {

@@ -23,6 +23,10 @@ pub enum Task {
     Segmentation,
     /// Boxes around objects: COCO's mean average precision.
     Detection,
+    /// Points of a body: PCK, normalized mean error.
+    Keypoints,
+    /// Embeddings, in which samples of one class are near each other: recall at k, ROC-AUC of pairs.
+    Similarity,
 }
 
 impl Task {
@@ -35,6 +39,8 @@ impl Task {
             Self::Anomaly => "anomaly",
             Self::Segmentation => "segmentation",
             Self::Detection => "detection",
+            Self::Keypoints => "keypoints",
+            Self::Similarity => "similarity",
         }
     }
 }
@@ -119,7 +125,7 @@ pub struct Quality {
     pub arithmetic: String,
     /// The numbers, the most important first.
     pub scores: Vec<Score>,
-    /// What `parts` are: `class`, `output`.
+    /// What `parts` are: `class`, `output`, `keypoint`.
     pub per: String,
     /// The numbers of each class or output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -182,6 +188,24 @@ impl Quality {
         "mar-1",
         "mar-10",
         "mar-100",
+        "pck",
+        "pck-low",
+        "pck-high",
+        "mean-pck",
+        "mean-pck-low",
+        "mean-pck-high",
+        "nme",
+        "nme-low",
+        "nme-high",
+        "recall-at-1",
+        "recall-at-1-low",
+        "recall-at-1-high",
+        "recall-at-5",
+        "recall-at-5-low",
+        "recall-at-5-high",
+        "recall-at-10",
+        "recall-at-10-low",
+        "recall-at-10-high",
         "per-class.*.f-beta",
         "per-class.*.average-precision",
         "per-class.*.roc-auc",
@@ -192,6 +216,8 @@ impl Quality {
         "per-output.*.mae",
         "per-output.*.rmse",
         "per-output.*.r2",
+        "per-keypoint.*.pck",
+        "per-keypoint.*.nme",
     ];
 
     /// The named numbers, each with `-low` and `-high` behind it where it has an interval, and `samples`.

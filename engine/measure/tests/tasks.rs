@@ -2,10 +2,11 @@
 
 use measure::Quality;
 use measure::tasks::detection::{self, Found, Image, Object};
+use measure::tasks::keypoints::{self, Pose};
 use measure::tasks::multilabel::{self, Decision};
 use measure::tasks::ranking::{self, Detector};
-use measure::tasks::regression;
 use measure::tasks::segmentation::{self, PixelCounts};
+use measure::tasks::{regression, similarity};
 use serde_json::Value;
 
 /// Sums of a few hundred doubles in another order differ in the last bits.
@@ -167,6 +168,47 @@ fn overlaps_equal_those_of_scikit_learn() {
         });
         let found = segmentation::quality(&counts.collect::<Vec<_>>(), &names(classes), "float32");
         compare(&case, &found.expect("pixels"), &["mean-iou", "dice", "pixel-accuracy"]);
+    }
+}
+
+#[test]
+fn distances_of_points_equal_those_of_numpy() {
+    for case in cases(include_str!("../../../tests/golden/metrics/keypoints.json")) {
+        let points = width(&case["visible"]);
+        let of = |key: &str| numbers(&case[key]).as_chunks::<2>().0.to_vec();
+        let (truth, found, visible, lengths) = (
+            of("truth"),
+            of("found"),
+            numbers(&case["visible"]),
+            numbers(&case["lengths"]),
+        );
+        let pose = |(sample, &length): (usize, &f64)| {
+            let range = sample * points..(sample + 1) * points;
+            Pose {
+                truth: truth[range.clone()].to_vec(),
+                found: found[range.clone()].to_vec(),
+                visible: visible[range].iter().map(|&is| is > 0.0).collect(),
+                length,
+            }
+        };
+        let poses: Vec<Pose> = lengths.iter().enumerate().map(pose).collect();
+        let within = case["within"].as_f64().expect("a share");
+        let found = keypoints::quality(&poses, &names(points), within, "float32").expect("points");
+        compare(&case, &found, &["pck", "mean-pck", "nme"]);
+    }
+}
+
+#[test]
+fn neighbours_equal_those_of_scikit_learn() {
+    for case in cases(include_str!("../../../tests/golden/metrics/similarity.json")) {
+        let classes: Vec<u32> = numbers(&case["classes"]).iter().map(|&class| class as u32).collect();
+        let embeddings = floats(&case["embeddings"]);
+        let found = similarity::quality(&embeddings, width(&case["embeddings"]), &classes, "float32").expect("pairs");
+        compare(
+            &case,
+            &found,
+            &["recall-at-1", "recall-at-5", "recall-at-10", "roc-auc"],
+        );
     }
 }
 

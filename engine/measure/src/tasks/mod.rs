@@ -6,9 +6,11 @@
 
 mod bootstrap;
 pub mod detection;
+pub mod keypoints;
 pub mod multilabel;
 pub mod ranking;
 pub mod regression;
 pub mod segmentation;
+pub mod similarity;
 
 pub(crate) use bootstrap::{NOTE, intervals};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::DataError;
 use crate::formats::{Part, PartValues, Records, Truth};
-use crate::npy::Array;
+use crate::npy::{Array, Data};
 use crate::spec::Labels;
 use crate::targets::Targets;
 
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Class,
     /// Rows of 0 and 1 `[N, C]`.
     Sets,
-    /// `[N]` or `[N, K]`.
+    /// `[N]` or `[N, K]`; `[N, K, 2]` and `[N, K, 3]` of points.
     Numbers,
     /// Whole numbers `[N, H, W]` or `[N, H, W, 1]`.
     Masks,
@@ -38,7 +38,7 @@ impl Kind {
             let integers = array.data().to_integers();
             let kind = match asked {
                 Labels::Class => Self::Class,
-                Labels::Numbers if !(1..=2).contains(&axes) => return wrong("[N] or [N, K]"),
+                Labels::Numbers if !(1..=3).contains(&axes) => return wrong("[N], [N, K], or points [N, K, 2],"),
                 Labels::Numbers => Self::Numbers,
                 Labels::Classes if axes != 2 => return wrong("rows of 0 and 1, [N, C]"),
                 Labels::Classes => Self::Sets,
@@ -46,6 +46,7 @@ impl Kind {
                 Labels::Mask if !(3..=4).contains(&axes) => return wrong("whole numbers [N, H, W]"),
                 Labels::Mask => Self::Masks,
                 Labels::Auto => match (array.shape(), &integers) {
+                    ([_, _, 2 | 3], _) if matches!(array.data(), Data::F32(_) | Data::F64(_)) => Self::Numbers,
                     ([_, _, _] | [_, _, _, 1], Some(_)) => Self::Masks,
                     ([_] | [_, _], None) => Self::Numbers,
                     ([_, columns], Some(values)) if *columns > 1 => {

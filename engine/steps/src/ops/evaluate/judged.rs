@@ -1,9 +1,10 @@
-//! The tasks that are judged by the real numbers of the outputs: several labels, numbers, anomalies, pixels, boxes.
+//! The tasks that are judged by the real numbers of the outputs: several labels, numbers, anomalies, pixels, boxes, points, embeddings.
 
 use data::{LoadedDataset, Sample, Targets};
 use ir::ops::Function;
 use ir::{ElementType, Graph, Op};
 use measure::tasks::detection;
+use measure::tasks::keypoints::{self, Pose};
 use measure::tasks::multilabel::{self, Decision};
 use measure::tasks::ranking::{self, Detector};
 use measure::tasks::segmentation::{self, PixelCounts};
@@ -11,7 +12,7 @@ use measure::{MeasureError, Quality, Task, argmax, tasks};
 use runtime::{Executable, Outputs};
 
 use super::heads::{Decoder, Outlet};
-use super::{AnomalyScore, Evaluate};
+use super::{AnomalyScore, Evaluate, points};
 use crate::StepError;
 use crate::contract::{Context, LabelKind};
 use crate::sampling::Feeder;
@@ -19,9 +20,9 @@ use crate::sampling::Feeder;
 /// What a task needs samples to be labelled with.
 pub(super) fn labels(task: Task) -> LabelKind {
     match task {
-        Task::Classification | Task::Anomaly => LabelKind::Class,
+        Task::Classification | Task::Anomaly | Task::Similarity => LabelKind::Class,
         Task::Multilabel => LabelKind::Sets,
-        Task::Regression => LabelKind::Numbers,
+        Task::Regression | Task::Keypoints => LabelKind::Numbers,
         Task::Segmentation => LabelKind::Masks,
         Task::Detection => LabelKind::Boxes,
     }
@@ -59,7 +60,9 @@ impl Judge<'_> {
             (Task::Regression, Some(Targets::Numbers { names, values }), _) => self.regression(names, values),
             (Task::Segmentation, Some(Targets::Masks(masks)), _) => self.segmentation(masks),
             (Task::Detection, Some(Targets::Boxes(boxes)), _) => self.detection(boxes),
+            (Task::Keypoints, Some(Targets::Numbers { names, values }), _) => self.keypoints(names, values),
             (Task::Anomaly, None, Some(labels)) => self.anomaly(labels),
+            (Task::Similarity, None, Some(labels)) => self.similarity(labels),
             _ => Err(StepError::Params(format!(
                 "the labels do not fit the task {}",
                 task.name()
@@ -101,6 +104,48 @@ impl Judge<'_> {
             targets,
             &outputs,
             names,
+            self.executable.arithmetic(),
+        )?)
+    }
+
+    fn keypoints(&self, names: &[String], targets: &[f32]) -> Result<Quality, StepError> {
+        let by = self.params.keypoints.clone().unwrap_or_default();
+        let points = points::point_names(&by, names).map_err(StepError::Params)?;
+        let (input, output) = (&self.executable.inputs()[0], &self.executable.outputs()[0]);
+        let outlet = points::Outlet::of(&by, &output.sample_dims(), points.len(), &input.sample_dims());
+        let outlet = outlet.map_err(StepError::Params)?;
+        let read = |sample: usize, outputs: &Outputs<'_>| {
+            let target = &targets[sample * names.len()..(sample + 1) * names.len()];
+            let found = self.feeder.real_of_sample(0, outputs.get(0));
+            Pose {
+                found: outlet.points(&found, points.len()),
+                ..points::truth(&by, &points, target)
+            }
+        };
+        let mut poses = Vec::with_capacity(self.feeder.len());
+        self.feeder.each(self.context, read, |pose| {
+            poses.push(pose);
+            Ok(())
+        })?;
+        Ok(keypoints::quality(
+            &poses,
+            &points,
+            by.within,
+            self.executable.arithmetic(),
+        )?)
+    }
+
+    fn similarity(&self, labels: &[u32]) -> Result<Quality, StepError> {
+        let width = self.feeder.len_of_sample(0);
+        if width < 2 {
+            let problem = "task: the model gives one number for a sample; an embedding has several";
+            return Err(StepError::Params(problem.into()));
+        }
+        let embeddings = self.outputs(width, "numbers")?;
+        Ok(tasks::similarity::quality(
+            &embeddings,
+            width,
+            labels,
             self.executable.arithmetic(),
         )?)
     }
@@ -354,7 +399,7 @@ impl Judge<'_> {
 }
 
 /// Whether an output comes from a sigmoid or softmax, so that it lies in 0..1.
-fn is_probability(graph: &Graph, output: usize) -> bool {
+pub(super) fn is_probability(graph: &Graph, output: usize) -> bool {
     let mut tensor = graph.outputs()[output];
     while let Some(node) = graph.producer(tensor).map(|id| graph.node(id)) {
         match &node.op {

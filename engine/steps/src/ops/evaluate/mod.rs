@@ -7,10 +7,13 @@
 //! ```yaml
 //! quality: { evaluate: { model: { each: [base, int8] }, data: test } }
 //! errors: { evaluate: { model: int8, data: sounds, task: anomaly, normal: [normal] } }
+//! pose: { evaluate: { model: int8, data: people, task: keypoints, keypoints: { each: xyv, within: 0.5, of: [left-hip, right-shoulder] } } }
+//! faces: { evaluate: { model: int8, data: faces, task: similarity } }
 //! ```
 
 mod heads;
 mod judged;
+mod points;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +44,7 @@ pub struct Evaluate {
     #[serde(default)]
     pub kernels: KernelSet,
     /// What the model is for. The labels tell: one class a sample is classification, several are multilabel, numbers regression, masks segmentation, boxes detection; `anomaly`
-    /// has to be said.
+    /// and `similarity` (of classes) and `keypoints` (of numbers) have to be said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Task>,
     /// `multilabel`, `anomaly`, `segmentation` of one class: from which score on it is found. By default 0.5 behind a sigmoid and 0 elsewhere; of anomalies the
@@ -62,6 +65,9 @@ pub struct Evaluate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub max_fpr: Option<f64>,
+    /// `keypoints`: how points are told, how far a right one may be off, and what that is measured in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keypoints: Option<points::Keypoints>,
     /// `detection`: how the outputs say where objects are, where their shapes do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<heads::Head>,
@@ -89,8 +95,7 @@ impl Op for EvaluateOp {
     type Params = Evaluate;
     const NAME: &'static str = "evaluate";
     const REVISION: u32 = 3;
-    const SUMMARY: &'static str =
-        "Judges a model by labelled samples: decisions, several labels, numbers, anomalies, pixels.";
+    const SUMMARY: &'static str = "Judges a model by labelled samples: decisions, several labels, numbers, anomalies, pixels, boxes, points, embeddings.";
     const PRODUCES: ArtifactKind = ArtifactKind::Metrics;
     const EFFORT: u32 = 10;
     const FEEDS: &'static [(&'static str, &'static str)] = &[("model", "data")];
@@ -161,8 +166,14 @@ impl Op for EvaluateOp {
         let executable = Executable::new(&graph, params.kernels.into())?;
         let feeder = Feeder::new(&executable, &dataset)?;
         let document = match task {
-            Task::Classification => Document::Metrics(classified(&executable, &feeder, &dataset, context)?),
-            Task::Multilabel | Task::Regression | Task::Anomaly | Task::Segmentation | Task::Detection => {
+            Task::Classification => Document::Metrics(classified(&graph, &executable, &feeder, &dataset, context)?),
+            Task::Multilabel
+            | Task::Regression
+            | Task::Anomaly
+            | Task::Segmentation
+            | Task::Detection
+            | Task::Keypoints
+            | Task::Similarity => {
                 let anchors = inputs
                     .sources
                     .get("anchors")
@@ -212,6 +223,12 @@ fn fits(params: &Evaluate, task: Task) -> Result<(), String> {
         ("normal", params.normal.is_some(), anomaly, "anomaly"),
         ("max-fpr", params.max_fpr.is_some(), anomaly, "anomaly"),
         ("head", params.head.is_some(), detection, "detection"),
+        (
+            "keypoints",
+            params.keypoints.is_some(),
+            task == Task::Keypoints,
+            "keypoints",
+        ),
     ] {
         if given && !fits {
             return Err(format!(
@@ -284,8 +301,9 @@ fn anchors(source: &SourceFiles) -> Result<Vec<[f32; 4]>, StepError> {
     Ok(values.to_f32().as_chunks().0.to_vec())
 }
 
-/// Counts a classifier's decisions.
+/// Counts a classifier's decisions. A single score decides between two classes: the second from 0.5 on behind a sigmoid, and above 0 elsewhere.
 fn classified(
+    graph: &ir::Graph,
     executable: &Executable,
     feeder: &Feeder<'_>,
     dataset: &LoadedDataset,
@@ -293,11 +311,14 @@ fn classified(
 ) -> Result<Metrics, StepError> {
     let labels = dataset.data.labels.as_deref().unwrap_or_default();
     let scores = feeder.len_of_sample(0);
-    let classes = class_names(&dataset.data.classes, scores)?;
+    let half = if judged::is_probability(graph, 0) { 0.5 } else { 0.0 };
+    let single = scores == 1 && dataset.data.classes.len() == 2;
+    let classes = class_names(&dataset.data.classes, if single { 2 } else { scores })?;
     let mut tally = Tally::new(classes);
     let judgement = |sample: usize, outputs: &Outputs<'_>| {
         let (number, label) = (sample as u64, labels[sample] as usize);
         match feeder.of_sample(0, outputs.get(0)) {
+            score if single => Judgement::of(number, label, &[half, feeder.real_of_sample(0, score)[0]]),
             Value::F32(v) => Judgement::of(number, label, v),
             Value::I8(v) => Judgement::of(number, label, v),
             Value::U8(v) => Judgement::of(number, label, v),

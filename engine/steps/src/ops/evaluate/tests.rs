@@ -113,6 +113,25 @@ fn same(shape: &[usize], sigmoid: bool) -> Graph {
 }
 
 #[test]
+fn a_single_score_decides_between_two_classes() {
+    for (sigmoid, scores) in [(true, vec![-2.0, 0.5, -0.1, 3.0]), (false, vec![0.0, 0.5, 0.0, 3.0])] {
+        let data = Dataset {
+            labels: Some(vec![0, 1, 1, 1]),
+            classes: ["no", "yes"].map(String::from).to_vec(),
+            ..samples(&[4, 1], scores)
+        };
+        let transform = Transforms::default();
+        let dataset = Arc::new(LoadedDataset { data, transform });
+        let dataset = Artifact::new(ArtifactKind::Dataset, BTreeMap::new(), Some(dataset));
+        let output = run_on(1, "evaluate", &same(&[1, 1], sigmoid), dataset).unwrap();
+        let Some(Document::Metrics(metrics)) = output.document else {
+            panic!("{:?}", output.document)
+        };
+        assert_eq!(metrics.accuracy, 0.75, "{sigmoid}");
+    }
+}
+
+#[test]
 fn numbers_are_judged_by_their_errors() {
     let names = vec!["height".to_owned(), "weight".to_owned()];
     let numbers = |values: Vec<f32>, names: Vec<String>| Dataset {
