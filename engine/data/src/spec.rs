@@ -508,7 +508,9 @@ impl Spec {
                 Labels::Mask => {
                     "`mask` needs `masks`, a pattern that says where they lie, such as masks/{name}.png".into()
                 }
-                Labels::Boxes => "`boxes` are read from COCO annotations; name their file with `list`".into(),
+                Labels::Boxes => {
+                    "`boxes` are read from annotations of COCO or VOC; name their file or folder with `list`".into()
+                }
                 kind => format!("`{}` are read by the formats `list` and `numpy`", kind.name()),
             };
             return wrong("labels", why);

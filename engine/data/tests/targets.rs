@@ -244,3 +244,116 @@ fn boxes_stand_in_annotations_of_coco() {
     insta::assert_snapshot!(wrong(r#"{"image_id": 5, "category_id": 7, "bbox": [0, 0, -1, 1]}"#, named), @"o.json: annotations[0]: bbox [0.0, 0.0, -1.0, 1.0] is not left, top, width, height");
     insta::assert_snapshot!(wrong("", r#"{"list": "o.json", "crop": [1, 1]}"#), @"crop: would cut objects; use `resize: [height, width]` where samples have boxes");
 }
+
+/// VOC's annotation of an image of 4×2 pixels.
+fn voc(image: &str, objects: &[(&str, [&str; 4], u8)]) -> Vec<u8> {
+    let object = |(name, [left, top, right, bottom], difficult): &(&str, [&str; 4], u8)| {
+        format!(
+            "<object><name>{name}</name><pose>Left</pose><difficult>{difficult}</difficult>\
+             <bndbox><xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        )
+    };
+    let objects: String = objects.iter().map(object).collect();
+    format!(
+        "<?xml version=\"1.0\"?>\n<annotation>\n<folder>VOC</folder><filename>{image}</filename>\
+         <size><width>4</width><height>2</height><depth>3</depth></size>{objects}</annotation>"
+    )
+    .into()
+}
+
+fn boxes_of(found: &data::Dataset) -> &[Boxes] {
+    match &found.targets {
+        Some(Targets::Boxes(boxes)) => boxes,
+        other => panic!("{:?}", other.as_ref().map(Targets::name)),
+    }
+}
+
+#[test]
+fn boxes_stand_in_annotations_of_voc() {
+    let one = voc(
+        "a.jpg",
+        &[("dog", ["1", "0", "3", "1.5"], 1), ("cat", ["0", "0", "1", "1"], 0)],
+    );
+    let files = [
+        ("VOC/JPEGImages/a.jpg", png(4, 2, [1; 3])),
+        ("VOC/JPEGImages/b.jpg", png(4, 2, [2; 3])),
+        ("VOC/SegmentationClass/a.png", png(4, 2, [0; 3])),
+        ("VOC/Annotations/a.xml", one.clone()),
+        ("VOC/Annotations/b.xml", voc("b.jpg", &[])),
+        ("VOC/ImageSets/Main/train.txt", b"b -1\n".to_vec()),
+        ("VOC/ImageSets/Main/val.txt", b"a  1\n".to_vec()),
+    ];
+    let (found, report) = load(tar(&files), r#"{"split": "val", "resize": [2, 2]}"#).expect("annotations");
+    assert_eq!(
+        (report.splits.join(" "), found.classes.join(" ")),
+        ("train val".into(), "cat dog".into())
+    );
+    let object = |class, bounds: [f64; 4], crowd| Boxed {
+        class,
+        bounds,
+        area: bounds[2] * bounds[3],
+        crowd,
+    };
+    let objects = vec![
+        object(1, [1.0, 0.0, 2.0, 1.5], true),
+        object(0, [0.0, 0.0, 1.0, 1.0], false),
+    ];
+    let size = [2.0, 4.0];
+    assert_eq!(boxes_of(&found), [Boxes { size, objects }]);
+    let (train, _) = load(tar(&files), r#"{"split": "train", "class-names": ["dog", "cat"]}"#).expect("annotations");
+    assert_eq!(
+        (boxes_of(&train)[0].objects.len(), train.classes.join(" ")),
+        (0, "dog cat".into())
+    );
+
+    // The images of each split beside their annotations, and folders that the recipe names.
+    let beside = [
+        ("train/a.jpg", png(4, 2, [1; 3])),
+        ("train/a.xml", one.clone()),
+        ("valid/a.jpg", png(4, 2, [9; 3])),
+        ("valid/a.xml", voc("a.jpg", &[])),
+    ];
+    let (found, report) = load(tar(&beside), r#"{"split": "valid"}"#).expect("annotations");
+    assert_eq!(
+        (report.names, boxes_of(&found)[0].objects.len()),
+        (vec!["valid/a.jpg".to_owned()], 0)
+    );
+    let named = r#"{"list": {"one": "train", "two": "valid"}, "split": "one"}"#;
+    assert_eq!(
+        boxes_of(&load(tar(&beside), named).expect("annotations").0)[0]
+            .objects
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn annotations_that_say_nothing_sound_are_named() {
+    let wrong =
+        |annotation: Vec<u8>, spec: &str| refused(tar(&[("a.jpg", png(4, 2, [1; 3])), ("a.xml", annotation)]), spec);
+    let of = |objects: &[(&str, [&str; 4], u8)]| voc("a.jpg", objects);
+    insta::assert_snapshot!(wrong(of(&[("dog", ["3", "0", "1", "1"], 0)]), "{}"), @"a.xml: the box from 3, 0 to 1, 1 ends before it begins");
+    insta::assert_snapshot!(wrong(of(&[("dog", ["x", "0", "1", "1"], 0)]), "{}"), @"a.xml: <xmin> holds `x`, a number expected");
+    insta::assert_snapshot!(wrong(of(&[("dog", ["0", "0", "1", "1"], 0)]), r#"{"class-names": ["cat"]}"#), @"class-names: a.xml has an object `dog`, which they do not list");
+    insta::assert_snapshot!(wrong(b"<annotation><size>".to_vec(), "{}"), @"a.xml: no annotation: the root node was opened but never closed");
+    let listed = [
+        ("a.jpg", png(4, 2, [1; 3])),
+        ("a.xml", of(&[])),
+        ("ImageSets/Main/train.txt", b"a\nab\n".to_vec()),
+    ];
+    insta::assert_snapshot!(refused(tar(&listed), "{}"), @"ImageSets/Main/train.txt:2: no annotation `ab.xml` in the data; did you mean `a`?");
+}
+
+#[test]
+fn points_stand_in_arrays() {
+    let with = |y: Vec<u8>| {
+        load(
+            zip(&[("x.npy", npy::write::<u8>(&[2, 2, 2], &[0; 8])), ("y.npy", y)]),
+            "{}",
+        )
+    };
+    let points: Vec<f32> = (0..12).map(|i| i as f32).collect();
+    let (found, _) = with(npy::write(&[2, 3, 2], &points)).expect("points");
+    let (names, values) = numbers(found.targets);
+    assert_eq!((names.len(), values), (6, points));
+}

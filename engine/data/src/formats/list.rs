@@ -2,13 +2,14 @@
 //!
 //! What a cell means is said by `columns`, by a header, or follows from the cells themselves: a name, a `label` (a number, counted from
 //! `first-label`), a `class` (its name); or several classes, numbers, a mask. The files of all splits together tell the classes. Rows may be the samples
-//! themselves: columns of numbers in place of an image's name. A `.json` file holds COCO's annotations of objects.
+//! themselves: columns of numbers in place of an image's name. A `.json` file holds COCO's annotations of objects, `.xml` files VOC's.
 
 mod coco;
 mod known;
 mod meaning;
 mod table;
 mod truth;
+mod voc;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -28,7 +29,7 @@ const MOST_CLASSES: i64 = 1 << 20;
 
 /// Whether the files are laid out in a way that needs no settings.
 pub(super) fn is_known(tree: &Tree) -> bool {
-    known::is_known(tree) || !coco::known(tree).is_empty()
+    known::is_known(tree) || !coco::known(tree).is_empty() || voc::is_known(tree)
 }
 
 /// How a layout that is known by its files is read.
@@ -183,13 +184,17 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
         None => coco::known(tree),
         Some(_) => Vec::new(),
     };
-    if !annotations.is_empty() {
-        let images = spec
-            .images
+    let pattern = || {
+        spec.images
             .as_deref()
             .map(|text| Pattern::parse("images", text))
-            .transpose()?;
-        return coco::list(tree, spec, &annotations, &Images::of(tree, images));
+            .transpose()
+    };
+    if !annotations.is_empty() {
+        return coco::list(tree, spec, &annotations, &Images::of(tree, pattern()?));
+    }
+    if spec.list.is_none() && (spec.labels == Labels::Boxes || !known::is_known(tree)) && voc::is_known(tree) {
+        return voc::list(tree, spec, &[], &Images::of(tree, pattern()?));
     }
     let Layout {
         lists,
@@ -200,9 +205,14 @@ pub(super) fn list<'a>(tree: &'a Tree, spec: &'a Spec) -> Result<Listing<'a>, Da
         classes: known,
     } = Layout::of(tree, spec)?;
     let images = Images::of(tree, images);
+    let folders = lists.iter().filter(|(_, place)| voc::is_folder(tree, place)).count();
+    let tables = |(_, file): &(Option<Split>, &str)| !coco::is_annotations(file);
+    if folders == lists.len() || spec.labels == Labels::Boxes && lists.iter().all(tables) && voc::is_known(tree) {
+        return voc::list(tree, spec, &lists, &images);
+    }
     match lists.iter().filter(|(_, file)| coco::is_annotations(file)).count() {
         0 if spec.labels == Labels::Boxes => {
-            let why = "`boxes` are read from COCO annotations, a .json file; name it with `list`";
+            let why = "`boxes` are read from annotations: COCO's, a .json file, or VOC's, a folder of .xml files; name them with `list`";
             return Err(DataError::Setting {
                 key: "labels",
                 why: why.into(),

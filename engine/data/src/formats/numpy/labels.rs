@@ -42,7 +42,7 @@ impl Kind {
                 Labels::Numbers => Self::Numbers,
                 Labels::Classes if axes != 2 => return wrong("rows of 0 and 1, [N, C]"),
                 Labels::Classes => Self::Sets,
-                Labels::Boxes => return wrong("COCO annotations, named with `list`,"),
+                Labels::Boxes => return wrong("annotations of COCO or VOC, named with `list`,"),
                 Labels::Mask if !(3..=4).contains(&axes) => return wrong("whole numbers [N, H, W]"),
                 Labels::Mask => Self::Masks,
                 Labels::Auto => match (array.shape(), &integers) {
