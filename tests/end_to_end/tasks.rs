@@ -226,6 +226,34 @@ fn a_program_of_the_users_own_makes_numbers_for_gates_and_reports() {
         failed.stderr.contains("ended with exit code 7") && failed.stderr.contains("cannot"),
         "{failed}"
     );
+    // The user's own configuration trusts a folder, which cannot trust itself.
+    lab.write("score.sh", "echo '{\"bytes\": 1}' > metrics.json\n");
+    let folder = lab.path("").canonicalize().expect("it is there").display().to_string();
+    let trust = format!("[external]\ntrust = [\"{}\"]\n", folder.trim_end_matches('/'));
+    let configured = |file: &str| {
+        let mut command = lab.command(&["run", "recipe.yaml", "--out", "out"]);
+        crate::support::Call::of(
+            command
+                .env("PIPELINE_CONFIG", file)
+                .output()
+                .expect("the program starts"),
+        )
+    };
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let file = elsewhere.path().join("config.toml");
+    std::fs::write(&file, &trust).expect("writable");
+    configured(&file.display().to_string()).expect(0);
+    std::fs::write(&file, trust.replace("\"]", "-other\"]")).expect("writable");
+    configured(&file.display().to_string()).expect(4);
+    lab.write("config.toml", &trust);
+    let inside = configured(&lab.path("config.toml").display().to_string()).expect(2);
+    assert!(inside.stderr.contains("a folder cannot trust itself"), "{inside}");
+    lab.write("pipeline.toml", &trust);
+    let allowed = ["run", "recipe.yaml", "--out", "out", "--allow-external"];
+    let beside = lab.call(&allowed).expect(2);
+    assert!(beside.stderr.contains("a folder cannot trust itself"), "{beside}");
+    std::fs::remove_file(lab.path("pipeline.toml")).expect("it is there");
+
     lab.edit("files: [score.sh]", "files: [gone.sh]");
     let missing = lab.call(&["check", "recipe.yaml"]).expect(2);
     assert!(missing.stderr.contains("gone.sh does not exist"), "{missing}");

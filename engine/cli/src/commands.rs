@@ -1,13 +1,14 @@
 //! The commands that a recipe names: shown by `check` and `plan`, run by `run` only where the user allows it.
 
 use std::env;
+use std::path::Path;
 
 use anyhow::anyhow;
 use recipe::Instance;
 
 use crate::exit::Failure;
 use crate::project::Project;
-use crate::shell;
+use crate::{shell, trust};
 
 /// The variable that allows what `--allow-external` allows.
 const ALLOWED: &str = "PIPELINE_ALLOW_EXTERNAL";
@@ -39,20 +40,22 @@ pub fn lines(project: &Project) -> String {
     of(project).into_iter().map(line).collect()
 }
 
-/// Whether commands may be run: by the option, or by the environment.
-pub fn are_allowed(option: bool) -> bool {
-    option || env::var_os(ALLOWED).is_some_and(|value| value == "1")
-}
-
-/// Refuses a recipe with commands where none may be run.
-pub fn demand_allowed(project: &Project, allowed: bool) -> Result<(), Failure> {
+/// Whether programs may be run: a recipe with commands is refused unless the option, the environment or the user's configuration allows them.
+///
+/// # Errors
+/// Commands that nothing allows; those of [`trust::trusts`].
+pub fn allowed(project: &Project, option: bool, recipe: &Path) -> Result<bool, Failure> {
     let commands = lines(project);
-    if allowed || commands.is_empty() {
-        return Ok(());
+    let said = option || env::var_os(ALLOWED).is_some_and(|value| value == "1");
+    if said || commands.is_empty() {
+        return Ok(said);
+    }
+    if trust::trusts(recipe)? {
+        return Ok(true);
     }
     let listed: String = commands.lines().map(|line| format!("\n  {line}")).collect();
     Err(anyhow!(
-        "the recipe runs commands of its own; pass --allow-external, or set {ALLOWED}=1, if you trust it:{listed}"
+        "the recipe runs commands of its own; pass --allow-external, or set {ALLOWED}=1, if you trust it, or trust its folder in your configuration:{listed}"
     )
     .into())
 }

@@ -8,7 +8,6 @@ use measure::Machine;
 use schedule::{Engine, Ingested, RunOptions};
 
 use crate::args::Pace;
-use crate::commands;
 use crate::exit::{Exit, Failure};
 use crate::project::{Project, refusal};
 use crate::terminal::Terminal;
@@ -41,14 +40,14 @@ pub fn engine<'a>(
 /// Threads for each core that a run may have: more only wait for one another.
 const MOST_THREADS_A_CORE: usize = 4;
 
-/// The options of a run; `pace` may leave all of them to the machine.
+/// The options of a run without programs; `pace` may leave all of them to the machine.
 pub fn options(pace: Option<&Pace>, machine: &Machine) -> RunOptions {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let asked = pace.and_then(|pace| pace.jobs).map_or(cores, usize::from);
     RunOptions {
         threads: asked.min(cores * MOST_THREADS_A_CORE),
         memory: pace.and_then(|pace| pace.memory).unwrap_or_else(free_memory),
-        programs: commands::are_allowed(pace.is_some_and(|pace| pace.allow_external)),
+        programs: false,
         keep_going: pace.is_some_and(|pace| pace.keep_going),
         host: host(machine),
     }

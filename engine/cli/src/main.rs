@@ -35,6 +35,7 @@ mod sources;
 mod step_summary;
 mod table;
 mod terminal;
+mod trust;
 mod units;
 mod verbs;
 mod workbench;

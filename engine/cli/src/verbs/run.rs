@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use cache::Store;
 use measure::Machine;
 use report::ReportInput;
-use schedule::{RunRecord, Status};
+use schedule::{RunOptions, RunRecord, Status};
 
 use crate::args::{Everywhere, RunArgs};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -33,7 +33,7 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
         terminal.refuse(&doubts.mistakes);
         return Err(Failure::Told(Exit::Invalid));
     }
-    commands::demand_allowed(&project, commands::are_allowed(args.pace.allow_external))?;
+    let programs = commands::allowed(&project, args.pace.allow_external, &args.recipe)?;
     let folder = Folder::prepare(args.out.clone().unwrap_or_else(|| default_folder(&project, args.shard)))?;
     let events = args.events.as_deref().map(open_events).transpose()?;
     let store = cache_folder::open(everywhere.cache.as_deref())?;
@@ -65,7 +65,10 @@ pub fn run(args: &RunArgs, everywhere: &Everywhere, terminal: &Terminal, started
     };
     let sources = resolver.resolve(&project.used_sources())?;
     let machine = Machine::this();
-    let options = engine::options(Some(&args.pace), &machine);
+    let options = RunOptions {
+        programs,
+        ..engine::options(Some(&args.pace), &machine)
+    };
     if let Some(jobs) = args.pace.jobs.filter(|&jobs| usize::from(jobs) > options.threads) {
         let used = units::count(options.threads, "thread");
         terminal.warning(&format!(
