@@ -18,7 +18,8 @@ pub struct Table {
 
 impl Table {
     /// A table with these headings.
-    pub fn new<const N: usize>(columns: [(&str, Align); N]) -> Self {
+    pub fn new<'a>(columns: impl AsRef<[(&'a str, Align)]>) -> Self {
+        let columns = columns.as_ref();
         Table {
             align: columns.iter().map(|(_, align)| *align).collect(),
             rows: vec![columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()],
@@ -26,9 +27,10 @@ impl Table {
     }
 
     /// Adds a row of as many cells as there are columns.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        debug_assert_eq!(N, self.align.len());
-        self.rows.push(cells.into());
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<String> = cells.into_iter().collect();
+        debug_assert_eq!(cells.len(), self.align.len());
+        self.rows.push(cells);
     }
 
     /// The table as text, a line a row.

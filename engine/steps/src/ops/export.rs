@@ -93,6 +93,11 @@ impl Op for ExportOp {
                     "{option}: target tflm has no operator for it: remove one of the two"
                 ));
             }
+            if params.packed_int4 {
+                return Err(
+                    "packed-int4: the C array of target tflm has a byte for each weight: remove one of the two".into(),
+                );
+            }
             if params.vectors == Some(0) {
                 return Err("vectors: 0 test nothing; say at least 1, or leave it out for 2".into());
             }
@@ -257,6 +262,7 @@ mod tests {
     fn options_that_do_not_go_together_are_refused() {
         insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "format": "onnx" }), None), @"target: tflm loads TensorFlow Lite files: remove format, or write format: tflite");
         insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "sparse": true }), None), @"sparse: target tflm has no operator for it: remove one of the two");
+        insta::assert_snapshot!(refused("export", json!({ "target": "tflm", "packed-int4": true }), None), @"packed-int4: the C array of target tflm has a byte for each weight: remove one of the two");
         insta::assert_snapshot!(refused("export", json!({ "vectors": 3 }), None), @"vectors: is for test vectors: add target: tflm, or remove it");
     }
 }

@@ -24,6 +24,8 @@ struct Candidate {
     tested: f64,
     /// Milliseconds a sample.
     latency: f64,
+    /// Bytes of activations on the device, where they were asked for and it runs the file.
+    arena: Option<f64>,
 }
 
 /// The step that makes files of all methods together, and that of the float model.
@@ -36,14 +38,18 @@ pub fn told(record: &RunRecord, wish: &Wish) -> Option<String> {
     let base = candidates.iter().find(|c| c.variant == BASE)?.clone();
     let frontier = frontier(&candidates);
     let chosen = chosen(&candidates, &base, wish);
-    let mut table = Table::new([
+    let mut head = vec![
         ("", Align::Left),
         ("file", Align::Left),
         ("size", Align::Right),
         ("to choose", Align::Right),
         ("test", Align::Right),
         ("ms", Align::Right),
-    ]);
+    ];
+    if wish.arena.is_some() {
+        head.push(("arena", Align::Right));
+    }
+    let mut table = Table::new(head);
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by(|&a, &b| candidates[a].bytes.total_cmp(&candidates[b].bytes));
     for i in order {
@@ -53,14 +59,18 @@ pub fn told(record: &RunRecord, wish: &Wish) -> Option<String> {
             (false, true) => "·",
             (false, false) => "",
         };
-        table.row([
+        let arena = wish
+            .arena
+            .map(|_| c.arena.map_or_else(|| "–".into(), |arena| units::bytes(arena as u64)));
+        let cells = [
             mark.to_owned(),
             c.variant.clone(),
             units::bytes(c.bytes as u64),
             percent(c.chosen),
             percent(c.tested),
             format!("{:.3}", c.latency),
-        ]);
+        ];
+        table.row(cells.into_iter().chain(arena));
     }
     let mut text = format!("\n{}· on the frontier of size and accuracy\n", table.render());
     match chosen.map(|i| &candidates[i]) {
@@ -115,6 +125,7 @@ fn candidates(record: &RunRecord, wish: &Wish) -> Vec<Candidate> {
             chosen: of_step("chosen", variant, "accuracy")?,
             tested: record.figure(&quality.id, "accuracy")?,
             latency: of_step("speed", variant, "median-ms")?,
+            arena: of_step("device", variant, "arena-bytes"),
         })
     };
     // Settings that lead to the same model are one; their documents and files differ in what they say of the settings.
@@ -150,6 +161,7 @@ fn chosen(candidates: &[Candidate], base: &Candidate, wish: &Wish) -> Option<usi
     let keeps = |c: &Candidate| {
         wish.bytes.is_none_or(|most| c.bytes <= most as f64)
             && wish.latency.is_none_or(|most| c.latency <= most)
+            && wish.arena.is_none_or(|most| c.arena.is_some_and(|arena| arena <= most as f64))
             // Two shares of one whole: what their difference exceeds a bound by in the ninth place is rounding.
             && wish.bound().is_none_or(|drop| base.chosen - c.chosen <= drop + 1e-9)
     };
@@ -178,6 +190,7 @@ mod tests {
             chosen,
             tested: chosen,
             latency: bytes / 1000.0,
+            arena: (variant != "dynamic").then_some(bytes / 2.0),
         }
     }
 
@@ -187,6 +200,7 @@ mod tests {
             bytes,
             packed: false,
             latency: None,
+            arena: None,
             drop,
             epochs: None,
             budget: 1,
@@ -209,5 +223,13 @@ mod tests {
         assert_eq!(name(&wish(Some(95), None)), Some("mixed-1"));
         assert_eq!(name(&wish(Some(70), Some(0.01))), None);
         assert_eq!(frontier(&all), [true, true, true, true, false]);
+        // The best within an arena, which a file that the device does not run has not.
+        let small = Wish {
+            arena: Some(45),
+            ..wish(None, None)
+        };
+        assert_eq!(name(&small), Some("mixed-1"));
+        let hybrid = [candidate(BASE, 400.0, 0.90), candidate("dynamic", 60.0, 0.90)];
+        assert_eq!(chosen(&hybrid, &hybrid[0], &small), None);
     }
 }

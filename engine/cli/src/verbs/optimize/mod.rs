@@ -58,7 +58,10 @@ pub struct OptimizeArgs {
     /// The most milliseconds of one sample on this machine, by this program's kernels
     #[arg(long, value_name = "MS")]
     pub latency: Option<f64>,
-    /// How many points of accuracy it may cost [default: 1, without --bytes and --latency]
+    /// The most bytes that TensorFlow Lite Micro may lay out for activations, such as 64kB, with --target tflm
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
+    pub arena: Option<u64>,
+    /// How many points of accuracy it may cost [default: 1, without --bytes, --latency and --arena]
     #[arg(long, value_name = "POINTS")]
     pub drop: Option<f64>,
     /// Train so many epochs after channels went, to say what the whole model says
@@ -113,6 +116,7 @@ pub fn optimize(args: &OptimizeArgs, everywhere: &Everywhere, terminal: &Termina
         bytes: args.bytes,
         packed: args.packed,
         latency: args.latency,
+        arena: args.arena,
         drop: args.drop.map(|points| points / 100.0),
         epochs: args.train,
         budget: 1,
@@ -166,6 +170,8 @@ fn check(args: &OptimizeArgs) -> Result<(), Failure> {
         format!("{option}: must be more than 0")
     } else if args.drop.is_some_and(|points| !(0.0..100.0).contains(&points)) {
         "--drop: points of accuracy, from 0 to 100".to_owned()
+    } else if args.arena.is_some() && args.target != Target::Tflm {
+        "--arena: is what TensorFlow Lite Micro lays out; say --target tflm, or leave it out".to_owned()
     } else if args.train == Some(0) {
         "--train: 0 epochs are none; leave it out".to_owned()
     } else {

@@ -42,6 +42,8 @@ pub struct Wish {
     pub packed: bool,
     /// The most milliseconds that a sample may take.
     pub latency: Option<f64>,
+    /// The most bytes of activations that TensorFlow Lite Micro may lay out.
+    pub arena: Option<u64>,
     /// How much worse it may decide, as a share.
     pub drop: Option<f64>,
     /// Epochs of training after channels went.
@@ -62,7 +64,7 @@ impl Wish {
 
     /// Whether the best within the limits is wanted; otherwise the smallest within the drop.
     pub fn best(&self) -> bool {
-        self.bytes.is_some() || self.latency.is_some()
+        self.bytes.is_some() || self.latency.is_some() || self.arena.is_some()
     }
 
     /// The drop that is kept: 0.01 where nothing is limited.
@@ -87,6 +89,11 @@ impl Wish {
         if let Some(latency) = self.latency {
             limits.push(format!(
                 "{{ metric: speed.median-ms, at: {{ model: mixed }}, le: {latency} }}"
+            ));
+        }
+        if let Some(arena) = self.arena {
+            limits.push(format!(
+                "{{ metric: device.arena-bytes, at: {{ model: mixed }}, le: {arena} }}"
             ));
         }
         limits.iter().fold(String::new(), |mut text, limit| {
@@ -160,6 +167,14 @@ pub fn text(name: &str, sources: &str, import: &str, samples: &Reading, wish: &W
     } else {
         ""
     };
+    // Weights of integers beside activations of floats are nothing that this runtime computes.
+    let (device, on_device) = match wish.arena {
+        Some(_) => (
+            format!("  device: {{ export: {{ model: {{ each: [base, int8, {names}mixed] }}, target: tflm }} }}\n"),
+            ", device",
+        ),
+        None => (String::new(), ""),
+    };
     let compare = if wish.packed {
         "quality, chosen, zipped, speed"
     } else {
@@ -214,10 +229,10 @@ steps:
   narrow: {{ shrink: {{ model: base, data: learn, method: sensitivity, macs: $macs, reconstruct: true, seed: $seed }} }}
 {taught}{together}
   file: {{ export: {{ model: {{ each: [base, dynamic, int8, {names}mixed] }}, {export} }} }}
-{zipped}  speed: {{ benchmark: {{ model: file, warmup: 10, runs: 50 }}, resources: {{ exclusive: true }} }}
+{device}{zipped}  speed: {{ benchmark: {{ model: file, warmup: 10, runs: 50 }}, resources: {{ exclusive: true }} }}
   chosen: {{ evaluate: {{ model: file, data: choose }} }}
   quality: {{ evaluate: {{ model: file, data: test }} }}
-  report: {{ report: {{ compare: [{compare}], baseline: base }} }}
+  report: {{ report: {{ compare: [{compare}{on_device}], baseline: base }} }}
 "
     )
 }
@@ -256,6 +271,7 @@ mod tests {
             bytes: None,
             packed: false,
             latency: None,
+            arena: None,
             drop: None,
             epochs: None,
             budget: 8,
@@ -281,12 +297,17 @@ mod tests {
     fn every_wish_is_a_recipe_without_mistakes() {
         for target in [Target::Litert, Target::Tflm, Target::Onnxruntime, Target::Tensorrt] {
             for (packed, epochs) in [(false, None), (true, None), (false, Some(2)), (true, Some(2))] {
-                for (bytes, latency, drop) in [(None, None, None), (Some(60_000), Some(1.5), Some(0.02))] {
+                for (bytes, latency, arena, drop) in [
+                    (None, None, None, None),
+                    (Some(60_000), Some(1.5), None, Some(0.02)),
+                    (None, None, Some(20_000), None),
+                ] {
                     let wish = Wish {
                         target,
                         bytes,
                         packed,
                         latency,
+                        arena,
                         drop,
                         epochs,
                         ..wish()
