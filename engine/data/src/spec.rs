@@ -5,6 +5,7 @@
 
 mod inputs;
 mod lists;
+mod pictures;
 mod spectrogram;
 
 use schemars::JsonSchema;
@@ -15,6 +16,7 @@ use crate::pattern::{Condition, Pattern};
 
 pub use inputs::InputArrays;
 pub use lists::{ClassNames, Columns, Headers, Labels, Lists};
+pub use pictures::{Color, Layout, Method, Resize};
 pub use spectrogram::{MelScale, Spectrogram};
 
 /// What to load and how.
@@ -223,109 +225,6 @@ pub enum OnError {
     Fail,
     /// Leave the sample out and list it.
     Skip,
-}
-
-/// A new size for every image: exactly one of `shorter` and `to`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", from = "ResizeForm")]
-pub struct Resize {
-    /// Length of the shorter side; the other follows, rounded down (as torchvision's `Resize(int)`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub shorter: Option<u32>,
-    /// `[height, width]`, whatever the proportions of the image.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<[u32; 2]>,
-    /// How new pixels are computed.
-    pub method: Method,
-}
-
-/// How a recipe writes a [`Resize`].
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum ResizeForm {
-    /// `[height, width]`, whatever the proportions of the image.
-    To([u32; 2]),
-    /// One of `shorter` and `to`.
-    Full(ResizeFields),
-}
-
-/// The fields of a [`Resize`].
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct ResizeFields {
-    /// Length of the shorter side; the other follows, rounded down (as torchvision's `Resize(int)`).
-    #[schemars(range(min = 1))]
-    shorter: Option<u32>,
-    /// `[height, width]`, whatever the proportions of the image.
-    to: Option<[u32; 2]>,
-    /// How new pixels are computed.
-    #[serde(default)]
-    method: Method,
-}
-
-impl From<ResizeForm> for Resize {
-    fn from(form: ResizeForm) -> Self {
-        match form {
-            ResizeForm::To(to) => Self {
-                to: Some(to),
-                ..Self::default()
-            },
-            ResizeForm::Full(ResizeFields { shorter, to, method }) => Self { shorter, to, method },
-        }
-    }
-}
-
-/// How a resized pixel is computed from its neighbours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// The nearest pixel, as Pillow's `NEAREST`.
-    Nearest,
-    /// Pillow's `BILINEAR`: antialiased where it shrinks. The default of torchvision.
-    #[default]
-    Bilinear,
-    /// Pillow's `BICUBIC` (a = −0.5), antialiased where it shrinks.
-    Bicubic,
-    /// Pillow's `LANCZOS` (3 lobes), antialiased where it shrinks.
-    Lanczos,
-    /// TensorFlow's `tf.image.resize(…, "bilinear")`: half-pixel centres, no antialiasing; makes float samples.
-    TfBilinear,
-}
-
-/// Colour channels of a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Color {
-    /// One channel, luma by Pillow's `convert("L")` (ITU-R 601).
-    Gray,
-    /// Three channels; gray is repeated, transparency dropped.
-    Rgb,
-}
-
-impl Color {
-    /// Number of channels.
-    pub const fn channels(self) -> usize {
-        match self {
-            Self::Gray => 1,
-            Self::Rgb => 3,
-        }
-    }
-}
-
-/// Order of the axes of stored arrays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// As stored; `[N, H, W]` arrays of `u8` are gray images and get their channel axis.
-    #[default]
-    Auto,
-    /// `[N, H, W, C]`.
-    Hwc,
-    /// `[N, C, H, W]`, turned to `[N, H, W, C]`.
-    Chw,
-    /// `[N, H, W]`, turned to `[N, H, W, 1]`.
-    Hw,
 }
 
 impl Spec {
@@ -550,61 +449,4 @@ fn check_sides(key: &'static str, sides: [u32; 2]) -> Result<(), DataError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn complaint(json: &str) -> String {
-        let spec: Spec = serde_json::from_str(json).expect("well-formed");
-        spec.check().expect_err("should be refused").to_string()
-    }
-
-    #[test]
-    fn contradictions_are_named() {
-        insta::assert_snapshot!(complaint(r#"{"count": 3, "fraction": 0.5}"#), @"count: excludes `fraction`; give one of them");
-        insta::assert_snapshot!(complaint(r#"{"count": 0}"#), @"count: 0 samples asked for; give at least 1, or leave it out for all");
-        insta::assert_snapshot!(complaint(r#"{"fraction": 1.5}"#), @"fraction: 1.5 is not in 0 < fraction ≤ 1");
-        insta::assert_snapshot!(complaint(r#"{"test-share": 1.0}"#), @"test-share: 1 is not in 0 < share < 1");
-        insta::assert_snapshot!(complaint(r#"{"classes": []}"#), @"classes: empty list; name at least one class, or leave it out for all");
-        insta::assert_snapshot!(complaint(r#"{"resize": {"method": "bicubic"}}"#), @"resize: give `shorter: N` or `to: [height, width]`");
-        insta::assert_snapshot!(complaint(r#"{"resize": {"shorter": 256, "to": [2, 3]}}"#), @"resize: `shorter` excludes `to`; give one of them");
-        insta::assert_snapshot!(complaint(r#"{"crop": [224, 0]}"#), @"crop: side of 0 pixels is not in 1..=16384");
-    }
-
-    #[test]
-    fn settings_of_lists_are_checked_before_the_data_are_there() {
-        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": ["_", "id"]}"#), @"columns: none of name, label, class, split, target, classes, mask, input is among them");
-        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": ["label", "label"]}"#), @"columns: `label` stands twice");
-        insta::assert_snapshot!(complaint(r#"{"format": "list", "columns": {"names": "a"}}"#), @"columns: `names` is no meaning of a column; there are name, label, class, split, target, classes, mask, input");
-        insta::assert_snapshot!(complaint(r#"{"format": "list", "images": "a/{file}.jpg"}"#), @"images: lacks `{name}`: write it where the listed name stands, as in images/{name}.jpg");
-        insta::assert_snapshot!(complaint(r#"{"format": "cifar10", "first-label": 1}"#), @"first-label: says how label files are read; set `format: list`, or remove it");
-        insta::assert_snapshot!(complaint(r#"{"format": "cifar10", "class-names": ["a"]}"#), @"class-names: names classes that are numbers, as those of `idx`, `numpy` and `list`; these data name theirs");
-        insta::assert_snapshot!(complaint(r#"{"format": "image-folder", "name": "{class}_{index}"}"#), @"name: is read of listed images and of sounds; set `format: list` or `format: audio`, or remove it");
-    }
-
-    #[test]
-    fn a_new_size_may_be_written_as_a_pair() {
-        let read = |json: &str| serde_json::from_str::<Resize>(json).expect("well-formed");
-        assert_eq!(read("[224, 200]"), read(r#"{"to": [224, 200], "method": "bilinear"}"#));
-        assert!(serde_json::from_str::<Resize>(r#"{"longer": 3}"#).is_err());
-    }
-
-    #[test]
-    fn splits_have_aliases_and_custom_names() {
-        let split = |name: &str| Split::from(name.to_owned());
-        assert_eq!(split("training"), Split::Train);
-        assert_eq!(split("t10k"), Split::Test);
-        assert_eq!(split("val"), Split::Named("val".into()));
-        assert_eq!(serde_json::to_string(&split("val")).expect("plain"), "\"val\"");
-    }
-
-    #[test]
-    fn a_spec_survives_its_json_form() {
-        let json = r#"{"format":"image-folder","split":"val","count":100,"seed":7,"stratified":true,"on-error":"skip","resize":{"shorter":256,"method":"tf-bilinear"},"crop":[224,224],"color":"rgb","layout":"auto"}"#;
-        let spec: Spec = serde_json::from_str(json).expect("known keys");
-        assert_eq!(serde_json::to_string(&spec).expect("plain"), json);
-        assert!(
-            serde_json::from_str::<Spec>(r#"{"shuffle": true}"#).is_err(),
-            "unknown keys are refused"
-        );
-    }
-}
+mod tests;

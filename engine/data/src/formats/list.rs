@@ -7,6 +7,7 @@
 mod coco;
 mod known;
 mod meaning;
+mod names;
 mod table;
 mod truth;
 mod voc;
@@ -14,6 +15,7 @@ mod voc;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use self::meaning::Meaning;
+use self::names::{class_names, set_names};
 use self::table::{Row, Table, at};
 use self::truth::{Kind, RowLabel, cell_of, number};
 use super::masks::{self, Masks};
@@ -450,39 +452,6 @@ fn unknown_class(listed: &Listed<'_>, name: &str) -> DataError {
     DataError::malformed(&*listed.place, format!("`class-names` holds no `{name}`"))
 }
 
-/// The names of all classes of samples that have several each.
-fn set_names(
-    tree: &Tree,
-    spec: &Spec,
-    kind: &Kind,
-    by_split: &BySplit<Vec<Listed<'_>>>,
-) -> Result<Vec<String>, DataError> {
-    let found = if let Kind::Bits(columns) = kind {
-        columns.clone()
-    } else {
-        let names = by_split.values().flatten().filter_map(|listed| match &listed.other {
-            Some(RowLabel::Names(names)) => Some(names),
-            _ => None,
-        });
-        let names: BTreeSet<&String> = names.flatten().collect();
-        names.into_iter().cloned().collect()
-    };
-    let Some(names) = &spec.class_names else {
-        return Ok(found);
-    };
-    let names = names.read(tree)?;
-    if matches!(kind, Kind::Bits(_)) && names.len() != found.len() {
-        let why = format!(
-            "{} names found, the list has columns of {} classes",
-            names.len(),
-            found.len()
-        );
-        let key = "class-names";
-        return Err(DataError::Setting { key, why });
-    }
-    Ok(names)
-}
-
 /// The class that a file's name tells.
 fn class_in(pattern: &Pattern, file: &str) -> Result<Option<String>, String> {
     let whole = base(file);
@@ -490,53 +459,6 @@ fn class_in(pattern: &Pattern, file: &str) -> Result<Option<String>, String> {
     let fields = pattern.read(stem);
     let fields = fields.ok_or_else(|| format!("`{stem}` is not built like `{}`", pattern.text()))?;
     Ok(fields.get("class").map(|&class| class.to_owned()))
-}
-
-/// Names of all classes in label order: those that the settings give, those of a known layout, those found beside numbers, numbers, or the found ones sorted.
-fn class_names(
-    tree: &Tree,
-    spec: &Spec,
-    known: Option<Vec<String>>,
-    by_split: &BySplit<Vec<Listed<'_>>>,
-) -> Result<Vec<String>, DataError> {
-    let all = || by_split.values().flatten();
-    let count = all()
-        .filter_map(|listed| listed.label)
-        .max()
-        .map_or(0, |most| most as usize + 1);
-    if let Some(names) = &spec.class_names {
-        let names = names.read(tree)?;
-        let number = |listed: &&Listed<'_>| listed.label.is_some_and(|label| label as usize >= names.len());
-        return match all().find(number) {
-            None => Ok(names),
-            Some(listed) => {
-                let why = format!("a label of {count} classes, `class-names` holds {}", names.len());
-                Err(DataError::malformed(&*listed.place, why))
-            }
-        };
-    }
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    if count == 0 {
-        let found: BTreeSet<&String> = all().filter_map(|listed| listed.class.as_ref()).collect();
-        return Ok(found.into_iter().cloned().collect());
-    }
-    let mut names: Vec<Option<&String>> = vec![None; count];
-    for listed in all() {
-        let (Some(label), Some(class)) = (listed.label, &listed.class) else {
-            continue;
-        };
-        match names[label as usize].replace(class) {
-            Some(known) if known != class => {
-                let why = format!("label {label} is `{class}` here and `{known}` before");
-                return Err(DataError::malformed(&*listed.place, why));
-            }
-            _ => {}
-        }
-    }
-    let name = |(label, name): (usize, Option<&String>)| name.cloned().unwrap_or_else(|| label.to_string());
-    Ok(names.into_iter().enumerate().map(name).collect())
 }
 
 fn label_of(listed: &Listed<'_>, classes: &[String]) -> Result<Option<u32>, DataError> {
