@@ -47,12 +47,15 @@ fn fill(executable: &Executable, seed: u32) -> InputBuffers {
                 .iter_mut()
                 .zip(noise)
                 .for_each(|(to, x)| *to = (x * 128.0 + 128.0) as u8),
-            // Indices, some of which lie outside.
-            ElementType::I32 => buffers
-                .i32(i)
-                .iter_mut()
-                .zip(noise)
-                .for_each(|(to, x)| *to = (x * 8.0) as i32),
+            // Indices of entries that there are.
+            ElementType::I32 => {
+                let entries = port.entries.as_ref().map_or(8, |entries| entries.count as i32);
+                buffers
+                    .i32(i)
+                    .iter_mut()
+                    .zip(noise)
+                    .for_each(|(to, x)| *to = ((x * 8.0) as i32).rem_euclid(entries));
+            }
             other => panic!("no test feeds {other}"),
         }
     }
