@@ -49,6 +49,76 @@ fn every_recipe_that_ships_can_be_written_and_asks_for_what_it_says() {
     }
 }
 
+/// A `.safetensors` file of zeros.
+fn zeros(tensors: &[(&str, &[usize])]) -> Vec<u8> {
+    let mut at = 0;
+    let mut header = serde_json::Map::new();
+    for (name, shape) in tensors {
+        let end = at + 4 * shape.iter().product::<usize>();
+        let tensor = serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [at, end] });
+        header.insert((*name).to_owned(), tensor);
+        at = end;
+    }
+    let header = serde_json::Value::Object(header).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.resize(bytes.len() + at, 0);
+    bytes
+}
+
+#[test]
+fn weights_are_listed_and_their_architecture_is_found() {
+    let lab = Lab::new();
+    let shapes: [(&str, &[usize]); 8] = [
+        ("conv1.weight", &[16, 1, 5, 5]),
+        ("conv1.bias", &[16]),
+        ("conv2.weight", &[32, 16, 5, 5]),
+        ("conv2.bias", &[32]),
+        ("fc1.weight", &[128, 512]),
+        ("fc1.bias", &[128]),
+        ("fc2.weight", &[10, 128]),
+        ("fc2.bias", &[10]),
+    ];
+    lab.write("digits.safetensors", zeros(&shapes));
+    let told = lab.call(&["inspect", "digits.safetensors"]).expect(0).stdout;
+    assert!(told.contains("conv2.weight  [32,16,5,5]  float32\n"), "{told}");
+    assert!(
+        told.contains("8 tensors, 80,202 elements\nthese are the weights of `mnist_cnn`"),
+        "{told}"
+    );
+    lab.call(&["init", "--architecture", "mnist_cnn"]).expect(0);
+    let network = "recipes/architectures/mnist_cnn.yaml";
+    lab.call(&["inspect", network, "--weights", "digits.safetensors"])
+        .expect(0);
+
+    let mut other = shapes;
+    (other[6].1, other[7].1) = (&[7, 128], &[7]);
+    lab.write("seven.safetensors", zeros(&other));
+    let told = lab.call(&["inspect", "seven.safetensors"]).expect(0).stdout;
+    let nearest = "`mnist_cnn` is nearest: 2 tensors differ (`fc2.weight` is [7, 128], it takes [10, 128])";
+    assert!(told.contains(nearest), "{told}");
+    let json = lab.call(&["inspect", "seven.safetensors", "--json"]).expect(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("a document");
+    assert_eq!(
+        json["architecture"],
+        serde_json::json!({ "name": "mnist_cnn", "differing": 2 })
+    );
+    assert_eq!(json["tensors"][7]["shape"], serde_json::json!([7]));
+
+    lab.write("other.safetensors", zeros(&[("a", &[2, 2])]));
+    let told = lab.call(&["inspect", "other.safetensors"]).expect(0).stdout;
+    assert!(told.contains("no architecture that ships has these tensors"), "{told}");
+    let refused = lab.call(&["inspect", "other.safetensors", "--svg", "a.svg"]).expect(2);
+    assert!(refused.stderr.contains("holds weights and no network"), "{refused}");
+    let refused = lab.call(&["convert", "other.safetensors", "a.tflite"]).expect(1);
+    assert!(
+        refused
+            .stderr
+            .contains("`pipeline inspect other.safetensors` says which one may fit"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn an_architecture_is_written_and_can_be_inspected() {
     let lab = Lab::new();

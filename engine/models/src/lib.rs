@@ -18,6 +18,7 @@ mod prepare;
 mod read;
 pub mod saved_model;
 pub mod second_opinion;
+pub mod state;
 mod summary;
 mod tensorrt;
 pub mod tflm;

@@ -91,10 +91,12 @@ pub fn read(bytes: &[u8], label: &str, options: ReadOptions, external: External<
     let read = match format {
         ModelFormat::Onnx => formats::onnx::read_with(bytes, &formats::onnx::ImportOptions { input_shape }, external),
         ModelFormat::Torch => {
-            let problem = "holds weights and no network; name one: `architecture: NETWORK.yaml`, such as those in recipes/architectures";
+            let problem = format!(
+                "holds weights and no network; name one: `architecture: SOURCE` in a recipe, `NETWORK.yaml --weights {label}` at the command line; `pipeline inspect {label}` says which one may fit"
+            );
             return Err(ModelError::File {
                 path: label.into(),
-                problem: problem.into(),
+                problem,
             });
         }
         ModelFormat::SavedModel => {

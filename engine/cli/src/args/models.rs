@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, or an architecture (.yaml)
+    /// The model: .h5, .keras, .onnx, .tflite, the folder of a SavedModel, an architecture (.yaml), or weights alone (.pth, .pt, .safetensors)
     #[arg(value_hint = ValueHint::FilePath)]
     pub model: PathBuf,
     /// Weights for an architecture: .pth, .pt or .safetensors; they are zeros without

@@ -1,10 +1,12 @@
 //! `pipeline inspect`: the layers of a model.
 
+mod weights;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use architecture::Built;
 use indexmap::IndexMap;
 use models::ModelError;
@@ -12,6 +14,7 @@ use models::inspection::{Inspection, LayerFacts, TensorFacts};
 use models::tflm::Account;
 use report::{Block, Network};
 
+use self::weights::{Weights, is_weights};
 use super::device;
 use crate::args::{InspectArgs, TargetArg};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -24,6 +27,9 @@ use crate::workbench::{self, Workbench};
 /// Prints the layers and what they come to.
 pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let is_architecture = args.model.extension().is_some_and(|e| e == "yaml");
+    if args.weights.is_none() && is_weights(&args.model) {
+        return of_weights(args, terminal);
+    }
     let mut trained = String::new();
     let model = if is_architecture && args.weights.is_none() {
         let built = without_weights(&args.model)?;
@@ -59,6 +65,25 @@ pub fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     if let Some(path) = &args.html {
         save(path, &drawing(&inspection).html())?;
     }
+    terminal.result(&text)?;
+    Ok(Exit::Success)
+}
+
+/// Prints the tensors of a file of weights.
+fn of_weights(args: &InspectArgs, terminal: &Terminal) -> Outcome {
+    if args.architecture || args.target.is_some() || args.svg.is_some() || args.html.is_some() {
+        let problem = anyhow!(
+            "{}: holds weights and no network; inspect an architecture (.yaml) with --weights",
+            args.model.display()
+        );
+        return Err(Failure::Error(Exit::Invalid, problem));
+    }
+    let weights = Weights::of(&args.model)?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&weights)? + "\n"
+    } else {
+        weights.text(&args.model)
+    };
     terminal.result(&text)?;
     Ok(Exit::Success)
 }
