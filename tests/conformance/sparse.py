@@ -88,7 +88,7 @@ def check(network, sparsity, pipeline, folder):
     source = pruned(network, sparsity, pipeline, folder)
     if source is None:
         return []
-    np.save(folder / "calibration.npy", network.calibration)
+    np.save(folder / "calibration.npy", network.calibration[0])
     inputs = [folder / f"x{i}.npy" for i in range(len(network.inputs))]
     for path, values in zip(inputs, network.inputs):
         np.save(path, values[:SAMPLES])
