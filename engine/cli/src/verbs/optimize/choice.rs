@@ -203,6 +203,7 @@ mod tests {
             arena: None,
             drop,
             epochs: None,
+            narrow: true,
             budget: 1,
         }
     }

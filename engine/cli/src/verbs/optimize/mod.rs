@@ -111,6 +111,10 @@ pub fn optimize(args: &OptimizeArgs, everywhere: &Everywhere, terminal: &Termina
     for line in &reading.words {
         terminal.note(line);
     }
+    let narrow = steps::ops::shrink::can_narrow(&*model.model().or_exit(Exit::StepFailed)?);
+    if !narrow {
+        terminal.note("no layer can lose channels: the network stays as wide as it is");
+    }
     let mut wish = Wish {
         target: args.target,
         bytes: args.bytes,
@@ -119,6 +123,7 @@ pub fn optimize(args: &OptimizeArgs, everywhere: &Everywhere, terminal: &Termina
         arena: args.arena,
         drop: args.drop.map(|points| points / 100.0),
         epochs: args.train,
+        narrow,
         budget: 1,
     };
     let (sources, import) = (sources(args)?, import(args));

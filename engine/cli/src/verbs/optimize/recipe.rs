@@ -48,6 +48,8 @@ pub struct Wish {
     pub drop: Option<f64>,
     /// Epochs of training after channels went.
     pub epochs: Option<u32>,
+    /// Whether channels can go.
+    pub narrow: bool,
     /// Points of the grid that are tried.
     pub budget: usize,
 }
@@ -186,6 +188,11 @@ pub fn text(name: &str, sources: &str, import: &str, samples: &Reading, wish: &W
         reading::mapping(&with_count(&samples.choose)),
         reading::mapping(&samples.test),
     );
+    let macs = if wish.narrow {
+        "[1.0, 0.85, 0.7, 0.55]         # multiply–accumulates that stay"
+    } else {
+        "[1.0]         # no layer can lose channels"
+    };
     let budget = wish.budget;
     let [learned, chosen] = samples.available;
     let (calibrated, few, many) = (learned.min(500), chosen.min(500), chosen.min(2000));
@@ -204,7 +211,7 @@ params: {{ seed: 7, calibration: {calibrated}, samples: {many}{epochs} }}
 
 # All methods together: a grid, of which a part is drawn, tried on few samples, and the best of it on more.
 axes:
-  macs: [1.0, 0.85, 0.7, 0.55]         # multiply–accumulates that stay
+  macs: {macs}
 {axes}
 search:
   budget: {budget}
@@ -274,6 +281,7 @@ mod tests {
             arena: None,
             drop: None,
             epochs: None,
+            narrow: true,
             budget: 8,
         }
     }
@@ -296,7 +304,12 @@ mod tests {
     #[test]
     fn every_wish_is_a_recipe_without_mistakes() {
         for target in [Target::Litert, Target::Tflm, Target::Onnxruntime, Target::Tensorrt] {
-            for (packed, epochs) in [(false, None), (true, None), (false, Some(2)), (true, Some(2))] {
+            for (packed, epochs, narrow) in [
+                (false, None, true),
+                (true, None, false),
+                (false, Some(2), true),
+                (true, Some(2), false),
+            ] {
                 for (bytes, latency, arena, drop) in [
                     (None, None, None, None),
                     (Some(60_000), Some(1.5), None, Some(0.02)),
@@ -310,6 +323,7 @@ mod tests {
                         arena,
                         drop,
                         epochs,
+                        narrow,
                         ..wish()
                     };
                     assert_eq!(complaints(&wish), "", "{wish:?}");

@@ -125,6 +125,18 @@ enum Target {
     Budget(Cost, f64),
 }
 
+impl Target {
+    /// Whether nothing has to go.
+    fn is_met(self) -> bool {
+        matches!(self, Target::Sparsity(0.0) | Target::Budget(_, 1.0))
+    }
+}
+
+/// Whether some layer of a network can lose channels.
+pub fn can_narrow(graph: &ir::Graph) -> bool {
+    !channels::groups(graph, &Channels::of(graph)).is_empty()
+}
+
 impl Shrink {
     fn target(&self) -> Result<Target, String> {
         let targets = [
@@ -209,7 +221,7 @@ impl<'a> Job<'a> {
             overrides,
             spared,
         };
-        if job.groups.is_empty() {
+        if job.groups.is_empty() && !job.target.is_met() {
             let reasons: Vec<String> = layers
                 .iter()
                 .map(|l| format!("`{}`: {}", l.name, job.why_not(l)))
@@ -252,8 +264,7 @@ impl<'a> Job<'a> {
             }
         };
         let gone = choice.gone(&kept);
-        let all = matches!(self.target, Target::Sparsity(0.0) | Target::Budget(_, 1.0));
-        if !gone.contains(&true) && !all {
+        if !gone.contains(&true) && !self.target.is_met() {
             return Err(StepError::NoEffect(format!(
                 "no layer loses a channel: the nearest multiples of {} are the widths that there are; ask for more, or set `multiple: 1`",
                 self.params.multiple

@@ -444,6 +444,8 @@ fn exclusions_and_overrides_count_for_what_is_tied_too() {
     insta::assert_snapshot!(changed, @"a 8→4, b 8→4, c 8→2, y 2→2");
     let never_empty = shrink(json!({ "sparsity": 0.99, "multiple": 4 }));
     insta::assert_snapshot!(never_empty, @"a 8→4, b 8→4, c 8→4, y 2→2");
+    let nothing_to_lose = shrink(json!({ "macs": 1.0, "exclude": ["a", "b", "c"] }));
+    insta::assert_snapshot!(nothing_to_lose, @"a 8→8, b 8→8, c 8→8, y 2→2");
 }
 
 #[test]
