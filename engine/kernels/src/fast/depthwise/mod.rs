@@ -192,45 +192,18 @@ impl Geometry {
 
 /// The convolution in groups that a depthwise one with a channel multiplier is.
 fn grouped(shape: &DepthwiseConv2dShape) -> Conv2dShape {
-    let DepthwiseConv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        multiplier: _,
-        k_h,
-        k_w,
-        ..
-    } = *shape;
-    let DepthwiseConv2dShape {
-        stride_h,
-        stride_w,
-        dilation_h,
-        dilation_w,
-        pad_top,
-        pad_left,
-        ..
-    } = *shape;
-    Conv2dShape {
-        batch,
-        in_h,
-        in_w,
-        in_c,
-        out_h,
-        out_w,
-        out_c: shape.out_c(),
-        k_h,
-        k_w,
-        stride_h,
-        stride_w,
-        dilation_h,
-        dilation_w,
-        pad_top,
-        pad_left,
-        groups: in_c,
-    }
+    let out_c = shape.out_c();
+    Conv2dShape::new(
+        [
+            [shape.batch, shape.in_h, shape.in_w, shape.in_c],
+            [out_c, shape.k_h, shape.k_w, 1],
+            [shape.batch, shape.out_h, shape.out_w, out_c],
+        ],
+        [shape.stride_h, shape.stride_w],
+        [shape.dilation_h, shape.dilation_w],
+        [shape.pad_top, shape.pad_left],
+        shape.in_c,
+    )
 }
 
 /// Weights `1HWC` as `OHWI` with one input channel.

@@ -11,7 +11,7 @@
 //! Four vectors of 32-bit sums become one vector of bytes by three instructions that pack two vectors to one. They work within
 //! 128-bit lanes, so the bytes would come out shuffled; instead the weights are packed in the order that makes them
 //! come out straight. Lane `i` of vector `q` of a quad holds channel `16 · (i / 4) + 4 · q + i % 4` ([`quad_channel`]).
-//! The same order comes out of interleaving four rows of bytes, as the depthwise convolution does.
+//! The same order comes out of interleaving rows of bytes, as the depthwise convolution does.
 #![expect(unsafe_code, reason = "declares operations that read and write through pointers")]
 
 #[cfg(target_arch = "x86_64")]
